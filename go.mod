@@ -1,0 +1,3 @@
+module github.com/tenter-dev/tenter
+
+go 1.26

@@ -1,0 +1,326 @@
+package store
+
+import "time"
+
+// Status is what a run is doing.
+type Status string
+
+// The statuses of a run. The last three are final.
+const (
+	Running   Status = "running"   // has work: an owner executes it, or one should
+	Waiting   Status = "waiting"   // parked on hooks, timers, children
+	Blocked   Status = "blocked"   // this code can't continue it; nothing is lost
+	Completed Status = "completed" // returned a result
+	Failed    Status = "failed"    // returned an error, or panicked
+	Canceled  Status = "canceled"  // was canceled or terminated
+)
+
+// Ended reports whether s is final.
+func (s Status) Ended() bool { return s == Completed || s == Failed || s == Canceled }
+
+// Run is the head of a run: all of it that changes. Its input is the data of the
+// first event or message, its result or error the data of the last event.
+type Run struct {
+	ID       string
+	Workflow string
+	Version  int // 0 until the first worker binds it to the version that it has
+	Status   Status
+
+	ParentID  string // the run that started this one as a child, or empty
+	ParentRef string // the parent's call, such as "Payment#1"
+
+	Secret []byte // random; tokens, IDs and random numbers of the run derive from it
+
+	CreatedAt time.Time
+	UpdatedAt time.Time // of the last transition
+	EndedAt   time.Time // zero while it has not ended
+
+	// WakeAt is when the run has something to do even if no message comes: its
+	// earliest timer or retry, or a time that has passed while it has work.
+	// Zero: only a message wakes it.
+	WakeAt time.Time
+
+	Worker string // its owner, or empty: parked runs are free
+	Epoch  int64  // raised by each claim, Terminate and Retry
+	Events int64  // length of the journal
+
+	// Suspicion counts take-overs from a lapsed lease since the last progress.
+	// Mark is set while a worker runs its code in quarantine, Crashes counts the
+	// take-overs that found Mark set.
+	Suspicion int
+	Mark      bool
+	Crashes   int
+
+	BlockedBuild  string // the build that can't continue it
+	BlockedReason string
+}
+
+// NewRun is a run to be started.
+type NewRun struct {
+	ID        string `json:"id"`
+	Workflow  string `json:"workflow"`
+	Version   int    `json:"version,omitempty"`
+	Input     []byte `json:"input,omitempty"`
+	Secret    []byte `json:"secret"`
+	ParentID  string `json:"parent_id,omitempty"`
+	ParentRef string `json:"parent_ref,omitempty"`
+}
+
+// Kind says what an event or a message is about.
+type Kind string
+
+// The kinds of events. Those marked (m) arrive as messages; after a retry any
+// event may.
+const (
+	Started         Kind = "started"          // (m) data: input
+	PayloadReceived Kind = "payload_received" // (m) ref: hook ID, data: payload
+	CancelRequested Kind = "cancel_requested" // (m)
+	Woken           Kind = "woken"            // (m) sleeps end now
+	Retried         Kind = "retried"          // (m) a failed run goes on; its steps have all their attempts again
+	ChildCompleted  Kind = "child_completed"  // (m) ref: call, data: result
+	ChildFailed     Kind = "child_failed"     // (m) ref: call, data: error
+	ChildStarted    Kind = "child_started"    // ref: call, data: run ID
+	ChildExists     Kind = "child_exists"     // ref: call, data: run ID; the ID was taken by another run
+	StepStarted     Kind = "step_started"     // ref: step; only in quarantine
+	StepRetried     Kind = "step_retried"     // ref: step, data: error and time of the next attempt
+	StepCompleted   Kind = "step_completed"   // (m) ref: step, data: result
+	StepFailed      Kind = "step_failed"      // ref: step, data: error
+	TimerFired      Kind = "timer_fired"      // ref: timer
+	HookClaimed     Kind = "hook_claimed"     // ref: hook, data: hook ID
+	HookConflict    Kind = "hook_conflict"    // ref: hook, data: owner's run ID
+	HookDrained     Kind = "hook_drained"     // ref: hook; all that was accepted before its close has come
+	RunCompleted    Kind = "completed"        // data: result
+	RunFailed       Kind = "failed"           // data: error
+	RunCanceled     Kind = "canceled"         // data: error
+)
+
+// Event is one entry of a journal: something that happened to the run, and what
+// its code asked for in answer.
+type Event struct {
+	Position int64 // from 1, set by Apply
+	At       time.Time
+	Kind     Kind
+	Ref      string
+	Data     []byte
+	Asked    string // one line for each thing asked for
+	Epoch    int64  // of the owner who wrote it
+	Seq      int64  // of the transition that brought it, within the epoch
+}
+
+// Message is an entry of a mailbox.
+type Message struct {
+	ID         int64 // set by the store, rising
+	RunID      string
+	Kind       Kind
+	Ref        string
+	Data       []byte
+	AcceptedAt time.Time // set by the store's clock, never before the last one's of the run
+	OrStart    *NewRun   // a payload that came with OrStart: the run to start if this one does not take it
+}
+
+// Hook is an address that payloads can be sent to.
+type Hook struct {
+	ID       string
+	RunID    string
+	Token    string
+	Type     string // name of the defined hook, or empty
+	Metadata []byte // JSON, or nil
+	// Reserved: made by Accept for a run that it started; the run's first claim of
+	// the token adopts it.
+	Reserved  bool
+	CreatedAt time.Time
+	ClosedAt  time.Time // zero while it is open
+	OpenedPos int64     // position of the event whose turn opened it
+	ClosedPos int64     // position of the event whose turn closed it, 0 while open
+}
+
+// Payload is sent to a token.
+type Payload struct {
+	Token string
+	Data  []byte
+	// Type, if not nil, must be the type of the hook that has the token.
+	Type *string
+	// Key makes the operation safe to repeat: within KeepFor a payload of the same
+	// token and key is dropped, and the first one's receipt returned.
+	Key     string
+	KeepFor time.Duration
+	// OrStart is the run to start if no open hook has the token.
+	OrStart *NewRun
+}
+
+// Receipt tells what became of a payload.
+type Receipt struct {
+	Hook      Hook // for a duplicate: its ID, RunID, Token, Type, Metadata and CreatedAt as they were
+	Started   bool // OrStart started the run
+	Duplicate bool // Key was known, the payload was dropped
+}
+
+// EffectKind says what an Effect does.
+type EffectKind uint8
+
+// The effects of a transition.
+const (
+	// OpenHook inserts Hook. If its token is taken by an open hook of another ID
+	// the outcome is the owner's run; if that hook is Reserved for this run, it is
+	// adopted: it keeps its ID, gets Type, Metadata and OpenedPos of Hook, and is
+	// the outcome. A hook that is there already with the same ID is a success.
+	OpenHook EffectKind = iota + 1
+	// CloseHook closes the hook Hook.ID; Hook.ClosedPos says where.
+	CloseHook
+	// StartRun inserts Run, with a Started message. If its ID is taken the outcome
+	// says so, unless the run there has the same ParentID and ParentRef: success.
+	StartRun
+	// Send puts Message in the mailbox of Message.RunID. A run that does not exist
+	// or has ended is no error: the message is dropped.
+	Send
+)
+
+// Effect is one thing that a transition does besides writing the journal.
+type Effect struct {
+	Kind    EffectKind
+	Hook    Hook
+	Run     NewRun
+	Message Message
+}
+
+// Outcome is what the store decided about an effect.
+type Outcome struct {
+	HookID   string // OpenHook: the ID the hook has
+	Conflict string // OpenHook, StartRun: ID of the run that has the token or the ID; empty: done
+}
+
+// Attempt is an attempt of a step that is worth showing while it executes.
+type Attempt struct {
+	RunID     string
+	Step      string
+	Attempt   int
+	StartedAt time.Time
+	Worker    string
+}
+
+// Transition is the one atomic write of an owner.
+type Transition struct {
+	RunID  string
+	Worker string
+	Epoch  int64 // the epoch the writer knows; refused (ErrFenced) if the run has another
+	Seq    int64 // of this transition within the epoch, unique
+
+	// Create inserts the run, owned by Worker with epoch 1, before anything else.
+	// ErrExists if its ID is taken. Epoch must be 1 and After 0. The Started event
+	// is among Events; no message is written for it.
+	Create *NewRun
+
+	// After is the length of the journal that Events continue; ErrConflict if it
+	// has another.
+	After  int64
+	Events []Event
+	Took   []int64 // IDs of the messages taken in; ErrConflict if one is gone
+
+	// NoMailBefore, if not zero, refuses the transition (ErrConflict) if the
+	// mailbox has a message not in Took that was accepted before it. Later than
+	// all times (see Always) it means: any message.
+	NoMailBefore time.Time
+
+	Effects []Effect // in program order
+
+	At      time.Time // becomes UpdatedAt, and EndedAt if Status is final
+	Status  Status
+	WakeAt  time.Time
+	Keep    bool // keep the run: Worker is its owner from now on; else it is free
+	Version int  // 0: leave
+
+	Suspicion     int
+	Mark          bool
+	Crashes       int
+	BlockedBuild  string
+	BlockedReason string
+
+	// Executing are attempts to be shown, Executed the steps to be shown no more.
+	Executing []Attempt
+	Executed  []string
+
+	// Unread are, when Status is final, the payloads in the journal that the run
+	// never took, in order. Apply adds those still in the mailbox, records them
+	// all, and empties the mailbox. Then it closes the run's open hooks. If
+	// TookAny, the first unread payload of a token with OrStart starts that run,
+	// with a reserved hook and with all unread payloads of the token that have
+	// OrStart, in order; if its ID is taken, they stay unread.
+	Unread  []Message
+	TookAny bool
+}
+
+// Always is later than all times: as NoMailBefore it means any message.
+var Always = time.Date(9999, 12, 31, 0, 0, 0, 0, time.UTC)
+
+// Lease is a worker's claim to be alive.
+type Lease struct {
+	Worker      string
+	For         time.Duration // from the store's now
+	Build       string
+	Definitions []Definition
+}
+
+// Definition names a workflow that a worker has.
+type Definition struct {
+	Workflow string
+	Version  int
+}
+
+// Claim asks for runs to execute.
+type Claim struct {
+	Worker      string
+	Build       string // runs blocked for this build are left alone
+	Definitions []Definition
+	Limit       int
+	Now         time.Time // a WakeAt at or before it is due
+}
+
+// Claimed are the runs that a Claim got.
+type Claimed struct {
+	// Runs are owned by the worker now, epoch raised, oldest need first. Suspicion
+	// is raised where the lease of the last owner had lapsed; Crashes too if Mark
+	// was set. Version 0 stays 0: the first transition binds it.
+	Runs []Run
+	// Next is when to look again if no signal comes first: the earliest WakeAt
+	// still to come of a run that fits, or the lapse of a lease that holds one that
+	// is claimable. Zero: never.
+	Next time.Time
+	// More: Limit was reached, there may be more now.
+	More bool
+}
+
+// Loaded is what it takes to rebuild a run, as of one moment.
+type Loaded struct {
+	Run    Run
+	Events []Event
+	Mail   []Message
+}
+
+// Cut reopens a failed run.
+type Cut struct {
+	RunID  string
+	Events int64 // length of the journal that the caller saw; ErrConflict if it has another
+	// From is the first position to be cut. The cut part is kept, marked, apart.
+	// Hooks opened before it and closed at or after it are reopened; those opened
+	// at or after it are deleted.
+	From int64
+	// Back are the positions of cut events that go back into the mailbox, in order,
+	// with the time that they have.
+	Back []int64
+}
+
+// Filter selects runs. Zero fields select all.
+type Filter struct {
+	Status   Status
+	Workflow string
+	ParentID string
+	Before   string // cursor: only runs with a smaller ID
+	Limit    int    // default 100
+}
+
+// Signal says what may have changed.
+type Signal struct {
+	Mail  []string // runs that got a message
+	Ended []string // runs that ended
+	All   bool     // anything may have changed
+}

@@ -1,0 +1,108 @@
+package store
+
+import (
+	"context"
+	"time"
+)
+
+// Store is a database that engines run on. It is safe for concurrent use.
+type Store interface {
+	Client
+	Reader
+	Worker
+
+	// Watch calls f after each commit that gave runs messages or ended them, here
+	// or in another process, until stop is called; f must not block. Signals may
+	// come late, be merged, or say All when the store can't tell. A store whose
+	// notifications can get lost sends All from time to time.
+	Watch(f func(Signal)) (stop func())
+
+	// Now is the clock that decides acceptance times.
+	Now() time.Time
+
+	// Shared reports whether other processes may have the database open.
+	Shared() bool
+
+	// Close waits for operations under way and closes the database.
+	Close() error
+}
+
+// Client is how the outside world reaches runs.
+type Client interface {
+	// Start inserts a run with a Started message. ErrExists if its ID is taken.
+	Start(ctx context.Context, r NewRun) error
+
+	// Accept puts a payload in the mailbox of the run whose open hook has the
+	// token. In this order: a known key returns its receipt; no open hook and no
+	// OrStart is ErrNotFound; a hook of another type is ErrMismatch, with the hook
+	// in the receipt; with OrStart a run that has no open hook for the token is
+	// started, with a reserved hook (ID of the run + ".h0") and the payload after
+	// its Started message; ErrExists if the run's ID is taken.
+	Accept(ctx context.Context, p Payload) (Receipt, error)
+
+	// Send puts a message in a run's mailbox. ErrNotFound if there is no such run,
+	// ErrFenced if it has ended.
+	Send(ctx context.Context, m Message) error
+
+	// Terminate ends a run now, whatever state it is in: raises the epoch, appends
+	// e, sets Status Canceled, records unread payloads, closes its hooks. Children
+	// that have not ended get a CancelRequested message, the parent a ChildFailed
+	// one with e's data. ErrNotFound, or ErrFenced if it has ended.
+	Terminate(ctx context.Context, runID string, e Event) error
+
+	// Retry reopens a failed run from its journal: raises the epoch, cuts the
+	// journal, puts messages back (unread payloads too), adds a Retried message,
+	// reopens hooks. If a token has another owner now nothing is written, and the
+	// hook that has it is returned with ErrExists. ErrConflict if the run has not
+	// failed or the journal is of another length.
+	Retry(ctx context.Context, c Cut) (Hook, error)
+
+	// Unblock makes a blocked run claimable by every build again. ErrConflict if it
+	// is not blocked.
+	Unblock(ctx context.Context, runID string) error
+}
+
+// Reader looks at what is there.
+type Reader interface {
+	// Load returns a run, the events after a position, and its mailbox, as of one
+	// moment. ErrNotFound if there is no such run.
+	Load(ctx context.Context, runID string, after int64) (Loaded, error)
+
+	// Run returns the head of a run. ErrNotFound if there is none. A run that no
+	// live worker has the workflow or version for is shown as Blocked, with the
+	// reason.
+	Run(ctx context.Context, runID string) (Run, error)
+
+	// Runs lists runs, newest first.
+	Runs(ctx context.Context, f Filter) ([]Run, error)
+
+	// Hook returns the open hook that has the token. ErrNotFound if there is none.
+	Hook(ctx context.Context, token string) (Hook, error)
+
+	// Hooks returns the open hooks of a run, or of all runs if runID is empty (at
+	// most limit), in the order in which they were opened.
+	Hooks(ctx context.Context, runID string, limit int) ([]Hook, error)
+
+	// Unread returns the payloads that an ended run never took, in order.
+	Unread(ctx context.Context, runID string) ([]Message, error)
+
+	// Executing returns the attempts shown for a run.
+	Executing(ctx context.Context, runID string) ([]Attempt, error)
+}
+
+// Worker is how an engine executes runs.
+type Worker interface {
+	// Renew extends a worker's lease, or registers it.
+	Renew(ctx context.Context, l Lease) error
+
+	// Release ends a worker's lease and frees its runs, at once.
+	Release(ctx context.Context, worker string) error
+
+	// Claim takes ownership of runs that have something to do.
+	Claim(ctx context.Context, c Claim) (Claimed, error)
+
+	// Apply writes a transition, all of it or nothing, and returns an outcome for
+	// each effect. ErrFenced, ErrConflict and ErrExists mean that nothing was
+	// written.
+	Apply(ctx context.Context, t *Transition) ([]Outcome, error)
+}
