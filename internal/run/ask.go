@@ -1,0 +1,61 @@
+package run
+
+import (
+	"context"
+	"reflect"
+	"time"
+)
+
+// Workflow is an implemented workflow.
+type Workflow struct {
+	Name    string
+	Version int
+	In, Out reflect.Type
+	// Func decodes the input, calls the author's function, and encodes its result.
+	Func func(s Scope, input []byte) ([]byte, *Failure)
+}
+
+// HookType is a defined hook.
+type HookType struct {
+	Name    string
+	Payload reflect.Type
+	// Check decodes and validates a payload.
+	Check func(payload []byte) error
+}
+
+// Step is a step to be executed.
+type Step struct {
+	Name string
+	// Func calls the author's function and encodes its result. It does not panic.
+	Func        func(ctx context.Context) ([]byte, *StepError)
+	MaxAttempts int
+	Timeout     time.Duration // of each attempt; 0: none
+	Backoff     Backoff
+}
+
+// StepError is how an attempt of a step failed.
+type StepError struct {
+	Failure    Failure
+	Fatal      bool
+	RetryAfter time.Duration // 0: by the backoff
+}
+
+// Backoff spaces the attempts of a step: the first retry comes after Initial, each
+// further one after twice the time, at most Max.
+type Backoff struct {
+	Initial, Max time.Duration
+}
+
+// Child is a child run to be started.
+type Child struct {
+	Workflow string
+	RunID    string // empty: derived from the parent's
+	Input    []byte
+}
+
+// Hook is a hook to be opened.
+type Hook struct {
+	Token    string // empty: generated
+	Type     string
+	Metadata []byte
+}

@@ -1,0 +1,121 @@
+package run
+
+import (
+	"context"
+	"log/slog"
+	"time"
+)
+
+// Scope is what is behind a workflow's context: one branch of a run under one
+// cancellation. As a context.Context it changes through journal events only.
+//
+// All methods but those of context.Context and Logger belong to the branch: called
+// on another goroutine, those that can't return an error panic with [Foreign].
+type Scope interface {
+	context.Context
+
+	// Await blocks until one of ws is ready and returns the index of the first that
+	// is, in the order given. It fails with the scope's error if that is set, even
+	// if one is ready, so that a canceled wait consumes nothing.
+	Await(ws ...Waitable) (int, error)
+
+	// Step executes s, or returns its recorded outcome. StepFailed tells how it
+	// failed; any other error means that it was never asked for.
+	Step(s Step) ([]byte, error)
+
+	// Timer returns a durable timer. One that is not in the future is ready at once
+	// and costs nothing.
+	Timer(kind TimerKind, at time.Time) Timer
+
+	// Go starts a branch. The Waitable is ready when fn has returned.
+	Go(fn func(Scope)) Waitable
+
+	// StartChild asks for a child run. With an ID of the author's own it returns when the
+	// ID is durably taken, or fails with ChildExists.
+	StartChild(c Child) (ChildRun, error)
+
+	// NewHook opens a hook. With a token of the author's own it returns when the
+	// token is durably claimed, or fails with HookConflict.
+	NewHook(h Hook) (OpenHook, error)
+
+	WithCancel() (Scope, func())
+	WithDeadline(at time.Time) (Scope, func())
+	WithoutCancel() Scope
+
+	Now() time.Time
+	// Derive returns 32 bytes that only this run can know: each call with a label
+	// gives other ones, each replay the same.
+	Derive(label string) [32]byte
+	Logger() *slog.Logger
+	Info() Info
+
+	// Check returns Foreign unless it is called on the branch's own goroutine.
+	Check() error
+}
+
+// Waitable is something a branch can wait for.
+type Waitable interface {
+	// Ready reports whether Await would return at once.
+	Ready() bool
+}
+
+// TimerKind says what a timer is for.
+type TimerKind string
+
+// The kinds of timers. Only sleeps end when a run is woken.
+const (
+	Sleep    TimerKind = "sleep"
+	Deadline TimerKind = "deadline"
+)
+
+// Timer is a durable timer.
+type Timer interface {
+	Waitable
+	Stop()
+}
+
+// OpenHook is a hook of this run.
+type OpenHook interface {
+	// Ready reports whether a payload is there, or none will come any more.
+	Waitable
+	ID() string
+	Token() string
+	// Take returns the next payload, or false if none will come any more. Only
+	// after Ready.
+	Take() (data []byte, ok bool)
+	// Drain makes a closed hook ready once all that it accepted has come. It is
+	// called before waiting.
+	Drain()
+	Close()
+}
+
+// ChildRun is a child run of this run.
+type ChildRun interface {
+	Waitable
+	ID() string
+	// Result is the child's outcome. Only after Ready.
+	Result() ([]byte, *Failure)
+	// Cancel asks the child to cancel, once.
+	Cancel()
+}
+
+// Info tells code which run and step it is in.
+type Info struct {
+	RunID     string
+	Workflow  string
+	Version   int
+	StepID    string
+	Step      string
+	Attempt   int
+	StartedAt time.Time
+}
+
+// Key is the context key under which a step or workflow finds its Scene.
+type Key struct{}
+
+// Scene is what the engine puts into the contexts of workflows and steps.
+type Scene struct {
+	Scope  Scope // nil in steps
+	Info   Info  // in workflows: ask Scope
+	Client any   // the engine's workflow.Client
+}
