@@ -1,0 +1,364 @@
+package tenter_test
+
+import (
+	"cmp"
+	"fmt"
+	"go/ast"
+	"go/doc"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/tenter-dev/tenter"
+
+// A layer is a row of the table that says who may import whom.
+type layer struct {
+	pkg string   // path below the module; * stands for one element, a trailing /... for any
+	may []string // packages of this module that it may import, in the same notation
+	std bool     // it imports nothing from outside the module but the standard library
+	why string   // printed when the row is broken
+}
+
+// The first row that matches a package counts, so special ones come first. A
+// new package needs a row, and its row must say what it may not know.
+var layers = []layer{
+	{
+		pkg: ".", std: true,
+		why: "the root only documents the module",
+	},
+	{
+		pkg: "workflow", may: []string{"internal/run"}, std: true,
+		why: "workflow code is compiled into every program that starts a run, so it carries no engine, store or dependency along",
+	},
+	{
+		pkg: "internal/run", std: true,
+		why: "it is the seam between workflow and engine; whatever it imported, both would",
+	},
+	{
+		pkg: "engine", may: []string{"workflow", "internal/run", "store"},
+		why: "an engine knows its database by the store contract alone, and its callers not at all",
+	},
+	{
+		pkg: "store", std: true,
+		why: "it is a contract, and anybody can implement it",
+	},
+	{
+		pkg: "store/*", may: []string{"store"},
+		why: "a store, like the suite that proves it, knows the contract but no engine and no other store",
+	},
+	{
+		pkg: "signature", std: true,
+		why: "verifying a signature takes a header, a body and a key, and is useful without an engine",
+	},
+	{
+		pkg: "server", may: []string{"workflow", "internal/run", "engine", "signature"},
+		why: "handlers talk to an engine, never to its store",
+	},
+	{
+		pkg: "client", may: []string{"workflow", "internal/run"},
+		why: "a client speaks HTTP to an engine elsewhere, and links none",
+	},
+	{
+		pkg: "dashboard", may: []string{"workflow"},
+		why: "the dashboard reads and acts through a small interface of its own, so that it fits an engine and a client",
+	},
+	{
+		pkg: "workflowtest", may: []string{"workflow", "engine", "store", "store/sqlite"},
+		why: "the test kit is what any author could write from the public packages",
+	},
+	{
+		pkg: "cmd/...", may: []string{"..."},
+		why: "", // The command line may know everything.
+	},
+	{
+		pkg: "examples/...", may: []string{"workflow", "engine", "store/*", "server", "client", "signature", "dashboard", "workflowtest", "examples/..."},
+		why: "an example shows what a user can do, and users can't import internal packages",
+	},
+}
+
+// A confined import may appear only in some packages, whatever their layer.
+type confined struct {
+	path  string // an import path and all below it
+	in    []string
+	tests bool // test files must keep to it as well
+	why   string
+}
+
+var confinedImports = []confined{
+	{
+		path: "net/http",
+		in:   []string{"workflow", "signature", "server", "client", "dashboard", "cmd/...", "examples/..."},
+		why:  "HTTP ends at the edge; workflow and signature have it only for http.Header and http.Request",
+	},
+	{
+		path: "testing",
+		in:   []string{"store/storetest", "workflowtest"},
+		why:  "it would put test flags and test code into every user's program",
+	},
+	{
+		path: "net/http/httptest",
+		in:   []string{"workflowtest"},
+		why:  "it is for tests",
+	},
+	{
+		path: "database/sql",
+		in:   []string{"store/sqlite", "store/postgres", "cmd/...", "examples/..."},
+		why:  "SQL is a store's own business",
+	},
+	{path: "modernc.org/sqlite", in: []string{"store/sqlite"}, tests: true, why: driverWhy},
+	{path: "zombiezen.com/go/sqlite", in: []string{"store/sqlite"}, tests: true, why: driverWhy},
+	{path: "github.com/jackc/pgx", in: []string{"store/postgres", "examples/..."}, tests: true, why: driverWhy},
+}
+
+const driverWhy = "a driver is known to its own store alone; everybody else goes through the contract"
+
+func TestArchitecture(t *testing.T) {
+	t.Parallel()
+	for _, p := range loadPackages(t) {
+		i := slices.IndexFunc(layers, func(l layer) bool { return match(l.pkg, p.path) })
+		if i < 0 {
+			t.Errorf("package %s has no row in layers (arch_test.go): say what it may import, and why no more", p.path)
+			continue
+		}
+		for _, f := range p.files {
+			for _, imp := range f.imports() {
+				if !f.test {
+					checkLayer(t, layers[i], p, f, imp)
+				}
+				checkConfined(t, p, f, imp)
+			}
+		}
+	}
+}
+
+func checkLayer(t *testing.T, l layer, p *pkg, f *file, imp string) {
+	t.Helper()
+	rel, inModule := relative(imp)
+	switch {
+	case inModule && !matchAny(l.may, rel):
+		t.Errorf("%s: package %s may not import %s: %s", f.path, p.path, rel, l.why)
+	case !inModule && l.std && !standard(imp):
+		t.Errorf("%s: package %s may not import %s, only the standard library: %s", f.path, p.path, imp, l.why)
+	}
+}
+
+func checkConfined(t *testing.T, p *pkg, f *file, imp string) {
+	t.Helper()
+	// The most specific rule counts.
+	var rule confined
+	for _, c := range confinedImports {
+		if below(imp, c.path) && len(c.path) > len(rule.path) {
+			rule = c
+		}
+	}
+	if rule.path == "" || f.test && !rule.tests || matchAny(rule.in, p.path) {
+		return
+	}
+	t.Errorf("%s: %s may be imported only by %s: %s", f.path, imp, strings.Join(rule.in, ", "), rule.why)
+}
+
+func TestMatch(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		pattern, path string
+		want          bool
+	}{
+		{".", ".", true},
+		{".", "store", false},
+		{"store", "store", true},
+		{"store", "store/sqlite", false},
+		{"store/*", "store/sqlite", true},
+		{"store/*", "store", false},
+		{"store/*", "store/sqlite/x", false},
+		{"cmd/...", "cmd/tenter", true},
+		{"cmd/...", "cmd", true},
+		{"cmd/...", "cmdline", false},
+		{"...", "store/sqlite", true},
+	} {
+		if got := match(tt.pattern, tt.path); got != tt.want {
+			t.Errorf("match(%q, %q) = %t, want %t", tt.pattern, tt.path, got, tt.want)
+		}
+	}
+}
+
+func TestPackageDocs(t *testing.T) {
+	t.Parallel()
+	for _, p := range loadPackages(t) {
+		var name, text string
+		for _, f := range p.files {
+			if f.test {
+				continue
+			}
+			name = f.syntax.Name.Name
+			if f.syntax.Doc == nil {
+				continue
+			}
+			if text != "" {
+				t.Errorf("%s: package %s has a second package comment here: keep one", f.path, p.path)
+			}
+			text = f.syntax.Doc.Text()
+		}
+		if name == "" {
+			continue // only tests
+		}
+		want := "Package " + name + " "
+		if name == "main" {
+			want = "Command " + path.Base(p.path) + " "
+		}
+		synopsis := new(doc.Package).Synopsis(text)
+		if !strings.HasPrefix(text, want) || !strings.HasSuffix(synopsis, ".") {
+			t.Errorf("package %s needs a package comment that starts with a sentence %q; it has %q", p.path, want+"…", synopsis)
+		}
+	}
+}
+
+// TestLongest fails on nothing. It shows what has grown, for people to judge:
+//
+//	go test -run Longest -v .
+func TestLongest(t *testing.T) {
+	t.Parallel()
+	type item struct {
+		lines int
+		what  string
+	}
+	var funcs, files []item
+	for _, p := range loadPackages(t) {
+		for _, f := range p.files {
+			if f.test || ast.IsGenerated(f.syntax) {
+				continue
+			}
+			files = append(files, item{f.lines(f.syntax.FileStart, f.syntax.FileEnd), f.path})
+			for _, decl := range f.syntax.Decls {
+				if fn, ok := decl.(*ast.FuncDecl); ok {
+					what := fmt.Sprintf("%s:%d %s", f.path, f.set.Position(fn.Pos()).Line, fn.Name.Name)
+					funcs = append(funcs, item{f.lines(fn.Pos(), fn.End()), what})
+				}
+			}
+		}
+	}
+	top := func(title string, items []item) {
+		slices.SortFunc(items, func(a, b item) int { return cmp.Or(b.lines-a.lines, strings.Compare(a.what, b.what)) })
+		var b strings.Builder
+		for _, it := range items[:min(10, len(items))] {
+			fmt.Fprintf(&b, "\n%6d  %s", it.lines, it.what)
+		}
+		t.Logf("%s, in lines:%s", title, &b)
+	}
+	top("longest functions", funcs)
+	top("longest files", files)
+}
+
+// A pkg is a folder with Go files.
+type pkg struct {
+	path  string // below the module, "." for the root
+	files []*file
+}
+
+type file struct {
+	path   string
+	test   bool
+	set    *token.FileSet
+	syntax *ast.File
+}
+
+func (f *file) imports() []string {
+	var paths []string
+	for _, spec := range f.syntax.Imports {
+		if p, err := strconv.Unquote(spec.Path.Value); err == nil {
+			paths = append(paths, p)
+		}
+	}
+	return paths
+}
+
+func (f *file) lines(from, to token.Pos) int {
+	return f.set.Position(to).Line - f.set.Position(from).Line + 1
+}
+
+// loadPackages parses the module's Go files, those of other platforms and
+// build tags too. It leaves out nested modules and what the go command
+// ignores. It does not type-check, so it is fast and works on broken code.
+func loadPackages(t *testing.T) []*pkg {
+	t.Helper()
+	var pkgs []*pkg
+	byDir := make(map[string]*pkg)
+	err := filepath.WalkDir(".", func(name string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		base := d.Name()
+		hidden := name != "." && (strings.HasPrefix(base, ".") || strings.HasPrefix(base, "_"))
+		if d.IsDir() {
+			_, statErr := os.Stat(filepath.Join(name, "go.mod"))
+			if name != "." && (hidden || base == "testdata" || base == "node_modules" || statErr == nil) {
+				return filepath.SkipDir
+			}
+			return nil
+		}
+		if hidden || !strings.HasSuffix(base, ".go") {
+			return nil
+		}
+		set := token.NewFileSet()
+		syntax, err := parser.ParseFile(set, name, nil, parser.ParseComments|parser.SkipObjectResolution)
+		if err != nil {
+			return err
+		}
+		dir := filepath.ToSlash(filepath.Dir(name))
+		if byDir[dir] == nil {
+			byDir[dir] = &pkg{path: dir}
+			pkgs = append(pkgs, byDir[dir])
+		}
+		byDir[dir].files = append(byDir[dir].files, &file{
+			path:   filepath.ToSlash(name),
+			test:   strings.HasSuffix(base, "_test.go"),
+			set:    set,
+			syntax: syntax,
+		})
+		return nil
+	})
+	if err != nil {
+		t.Fatalf("load packages: %v", err)
+	}
+	return pkgs
+}
+
+// relative returns an import path below the module.
+func relative(imp string) (rel string, ok bool) {
+	if imp == module {
+		return ".", true
+	}
+	return strings.CutPrefix(imp, module+"/")
+}
+
+// standard tells packages of the standard library, whose paths have no domain.
+func standard(imp string) bool {
+	first, _, _ := strings.Cut(imp, "/")
+	return !strings.Contains(first, ".")
+}
+
+func below(p, root string) bool {
+	return p == root || strings.HasPrefix(p, root+"/")
+}
+
+func matchAny(patterns []string, p string) bool {
+	return slices.ContainsFunc(patterns, func(pattern string) bool { return match(pattern, p) })
+}
+
+func match(pattern, p string) bool {
+	if pattern == "..." {
+		return true
+	}
+	if root, ok := strings.CutSuffix(pattern, "/..."); ok {
+		return below(p, root)
+	}
+	ok, err := path.Match(pattern, p)
+	return err == nil && ok
+}
