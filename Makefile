@@ -1,0 +1,54 @@
+# make help tells what there is to make.
+
+SHELL = /bin/sh
+GO ?= go
+TOOL = $(GO) tool -modfile=tools/go.mod
+
+.NOTPARALLEL:
+.PHONY: help test check fmt tidy vet fix lint arch longest format bench need-go need-cc
+
+help: ## Show the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-9s%s\n", $$1, $$2 }' Makefile
+
+test: need-cc ## Run all tests, with the race detector
+	$(GO) test -race ./...
+
+check: fmt tidy vet fix lint arch test ## Run everything that must pass before a commit lands
+	@echo 'check: everything passes'
+
+fmt: need-go ## Fail if gofumpt would change a file
+	@$(TOOL) gofumpt -d . || { echo 'fmt: some files are not formatted: run make format' >&2; exit 1; }
+
+tidy: need-go ## Fail if go mod tidy would change go.mod
+	@$(GO) mod tidy -diff || { echo 'tidy: go.mod is not tidy: run go mod tidy' >&2; exit 1; }
+
+vet: need-go ## Run go vet
+	$(GO) vet ./...
+
+fix: need-go ## Fail if go fix would modernize a file
+	@$(GO) fix -diff ./... || { echo 'fix: go fix has something to say: run make format' >&2; exit 1; }
+
+lint: need-go ## Run the linters of .golangci.yml (building them takes minutes, once)
+	$(TOOL) golangci-lint run ./...
+
+arch: need-go ## Check who imports whom, and that each package is documented
+	$(GO) test -run 'TestArchitecture|TestPackageDocs' .
+
+longest: need-go ## Show the longest functions and files
+	@$(GO) test -count=1 -run TestLongest -v .
+
+format: need-go ## Let gofumpt and go fix change the files
+	$(GO) fix ./...
+	$(TOOL) gofumpt -w .
+
+bench: need-go ## Measure on this machine (bench/ is a module of its own)
+	@[ -f bench/go.mod ] || { echo 'bench: there is no bench/go.mod in this tree' >&2; exit 1; }
+	cd bench && $(GO) run .
+
+need-go:
+	@command -v $(GO) >/dev/null 2>&1 || \
+		{ echo "make: there is no '$(GO)' on the PATH: install Go, or say make GO=/usr/local/go/bin/go" >&2; exit 1; }
+
+need-cc: need-go
+	@cc=$$($(GO) env CC); cc=$${cc%% *}; command -v "$$cc" >/dev/null 2>&1 || \
+		{ echo "make: there is no C compiler '$$cc', which go test -race needs; without one: go test ./..." >&2; exit 1; }
