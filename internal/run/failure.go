@@ -32,7 +32,8 @@ type Typed struct {
 const (
 	IsCanceled         = "context.Canceled"
 	IsDeadlineExceeded = "context.DeadlineExceeded"
-	IsTerminated       = "tenter.Terminated"
+	IsRunCanceled      = "run canceled"
+	IsRunTerminated    = "run terminated"
 )
 
 // Types of typed errors.
@@ -51,9 +52,9 @@ func Panicked(v any, stack []byte) Failure {
 	return Failure{Text: text, As: []Typed{{Type: AsPanic, Stack: string(stack), Cause: &Failure{Text: fmt.Sprint(v)}}}}
 }
 
-// Foreign is what durable calls return or panic with on a goroutine that is not
+// ErrForeign is what durable calls return or panic with on a goroutine that is not
 // their branch's.
-var Foreign = errors.New("not called by the workflow's own code: use it in the workflow function or a branch started with workflow.Go, " +
+var ErrForeign = errors.New("not called by the workflow's own code: use it in the workflow function or a branch started with workflow.Go, " +
 	"not in a step or a goroutine of your own; steps get what they need as arguments")
 
 // StepFailed is the error of a step that failed.

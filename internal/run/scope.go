@@ -2,6 +2,7 @@ package run
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"time"
 )
@@ -10,7 +11,7 @@ import (
 // cancellation. As a context.Context it changes through journal events only.
 //
 // All methods but those of context.Context and Logger belong to the branch: called
-// on another goroutine, those that can't return an error panic with [Foreign].
+// on another goroutine, those that can't return an error panic with [ErrForeign].
 type Scope interface {
 	context.Context
 
@@ -30,7 +31,7 @@ type Scope interface {
 	// Go starts a branch. The Waitable is ready when fn has returned.
 	Go(fn func(Scope)) Waitable
 
-	// StartChild asks for a child run. With an ID of the author's own it returns when the
+	// StartChild asks for a child run; it is canceled with the scope. With an ID of the author's own it returns when the
 	// ID is durably taken, or fails with ChildExists.
 	StartChild(c Child) (ChildRun, error)
 
@@ -49,7 +50,7 @@ type Scope interface {
 	Logger() *slog.Logger
 	Info() Info
 
-	// Check returns Foreign unless it is called on the branch's own goroutine.
+	// Check returns ErrForeign unless it is called on the branch's own goroutine.
 	Check() error
 }
 
@@ -83,9 +84,7 @@ type OpenHook interface {
 	// Take returns the next payload, or false if none will come any more. Only
 	// after Ready.
 	Take() (data []byte, ok bool)
-	// Drain makes a closed hook ready once all that it accepted has come. It is
-	// called before waiting.
-	Drain()
+	// Close is idempotent.
 	Close()
 }
 
@@ -95,8 +94,6 @@ type ChildRun interface {
 	ID() string
 	// Result is the child's outcome. Only after Ready.
 	Result() ([]byte, *Failure)
-	// Cancel asks the child to cancel, once.
-	Cancel()
 }
 
 // Info tells code which run and step it is in.
@@ -112,6 +109,15 @@ type Info struct {
 
 // Key is the context key under which a step or workflow finds its Scene.
 type Key struct{}
+
+// CheckOutside returns an error if ctx is a workflow's: what talks to a client is a side
+// effect, and belongs into a step.
+func CheckOutside(ctx context.Context) error {
+	if s, ok := ctx.Value(Key{}).(*Scene); ok && s.Scope != nil {
+		return errors.New("a workflow can't talk to a client: do it in a step, or use Call or Go of the workflow for a child run")
+	}
+	return nil
+}
 
 // Scene is what the engine puts into the contexts of workflows and steps.
 type Scene struct {

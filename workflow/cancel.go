@@ -1,0 +1,49 @@
+package workflow
+
+import (
+	"context"
+	"time"
+
+	"github.com/tenter-dev/tenter/internal/run"
+)
+
+// WithTimeout returns a Context whose durable calls fail with
+// [context.DeadlineExceeded] once d has passed. It survives crashes, and counts the
+// time in which no worker was up: what was accepted before the deadline comes before
+// it. A hook whose Wait timed out stays open. Call cancel when the work is done, as
+// with package context.
+func WithTimeout(ctx Context, d time.Duration) (Context, context.CancelFunc) {
+	return WithDeadline(ctx, Now(ctx).Add(d))
+}
+
+// WithDeadline is [WithTimeout] with a point in time.
+func WithDeadline(ctx Context, t time.Time) (Context, context.CancelFunc) {
+	mustCheck(ctx)
+	s, cancel := ctx.scope().WithDeadline(t)
+	return scopeContext{s}, cancel
+}
+
+// WithCancel returns a Context whose durable calls fail with [context.Canceled] once
+// cancel is called or ctx ends. Steps being executed under it have their contexts
+// canceled, child runs started under it are asked to cancel.
+func WithCancel(ctx Context) (Context, context.CancelFunc) {
+	mustCheck(ctx)
+	s, cancel := ctx.scope().WithCancel()
+	return scopeContext{s}, cancel
+}
+
+// WithoutCancel returns a Context that does not end when ctx does: for the cleanup
+// of a run that has been canceled or has timed out.
+func WithoutCancel(ctx Context) Context {
+	mustCheck(ctx)
+	return scopeContext{ctx.scope().WithoutCancel()}
+}
+
+// mustCheck panics with ErrNotInWorkflow where there is no error to return.
+func mustCheck(ctx Context) run.Scope {
+	s := ctx.scope()
+	if err := s.Check(); err != nil {
+		panic(err)
+	}
+	return s
+}

@@ -1,0 +1,93 @@
+package workflow
+
+import (
+	"context"
+	"encoding/json"
+	"time"
+)
+
+// Client is the door to runs from outside. *engine.Engine is one. Most code uses it
+// through typed handles: [Workflow.Start], [Run], [HookType.Resume].
+//
+// A workflow can't use a Client: its calls are side effects, and fail when they are
+// given a workflow's [Context]. Steps can, see [ClientFrom].
+type Client interface {
+	// StartRun starts a run and returns its ID once it is durable. It fails with
+	// *[RunExistsError] if the requested ID is taken.
+	StartRun(ctx context.Context, req StartRequest) (runID string, err error)
+
+	// Resume sends a payload to a hook, and returns once it is durable. It fails
+	// with [ErrHookNotFound] if no open hook has the token.
+	Resume(ctx context.Context, token string, payload any, opts ...ResumeOption) (HookInfo, error)
+
+	// HookByToken looks at a hook without resuming it.
+	HookByToken(ctx context.Context, token string) (HookInfo, error)
+
+	// RunInfo describes a run. It fails with [ErrRunNotFound].
+	RunInfo(ctx context.Context, runID string) (RunInfo, error)
+
+	// AwaitRun blocks until the run has ended.
+	AwaitRun(ctx context.Context, runID string) (RunResult, error)
+
+	// CancelRun asks the run to cancel. It fails with [ErrRunEnded] if it has ended.
+	CancelRun(ctx context.Context, runID string) error
+
+	// TerminateRun ends the run without asking its code.
+	TerminateRun(ctx context.Context, runID, reason string) error
+
+	// WakeRun ends the run's sleeps now.
+	WakeRun(ctx context.Context, runID string) error
+
+	// RetryRun lets a failed run go on from its journal, or a blocked one try again.
+	RetryRun(ctx context.Context, runID string) error
+}
+
+// StartRequest asks for a run.
+type StartRequest struct {
+	Workflow string          `json:"workflow"`
+	Version  int             `json:"version,omitempty"` // 0: the highest that the worker which begins it has
+	RunID    string          `json:"run_id,omitempty"`  // empty: a new one
+	Input    json.RawMessage `json:"input,omitempty"`
+}
+
+// Status is what a run is doing.
+type Status string
+
+// The statuses of a run. The last three are final.
+const (
+	StatusRunning   Status = "running"   // has work
+	StatusWaiting   Status = "waiting"   // parked on hooks, timers or children
+	StatusBlocked   Status = "blocked"   // this code can't continue it; goes on after a deploy or retry
+	StatusCompleted Status = "completed" // returned a result
+	StatusFailed    Status = "failed"    // returned an error, or panicked
+	StatusCanceled  Status = "canceled"  // was canceled or terminated
+)
+
+// Ended reports whether s is final.
+func (s Status) Ended() bool {
+	return s == StatusCompleted || s == StatusFailed || s == StatusCanceled
+}
+
+// RunInfo describes a run.
+type RunInfo struct {
+	ID        string    `json:"id"`
+	Workflow  string    `json:"workflow"`
+	Version   int       `json:"version"` // 0 until a worker has begun it
+	Status    Status    `json:"status"`
+	Reason    string    `json:"reason,omitempty"`    // why it is blocked
+	ParentID  string    `json:"parent_id,omitempty"` // the run whose child it is
+	CreatedAt time.Time `json:"created_at"`
+	UpdatedAt time.Time `json:"updated_at"`        // of the last progress
+	EndedAt   time.Time `json:"ended_at,omitzero"` // zero until it has ended
+	WakeAt    time.Time `json:"wake_at,omitzero"`  // its next timer or retry, if it waits for one
+	Events    int64     `json:"events"`            // length of its journal
+}
+
+// RunResult is how a run ended.
+type RunResult struct {
+	RunID    string          `json:"run_id"`
+	Workflow string          `json:"workflow"`
+	Status   Status          `json:"status"`
+	Output   json.RawMessage `json:"output,omitempty"` // if it completed
+	Error    json.RawMessage `json:"error,omitempty"`  // otherwise; in recorded form
+}

@@ -1,0 +1,65 @@
+package workflow
+
+import (
+	"context"
+	"time"
+
+	"github.com/tenter-dev/tenter/internal/run"
+)
+
+// Context is what a workflow function gets, and what all durable calls take. Only
+// the engine makes one. It is a [context.Context] whose Err, Done and Deadline
+// change through events in the run's journal, never by the wall clock, so that a
+// replay sees them change at the same place. Value gives only the engine's values.
+//
+// Steps get a plain context.Context, so a durable call with it does not compile. A
+// workflow's Context that a step has captured does, and fails with
+// [ErrNotInWorkflow].
+type Context interface {
+	context.Context
+	scope() run.Scope
+}
+
+type scopeContext struct{ run.Scope }
+
+func (c scopeContext) scope() run.Scope { return c.Scope }
+
+// Info tells which run, and in a step which step, code belongs to.
+type Info struct {
+	RunID    string
+	Workflow string
+	Version  int
+
+	// The rest is set in steps only.
+
+	// StepID names the step in all the world and is the same in each of its
+	// attempts: give it to other systems as the idempotency key.
+	StepID    string
+	Step      string    // name of the step
+	Attempt   int       // from 1
+	StartedAt time.Time // of this attempt
+}
+
+// InfoOf returns the run and step that ctx belongs to. It works in workflows and
+// steps, and panics outside a run.
+func InfoOf(ctx context.Context) Info {
+	scene, ok := ctx.Value(run.Key{}).(*run.Scene)
+	if !ok {
+		panic("workflow: InfoOf called with a context that belongs to no run")
+	}
+	if scene.Scope != nil {
+		return Info(scene.Scope.Info())
+	}
+	return Info(scene.Info)
+}
+
+// ClientFrom returns, inside a step, the client of the engine that executes it: to
+// start, resume and look up other runs. It panics outside a step.
+func ClientFrom(ctx context.Context) Client {
+	scene, ok := ctx.Value(run.Key{}).(*run.Scene)
+	if !ok || scene.Scope != nil {
+		panic("workflow: ClientFrom called outside a step")
+	}
+	c, _ := scene.Client.(Client)
+	return c
+}

@@ -1,0 +1,172 @@
+package workflow
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+
+	"github.com/tenter-dev/tenter/internal/run"
+)
+
+// Errors that callers may want to act on, by errors.Is. All of them keep their
+// identity in journals and over HTTP.
+var (
+	// ErrHookNotFound: no open hook has the token. It is unknown, closed, or its run
+	// has ended. Nothing was written.
+	ErrHookNotFound = DefineError("hook not found")
+	// ErrHookClosed: the hook was closed by its workflow, and all that it had
+	// accepted has been delivered.
+	ErrHookClosed = DefineError("hook is closed")
+	// ErrRunNotFound: there is no run with the ID.
+	ErrRunNotFound = DefineError("run not found")
+	// ErrRunExists: the run ID is taken; see [RunExistsError].
+	ErrRunExists = DefineError("run exists")
+	// ErrRunEnded: the run has ended already.
+	ErrRunEnded = DefineError("run has ended")
+	// ErrCanceled: the run was canceled or terminated.
+	ErrCanceled = DefineError(run.IsRunCanceled)
+	// ErrTerminated: the run was terminated. It is ErrCanceled too.
+	ErrTerminated = DefineError(run.IsRunTerminated)
+	// ErrPayloadTooLarge: an input, payload or result is above the engine's limit.
+	// Nothing was written.
+	ErrPayloadTooLarge = DefineError("payload is too large")
+	// ErrOutcomeUnknown: an attempt of a step did not return, so nobody knows
+	// whether it had its effect.
+	ErrOutcomeUnknown = DefineError("outcome is unknown")
+	// ErrUnknownWorkflow: the engine that was asked has workflows, but not this one.
+	ErrUnknownWorkflow = DefineError("unknown workflow")
+	// ErrEngineClosed: the engine has been closed.
+	ErrEngineClosed = DefineError("engine is closed")
+
+	// ErrNotInWorkflow: a durable call was made outside the workflow's own code, in
+	// a step or a goroutine.
+	ErrNotInWorkflow = run.ErrForeign
+
+	errNilClient = errors.New("the client is nil: pass an engine")
+)
+
+var defined sync.Map // name → *definedError
+
+type definedError struct{ name string }
+
+func (e *definedError) Error() string { return e.name }
+
+// DefineError returns a sentinel error that survives the journal: when a step or a
+// child run fails with an error that wraps it, errors.Is holds in the workflow, live
+// and on replay, and for who awaits the result, also in another process that has
+// defined it too. The name must be unique in the program and stay as it is as long
+// as journals have it. Define errors in package-level variables; DefineError panics
+// if the name is empty or defined already.
+func DefineError(name string) error {
+	e := &definedError{name: name}
+	if name == "" {
+		panic("workflow: DefineError needs a name")
+	}
+	if _, dup := defined.LoadOrStore(name, e); dup {
+		panic(fmt.Sprintf("workflow: error %q is defined twice", name))
+	}
+	return e
+}
+
+// StepError is the error of a step that failed for good: after its attempts, by
+// [Fatal], or because it was canceled.
+type StepError struct {
+	Step     string // ID within the run: the step's name and how often the run had called it, as in "charge#1"
+	Attempts int    // attempts that were made
+	Err      error  // of the last attempt, in recorded form
+}
+
+func (e *StepError) Error() string {
+	return fmt.Sprintf("step %s failed after %d %s: %v", e.Step, e.Attempts, plural(e.Attempts, "attempt"), e.Err)
+}
+
+// Unwrap returns the error of the last attempt.
+func (e *StepError) Unwrap() error { return e.Err }
+
+// PanicError is the error of a step or workflow that panicked.
+type PanicError struct {
+	Value string // what it panicked with, as text
+	Stack string
+}
+
+func (e *PanicError) Error() string { return "panic: " + e.Value }
+
+// RunError is the error of a run that did not complete.
+type RunError struct {
+	RunID    string
+	Workflow string
+	Err      error // what the workflow returned, in recorded form
+}
+
+func (e *RunError) Error() string {
+	return fmt.Sprintf("run %s of %s: %v", e.RunID, e.Workflow, e.Err)
+}
+
+// Unwrap returns what the workflow returned.
+func (e *RunError) Unwrap() error { return e.Err }
+
+// RunExistsError says which run has the ID that was asked for. It is
+// [ErrRunExists].
+type RunExistsError struct{ RunID string }
+
+func (e *RunExistsError) Error() string {
+	return fmt.Sprintf("run %s exists: look at it with Get, or choose another RunID", e.RunID)
+}
+
+// Unwrap returns [ErrRunExists].
+func (e *RunExistsError) Unwrap() error { return ErrRunExists }
+
+// HookConflictError is the error of a token that is taken. The run that has it is a
+// run like any other: a step can await, resume or cancel it.
+type HookConflictError struct {
+	Token string
+	RunID string // of the owner
+}
+
+func (e *HookConflictError) Error() string {
+	return fmt.Sprintf("token %q is taken by run %s: wait until that run closes its hook or ends, or choose another token", e.Token, e.RunID)
+}
+
+// PayloadError is the error of a payload that does not decode into the hook's type
+// or does not validate. From Resume it means that nothing was written. From Wait it
+// means that this payload is gone and the workflow may wait for the next.
+type PayloadError struct {
+	Token string
+	Err   error
+}
+
+func (e *PayloadError) Error() string {
+	return fmt.Sprintf("payload for token %q: %v", e.Token, e.Err)
+}
+
+// Unwrap returns why the payload was refused.
+func (e *PayloadError) Unwrap() error { return e.Err }
+
+// HookTypeError is the error of a payload sent through the handle of one hook type
+// to a hook of another. Nothing was written.
+type HookTypeError struct {
+	Token string
+	Want  string // the handle's name
+	Got   string // the hook's, empty if it has none
+}
+
+func (e *HookTypeError) Error() string {
+	return fmt.Sprintf("token %q belongs to a hook of type %q, not %q", e.Token, e.Got, e.Want)
+}
+
+// RetryRefusedError says why a run can't be retried from its journal.
+type RetryRefusedError struct {
+	RunID  string
+	Reason string
+}
+
+func (e *RetryRefusedError) Error() string {
+	return fmt.Sprintf("run %s can't be retried from its journal: %s", e.RunID, e.Reason)
+}
+
+func plural(n int, word string) string {
+	if n == 1 {
+		return word
+	}
+	return word + "s"
+}

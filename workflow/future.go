@@ -1,0 +1,122 @@
+package workflow
+
+import (
+	"errors"
+	"slices"
+
+	"github.com/tenter-dev/tenter/internal/run"
+)
+
+// Future is a result that may still have to come: of a branch ([Go]) or of a child
+// run ([Workflow.Go]).
+type Future[T any] struct {
+	done run.Waitable
+	get  func() (T, error) // once done
+	err  error             // it never began
+}
+
+// Wait blocks until the result is there and returns it. It may be called more than
+// once.
+func (f *Future[T]) Wait(ctx Context) (T, error) {
+	var zero T
+	if f.err != nil {
+		return zero, f.err
+	}
+	if _, err := ctx.scope().Await(f.done); err != nil {
+		return zero, err
+	}
+	return f.get()
+}
+
+// Go starts a branch: fn goes on concurrently with the code that started it, in the
+// same run. Branches are executed one at a time, each until it waits, in a fixed
+// order, so they need no locks among themselves. A panic in a branch fails the run.
+// When the workflow function returns, branches that have not are given up.
+//
+// For code inside steps plain goroutines are fine; in workflow code use Go.
+func Go[T any](ctx Context, fn func(Context) (T, error)) *Future[T] {
+	if err := ctx.scope().Check(); err != nil {
+		return &Future[T]{err: err}
+	}
+	var value T
+	var err error
+	done := ctx.scope().Go(func(s run.Scope) { value, err = fn(scopeContext{s}) })
+	return &Future[T]{done: done, get: func() (T, error) { return value, err }}
+}
+
+// First calls all fns concurrently, each in a branch of its own, and returns the
+// index and outcome of the first that returns, be it with an error. It cancels the
+// others before it returns: a hook.Wait among them takes no payload any more. They
+// are functions so that hook.Wait and future.Wait fit as they are:
+//
+//	i, decision, err := workflow.First(ctx, legal.Wait, finance.Wait)
+//
+// If ctx ends first the index is -1 and err is ctx.Err().
+func First[T any](ctx Context, fns ...func(Context) (T, error)) (index int, value T, err error) {
+	if len(fns) == 0 {
+		return -1, value, errors.New("workflow: First needs a function to call")
+	}
+	inner, cancel := WithCancel(ctx)
+	defer cancel()
+	futures, waits, err := spread(inner, fns)
+	if err != nil {
+		return -1, value, err
+	}
+	index, err = ctx.scope().Await(waits...)
+	if err != nil {
+		return -1, value, err
+	}
+	value, err = futures[index].get()
+	return index, value, err
+}
+
+// All calls all fns concurrently, each in a branch of its own, and returns their
+// values in the order of fns when all have returned. The first error cancels the
+// rest, and is returned when they have returned too.
+func All[T any](ctx Context, fns ...func(Context) (T, error)) ([]T, error) {
+	inner, cancel := WithCancel(ctx)
+	defer cancel()
+	futures, waits, err := spread(inner, fns)
+	if err != nil {
+		return nil, err
+	}
+	patient := ctx.scope().WithoutCancel() // branches see ctx's end themselves
+	var first error
+	for len(waits) > 0 {
+		i, err := patient.Await(waits...)
+		if err != nil {
+			return nil, err
+		}
+		done := waits[i]
+		waits = slices.Delete(waits, i, i+1)
+		if first != nil {
+			continue
+		}
+		f := futures[slices.IndexFunc(futures, func(f *Future[T]) bool { return f.done == done })]
+		if _, err := f.get(); err != nil {
+			first = err
+			cancel()
+		}
+	}
+	if first != nil {
+		return nil, first
+	}
+	values := make([]T, len(futures))
+	for i, f := range futures {
+		values[i], _ = f.get()
+	}
+	return values, nil
+}
+
+func spread[T any](ctx Context, fns []func(Context) (T, error)) ([]*Future[T], []run.Waitable, error) {
+	futures := make([]*Future[T], len(fns))
+	waits := make([]run.Waitable, len(fns))
+	for i, fn := range fns {
+		f := Go(ctx, fn)
+		if f.err != nil {
+			return nil, nil, f.err
+		}
+		futures[i], waits[i] = f, f.done
+	}
+	return futures, waits, nil
+}

@@ -1,0 +1,162 @@
+package workflow
+
+import (
+	"errors"
+	"fmt"
+	"iter"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/tenter-dev/tenter/internal/run"
+)
+
+// Hook is a suspension point of a run that takes payloads of type T, sent to its
+// token by [Client.Resume]. Payloads are buffered durably from the moment the hook
+// is open, and delivered in the order in which they were accepted, each once.
+//
+// A hook belongs to the run that opened it. It closes by Close and at the end of the
+// run; then its token is free for others.
+type Hook[T any] struct {
+	open run.OpenHook
+}
+
+// WebhookOption is an option that fits webhooks.
+type WebhookOption interface {
+	applyHook(*run.Hook) error
+}
+
+// HookOption is an option that fits hooks, and webhooks too.
+type HookOption interface {
+	WebhookOption
+	fitsHooks()
+}
+
+type hookOption func(*run.Hook) error
+
+func (o hookOption) applyHook(h *run.Hook) error { return o(h) }
+func (o hookOption) fitsHooks()                  {}
+
+// maxToken is the longest token in bytes.
+const maxToken = 1024
+
+// ErrInvalidToken: a token is empty, longer than 1,024 bytes, not valid UTF-8, or
+// has control characters.
+var ErrInvalidToken = DefineError("invalid token")
+
+func checkToken(token string) error {
+	switch {
+	case token == "":
+		return fmt.Errorf("%w: it is empty", ErrInvalidToken)
+	case len(token) > maxToken:
+		return fmt.Errorf("%w: it has %d bytes, at most %d are allowed", ErrInvalidToken, len(token), maxToken)
+	case !utf8.ValidString(token):
+		return fmt.Errorf("%w: it is not valid UTF-8", ErrInvalidToken)
+	case strings.ContainsFunc(token, func(r rune) bool { return r < ' ' || r == 0x7f }):
+		return fmt.Errorf("%w: %q has control characters", ErrInvalidToken, token)
+	}
+	return nil
+}
+
+// Token gives a hook a token of your own, which who sends payloads can make up from
+// what it knows, such as "slack_messages:"+channel. At most one open hook can have a
+// token. The default is a generated one that nobody can guess.
+func Token(token string) HookOption {
+	return hookOption(func(h *run.Hook) error {
+		h.Token = token
+		return checkToken(token)
+	})
+}
+
+// Metadata attaches v, as JSON, to the hook, for who looks it up or resumes it.
+func Metadata(v any) HookOption {
+	return hookOption(func(h *run.Hook) error {
+		data, err := encode(v)
+		if err != nil {
+			return fmt.Errorf("encode metadata: %w", err)
+		}
+		h.Metadata = data
+		return nil
+	})
+}
+
+// NewHook opens a hook. With a generated token it costs nothing by itself: the hook
+// is registered before the run waits or does anything visible outside. With [Token]
+// it returns when the token is durably claimed, or a *[HookConflictError] if another
+// hook has it.
+func NewHook[T any](ctx Context, opts ...HookOption) (*Hook[T], error) {
+	return newHook[T](ctx, run.Hook{}, opts)
+}
+
+func newHook[T any](ctx Context, spec run.Hook, opts []HookOption) (*Hook[T], error) {
+	for _, opt := range opts {
+		if err := opt.applyHook(&spec); err != nil {
+			return nil, fmt.Errorf("new hook: %w", err)
+		}
+	}
+	open, err := ctx.scope().NewHook(spec)
+	if conflict, ok := err.(*run.HookConflict); ok {
+		return nil, &HookConflictError{Token: conflict.Token, RunID: conflict.RunID}
+	}
+	if err != nil {
+		return nil, err
+	}
+	return &Hook[T]{open}, nil
+}
+
+// Token returns the hook's token. It is the same after every replay. A generated
+// token is a secret: who has it can resume the hook.
+func (h *Hook[T]) Token() string { return h.open.Token() }
+
+// ID returns the hook's ID, which is no secret.
+func (h *Hook[T]) ID() string { return h.open.ID() }
+
+// Wait returns the next payload. Errors: ctx.Err() if ctx ends first (the hook stays
+// open), *[PayloadError] for a payload that does not decode or validate (the next
+// Wait goes on with the next), [ErrHookClosed] once the hook is closed and all that
+// it had accepted has been delivered.
+func (h *Hook[T]) Wait(ctx Context) (T, error) {
+	var zero T
+	if _, err := ctx.scope().Await(h.open); err != nil {
+		return zero, err
+	}
+	return h.take()
+}
+
+func (h *Hook[T]) take() (T, error) {
+	var zero T
+	data, ok := h.open.Take()
+	if !ok {
+		return zero, ErrHookClosed
+	}
+	v, err := decodePayload[T](data)
+	if err != nil {
+		return zero, &PayloadError{Token: h.Token(), Err: err}
+	}
+	return v, nil
+}
+
+// All ranges over the payloads: those that are there and those to come. It ends
+// silently once the hook is closed and drained; if ctx ends it yields ctx.Err() and
+// ends; for a payload that does not decode or validate it yields a *[PayloadError]
+// and goes on. Break takes nothing ahead and closes nothing.
+func (h *Hook[T]) All(ctx Context) iter.Seq2[T, error] {
+	return func(yield func(T, error) bool) {
+		for {
+			v, err := h.Wait(ctx)
+			if err == ErrHookClosed {
+				return
+			}
+			if !yield(v, err) {
+				return
+			}
+			if _, bad := errors.AsType[*PayloadError](err); err != nil && !bad {
+				return
+			}
+		}
+	}
+}
+
+// Close closes the hook, as close does a channel: no more is accepted, the token is
+// free, what was accepted is still delivered. It may be called more than once, and
+// fits defer.
+func (h *Hook[T]) Close() { h.open.Close() }

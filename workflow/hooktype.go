@@ -1,0 +1,67 @@
+package workflow
+
+import (
+	"context"
+	"fmt"
+	"reflect"
+
+	"github.com/tenter-dev/tenter/internal/run"
+)
+
+// HookType is a kind of hook that is typed at both ends: workflows open such hooks
+// with New, and who resumes them does so with Resume, and the compiler checks that
+// both mean the same payload. If T implements [Validator] payloads are validated
+// before they are accepted.
+type HookType[T any] struct {
+	name string
+}
+
+// HookDefinition is a defined hook type, to be given to engine.Options.Hooks so that
+// payloads are checked there whoever sends them.
+type HookDefinition interface {
+	// HookDefinition is for the engine.
+	HookDefinition() run.HookType
+}
+
+// DefineHook defines a hook type. The name is stored with each hook.
+func DefineHook[T any](name string) *HookType[T] {
+	return &HookType[T]{name: name}
+}
+
+// Name returns the name of the hook type.
+func (t *HookType[T]) Name() string { return t.name }
+
+// New opens a hook of the type, as [NewHook] does.
+func (t *HookType[T]) New(ctx Context, opts ...HookOption) (*Hook[T], error) {
+	return newHook[T](ctx, run.Hook{Type: t.name}, opts)
+}
+
+// Resume sends a payload to the hook of this type that has the token, and returns
+// when it is durable. Errors: [ErrHookNotFound], *[HookTypeError] if the token's hook
+// is of another type, *[PayloadError] if the payload does not validate,
+// [ErrPayloadTooLarge]. After any of these nothing was written.
+func (t *HookType[T]) Resume(ctx context.Context, c Client, token string, payload T, opts ...ResumeOption) (HookInfo, error) {
+	if err := usable(ctx, c); err != nil {
+		return HookInfo{}, fmt.Errorf("resume hook: %w", err)
+	}
+	if err := validate(&payload); err != nil {
+		return HookInfo{}, &PayloadError{Token: token, Err: err}
+	}
+	opts = append(opts[:len(opts):len(opts)], func(r *ResumeRequest) error {
+		r.Type = &t.name
+		return nil
+	})
+	return c.Resume(ctx, token, payload, opts...)
+}
+
+// HookDefinition is for the engine.
+func (t *HookType[T]) HookDefinition() run.HookType {
+	return run.HookType{
+		Name:    t.name,
+		Payload: reflect.TypeFor[T](),
+		Check: func(payload []byte) error {
+			_, err := decodePayload[T](payload)
+			return err
+		},
+	}
+}

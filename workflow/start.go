@@ -1,0 +1,57 @@
+package workflow
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/tenter-dev/tenter/internal/run"
+)
+
+// StartOption is an option of [Workflow.Start], [Workflow.Call], [Workflow.Go] and
+// [OrStart].
+type StartOption func(*StartRequest)
+
+// RunID gives the run an ID of your own, such as "order-42", so that it is started
+// once however often the start is repeated: a second one fails with
+// *[RunExistsError]. The default is a new ID.
+func RunID(id string) StartOption {
+	return func(r *StartRequest) { r.RunID = id }
+}
+
+// Start starts a run, and returns when it is durable: from then on it will finish,
+// whatever crashes. Errors: *[RunExistsError] (is [ErrRunExists]) if [RunID] is
+// taken, [ErrPayloadTooLarge].
+func (w *Workflow[In, Out]) Start(ctx context.Context, c Client, in In, opts ...StartOption) (*Run[Out], error) {
+	req, err := w.request(in, opts)
+	if err != nil {
+		return nil, err
+	}
+	if err := usable(ctx, c); err != nil {
+		return nil, fmt.Errorf("start %s: %w", w.name, err)
+	}
+	id, err := c.StartRun(ctx, req)
+	if err != nil {
+		return nil, err
+	}
+	return &Run[Out]{client: c, id: id}, nil
+}
+
+func (w *Workflow[In, Out]) request(in In, opts []StartOption) (StartRequest, error) {
+	data, err := encode(in)
+	if err != nil {
+		return StartRequest{}, fmt.Errorf("start %s: encode input: %w", w.name, err)
+	}
+	req := StartRequest{Workflow: w.name, Input: data}
+	for _, opt := range opts {
+		opt(&req)
+	}
+	return req, nil
+}
+
+// usable says why c can't be used with ctx.
+func usable(ctx context.Context, c Client) error {
+	if c == nil {
+		return errNilClient
+	}
+	return run.CheckOutside(ctx)
+}

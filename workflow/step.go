@@ -1,0 +1,149 @@
+package workflow
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"time"
+
+	"github.com/tenter-dev/tenter/internal/run"
+)
+
+// StepOption is an option of [Step] and [Do].
+type StepOption func(*run.Step)
+
+// The defaults of a step's retries.
+const (
+	defaultMaxAttempts = 4
+	defaultBackoff     = time.Second
+	defaultMaxBackoff  = time.Minute
+)
+
+// MaxAttempts sets how often a failing step is attempted, the first one included.
+// The default is 4; 0 or less means without end.
+func MaxAttempts(n int) StepOption {
+	return func(s *run.Step) { s.MaxAttempts = n }
+}
+
+// Backoff sets the wait before the first retry, which doubles with each further one
+// up to most. The defaults are 1 s and 1 min. Waits are jittered by a fifth.
+func Backoff(first, most time.Duration) StepOption {
+	return func(s *run.Step) { s.Backoff = run.Backoff{Initial: first, Max: max(first, most)} }
+}
+
+// Timeout bounds each attempt: its context ends after d, by the wall clock. The
+// default is no bound.
+func Timeout(d time.Duration) StepOption {
+	return func(s *run.Step) { s.Timeout = d }
+}
+
+// Step executes fn and returns its result, which is recorded once: a replay returns
+// the record and does not execute fn again. Side effects belong into steps.
+//
+// An attempt that returns an error or panics is repeated (see [MaxAttempts],
+// [Backoff], [Fatal], [RetryAfter]); then Step returns a *[StepError]. A crash in
+// the middle of an attempt repeats it too, without counting it, so fn is executed
+// at least once: use [Info.StepID] as the idempotency key towards other systems.
+//
+// The name identifies the step in the journal, together with how often the run has
+// called that name. Fn gets a plain context, from the worker: it ends when the run
+// is canceled or ctx's deadline passes. Step returns only when fn has returned, and
+// if that was a success it is a success; an fn that does not return within the
+// engine's grace period is given up with [ErrOutcomeUnknown].
+func Step[T any](ctx Context, name string, fn func(context.Context) (T, error), opts ...StepOption) (T, error) {
+	var result T
+	data, err := step(ctx, name, func(ctx context.Context) ([]byte, error) {
+		v, err := fn(ctx)
+		if err != nil {
+			return nil, err
+		}
+		data, err := encode(v)
+		if err != nil {
+			return nil, Fatal(fmt.Errorf("encode result: %w", err))
+		}
+		return data, nil
+	}, opts)
+	if err != nil {
+		return result, err
+	}
+	if err := decode(data, &result); err != nil {
+		return result, fmt.Errorf("decode result of step %s: %w", name, err)
+	}
+	return result, nil
+}
+
+// Do is [Step] for functions without a result.
+func Do(ctx Context, name string, fn func(context.Context) error, opts ...StepOption) error {
+	_, err := step(ctx, name, func(ctx context.Context) ([]byte, error) { return nil, fn(ctx) }, opts)
+	return err
+}
+
+func step(ctx Context, name string, fn func(context.Context) ([]byte, error), opts []StepOption) ([]byte, error) {
+	s := run.Step{
+		Name:        name,
+		Func:        func(ctx context.Context) ([]byte, *run.StepError) { return attempt(ctx, fn) },
+		MaxAttempts: defaultMaxAttempts,
+		Backoff:     run.Backoff{Initial: defaultBackoff, Max: defaultMaxBackoff},
+	}
+	for _, opt := range opts {
+		opt(&s)
+	}
+	data, err := ctx.scope().Step(s)
+	if failed, ok := err.(*run.StepFailed); ok {
+		return nil, &StepError{Step: failed.Step, Attempts: failed.Attempts, Err: restore(failed.Cause)}
+	}
+	return data, err
+}
+
+// attempt calls fn once and records what comes of it.
+func attempt(ctx context.Context, fn func(context.Context) ([]byte, error)) (data []byte, failed *run.StepError) {
+	defer func() {
+		if v := recover(); v != nil {
+			data, failed = nil, &run.StepError{Failure: run.Panicked(v, debug.Stack())}
+		}
+	}()
+	data, err := fn(ctx)
+	if err == nil {
+		return data, nil
+	}
+	failed = &run.StepError{Failure: *record(err)}
+	if _, ok := errors.AsType[*fatalError](err); ok {
+		failed.Fatal = true
+	}
+	if after, ok := errors.AsType[*retryAfterError](err); ok {
+		failed.RetryAfter = after.d
+	}
+	return nil, failed
+}
+
+type fatalError struct{ err error }
+
+func (e *fatalError) Error() string { return e.err.Error() }
+func (e *fatalError) Unwrap() error { return e.err }
+
+// Fatal wraps the error of a step so that the step is not retried. Fatal(nil) is
+// nil.
+func Fatal(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &fatalError{err}
+}
+
+type retryAfterError struct {
+	err error
+	d   time.Duration
+}
+
+func (e *retryAfterError) Error() string { return e.err.Error() }
+func (e *retryAfterError) Unwrap() error { return e.err }
+
+// RetryAfter wraps the error of a step so that its next attempt, if it has one
+// left, begins after d instead of after the backoff. RetryAfter(nil, d) is nil.
+func RetryAfter(err error, d time.Duration) error {
+	if err == nil {
+		return nil
+	}
+	return &retryAfterError{err, d}
+}
