@@ -22,7 +22,7 @@
 //   - Tokens. At most one open hook has a token. Accepting a payload and closing
 //     the hook exclude each other: a payload comes before the close or is refused.
 //   - Batches. A store may commit many operations at once, but each has its own
-//     outcome: one that is refused never touches its neighbours.
+//     outcome: one that is refused never touches its neighbors.
 //   - Time comes in as data. Only leases and acceptance times are the store's:
 //     it is given durations, and its own clock decides. Stores keep microseconds.
 //

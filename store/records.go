@@ -102,9 +102,10 @@ type Event struct {
 	Kind     Kind
 	Ref      string
 	Data     []byte
-	Asked    string // one line for each thing asked for
-	Epoch    int64  // of the owner who wrote it
-	Seq      int64  // of the transition that brought it, within the epoch
+	Asked    string  // one line for each thing asked for
+	OrStart  *NewRun // of the message, if it was a payload that had it
+	Epoch    int64   // of the owner who wrote it
+	Seq      int64   // of the transition that brought it, within the epoch
 }
 
 // Message is an entry of a mailbox.
