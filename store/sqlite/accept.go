@@ -1,0 +1,103 @@
+package sqlite
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/tenter-dev/tenter/store"
+)
+
+// Accept puts a payload in the mailbox of the run whose open hook has the token.
+func (s *Store) Accept(ctx context.Context, p store.Payload) (store.Receipt, error) {
+	var receipt store.Receipt
+	err := s.w.do(ctx, func(w *writer) (err error) {
+		receipt, err = w.accept(p)
+		return err
+	})
+	return receipt, err
+}
+
+func (w *writer) accept(p store.Payload) (store.Receipt, error) {
+	at := w.acceptTime()
+	if p.Key != "" {
+		h, err := w.receipt(p.Token, p.Key, at)
+		if err == nil {
+			return store.Receipt{Hook: h, Duplicate: true}, nil
+		}
+		if !errors.Is(err, store.ErrNotFound) {
+			return store.Receipt{}, err
+		}
+	}
+	started := false
+	due := ""
+	h, err := w.hookByToken(p.Token)
+	switch {
+	case err == nil:
+		// What type a reservation will have is decided by the run that adopts it.
+		if p.Type != nil && *p.Type != h.Type && !h.Reserved {
+			return store.Receipt{Hook: h}, store.ErrMismatch
+		}
+		owner, err := w.head(h.RunID)
+		if err != nil {
+			return store.Receipt{}, err
+		}
+		due = owner.dueAt
+	case errors.Is(err, store.ErrNotFound) && p.OrStart != nil:
+		if err := w.startRun(*p.OrStart, at); err != nil {
+			return store.Receipt{}, err
+		}
+		if h, err = w.reserve(*p.OrStart, p.Token, p.Type, at); err != nil {
+			return store.Receipt{}, err
+		}
+		due = formatTime(at)
+		started = true
+	default:
+		return store.Receipt{}, err
+	}
+	m := store.Message{RunID: h.RunID, Kind: store.PayloadReceived, Ref: h.ID, Data: p.Data, OrStart: p.OrStart}
+	if err := w.putMail(m, due, at); err != nil {
+		return store.Receipt{}, err
+	}
+	if p.Key != "" {
+		if err := w.keepReceipt(p, h, at); err != nil {
+			return store.Receipt{}, err
+		}
+	}
+	return store.Receipt{Hook: h, Started: started}, nil
+}
+
+// reserve opens a hook for a run that has just been started and is to adopt it.
+func (w *writer) reserve(r store.NewRun, token string, typ *string, at time.Time) (store.Hook, error) {
+	h := store.Hook{ID: r.ID + ".h0", RunID: r.ID, Token: token, Reserved: true, CreatedAt: at}
+	if typ != nil {
+		h.Type = *typ
+	}
+	return h, w.insertHook(h)
+}
+
+// receipt looks for what a payload with the key got. ErrNotFound if there is
+// none, or it has expired.
+func (w *writer) receipt(token, key string, now time.Time) (store.Hook, error) {
+	st := w.on(qReceiptGet).bindText(token).bindText(key).bindTime(now)
+	return readOne(st, func(st *stmt) store.Hook {
+		return store.Hook{
+			Token: token, ID: st.text(), RunID: st.text(), Type: st.text(), Metadata: st.data(), CreatedAt: st.time(),
+		}
+	})
+}
+
+// keepReceipt stores a receipt, and now and then deletes a few that have expired.
+func (w *writer) keepReceipt(p store.Payload, h store.Hook, now time.Time) error {
+	const few = 100
+	if now.Sub(w.purged) >= time.Second || now.Before(w.purged) {
+		if err := w.on(qReceiptPurge).bindTime(now).bindInt(few).run(); err != nil {
+			return err
+		}
+		if w.c.Changes() < few {
+			w.purged = now
+		}
+	}
+	return w.on(qReceiptInsert).bindText(p.Token).bindText(p.Key).bindText(h.ID).bindText(h.RunID).bindText(h.Type).
+		bindData(h.Metadata).bindTime(h.CreatedAt).bindTime(now.Add(p.KeepFor)).run()
+}

@@ -1,0 +1,243 @@
+package sqlite
+
+import (
+	"context"
+	"slices"
+
+	"github.com/tenter-dev/tenter/store"
+)
+
+// Apply writes a transition, all of it or nothing.
+func (s *Store) Apply(ctx context.Context, t *store.Transition) ([]store.Outcome, error) {
+	var outcomes []store.Outcome
+	err := s.w.do(ctx, func(w *writer) (err error) {
+		outcomes, err = w.apply(t)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return outcomes, nil
+}
+
+func (w *writer) apply(t *store.Transition) ([]store.Outcome, error) {
+	var h head
+	var left int64 // messages that are not taken
+	var err error
+	if t.Create != nil {
+		err = w.create(t)
+	} else if h, err = w.checked(t); err == nil {
+		left, err = w.advance(t, h)
+	}
+	if err != nil {
+		return nil, err
+	}
+	for i := range t.Events {
+		if err := w.journal(t.RunID, t.After+int64(i)+1, &t.Events[i], t.Epoch, t.Seq); err != nil {
+			return nil, err
+		}
+	}
+	outcomes, err := w.effects(t)
+	if err != nil {
+		return nil, err
+	}
+	for _, a := range t.Executing {
+		err := w.on(qExecutingSet).bindText(t.RunID).bindText(a.Step).bindInt(int64(a.Attempt)).bindTime(a.StartedAt).bindText(a.Worker).run()
+		if err != nil {
+			return nil, err
+		}
+	}
+	for _, step := range t.Executed {
+		if err := w.on(qExecutingDelete).bindText(t.RunID).bindText(step).run(); err != nil {
+			return nil, err
+		}
+	}
+	if t.Status.Ended() {
+		if err := w.end(t, left); err != nil {
+			return nil, err
+		}
+	}
+	return outcomes, nil
+}
+
+// create inserts the run of the first transition, already as that leaves it.
+func (w *writer) create(t *store.Transition) error {
+	if t.Epoch != 1 || t.After != 0 || len(t.Took) > 0 {
+		return store.ErrConflict
+	}
+	at := formatTime(t.At)
+	ended, wake, worker := "", optTime(t.WakeAt), ""
+	if t.Status.Ended() {
+		ended, wake = at, ""
+	} else if t.Keep {
+		worker = t.Worker
+	}
+	r := *t.Create
+	r.ID = t.RunID
+	return w.insertRun(r, t.Status, at, at, ended, wake, wake, worker, t.Epoch, int64(len(t.Events)), t)
+}
+
+// checked returns the head of the run if the transition may be written.
+func (w *writer) checked(t *store.Transition) (head, error) {
+	h, err := w.head(t.RunID)
+	switch {
+	case err != nil:
+		return h, err
+	case h.epoch != t.Epoch, h.worker != "" && h.worker != t.Worker, h.status.Ended():
+		return h, store.ErrFenced
+	case h.events != t.After:
+		return h, store.ErrConflict
+	}
+	for _, id := range t.Took {
+		st := w.on(qMailHas).bindInt(id)
+		ok, err := st.first()
+		ok = ok && st.text() == t.RunID
+		if e := st.end(); err == nil {
+			err = e
+		}
+		if err != nil {
+			return h, err
+		}
+		if !ok {
+			return h, store.ErrConflict
+		}
+	}
+	if !t.NoMailBefore.IsZero() && h.messages > int64(len(t.Took)) {
+		return h, w.noMailBefore(t)
+	}
+	return h, nil
+}
+
+// noMailBefore looks through a mailbox that has more than what was taken.
+func (w *writer) noMailBefore(t *store.Transition) error {
+	mail, err := w.mailOf(t.RunID)
+	if err != nil {
+		return err
+	}
+	any := !t.NoMailBefore.Before(store.Always)
+	for _, m := range mail {
+		if !slices.Contains(t.Took, m.ID) && (any || m.AcceptedAt.Before(t.NoMailBefore)) {
+			return store.ErrConflict
+		}
+	}
+	return nil
+}
+
+// advance takes the messages out of the mailbox and writes the head of the run.
+// It returns how many are left.
+func (w *writer) advance(t *store.Transition, h head) (left int64, err error) {
+	took := int64(0)
+	for _, id := range t.Took {
+		if err := w.on(qMailDelete).bindInt(id).run(); err != nil {
+			return 0, err
+		}
+		took += int64(w.c.Changes()) // none for an ID that came twice
+	}
+	ended, worker := "", ""
+	wake := optTime(t.WakeAt)
+	due := wake
+	left = h.messages - took
+	switch {
+	case t.Status.Ended():
+		ended = formatTime(t.At)
+		wake, due = "", ""
+	default:
+		if t.Keep {
+			worker = t.Worker
+		}
+		if left > 0 {
+			oldest, err := w.oldestMail(t.RunID)
+			if err != nil {
+				return 0, err
+			}
+			due = earlier(due, oldest)
+		}
+	}
+	version := h.version
+	if t.Version != 0 {
+		version = t.Version
+	}
+	q := qRunUpdate
+	indexed := h.status != t.Status || h.worker != worker || h.version != version ||
+		h.blockedBuild != t.BlockedBuild || h.dueAt != due
+	if indexed {
+		q = qRunUpdateDue
+	}
+	st := w.on(q).bindTime(t.At).bindOptText(wake).bindInt(left).bindInt(h.events + int64(len(t.Events))).
+		bindInt(int64(t.Suspicion)).bindBool(t.Mark).bindInt(int64(t.Crashes)).bindText(t.BlockedReason)
+	if indexed {
+		st.bindText(string(t.Status)).bindOptText(ended).bindOptText(worker).bindInt(int64(version)).
+			bindText(t.BlockedBuild).bindOptText(due)
+	}
+	return left, st.bindText(t.RunID).run()
+}
+
+// journal writes one event.
+func (w *writer) journal(runID string, position int64, e *store.Event, epoch, seq int64) error {
+	return w.on(qJournalInsert).bindText(runID).bindInt(position).bindTime(e.At).bindText(string(e.Kind)).
+		bindText(e.Ref).bindData(e.Data).bindOptText(e.Asked).bindInt(epoch).bindInt(seq).run()
+}
+
+// effects carries out effects in program order.
+func (w *writer) effects(t *store.Transition) ([]store.Outcome, error) {
+	if len(t.Effects) == 0 {
+		return nil, nil
+	}
+	outcomes := make([]store.Outcome, len(t.Effects))
+	for i := range t.Effects {
+		var err error
+		if outcomes[i], err = w.effect(t, &t.Effects[i]); err != nil {
+			return nil, err
+		}
+	}
+	return outcomes, nil
+}
+
+func (w *writer) effect(t *store.Transition, e *store.Effect) (store.Outcome, error) {
+	switch e.Kind {
+	case store.OpenHook:
+		return w.openHook(t.RunID, e.Hook)
+	case store.CloseHook:
+		return store.Outcome{}, w.on(qHookClose).bindTime(t.At).bindInt(e.Hook.ClosedPos).bindText(t.RunID).bindText(e.Hook.ID).run()
+	case store.StartRun:
+		return w.startChild(e.Run)
+	case store.Send:
+		return store.Outcome{}, w.sendEffect(e.Message)
+	}
+	return store.Outcome{}, errUnknownEffect
+}
+
+// startChild carries out a StartRun effect. A run that this same call has
+// started before is a success.
+func (w *writer) startChild(r store.NewRun) (store.Outcome, error) {
+	st := w.on(qRunExists).bindText(r.ID)
+	exists, err := st.first()
+	same := exists && st.text() == r.ParentID && st.text() == r.ParentRef
+	if e := st.end(); err == nil {
+		err = e
+	}
+	switch {
+	case err != nil:
+		return store.Outcome{}, err
+	case exists && same && r.ParentID != "":
+		return store.Outcome{}, nil
+	case exists:
+		return store.Outcome{Conflict: r.ID}, nil
+	}
+	return store.Outcome{}, w.startRun(r, w.acceptTime())
+}
+
+// sendEffect carries out a Send effect.
+func (w *writer) sendEffect(m store.Message) error {
+	h, err := w.head(m.RunID)
+	switch {
+	case isNotFound(err):
+		return nil
+	case err != nil:
+		return err
+	case h.status.Ended():
+		return w.keepForRetry(h, m)
+	}
+	return w.putMail(m, h.dueAt, w.acceptTime())
+}
+

@@ -1,0 +1,41 @@
+package sqlite
+
+import (
+	"errors"
+
+	"github.com/tenter-dev/tenter/store"
+)
+
+// hookByToken is the open hook that has the token, or ErrNotFound.
+func (c *conn) hookByToken(token string) (store.Hook, error) {
+	return readOne(c.on(qHookByToken).bindText(token), readHook)
+}
+
+func (w *writer) insertHook(h store.Hook) error {
+	return w.on(qHookInsert).bindText(h.ID).bindText(h.RunID).bindText(h.Token).bindText(h.Type).bindData(h.Metadata).
+		bindBool(h.Reserved).bindTime(h.CreatedAt).bindInt(h.OpenedPos).run()
+}
+
+// openHook carries out an OpenHook effect of a run.
+func (w *writer) openHook(runID string, h store.Hook) (store.Outcome, error) {
+	h.RunID = runID
+	owner, err := w.hookByToken(h.Token)
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		// A repeat of a claim whose hook has been closed since is a success too.
+		_, err := readOne(w.on(qHookToken).bindText(runID).bindText(h.ID), (*stmt).text)
+		if errors.Is(err, store.ErrNotFound) {
+			h.Reserved = false
+			err = w.insertHook(h)
+		}
+		return store.Outcome{HookID: h.ID}, err
+	case err != nil:
+		return store.Outcome{}, err
+	case owner.RunID == runID && owner.ID == h.ID && !owner.Reserved:
+		return store.Outcome{HookID: h.ID}, nil
+	case owner.RunID == runID && owner.Reserved:
+		err := w.on(qHookAdopt).bindText(h.Type).bindData(h.Metadata).bindInt(h.OpenedPos).bindText(runID).bindText(owner.ID).run()
+		return store.Outcome{HookID: owner.ID}, err
+	}
+	return store.Outcome{Conflict: owner.RunID}, nil
+}

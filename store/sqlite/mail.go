@@ -1,0 +1,60 @@
+package sqlite
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/tenter-dev/tenter/store"
+)
+
+// Send puts a message in a run's mailbox.
+func (s *Store) Send(ctx context.Context, m store.Message) error {
+	return s.w.do(ctx, func(w *writer) error {
+		h, err := w.head(m.RunID)
+		switch {
+		case err != nil:
+			return err
+		case h.status.Ended():
+			if err := w.keepForRetry(h, m); err != nil {
+				return err
+			}
+			return store.ErrFenced
+		}
+		return w.putMail(m, h.dueAt, w.acceptTime())
+	})
+}
+
+// putMail puts a message in the mailbox of a run that has not ended, and lets
+// the run be due since then. due is what it has in due_at.
+func (w *writer) putMail(m store.Message, due string, at time.Time) error {
+	var orStart []byte
+	if m.OrStart != nil {
+		var err error
+		if orStart, err = json.Marshal(m.OrStart); err != nil {
+			return fmt.Errorf("encode run to start: %w", err)
+		}
+	}
+	accepted := formatTime(at)
+	err := w.on(qMailInsert).bindText(m.RunID).bindText(string(m.Kind)).bindText(m.Ref).bindData(m.Data).
+		bindText(accepted).bindData(orStart).run()
+	if err != nil {
+		return err
+	}
+	w.sig.Mail = append(w.sig.Mail, m.RunID)
+	if due != "" && due <= accepted {
+		return w.on(qRunMessage).bindText(m.RunID).run()
+	}
+	return w.on(qRunMessageDue).bindText(accepted).bindText(m.RunID).run()
+}
+
+// mailOf reads the mailbox of a run.
+func (c *conn) mailOf(runID string) ([]store.Message, error) {
+	return readAll(c.on(qMailOf).bindText(runID), readMessage)
+}
+
+// oldestMail is when the oldest message of a run was accepted, as text.
+func (c *conn) oldestMail(runID string) (string, error) {
+	return readOne(c.on(qMailOldest).bindText(runID), (*stmt).text)
+}

@@ -1,0 +1,72 @@
+package sqlite
+
+import (
+	"context"
+	"sync"
+
+	"github.com/tenter-dev/tenter/store"
+)
+
+// pool has a few connections that read beside the writer. They are opened when
+// they are needed first.
+type pool struct {
+	path   string
+	slots  chan *conn // nil: not opened yet
+	closed chan struct{}
+	once   sync.Once
+}
+
+func newPool(path string, n int) *pool {
+	p := &pool{path: path, slots: make(chan *conn, n), closed: make(chan struct{})}
+	for range n {
+		p.slots <- nil
+	}
+	return p
+}
+
+// read calls f with a connection, in one snapshot.
+func (p *pool) read(ctx context.Context, f func(c *conn) error) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	select {
+	case <-p.closed:
+		return store.ErrClosed
+	default:
+	}
+	var c *conn
+	select {
+	case c = <-p.slots:
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-p.closed:
+		return store.ErrClosed
+	}
+	defer func() { p.slots <- c }()
+	if c == nil {
+		var err error
+		if c, err = openReader(p.path); err != nil {
+			return err
+		}
+	}
+	if err := c.on(qBegin).run(); err != nil {
+		return err
+	}
+	err := f(c)
+	if e := c.on(qCommit).run(); err == nil {
+		err = e
+	}
+	return err
+}
+
+// close waits for the reads under way.
+func (p *pool) close() {
+	p.once.Do(func() {
+		close(p.closed)
+		for range cap(p.slots) {
+			if c := <-p.slots; c != nil {
+				_ = c.close()
+			}
+		}
+	})
+}

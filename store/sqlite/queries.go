@@ -1,0 +1,207 @@
+package sqlite
+
+// query is one of the prepared statements.
+type query int
+
+const (
+	qBegin query = iota
+	qBeginImmediate
+	qCommit
+	qRollback
+	qDataVersion
+	qLastAccepted
+
+	qRunHead
+	qRunFull
+	qRunEvents
+	qRunExists
+	qRunInsert
+	qRunUpdate
+	qRunUpdateDue
+	qRunMessage
+	qRunMessageDue
+	qRunNoMessages
+	qRunUnblock
+	qRunTerminate
+	qRunRetry
+	qRunClaim
+	qRunRelease
+
+	qJournalInsert
+	qJournalAfter
+	qJournalGet
+	qJournalCut
+	qJournalDelete
+
+	qMailInsert
+	qMailHas
+	qMailDelete
+	qMailOf
+	qMailOldest
+	qMailClear
+
+	qHookByToken
+	qHookByID
+	qHookToken
+	qHookOpen
+	qHookInsert
+	qHookAdopt
+	qHookClose
+	qHookCloseAll
+	qHookReopened
+	qHookReopen
+	qHookDeleteFrom
+	qHooksOf
+	qHooksAll
+
+	qReceiptGet
+	qReceiptInsert
+	qReceiptPurge
+
+	qWorkerRenew
+	qWorkerDelete
+	qWorkerPurge
+	qWorkerLease
+	qWorkersLive
+	qWorkerOwner
+
+	qClaimFree
+	qClaimFreeBlocked
+	qClaimOwned
+	qClaimOwnedBlocked
+
+	qUnreadInsert
+	qUnreadLast
+	qUnreadBack
+	qUnreadList
+	qUnreadDelete
+
+	qExecutingSet
+	qExecutingDelete
+	qExecutingClear
+	qExecutingRelease
+	qExecutingList
+
+	qChildren
+
+	queryCount
+)
+
+const (
+	runColumns = `id, workflow, version, status, parent_id, parent_ref, secret, created_at, updated_at, ended_at,
+		wake_at, worker, epoch, events, suspicion, mark, crashes, blocked_build, blocked_reason`
+	hookColumns = `id, run_id, token, type, metadata, reserved, created_at, closed_at, opened_pos, closed_pos`
+	mailColumns = `id, run_id, kind, ref, data, accepted_at, or_start`
+)
+
+// queries are written so that each runs on an index, which a test checks.
+var queries = [queryCount]string{
+	qBegin:          `BEGIN`,
+	qBeginImmediate: `BEGIN IMMEDIATE`,
+	qCommit:         `COMMIT`,
+	qRollback:       `ROLLBACK`,
+	qDataVersion:    `PRAGMA data_version`,
+	qLastAccepted:   `SELECT accepted_at FROM tenter_mailbox ORDER BY id DESC LIMIT 1`,
+
+	qRunHead: `SELECT status, worker, epoch, events, messages, version, wake_at, due_at, blocked_build, suspicion, mark, crashes, blocked_reason, parent_id, parent_ref
+		FROM tenter_runs WHERE id = ?`,
+	qRunFull:   `SELECT ` + runColumns + ` FROM tenter_runs WHERE id = ?`,
+	qRunEvents: `SELECT events FROM tenter_runs WHERE id = ?`,
+	qRunExists: `SELECT parent_id, parent_ref FROM tenter_runs WHERE id = ?`,
+	qRunInsert: `INSERT OR IGNORE INTO tenter_runs (id, workflow, version, status, parent_id, parent_ref, secret, created_at, updated_at, ended_at,
+		wake_at, due_at, messages, worker, epoch, events, suspicion, mark, crashes, blocked_build, blocked_reason)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+	// Where nothing changes that the claim index has, it is not touched.
+	qRunUpdate: `UPDATE tenter_runs SET updated_at = ?, wake_at = ?, messages = ?, events = ?, suspicion = ?, mark = ?, crashes = ?, blocked_reason = ?
+		WHERE id = ?`,
+	qRunUpdateDue: `UPDATE tenter_runs SET updated_at = ?, wake_at = ?, messages = ?, events = ?, suspicion = ?, mark = ?, crashes = ?, blocked_reason = ?,
+		status = ?, ended_at = ?, worker = ?, version = ?, blocked_build = ?, due_at = ?
+		WHERE id = ?`,
+	qRunMessage:    `UPDATE tenter_runs SET messages = messages + 1 WHERE id = ?`,
+	qRunMessageDue: `UPDATE tenter_runs SET messages = messages + 1, due_at = ? WHERE id = ?`,
+	qRunNoMessages: `UPDATE tenter_runs SET messages = 0 WHERE id = ?`,
+	qRunUnblock: `UPDATE tenter_runs SET status = 'running', blocked_build = '', blocked_reason = '', wake_at = ?, due_at = ?, updated_at = ?
+		WHERE id = ?`,
+	qRunTerminate: `UPDATE tenter_runs SET status = 'canceled', updated_at = ?, ended_at = ?, wake_at = NULL, due_at = NULL, messages = 0,
+		worker = NULL, epoch = ?, events = ?, mark = 0, blocked_build = '', blocked_reason = ''
+		WHERE id = ?`,
+	qRunRetry: `UPDATE tenter_runs SET status = 'running', updated_at = ?, ended_at = NULL, wake_at = NULL, due_at = NULL, messages = 0,
+		worker = NULL, epoch = ?, events = ?, suspicion = 0, mark = 0, crashes = 0, blocked_build = '', blocked_reason = ''
+		WHERE id = ?`,
+	qRunClaim:   `UPDATE tenter_runs SET worker = ?, epoch = ?, suspicion = ?, crashes = ? WHERE id = ?`,
+	qRunRelease: `UPDATE tenter_runs SET worker = NULL WHERE worker = ?`,
+
+	qJournalInsert: `INSERT INTO tenter_journal (run_id, position, at, kind, ref, data, asked, epoch, seq) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+	qJournalAfter: `SELECT position, at, kind, ref, data, asked, epoch, seq FROM tenter_journal
+		WHERE run_id = ? AND position > ? ORDER BY position`,
+	qJournalGet: `SELECT position, at, kind, ref, data, asked, epoch, seq FROM tenter_journal WHERE run_id = ? AND position = ?`,
+	qJournalCut: `INSERT INTO tenter_journal_cuts (run_id, cut, position, cut_at, at, kind, ref, data, asked, epoch, seq)
+		SELECT run_id, ?, position, ?, at, kind, ref, data, asked, epoch, seq FROM tenter_journal WHERE run_id = ? AND position >= ?`,
+	qJournalDelete: `DELETE FROM tenter_journal WHERE run_id = ? AND position >= ?`,
+
+	qMailInsert: `INSERT INTO tenter_mailbox (run_id, kind, ref, data, accepted_at, or_start) VALUES (?, ?, ?, ?, ?, ?)`,
+	qMailHas:    `SELECT run_id FROM tenter_mailbox WHERE id = ?`,
+	qMailDelete: `DELETE FROM tenter_mailbox WHERE id = ?`,
+	qMailOf:     `SELECT ` + mailColumns + ` FROM tenter_mailbox WHERE run_id = ? ORDER BY id`,
+	qMailOldest: `SELECT min(accepted_at) FROM tenter_mailbox WHERE run_id = ?`,
+	qMailClear:  `DELETE FROM tenter_mailbox WHERE run_id = ?`,
+
+	qHookByToken: `SELECT ` + hookColumns + ` FROM tenter_hooks WHERE token = ? AND closed_at IS NULL`,
+	qHookByID:    `SELECT ` + hookColumns + ` FROM tenter_hooks WHERE run_id = ? AND id = ?`,
+	qHookToken:   `SELECT token FROM tenter_hooks WHERE run_id = ? AND id = ?`,
+	qHookOpen:    `SELECT 1 FROM tenter_hooks WHERE token = ? AND closed_at IS NULL`,
+	qHookInsert: `INSERT INTO tenter_hooks (id, run_id, token, type, metadata, reserved, created_at, opened_pos, closed_pos)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0)`,
+	qHookAdopt:    `UPDATE tenter_hooks SET type = ?, metadata = ?, opened_pos = ?, reserved = 0 WHERE run_id = ? AND id = ?`,
+	qHookClose:    `UPDATE tenter_hooks SET closed_at = ?, closed_pos = ? WHERE run_id = ? AND id = ? AND closed_at IS NULL`,
+	qHookCloseAll: `UPDATE tenter_hooks SET closed_at = ?, closed_pos = ? WHERE run_id = ? AND closed_at IS NULL`,
+	qHookReopened: `SELECT token FROM tenter_hooks WHERE run_id = ? AND opened_pos < ? AND closed_pos >= ? AND closed_at IS NOT NULL`,
+	qHookReopen: `UPDATE tenter_hooks SET closed_at = NULL, closed_pos = 0
+		WHERE run_id = ? AND opened_pos < ? AND closed_pos >= ? AND closed_at IS NOT NULL`,
+	qHookDeleteFrom: `DELETE FROM tenter_hooks WHERE run_id = ? AND opened_pos >= ?`,
+	qHooksOf:        `SELECT ` + hookColumns + ` FROM tenter_hooks WHERE run_id = ? AND closed_at IS NULL ORDER BY number LIMIT ?`,
+	qHooksAll:       `SELECT ` + hookColumns + ` FROM tenter_hooks INDEXED BY tenter_hooks_open WHERE closed_at IS NULL ORDER BY number LIMIT ?`,
+
+	qReceiptGet: `SELECT hook_id, run_id, type, metadata, hook_created_at FROM tenter_receipts WHERE token = ? AND key = ? AND expires_at > ?`,
+	qReceiptInsert: `INSERT OR REPLACE INTO tenter_receipts (token, key, hook_id, run_id, type, metadata, hook_created_at, expires_at)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+	qReceiptPurge: `DELETE FROM tenter_receipts WHERE (token, key) IN
+		(SELECT token, key FROM tenter_receipts WHERE expires_at <= ? ORDER BY expires_at LIMIT ?)`,
+
+	qWorkerRenew: `INSERT INTO tenter_workers (name, build, definitions, renewed_at, lease_until) VALUES (?1, ?2, ?3, ?4, ?5)
+		ON CONFLICT (name) DO UPDATE SET build = ?2, definitions = ?3, renewed_at = ?4, lease_until = ?5`,
+	qWorkerDelete: `DELETE FROM tenter_workers WHERE name = ?`,
+	qWorkerPurge:  `DELETE FROM tenter_workers WHERE lease_until < ?`,
+	qWorkerLease:  `SELECT lease_until FROM tenter_workers WHERE name = ?`,
+	qWorkersLive:  `SELECT definitions FROM tenter_workers WHERE lease_until > ?`,
+	// The next owner after a name: stepping through the few that there are.
+	qWorkerOwner: `SELECT worker FROM tenter_runs INDEXED BY tenter_runs_due WHERE worker > ? ORDER BY worker LIMIT 1`,
+
+	// A claim walks each of these in the order of need and stops at the first run
+	// that is not due. What is blocked is ordered by build, so it is not stopped.
+	qClaimFree: `SELECT id, due_at, wake_at, messages FROM tenter_runs INDEXED BY tenter_runs_due
+		WHERE worker IS NULL AND workflow = ? AND version = ? AND blocked_build = '' AND due_at > '' ORDER BY due_at`,
+	qClaimFreeBlocked: `SELECT id, due_at, wake_at, messages, blocked_build FROM tenter_runs INDEXED BY tenter_runs_due
+		WHERE worker IS NULL AND workflow = ? AND version = ? AND blocked_build > ? AND due_at > ''`,
+	qClaimOwned: `SELECT id, due_at, wake_at, messages FROM tenter_runs INDEXED BY tenter_runs_due
+		WHERE worker = ? AND workflow = ? AND version = ? AND blocked_build = '' AND due_at > '' ORDER BY due_at`,
+	qClaimOwnedBlocked: `SELECT id, due_at, wake_at, messages, blocked_build FROM tenter_runs INDEXED BY tenter_runs_due
+		WHERE worker = ? AND workflow = ? AND version = ? AND blocked_build > ? AND due_at > ''`,
+
+	qUnreadInsert: `INSERT INTO tenter_unread (run_id, number, message_id, kind, ref, data, accepted_at, or_start, journaled)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+	qUnreadLast: `SELECT max(number) FROM tenter_unread WHERE run_id = ?`,
+	qUnreadBack: `SELECT message_id, run_id, kind, ref, data, accepted_at, or_start FROM tenter_unread
+		WHERE run_id = ? AND journaled = 0 ORDER BY number`,
+	qUnreadList: `SELECT message_id, run_id, kind, ref, data, accepted_at, or_start FROM tenter_unread
+		WHERE run_id = ? AND kind = 'payload_received' ORDER BY number`,
+	qUnreadDelete: `DELETE FROM tenter_unread WHERE run_id = ?`,
+
+	qExecutingSet:     `INSERT OR REPLACE INTO tenter_executing (run_id, step, attempt, started_at, worker) VALUES (?, ?, ?, ?, ?)`,
+	qExecutingDelete:  `DELETE FROM tenter_executing WHERE run_id = ? AND step = ?`,
+	qExecutingClear:   `DELETE FROM tenter_executing WHERE run_id = ?`,
+	qExecutingRelease: `DELETE FROM tenter_executing WHERE run_id IN (SELECT id FROM tenter_runs WHERE worker = ?)`,
+	qExecutingList:    `SELECT run_id, step, attempt, started_at, worker FROM tenter_executing WHERE run_id = ? ORDER BY step`,
+
+	qChildren: `SELECT id FROM tenter_runs WHERE parent_id = ? AND ended_at IS NULL ORDER BY id`,
+}

@@ -1,0 +1,178 @@
+package sqlite
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/tenter-dev/tenter/store"
+)
+
+// readRun reads runColumns.
+func readRun(st *stmt) store.Run {
+	return store.Run{
+		ID:            st.text(),
+		Workflow:      st.text(),
+		Version:       int(st.int()),
+		Status:        store.Status(st.text()),
+		ParentID:      st.text(),
+		ParentRef:     st.text(),
+		Secret:        st.data(),
+		CreatedAt:     st.time(),
+		UpdatedAt:     st.time(),
+		EndedAt:       st.time(),
+		WakeAt:        st.time(),
+		Worker:        st.text(),
+		Epoch:         st.int(),
+		Events:        st.int(),
+		Suspicion:     int(st.int()),
+		Mark:          st.bool(),
+		Crashes:       int(st.int()),
+		BlockedBuild:  st.text(),
+		BlockedReason: st.text(),
+	}
+}
+
+// readHook reads hookColumns.
+func readHook(st *stmt) store.Hook {
+	return store.Hook{
+		ID:        st.text(),
+		RunID:     st.text(),
+		Token:     st.text(),
+		Type:      st.text(),
+		Metadata:  st.data(),
+		Reserved:  st.bool(),
+		CreatedAt: st.time(),
+		ClosedAt:  st.time(),
+		OpenedPos: st.int(),
+		ClosedPos: st.int(),
+	}
+}
+
+// readMessage reads mailColumns.
+func readMessage(st *stmt) (store.Message, error) {
+	m := store.Message{
+		ID:         st.int(),
+		RunID:      st.text(),
+		Kind:       st.kind(),
+		Ref:        st.text(),
+		Data:       st.data(),
+		AcceptedAt: st.time(),
+	}
+	if or := st.data(); or != nil {
+		m.OrStart = new(store.NewRun)
+		if err := json.Unmarshal(or, m.OrStart); err != nil {
+			return m, fmt.Errorf("read or_start of message %d: %w", m.ID, err)
+		}
+	}
+	return m, nil
+}
+
+// readEvent reads the columns of an event.
+func readEvent(st *stmt) store.Event {
+	return store.Event{
+		Position: st.int(),
+		At:       st.time(),
+		Kind:     st.kind(),
+		Ref:      st.text(),
+		Data:     st.data(),
+		Asked:    st.text(),
+		Epoch:    st.int(),
+		Seq:      st.int(),
+	}
+}
+
+// readAll reads every row of a query.
+func readAll[T any](st *stmt, read func(*stmt) (T, error)) ([]T, error) {
+	var all []T
+	for st.next() {
+		v, err := read(st)
+		if err != nil {
+			_ = st.end()
+			return nil, err
+		}
+		all = append(all, v)
+	}
+	return all, st.end()
+}
+
+// whole makes a reader that cannot fail fit readAll.
+func whole[T any](read func(*stmt) T) func(*stmt) (T, error) {
+	return func(st *stmt) (T, error) { return read(st), nil }
+}
+
+// readOne reads the first row of a query. ErrNotFound if there is none.
+func readOne[T any](st *stmt, read func(*stmt) T) (v T, err error) {
+	row, err := st.first()
+	if row {
+		v = read(st)
+	}
+	if e := st.end(); err == nil {
+		err = e
+	}
+	if err == nil && !row {
+		err = store.ErrNotFound
+	}
+	return v, err
+}
+
+// head is the part of a run that an operation checks before it writes.
+type head struct {
+	id            string
+	status        store.Status
+	worker        string
+	epoch         int64
+	events        int64
+	messages      int64
+	version       int
+	wakeAt        string // as text: only compared
+	dueAt         string
+	blockedBuild  string
+	suspicion     int
+	mark          bool
+	crashes       int
+	blockedReason string
+	parentID      string
+	parentRef     string
+}
+
+// head reads the head of a run. ErrNotFound if there is none.
+func (c *conn) head(id string) (head, error) {
+	h, err := readOne(c.on(qRunHead).bindText(id), func(st *stmt) head {
+		return head{
+			status:        store.Status(st.text()),
+			worker:        st.text(),
+			epoch:         st.int(),
+			events:        st.int(),
+			messages:      st.int(),
+			version:       int(st.int()),
+			wakeAt:        st.text(),
+			dueAt:         st.text(),
+			blockedBuild:  st.text(),
+			suspicion:     int(st.int()),
+			mark:          st.bool(),
+			crashes:       int(st.int()),
+			blockedReason: st.text(),
+			parentID:      st.text(),
+			parentRef:     st.text(),
+		}
+	})
+	h.id = id
+	return h, err
+}
+
+// optTime is the text of a time, empty for the zero time.
+func optTime(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return formatTime(t)
+}
+
+// earlier is the earlier of two texts of times, where empty means never.
+func earlier(a, b string) string {
+	if a == "" || (b != "" && b < a) {
+		return b
+	}
+	return a
+}

@@ -1,0 +1,143 @@
+package sqlite
+
+// migrations are the steps from an empty file to the schema of today. A step
+// that has been released never changes; new ones are added at the end.
+//
+// All names start with tenter_, because the application may keep its own tables
+// in the same file, and with them PRAGMA user_version and application_id.
+var migrations = []string{
+	// 1: the first schema.
+	`
+CREATE TABLE tenter_runs (
+	id             TEXT NOT NULL PRIMARY KEY,
+	workflow       TEXT NOT NULL,
+	version        INTEGER NOT NULL,  -- 0: not bound yet
+	status         TEXT NOT NULL,     -- running, waiting, blocked, completed, failed, canceled
+	parent_id      TEXT,
+	parent_ref     TEXT,
+	secret         BLOB,
+	created_at     TEXT NOT NULL,
+	updated_at     TEXT NOT NULL,
+	ended_at       TEXT,
+	wake_at        TEXT,              -- has something to do then, even without a message
+	due_at         TEXT,              -- needs a worker since then: wake_at or its oldest message
+	messages       INTEGER NOT NULL,  -- in tenter_mailbox
+	worker         TEXT,              -- NULL: free
+	epoch          INTEGER NOT NULL,
+	events         INTEGER NOT NULL,  -- in tenter_journal
+	suspicion      INTEGER NOT NULL DEFAULT 0,
+	mark           INTEGER NOT NULL DEFAULT 0,
+	crashes        INTEGER NOT NULL DEFAULT 0,
+	blocked_build  TEXT NOT NULL DEFAULT '',
+	blocked_reason TEXT NOT NULL DEFAULT ''
+) WITHOUT ROWID;
+
+-- What a claim looks through. Parked runs with nothing to come are not in it,
+-- and runs of other workers and workflows are elsewhere in it.
+CREATE INDEX tenter_runs_due ON tenter_runs (worker, workflow, version, blocked_build, due_at)
+	WHERE worker IS NOT NULL OR due_at IS NOT NULL;
+CREATE INDEX tenter_runs_parent ON tenter_runs (parent_id) WHERE parent_id IS NOT NULL;
+-- Runs that people look for. The others are found without.
+CREATE INDEX tenter_runs_status ON tenter_runs (status) WHERE status IN ('waiting', 'blocked', 'failed', 'canceled');
+
+CREATE TABLE tenter_journal (
+	run_id   TEXT NOT NULL,
+	position INTEGER NOT NULL,
+	at       TEXT NOT NULL,
+	kind     TEXT NOT NULL,
+	ref      TEXT NOT NULL,
+	data     TEXT,
+	asked    TEXT,
+	epoch    INTEGER NOT NULL,
+	seq      INTEGER NOT NULL,
+	PRIMARY KEY (run_id, position)
+) WITHOUT ROWID;
+
+-- What retries have cut off.
+CREATE TABLE tenter_journal_cuts (
+	run_id   TEXT NOT NULL,
+	cut      INTEGER NOT NULL,  -- epoch of the retry
+	position INTEGER NOT NULL,
+	cut_at   TEXT NOT NULL,
+	at       TEXT NOT NULL,
+	kind     TEXT NOT NULL,
+	ref      TEXT NOT NULL,
+	data     TEXT,
+	asked    TEXT,
+	epoch    INTEGER NOT NULL,
+	seq      INTEGER NOT NULL,
+	PRIMARY KEY (run_id, cut, position)
+) WITHOUT ROWID;
+
+CREATE TABLE tenter_mailbox (
+	id          INTEGER PRIMARY KEY AUTOINCREMENT,
+	run_id      TEXT NOT NULL,
+	kind        TEXT NOT NULL,
+	ref         TEXT NOT NULL,
+	data        TEXT,
+	accepted_at TEXT NOT NULL,
+	or_start    TEXT  -- the run to start if this one does not take it
+);
+CREATE INDEX tenter_mailbox_run ON tenter_mailbox (run_id);
+
+CREATE TABLE tenter_hooks (
+	number     INTEGER PRIMARY KEY,  -- in the order in which they were opened
+	run_id     TEXT NOT NULL,
+	id         TEXT NOT NULL,
+	token      TEXT NOT NULL,
+	type       TEXT NOT NULL,
+	metadata   TEXT,
+	reserved   INTEGER NOT NULL,     -- made for a run that has not claimed it yet
+	created_at TEXT NOT NULL,
+	closed_at  TEXT,
+	opened_pos INTEGER NOT NULL,
+	closed_pos INTEGER NOT NULL,
+	UNIQUE (run_id, id)
+);
+CREATE UNIQUE INDEX tenter_hooks_token ON tenter_hooks (token) WHERE closed_at IS NULL;
+CREATE INDEX tenter_hooks_open ON tenter_hooks (closed_at) WHERE closed_at IS NULL;
+
+CREATE TABLE tenter_receipts (
+	token           TEXT NOT NULL,
+	key             TEXT NOT NULL,
+	hook_id         TEXT NOT NULL,
+	run_id          TEXT NOT NULL,
+	type            TEXT NOT NULL,
+	metadata        TEXT,
+	hook_created_at TEXT NOT NULL,
+	expires_at      TEXT NOT NULL,
+	PRIMARY KEY (token, key)
+) WITHOUT ROWID;
+CREATE INDEX tenter_receipts_expiry ON tenter_receipts (expires_at);
+
+CREATE TABLE tenter_workers (
+	name        TEXT NOT NULL PRIMARY KEY,
+	build       TEXT NOT NULL,
+	definitions TEXT NOT NULL,  -- JSON
+	renewed_at  TEXT NOT NULL,
+	lease_until TEXT NOT NULL
+) WITHOUT ROWID;
+
+CREATE TABLE tenter_unread (
+	run_id      TEXT NOT NULL,
+	number      INTEGER NOT NULL,
+	message_id  INTEGER NOT NULL,
+	kind        TEXT NOT NULL,
+	ref         TEXT NOT NULL,
+	data        TEXT,
+	accepted_at TEXT NOT NULL,
+	or_start    TEXT,
+	journaled   INTEGER NOT NULL,  -- it is in the journal too
+	PRIMARY KEY (run_id, number)
+) WITHOUT ROWID;
+
+CREATE TABLE tenter_executing (
+	run_id     TEXT NOT NULL,
+	step       TEXT NOT NULL,
+	attempt    INTEGER NOT NULL,
+	started_at TEXT NOT NULL,
+	worker     TEXT NOT NULL,
+	PRIMARY KEY (run_id, step)
+) WITHOUT ROWID;
+`,
+}

@@ -1,0 +1,105 @@
+package sqlite
+
+import (
+	"fmt"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"github.com/tenter-dev/tenter/store"
+)
+
+// Options are what can be chosen when a database is opened. The zero value works.
+type Options struct {
+	// Clock decides acceptance times and leases. Default: time.Now.
+	Clock func() time.Time
+
+	// Private promises that no other process, and no other Store of this process,
+	// opens the file while it is open here. Its changes are not looked for then,
+	// so that a store with nothing to do does nothing at all. Default: false.
+	Private bool
+
+	// Logger gets the warnings, such as a transaction of another process that
+	// holds up all commits. Default: slog.Default().
+	Logger *slog.Logger
+
+	// Readers is how many reads can go on at the same time. Default: 4.
+	Readers int
+}
+
+func (o Options) withDefaults() Options {
+	if o.Clock == nil {
+		o.Clock = time.Now
+	}
+	if o.Logger == nil {
+		o.Logger = slog.Default()
+	}
+	if o.Readers <= 0 {
+		o.Readers = 4
+	}
+	return o
+}
+
+// Store is a store in one SQLite file. It is safe for concurrent use.
+type Store struct {
+	path   string
+	opts   Options
+	w      *writer
+	pool   *pool
+	watch  watchers
+	stats  counters
+	defs   definitionCache
+	closed atomic.Bool
+}
+
+var _ store.Store = (*Store)(nil)
+
+// Open opens the database in the file at path, which is made if it does not exist.
+func Open(path string) (*Store, error) { return OpenWith(path, Options{}) }
+
+// OpenWith is Open with options. A file that Tenter cannot use is left as it is,
+// and the error is an *OpenError that says what to do.
+func OpenWith(path string, o Options) (*Store, error) {
+	o = o.withDefaults()
+	if err := inspect(path); err != nil {
+		return nil, err
+	}
+	c, err := openWriter(path)
+	if err != nil {
+		return nil, err
+	}
+	if err := migrate(c, path, o.Clock); err != nil {
+		c.close()
+		return nil, err
+	}
+	s := &Store{path: path, opts: o}
+	s.pool = newPool(path, o.Readers)
+	s.w = newWriter(s, c)
+	if err := s.w.start(); err != nil {
+		c.close()
+		return nil, fmt.Errorf("open database %q: %w", path, err)
+	}
+	return s, nil
+}
+
+// Path is the file that the store is in.
+func (s *Store) Path() string { return s.path }
+
+// Now is the clock that decides acceptance times and leases.
+func (s *Store) Now() time.Time { return s.opts.Clock() }
+
+// Shared reports whether other processes may have the file open.
+func (s *Store) Shared() bool { return !s.opts.Private }
+
+// Close carries out the operations that wait, ends the reads under way and
+// closes the file. Operations called later return store.ErrClosed.
+func (s *Store) Close() error {
+	if !s.closed.CompareAndSwap(false, true) {
+		return nil
+	}
+	s.pool.close()
+	if err := s.w.close(); err != nil {
+		return fmt.Errorf("close database %q: %w", s.path, err)
+	}
+	return nil
+}

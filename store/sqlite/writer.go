@@ -1,0 +1,373 @@
+package sqlite
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/tenter-dev/tenter/store"
+)
+
+const (
+	// lookEvery is how often changes of other processes are looked for.
+	lookEvery = 250 * time.Millisecond
+	// warnAfter is how long commits wait for another process in silence.
+	warnAfter = time.Second
+	// maxBatch bounds a transaction, and so the wait of the first in it.
+	maxBatch = 1024
+)
+
+// writer is the one goroutine that writes. It commits whatever operations have
+// arrived while the last commit was syncing in one transaction.
+type writer struct {
+	s *Store
+	*conn
+
+	mu     sync.Mutex
+	queue  []*op
+	spare  []*op
+	closed bool
+
+	wake chan struct{} // holds a token when there is something to look at
+	stop chan struct{} // closed by close
+	done chan struct{} // closed when the goroutine has ended
+	err  error         // of closing the connection
+
+	// The rest belongs to the goroutine.
+	sig      store.Signal // of the transaction under way
+	accepted time.Time    // the last acceptance time given
+	version  int64        // data_version at the last look
+	purged   time.Time // when expired receipts were looked for last
+}
+
+// op is an operation. It checks first and writes after, so that one that is
+// refused leaves nothing to be rolled back. It may be run again after a rollback.
+type op struct {
+	run   func(w *writer) error
+	err   error
+	state atomic.Int32
+	done  chan struct{}
+}
+
+const (
+	opQueued int32 = iota
+	opTaken
+	opAbandoned
+)
+
+func newWriter(s *Store, c *conn) *writer {
+	return &writer{
+		s: s, conn: c,
+		wake: make(chan struct{}, 1),
+		stop: make(chan struct{}),
+		done: make(chan struct{}),
+	}
+}
+
+func (w *writer) start() error {
+	// Waiting for other processes is done in begin, where it can be ended.
+	w.c.SetBusyTimeout(0)
+	if !w.s.opts.Private {
+		if _, err := w.look(); err != nil {
+			return err
+		}
+	}
+	go w.loop()
+	return nil
+}
+
+// close lets the goroutine carry out what is queued, and end.
+func (w *writer) close() error {
+	w.mu.Lock()
+	w.closed = true
+	w.mu.Unlock()
+	close(w.stop)
+	<-w.done
+	return w.err
+}
+
+// do has an operation carried out and waits for its outcome. If ctx ends before
+// it is taken up, it is not carried out at all, and the error is that of ctx.
+func (w *writer) do(ctx context.Context, run func(w *writer) error) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	o := &op{run: run, done: make(chan struct{})}
+	w.mu.Lock()
+	if w.closed {
+		w.mu.Unlock()
+		return store.ErrClosed
+	}
+	w.queue = append(w.queue, o)
+	first := len(w.queue) == 1
+	w.mu.Unlock()
+	if first {
+		select {
+		case w.wake <- struct{}{}:
+		default:
+		}
+	}
+	select {
+	case <-o.done:
+		return o.err
+	case <-ctx.Done():
+		if o.state.CompareAndSwap(opQueued, opAbandoned) {
+			return ctx.Err()
+		}
+		<-o.done
+		return o.err
+	}
+}
+
+func (w *writer) loop() {
+	defer close(w.done)
+	defer func() { w.err = w.conn.close() }()
+	var tick <-chan time.Time
+	if !w.s.opts.Private {
+		t := time.NewTicker(lookEvery)
+		defer t.Stop()
+		tick = t.C
+	}
+	for {
+		select {
+		case <-w.wake:
+			w.work()
+		case <-tick:
+			w.lookForOthers()
+		case <-w.stop:
+			w.work()
+			return
+		}
+	}
+}
+
+// work commits until nothing is queued.
+func (w *writer) work() {
+	for {
+		// Let those that the last commit has woken queue their next.
+		runtime.Gosched()
+		w.mu.Lock()
+		empty := len(w.queue) == 0
+		w.mu.Unlock()
+		if empty {
+			return
+		}
+		if err := w.begin(); err != nil {
+			w.fail(err)
+			continue
+		}
+		w.commitBatch(w.take())
+	}
+}
+
+// take takes up what is queued: from here on its outcome is waited for.
+func (w *writer) take() []*op {
+	w.mu.Lock()
+	batch := w.queue
+	if len(batch) > maxBatch {
+		w.queue = append(w.spare[:0:0], batch[maxBatch:]...)
+		batch = batch[:maxBatch]
+	} else {
+		w.queue = w.spare[:0]
+	}
+	w.spare = nil
+	w.mu.Unlock()
+	taken := batch[:0]
+	for _, o := range batch {
+		if o.state.CompareAndSwap(opQueued, opTaken) {
+			taken = append(taken, o)
+		}
+	}
+	return taken
+}
+
+// commitBatch carries out operations in the transaction that has begun.
+func (w *writer) commitBatch(batch []*op) {
+	w.sig = store.Signal{}
+	others := !w.s.opts.Private && w.catchUp()
+	ok := true
+	for _, o := range batch {
+		if o.err = o.run(w); unexpected(o.err) {
+			ok = false
+			break
+		}
+	}
+	switch {
+	case ok:
+		if err := w.commit(len(batch)); err != nil {
+			err = fmt.Errorf("commit: %w", err)
+			for _, o := range batch {
+				o.err = err
+			}
+			w.sig = store.Signal{}
+		}
+	default:
+		w.rollback()
+		w.rerun(batch)
+	}
+	w.s.stats.operations.Add(int64(len(batch)))
+	sig := w.sig
+	sig.All = sig.All || others
+	for i, o := range batch {
+		close(o.done)
+		batch[i] = nil
+	}
+	w.mu.Lock()
+	w.spare = batch[:0]
+	w.mu.Unlock()
+	w.s.watch.tell(sig)
+}
+
+// rerun carries out operations one by one, so that the one that fails does no
+// harm to the others.
+func (w *writer) rerun(batch []*op) {
+	w.s.stats.reruns.Add(1)
+	var all store.Signal
+	for _, o := range batch {
+		w.sig = store.Signal{}
+		if o.err = w.begin(); o.err != nil {
+			continue
+		}
+		if o.err = o.run(w); unexpected(o.err) {
+			w.rollback()
+			continue
+		}
+		if err := w.commit(1); err != nil {
+			o.err = fmt.Errorf("commit: %w", err)
+			continue
+		}
+		all.Mail = append(all.Mail, w.sig.Mail...)
+		all.Ended = append(all.Ended, w.sig.Ended...)
+		all.All = all.All || w.sig.All
+	}
+	w.sig = all
+}
+
+func (w *writer) commit(ops int) error {
+	if err := w.on(qCommit).run(); err != nil {
+		w.rollback()
+		return err
+	}
+	w.s.stats.commits.Add(1)
+	if n := int64(ops); n > w.s.stats.largest.Load() {
+		w.s.stats.largest.Store(n)
+	}
+	return nil
+}
+
+func (w *writer) rollback() {
+	// Some errors have ended the transaction by themselves.
+	if !w.c.AutocommitEnabled() {
+		_ = w.on(qRollback).run()
+	}
+}
+
+// begin begins a transaction. While another process has one it waits, until the
+// store is closed.
+func (w *writer) begin() error {
+	var since time.Time
+	warned := false
+	for pause := time.Millisecond; ; pause = min(2*pause, 50*time.Millisecond) {
+		err := w.on(qBeginImmediate).run()
+		if err == nil || !isBusy(err) {
+			return err
+		}
+		if since.IsZero() {
+			since = time.Now()
+			w.s.stats.busy.Add(1)
+		}
+		if waited := time.Since(since); waited >= warnAfter && !warned {
+			warned = true
+			w.s.opts.Logger.Warn("commits wait for a write transaction of another process", "database", w.s.path, "waited", waited)
+		}
+		t := time.NewTimer(pause)
+		select {
+		case <-t.C:
+		case <-w.stop:
+			t.Stop()
+			return store.ErrClosed
+		}
+	}
+}
+
+// fail gives all that is queued an error; nothing was written.
+func (w *writer) fail(err error) {
+	for _, o := range w.take() {
+		o.err = err
+		close(o.done)
+	}
+}
+
+// unexpected reports whether an error is none of those that an operation
+// returns having written nothing.
+func unexpected(err error) bool {
+	if err == nil {
+		return false
+	}
+	for _, e := range []error{
+		store.ErrNotFound, store.ErrExists, store.ErrConflict,
+		store.ErrFenced, store.ErrMismatch, store.ErrClosed,
+	} {
+		if errors.Is(err, e) {
+			return false
+		}
+	}
+	return true
+}
+
+// look reports whether another connection has changed the file since the last
+// look. It reads no table.
+func (w *writer) look() (bool, error) {
+	st := w.on(qDataVersion)
+	_, err := st.first()
+	var v int64
+	if err == nil {
+		v = st.int()
+	}
+	if err := st.end(); err != nil {
+		return false, err
+	}
+	changed := v != w.version
+	w.version = v
+	return changed, nil
+}
+
+func (w *writer) lookForOthers() {
+	changed, err := w.look()
+	if err != nil && !isBusy(err) {
+		w.s.opts.Logger.Warn("look for changes of other processes", "database", w.s.path, "error", err)
+	}
+	if changed {
+		w.s.watch.tell(store.Signal{All: true})
+	}
+}
+
+// catchUp learns what other processes have done, within a transaction: the next
+// acceptance time is not before theirs. It reports whether there was anything.
+func (w *writer) catchUp() bool {
+	changed, err := w.look()
+	if err != nil || !changed {
+		return changed
+	}
+	st := w.on(qLastAccepted)
+	if ok, _ := st.first(); ok {
+		if t := st.time(); t.After(w.accepted) {
+			w.accepted = t
+		}
+	}
+	_ = st.end()
+	return true
+}
+
+// acceptTime is the time at which a message is accepted: the clock's, never
+// before one given earlier.
+func (w *writer) acceptTime() time.Time {
+	if t := w.s.opts.Clock().UTC().Truncate(time.Microsecond); t.After(w.accepted) {
+		w.accepted = t
+	}
+	return w.accepted
+}
