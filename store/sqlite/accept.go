@@ -80,11 +80,11 @@ func (w *writer) reserve(r store.NewRun, token string, typ *string, at time.Time
 // none, or it has expired.
 func (w *writer) receipt(token, key string, now time.Time) (store.Hook, error) {
 	st := w.on(qReceiptGet).bindText(token).bindText(key).bindTime(now)
-	return readOne(st, func(st *stmt) store.Hook {
+	return readOne(st, whole(func(st *stmt) store.Hook {
 		return store.Hook{
 			Token: token, ID: st.text(), RunID: st.text(), Type: st.text(), Metadata: st.data(), CreatedAt: st.time(),
 		}
-	})
+	}))
 }
 
 // keepReceipt stores a receipt, and now and then deletes a few that have expired.

@@ -174,8 +174,12 @@ func (w *writer) advance(t *store.Transition, h head) (left int64, err error) {
 
 // journal writes one event.
 func (w *writer) journal(runID string, position int64, e *store.Event, epoch, seq int64) error {
+	orStart, err := encodeNewRun(e.OrStart)
+	if err != nil {
+		return err
+	}
 	return w.on(qJournalInsert).bindText(runID).bindInt(position).bindTime(e.At).bindText(string(e.Kind)).
-		bindText(e.Ref).bindData(e.Data).bindOptText(e.Asked).bindInt(epoch).bindInt(seq).run()
+		bindText(e.Ref).bindData(e.Data).bindOptText(e.Asked).bindData(orStart).bindInt(epoch).bindInt(seq).run()
 }
 
 // effects carries out effects in program order.
@@ -240,4 +244,3 @@ func (w *writer) sendEffect(m store.Message) error {
 	}
 	return w.putMail(m, h.dueAt, w.acceptTime())
 }
-

@@ -79,7 +79,7 @@ func fitting(defs []store.Definition) []store.Definition {
 
 // own makes a run the worker's.
 func (w *writer) own(f candidate, worker string) (store.Run, error) {
-	r, err := readOne(w.on(qRunFull).bindText(f.id), readRun)
+	r, err := readOne(w.on(qRunFull).bindText(f.id), whole(readRun))
 	if err != nil {
 		return r, err
 	}
@@ -121,7 +121,7 @@ func (w *writer) findOwned(sr *search, defs []store.Definition) error {
 		if worker == sr.Worker {
 			continue // it executes them
 		}
-		lease, err := readOne(w.on(qWorkerLease).bindText(worker), (*stmt).text)
+		lease, err := readOne(w.on(qWorkerLease).bindText(worker), whole((*stmt).text))
 		if err != nil && !isNotFound(err) {
 			return err
 		}
@@ -167,7 +167,7 @@ func (w *writer) findOf(sr *search, worker, lease string, lapsed bool, d store.D
 func (w *writer) owners() ([]string, error) {
 	var all []string
 	for last := ""; ; {
-		name, err := readOne(w.on(qWorkerOwner).bindText(last), (*stmt).text)
+		name, err := readOne(w.on(qWorkerOwner).bindText(last), whole((*stmt).text))
 		if isNotFound(err) {
 			return all, nil
 		}

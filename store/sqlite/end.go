@@ -1,9 +1,7 @@
 package sqlite
 
 import (
-	"encoding/json"
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/tenter-dev/tenter/store"
@@ -91,18 +89,16 @@ func (w *writer) keepUnread(runID string, unread []unreadMessage) error {
 	if len(unread) == 0 {
 		return nil
 	}
-	last, err := readOne(w.on(qUnreadLast).bindText(runID), (*stmt).int)
+	last, err := readOne(w.on(qUnreadLast).bindText(runID), whole((*stmt).int))
 	if err != nil {
 		return err
 	}
 	for i, m := range unread {
-		var orStart []byte
-		if m.OrStart != nil {
-			if orStart, err = json.Marshal(m.OrStart); err != nil {
-				return fmt.Errorf("encode run to start: %w", err)
-			}
+		orStart, err := encodeNewRun(m.OrStart)
+		if err != nil {
+			return err
 		}
-		err := w.on(qUnreadInsert).bindText(runID).bindInt(last + int64(i) + 1).bindInt(m.ID).bindText(string(m.Kind)).bindText(m.Ref).
+		err = w.on(qUnreadInsert).bindText(runID).bindInt(last + int64(i) + 1).bindInt(m.ID).bindText(string(m.Kind)).bindText(m.Ref).
 			bindData(m.Data).bindTime(m.AcceptedAt).bindData(orStart).bindBool(m.journaled).run()
 		if err != nil {
 			return err
@@ -124,7 +120,7 @@ func (w *writer) startSuccessors(runID string, unread []unreadMessage) ([]unread
 		if m.OrStart == nil || m.Kind != store.PayloadReceived {
 			continue
 		}
-		token, err := readOne(w.on(qHookToken).bindText(runID).bindText(m.Ref), (*stmt).text)
+		token, err := readOne(w.on(qHookToken).bindText(runID).bindText(m.Ref), whole((*stmt).text))
 		if err != nil && !isNotFound(err) {
 			return nil, err
 		}

@@ -8,7 +8,7 @@ import (
 
 // hookByToken is the open hook that has the token, or ErrNotFound.
 func (c *conn) hookByToken(token string) (store.Hook, error) {
-	return readOne(c.on(qHookByToken).bindText(token), readHook)
+	return readOne(c.on(qHookByToken).bindText(token), whole(readHook))
 }
 
 func (w *writer) insertHook(h store.Hook) error {
@@ -23,7 +23,7 @@ func (w *writer) openHook(runID string, h store.Hook) (store.Outcome, error) {
 	switch {
 	case errors.Is(err, store.ErrNotFound):
 		// A repeat of a claim whose hook has been closed since is a success too.
-		_, err := readOne(w.on(qHookToken).bindText(runID).bindText(h.ID), (*stmt).text)
+		_, err := readOne(w.on(qHookToken).bindText(runID).bindText(h.ID), whole((*stmt).text))
 		if errors.Is(err, store.ErrNotFound) {
 			h.Reserved = false
 			err = w.insertHook(h)

@@ -2,8 +2,6 @@ package sqlite
 
 import (
 	"context"
-	"encoding/json"
-	"fmt"
 	"time"
 
 	"github.com/tenter-dev/tenter/store"
@@ -29,15 +27,12 @@ func (s *Store) Send(ctx context.Context, m store.Message) error {
 // putMail puts a message in the mailbox of a run that has not ended, and lets
 // the run be due since then. due is what it has in due_at.
 func (w *writer) putMail(m store.Message, due string, at time.Time) error {
-	var orStart []byte
-	if m.OrStart != nil {
-		var err error
-		if orStart, err = json.Marshal(m.OrStart); err != nil {
-			return fmt.Errorf("encode run to start: %w", err)
-		}
+	orStart, err := encodeNewRun(m.OrStart)
+	if err != nil {
+		return err
 	}
 	accepted := formatTime(at)
-	err := w.on(qMailInsert).bindText(m.RunID).bindText(string(m.Kind)).bindText(m.Ref).bindData(m.Data).
+	err = w.on(qMailInsert).bindText(m.RunID).bindText(string(m.Kind)).bindText(m.Ref).bindData(m.Data).
 		bindText(accepted).bindData(orStart).run()
 	if err != nil {
 		return err
@@ -56,5 +51,5 @@ func (c *conn) mailOf(runID string) ([]store.Message, error) {
 
 // oldestMail is when the oldest message of a run was accepted, as text.
 func (c *conn) oldestMail(runID string) (string, error) {
-	return readOne(c.on(qMailOldest).bindText(runID), (*stmt).text)
+	return readOne(c.on(qMailOldest).bindText(runID), whole((*stmt).text))
 }

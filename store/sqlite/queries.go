@@ -131,12 +131,12 @@ var queries = [queryCount]string{
 	qRunClaim:   `UPDATE tenter_runs SET worker = ?, epoch = ?, suspicion = ?, crashes = ? WHERE id = ?`,
 	qRunRelease: `UPDATE tenter_runs SET worker = NULL WHERE worker = ?`,
 
-	qJournalInsert: `INSERT INTO tenter_journal (run_id, position, at, kind, ref, data, asked, epoch, seq) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-	qJournalAfter: `SELECT position, at, kind, ref, data, asked, epoch, seq FROM tenter_journal
+	qJournalInsert: `INSERT INTO tenter_journal (run_id, position, at, kind, ref, data, asked, or_start, epoch, seq) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+	qJournalAfter: `SELECT position, at, kind, ref, data, asked, or_start, epoch, seq FROM tenter_journal
 		WHERE run_id = ? AND position > ? ORDER BY position`,
-	qJournalGet: `SELECT position, at, kind, ref, data, asked, epoch, seq FROM tenter_journal WHERE run_id = ? AND position = ?`,
-	qJournalCut: `INSERT INTO tenter_journal_cuts (run_id, cut, position, cut_at, at, kind, ref, data, asked, epoch, seq)
-		SELECT run_id, ?, position, ?, at, kind, ref, data, asked, epoch, seq FROM tenter_journal WHERE run_id = ? AND position >= ?`,
+	qJournalGet: `SELECT position, at, kind, ref, data, asked, or_start, epoch, seq FROM tenter_journal WHERE run_id = ? AND position = ?`,
+	qJournalCut: `INSERT INTO tenter_journal_cuts (run_id, cut, position, cut_at, at, kind, ref, data, asked, or_start, epoch, seq)
+		SELECT run_id, ?, position, ?, at, kind, ref, data, asked, or_start, epoch, seq FROM tenter_journal WHERE run_id = ? AND position >= ?`,
 	qJournalDelete: `DELETE FROM tenter_journal WHERE run_id = ? AND position >= ?`,
 
 	qMailInsert: `INSERT INTO tenter_mailbox (run_id, kind, ref, data, accepted_at, or_start) VALUES (?, ?, ?, ?, ?, ?)`,

@@ -13,14 +13,19 @@ import (
 func (s *Store) Load(ctx context.Context, runID string, after int64) (store.Loaded, error) {
 	var l store.Loaded
 	err := s.pool.read(ctx, func(c *conn) (err error) {
-		if l.Run, err = readOne(c.on(qRunFull).bindText(runID), readRun); err != nil {
+		if l.Run, err = readOne(c.on(qRunFull).bindText(runID), whole(readRun)); err != nil {
 			return err
 		}
 		if n := l.Run.Events - after; n > 0 {
 			l.Events = make([]store.Event, 0, n)
 			st := c.on(qJournalAfter).bindText(runID).bindInt(after)
 			for st.next() {
-				l.Events = append(l.Events, readEvent(st))
+				e, err := readEvent(st)
+				if err != nil {
+					_ = st.end()
+					return err
+				}
+				l.Events = append(l.Events, e)
 			}
 			if err := st.end(); err != nil {
 				return err
@@ -40,7 +45,7 @@ func (s *Store) Load(ctx context.Context, runID string, after int64) (store.Load
 func (s *Store) Run(ctx context.Context, runID string) (store.Run, error) {
 	var r store.Run
 	err := s.pool.read(ctx, func(c *conn) (err error) {
-		if r, err = readOne(c.on(qRunFull).bindText(runID), readRun); err != nil {
+		if r, err = readOne(c.on(qRunFull).bindText(runID), whole(readRun)); err != nil {
 			return err
 		}
 		if r.Status != store.Running && r.Status != store.Waiting {

@@ -82,7 +82,7 @@ func (w *writer) messagesBack(c store.Cut) ([]store.Message, error) {
 		if err != nil {
 			return nil, err
 		}
-		back = append(back, store.Message{RunID: c.RunID, Kind: e.Kind, Ref: e.Ref, Data: e.Data, AcceptedAt: e.At})
+		back = append(back, store.Message{RunID: c.RunID, Kind: e.Kind, Ref: e.Ref, Data: e.Data, AcceptedAt: e.At, OrStart: e.OrStart})
 	}
 	left, err := readAll(w.on(qUnreadBack).bindText(c.RunID), readMessage)
 	return append(back, left...), err

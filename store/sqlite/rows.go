@@ -59,27 +59,51 @@ func readMessage(st *stmt) (store.Message, error) {
 		Data:       st.data(),
 		AcceptedAt: st.time(),
 	}
-	if or := st.data(); or != nil {
-		m.OrStart = new(store.NewRun)
-		if err := json.Unmarshal(or, m.OrStart); err != nil {
-			return m, fmt.Errorf("read or_start of message %d: %w", m.ID, err)
-		}
-	}
-	return m, nil
+	var err error
+	m.OrStart, err = readNewRun(st)
+	return m, err
 }
 
 // readEvent reads the columns of an event.
-func readEvent(st *stmt) store.Event {
-	return store.Event{
+func readEvent(st *stmt) (store.Event, error) {
+	e := store.Event{
 		Position: st.int(),
 		At:       st.time(),
 		Kind:     st.kind(),
 		Ref:      st.text(),
 		Data:     st.data(),
 		Asked:    st.text(),
-		Epoch:    st.int(),
-		Seq:      st.int(),
 	}
+	var err error
+	e.OrStart, err = readNewRun(st)
+	e.Epoch = st.int()
+	e.Seq = st.int()
+	return e, err
+}
+
+// encodeNewRun is the text of a run to start, nil for none.
+func encodeNewRun(r *store.NewRun) ([]byte, error) {
+	if r == nil {
+		return nil, nil
+	}
+	b, err := json.Marshal(r)
+	if err != nil {
+		return nil, fmt.Errorf("encode run to start: %w", err)
+	}
+	return b, nil
+}
+
+// readNewRun reads what encodeNewRun made.
+func readNewRun(st *stmt) (*store.NewRun, error) {
+	b := st.data()
+	if b == nil {
+		return nil, nil
+	}
+	r := new(store.NewRun)
+	if err := json.Unmarshal(b, r); err != nil {
+		return nil, fmt.Errorf("read run to start: %w", err)
+	}
+	return r, nil
 }
 
 // readAll reads every row of a query.
@@ -96,16 +120,16 @@ func readAll[T any](st *stmt, read func(*stmt) (T, error)) ([]T, error) {
 	return all, st.end()
 }
 
-// whole makes a reader that cannot fail fit readAll.
+// whole makes a reader that cannot fail fit readAll and readOne.
 func whole[T any](read func(*stmt) T) func(*stmt) (T, error) {
 	return func(st *stmt) (T, error) { return read(st), nil }
 }
 
 // readOne reads the first row of a query. ErrNotFound if there is none.
-func readOne[T any](st *stmt, read func(*stmt) T) (v T, err error) {
+func readOne[T any](st *stmt, read func(*stmt) (T, error)) (v T, err error) {
 	row, err := st.first()
 	if row {
-		v = read(st)
+		v, err = read(st)
 	}
 	if e := st.end(); err == nil {
 		err = e
@@ -138,7 +162,7 @@ type head struct {
 
 // head reads the head of a run. ErrNotFound if there is none.
 func (c *conn) head(id string) (head, error) {
-	h, err := readOne(c.on(qRunHead).bindText(id), func(st *stmt) head {
+	h, err := readOne(c.on(qRunHead).bindText(id), whole(func(st *stmt) head {
 		return head{
 			status:        store.Status(st.text()),
 			worker:        st.text(),
@@ -156,7 +180,7 @@ func (c *conn) head(id string) (head, error) {
 			parentID:      st.text(),
 			parentRef:     st.text(),
 		}
-	})
+	}))
 	h.id = id
 	return h, err
 }

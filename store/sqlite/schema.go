@@ -48,6 +48,7 @@ CREATE TABLE tenter_journal (
 	ref      TEXT NOT NULL,
 	data     TEXT,
 	asked    TEXT,
+	or_start TEXT,              -- of a payload: the run to start if this one does not take it
 	epoch    INTEGER NOT NULL,
 	seq      INTEGER NOT NULL,
 	PRIMARY KEY (run_id, position)
@@ -64,6 +65,7 @@ CREATE TABLE tenter_journal_cuts (
 	ref      TEXT NOT NULL,
 	data     TEXT,
 	asked    TEXT,
+	or_start TEXT,              -- of a payload: the run to start if this one does not take it
 	epoch    INTEGER NOT NULL,
 	seq      INTEGER NOT NULL,
 	PRIMARY KEY (run_id, cut, position)

@@ -41,7 +41,7 @@ type writer struct {
 	sig      store.Signal // of the transaction under way
 	accepted time.Time    // the last acceptance time given
 	version  int64        // data_version at the last look
-	purged   time.Time // when expired receipts were looked for last
+	purged   time.Time    // when expired receipts were looked for last
 }
 
 // op is an operation. It checks first and writes after, so that one that is
