@@ -1,0 +1,390 @@
+package engine
+
+import (
+	"container/list"
+	"errors"
+	"log/slog"
+	"maps"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/tenter-dev/tenter/internal/run"
+	"github.com/tenter-dev/tenter/store"
+)
+
+// actor is a run that is live in this worker. It has a goroutine only while it has
+// something to do; then it goes round: take in what has arrived, let the code go on,
+// commit all of it as one transition, and only then begin what the code asked for.
+//
+// A parked actor is a cache: it holds no lease, and what it remembers is true for as
+// long as the run's epoch stands still, which each of its transitions checks.
+type actor struct {
+	w  *worker
+	id string
+
+	mu     sync.Mutex
+	inbox  []arrival
+	poked  bool // there may be mail
+	active bool // a goroutine goes round
+	gone   bool // not the run's actor any more
+
+	parked *list.Element // in worker.parked, guarded by worker.mu
+
+	turnSince atomic.Int64 // when workflow code began to execute, 0: it does not
+
+	// The rest belongs to the goroutine that goes round.
+
+	head     store.Run // as of our last transition
+	def      *run.Workflow
+	x        *execution // nil: to be rebuilt from the journal
+	held     bool       // this worker owns the run
+	seq      int64
+	attempts map[string]*attempt
+	open     map[string]*address // hooks that payloads find here, by hook ID
+	start    *starting           // of a run born here, until its first transition is durable
+	solo     *solo               // in quarantine
+	pause    time.Duration       // before the store is tried again
+	warned   int64               // events at the last warning of a long journal
+	mailRead bool                // the mailbox was read in this round
+}
+
+// arrival is what comes to an actor from this process: one of its fields is set.
+type arrival struct {
+	at      time.Time
+	offer   *offer
+	result  *result      // of an attempt
+	long    *attempt     // executes for so long that it is to be shown
+	overdue *attempt     // has not returned within the grace period
+	claimed *store.Run   // this worker has claimed the run
+	event   *store.Event // about something that this worker has found out
+}
+
+// starting is a run that is born in this worker.
+type starting struct {
+	run  store.NewRun
+	done chan error // gets one
+}
+
+// offer is a payload that may be accepted by the very transition that takes it in.
+type offer struct {
+	hookID  string
+	data    []byte
+	orStart *store.NewRun
+	// done gets one value: nil if the payload is durable, errDeclined if it was not
+	// taken and nothing was written.
+	done chan error
+}
+
+var errDeclined = errors.New("declined")
+
+// post hands something to the actor. It returns false if it is gone.
+func (a *actor) post(in arrival) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.gone {
+		return false
+	}
+	a.inbox = append(a.inbox, in)
+	a.wake()
+	return true
+}
+
+// poke says that there may be mail. It returns false if the actor is gone.
+func (a *actor) poke() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.gone {
+		return false
+	}
+	a.poked = true
+	a.wake()
+	return true
+}
+
+// wake is called with a.mu held.
+func (a *actor) wake() {
+	if !a.active {
+		a.active = true
+		a.w.busy(a)
+		go a.loop()
+	}
+}
+
+func (a *actor) loop() {
+	for {
+		a.mu.Lock()
+		inbox, poked := a.inbox, a.poked
+		if (len(inbox) == 0 && !poked && a.x != nil) || a.gone {
+			a.active = false
+			victim := a.w.idle(a)
+			a.mu.Unlock()
+			if victim != nil {
+				victim.evict()
+			}
+			return
+		}
+		a.inbox, a.poked = nil, false
+		a.mu.Unlock()
+		a.round(inbox, poked)
+	}
+}
+
+// round takes in what has arrived. What can't be taken in now is put back.
+func (a *actor) round(inbox []arrival, poked bool) {
+	for _, in := range inbox {
+		if in.claimed != nil {
+			a.claimed(in.claimed)
+			poked = true
+		}
+	}
+	if a.start == nil && !a.held && a.x == nil {
+		a.leave(inbox) // whoever claims the run goes on with it
+		return
+	}
+	var mail []store.Message
+	switch {
+	case a.start != nil:
+		mail = a.born()
+	case a.x == nil:
+		var ok bool
+		if mail, ok = a.rebuild(inbox); !ok {
+			return
+		}
+		inbox = nil // rebuild has put it back
+	case poked:
+		var ok bool
+		if mail, ok = a.readMail(); !ok {
+			a.putBack(inbox)
+			return
+		}
+	}
+	a.advance(mail, inbox)
+}
+
+// claimed makes this worker the owner. If the run is as the actor remembers it, it
+// goes on without a replay.
+func (a *actor) claimed(r *store.Run) {
+	if a.x != nil && (r.Epoch != a.head.Epoch+1 || r.Events != a.head.Events || r.Suspicion >= suspicious) {
+		a.forget()
+	}
+	a.head = *r
+	a.seq = 0
+	a.hold(true)
+}
+
+// hold says whether this worker owns the run.
+func (a *actor) hold(held bool) {
+	if a.held != held {
+		a.held = held
+		a.w.holds(held)
+	}
+}
+
+// forget throws the execution away. Attempts go on, for the next one to find.
+func (a *actor) forget() {
+	a.w.closeHooks(a)
+	if a.x != nil {
+		a.x.close()
+		a.x = nil
+	}
+}
+
+// leave ends the actor: the run is another worker's, or nobody's here. What was
+// offered goes the long way, through the mailbox.
+func (a *actor) leave(inbox []arrival) {
+	a.mu.Lock()
+	a.gone = true
+	inbox = append(inbox, a.inbox...)
+	a.inbox = nil
+	a.mu.Unlock()
+	a.w.remove(a)
+	a.forget()
+	for _, at := range a.attempts {
+		at.abandon()
+	}
+	if a.start != nil {
+		a.start.done <- errDeclined
+		a.start = nil
+	}
+	a.endSolo()
+	a.hold(false)
+	for _, in := range inbox {
+		if in.offer != nil {
+			in.offer.done <- errDeclined
+		}
+		if in.claimed != nil {
+			a.w.trigger() // its lease is ours, but nobody here goes on with it
+		}
+	}
+}
+
+// putBack returns arrivals to the front of the inbox.
+func (a *actor) putBack(inbox []arrival) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	kept := inbox[:0]
+	for _, in := range inbox {
+		if in.claimed == nil {
+			kept = append(kept, in)
+		}
+	}
+	a.inbox = append(kept, a.inbox...)
+}
+
+// born makes the execution of a run that begins here, and its first message.
+func (a *actor) born() []store.Message {
+	n := a.start.run
+	at := a.w.store.Now()
+	a.head = store.Run{
+		ID: n.ID, Workflow: n.Workflow, Version: n.Version, Secret: n.Secret,
+		CreatedAt: at, Epoch: 1,
+	}
+	a.x = newExecution(&a.head, a.def, a.w.e, a.logger())
+	return []store.Message{{Kind: store.Started, Data: n.Input, AcceptedAt: microseconds(at)}}
+}
+
+func (a *actor) logger() *slog.Logger {
+	return a.w.log.With("run", a.id, "workflow", a.head.Workflow)
+}
+
+// readMail loads the mail of a live run, and checks that it is as we remember it.
+func (a *actor) readMail() ([]store.Message, bool) {
+	l, err := a.w.store.Load(a.w.ctx, a.id, a.head.Events)
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		a.leave(nil)
+		return nil, false
+	case err != nil:
+		a.troubled("read the mailbox", err)
+		return nil, false
+	case l.Run.Epoch != a.head.Epoch || l.Run.Events != a.head.Events || l.Run.Status.Ended():
+		if a.held {
+			a.w.log.Warn("another worker has taken the run over", "run", a.id)
+		}
+		a.leave(nil)
+		return nil, false
+	}
+	a.pause, a.mailRead = 0, true
+	return l.Mail, true
+}
+
+// rebuild replays the journal of a run that this worker owns.
+func (a *actor) rebuild(inbox []arrival) (mail []store.Message, ok bool) {
+	l, err := a.w.store.Load(a.w.ctx, a.id, 0)
+	if err != nil {
+		a.putBack(inbox)
+		if errors.Is(err, store.ErrNotFound) {
+			a.leave(nil)
+		} else {
+			a.troubled("load the run", err)
+		}
+		return nil, false
+	}
+	if l.Run.Epoch != a.head.Epoch || l.Run.Status.Ended() || (l.Run.Worker != a.w.id && l.Run.Worker != "") {
+		a.leave(inbox)
+		return nil, false
+	}
+	a.pause = 0
+	a.head = l.Run
+	a.hold(l.Run.Worker == a.w.id)
+	if a.def = a.w.e.definition(l.Run.Workflow, l.Run.Version); a.def == nil {
+		a.block(inbox, "this worker does not have the workflow "+l.Run.Workflow)
+		return nil, false
+	}
+	if !a.enterSolo(inbox) {
+		return nil, false
+	}
+	x := newExecution(&l.Run, a.def, a.w.e, a.logger())
+	a.x = x
+	if d := a.replay(l.Events); d != nil {
+		a.block(inbox, d.String())
+		return nil, false
+	}
+	x.askAgain()
+	for _, s := range x.steps {
+		if s.marked > 0 && a.attempts[s.ref] == nil {
+			a.arrive(arrival{at: a.w.store.Now(), event: a.crashed(s)})
+		}
+		s.begun = s.retryAt.IsZero() || !s.retryAt.After(a.w.store.Now())
+		if at := a.attempts[s.ref]; at != nil && at.result != nil {
+			a.arrive(arrival{at: at.result.at, result: at.result})
+		}
+	}
+	// Results are found through the attempts, outcomes by asking again.
+	var kept []arrival
+	for _, in := range inbox {
+		if in.offer != nil || in.result != nil && a.attempts[in.result.ref] != nil && a.attempts[in.result.ref].result == nil {
+			kept = append(kept, in)
+		}
+	}
+	a.putBack(kept)
+	a.mailRead = true
+	if a.solo != nil {
+		a.solo.suspects = slices.Sorted(maps.Keys(x.steps))
+	}
+	for ref, at := range a.attempts {
+		if x.steps[ref] == nil && at.result != nil {
+			delete(a.attempts, ref)
+		}
+	}
+	return l.Mail, true
+}
+
+func (a *actor) replay(events []store.Event) *divergence {
+	defer a.turning()()
+	for i := range events {
+		if d := a.x.replay(&events[i]); d != nil {
+			return d
+		}
+	}
+	return nil
+}
+
+// turning tells the watchdog that workflow code executes until the result is called.
+func (a *actor) turning() func() {
+	a.turnSince.Store(time.Now().UnixNano())
+	return func() { a.turnSince.Store(0) }
+}
+
+// arrive adds an arrival from the actor's own goroutine.
+func (a *actor) arrive(in arrival) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.inbox = append(a.inbox, in)
+}
+
+// block parks the run until a worker of another build takes it up, or somebody
+// retries it.
+func (a *actor) block(inbox []arrival, reason string) {
+	a.forget()
+	a.w.log.Error("run is blocked", "run", a.id, "workflow", a.head.Workflow, "reason", reason)
+	t := a.transition(store.Blocked)
+	t.BlockedBuild, t.BlockedReason = a.w.build, reason
+	t.Suspicion, t.Crashes = 0, 0
+	if _, err := a.w.store.Apply(a.w.ctx, t); err != nil && !errors.Is(err, store.ErrFenced) {
+		a.putBack(inbox)
+		a.troubled("block the run", err)
+		return
+	}
+	a.leave(inbox)
+}
+
+// troubled waits before the store is tried again.
+func (a *actor) troubled(verb string, err error) {
+	a.forget()
+	if a.w.ctx.Err() != nil {
+		a.leave(nil)
+		return
+	}
+	a.w.trouble(verb, a.id, err)
+	a.pause = min(max(2*a.pause, 10*time.Millisecond), time.Second)
+	t := time.NewTimer(a.pause)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-a.w.ctx.Done():
+		a.leave(nil)
+	}
+}

@@ -1,0 +1,183 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"runtime/debug"
+	"slices"
+	"time"
+
+	"github.com/tenter-dev/tenter/internal/run"
+	"github.com/tenter-dev/tenter/store"
+	"github.com/tenter-dev/tenter/workflow"
+)
+
+// attempt is one execution of a step's function. It belongs to the actor, not to the
+// execution: a rebuilt execution finds it.
+type attempt struct {
+	ref     string
+	number  int
+	started time.Time
+	stop    context.CancelFunc
+	long    *time.Timer
+	grace   *time.Timer // once its step is canceled
+	shown   bool
+	result  *result // once it has arrived
+}
+
+// result is what an attempt came to.
+type result struct {
+	ref    string
+	number int
+	at     time.Time
+	data   []byte
+	failed *run.StepError
+}
+
+// abandon cancels the attempt; its result will not count.
+func (at *attempt) abandon() {
+	at.stop()
+	at.long.Stop()
+	if at.grace != nil {
+		at.grace.Stop()
+	}
+}
+
+// longAttempt is how long an attempt executes before it is shown.
+const longAttempt = time.Second
+
+// begin starts an attempt of a step. The decision to do so is durable.
+func (a *actor) begin(s *step) {
+	w := a.w
+	ctx, stop := context.WithCancel(w.stepCtx)
+	at := &attempt{ref: s.ref, number: s.attempts + 1, started: microseconds(time.Now()), stop: stop}
+	if a.attempts == nil {
+		a.attempts = map[string]*attempt{}
+	}
+	a.attempts[s.ref] = at
+	info := a.x.info
+	info.StepID, info.Step = a.id+"/"+s.ref, s.spec.Name
+	info.Attempt, info.StartedAt = at.number, at.started
+	ctx = context.WithValue(ctx, run.Key{}, &run.Scene{Info: info, Client: w.e})
+	at.long = time.AfterFunc(longAttempt, func() { a.post(arrival{at: time.Now(), long: at}) })
+	go a.execute(ctx, stop, at, s.spec)
+}
+
+// execute calls the step's function and posts the result.
+func (a *actor) execute(ctx context.Context, stop context.CancelFunc, at *attempt, spec run.Step) {
+	defer stop()
+	r := &result{ref: at.ref, number: at.number}
+	returned := false
+	defer func() {
+		if !returned {
+			f := run.Panicked(errors.New("step code called runtime.Goexit"), debug.Stack())
+			r.failed = &run.StepError{Failure: f}
+		}
+		r.at = microseconds(a.w.store.Now())
+		a.post(arrival{at: r.at, result: r})
+	}()
+	select {
+	case a.w.slots <- struct{}{}:
+		defer func() { <-a.w.slots }()
+		r.data, r.failed = a.call(ctx, at, spec)
+	case <-ctx.Done():
+		r.failed = &run.StepError{Failure: run.Failure{Text: context.Canceled.Error(), Is: []string{run.IsCanceled}}}
+	}
+	returned = true
+}
+
+func (a *actor) call(ctx context.Context, at *attempt, spec run.Step) ([]byte, *run.StepError) {
+	if spec.Timeout > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, spec.Timeout)
+		defer cancel()
+	}
+	data, failed := spec.Func(ctx)
+	if limit := a.w.e.opts.MaxPayload; failed == nil && len(data) > limit {
+		return nil, &run.StepError{Failure: tooLarge("result of step "+at.ref, len(data), limit), Fatal: true}
+	}
+	return data, failed
+}
+
+// stepEvent turns the result of an attempt into an event, or returns nil if it does
+// not count.
+func (a *actor) stepEvent(r *result) *store.Event {
+	s := a.x.steps[r.ref]
+	if s == nil {
+		return nil
+	}
+	if r.failed == nil {
+		return &store.Event{Kind: store.StepCompleted, Ref: r.ref, Data: r.data}
+	}
+	if a.w.stepCtx.Err() != nil {
+		return nil // it failed because the worker is going down: another one repeats it
+	}
+	return a.failedAttempt(s, r.failed, r.at)
+}
+
+// failedAttempt is the event of an attempt that failed: the step is retried, or has
+// failed.
+func (a *actor) failedAttempt(s *step, err *run.StepError, at time.Time) *store.Event {
+	f := err.Failure
+	f.Attempts = s.attempts + 1
+	last := s.spec.MaxAttempts > 0 && f.Attempts >= s.spec.MaxAttempts
+	if !err.Fatal && !last && s.canceled == nil {
+		retry := retried{Failure: f, RetryAt: microseconds(at.Add(backoff(s.spec.Backoff, f.Attempts, err.RetryAfter)))}
+		return &store.Event{Kind: store.StepRetried, Ref: s.ref, Data: retry.encode()}
+	}
+	if errors.Is(s.canceled, errDeadline) && slices.Contains(f.Is, run.IsCanceled) {
+		f.Is = append(f.Is, run.IsDeadlineExceeded)
+	}
+	return &store.Event{Kind: store.StepFailed, Ref: s.ref, Data: encodeFailure(&f)}
+}
+
+// backoff returns the wait before the retry that follows the n-th failure.
+func backoff(b run.Backoff, n int, after time.Duration) time.Duration {
+	if after > 0 {
+		return after
+	}
+	d := b.Initial
+	for range n - 1 {
+		if d *= 2; d >= b.Max {
+			break
+		}
+	}
+	d = min(d, b.Max)
+	return d + time.Duration((rand.Float64()-0.5)*0.4*float64(d))
+}
+
+// canceledStep is the event of a step that was canceled while no attempt was
+// executing.
+func (a *actor) canceledStep(s *step) *store.Event {
+	f := run.Failure{Text: s.canceled.Error(), Is: []string{run.IsCanceled}, Attempts: s.attempts}
+	if errors.Is(s.canceled, errDeadline) {
+		f.Is = []string{run.IsDeadlineExceeded}
+	}
+	return &store.Event{Kind: store.StepFailed, Ref: s.ref, Data: encodeFailure(&f)}
+}
+
+// unknownOutcome is the event of a step whose attempt does not return.
+func (a *actor) unknownOutcome(s *step, why string) *store.Event {
+	f := run.Failure{Text: "outcome is unknown: " + why, Is: []string{workflow.ErrOutcomeUnknown.Error()}, Attempts: s.attempts + 1}
+	if errors.Is(s.canceled, errDeadline) {
+		f.Is = append(f.Is, run.IsDeadlineExceeded)
+	} else if s.canceled != nil {
+		f.Is = append(f.Is, run.IsCanceled)
+	}
+	return &store.Event{Kind: store.StepFailed, Ref: s.ref, Data: encodeFailure(&f)}
+}
+
+// crashed is the event of an attempt, announced in quarantine, whose worker died.
+func (a *actor) crashed(s *step) *store.Event {
+	err := &run.StepError{Failure: run.Failure{Text: fmt.Sprintf("the worker died while attempt %d of step %s was executing", s.marked, s.ref)}}
+	return a.failedAttempt(s, err, a.w.store.Now())
+}
+
+func tooLarge(what string, n, limit int) run.Failure {
+	return run.Failure{
+		Text: fmt.Sprintf("payload is too large: %s has %d bytes, the limit is %d", what, n, limit),
+		Is:   []string{workflow.ErrPayloadTooLarge.Error()},
+	}
+}

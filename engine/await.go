@@ -1,0 +1,128 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/tenter-dev/tenter/store"
+	"github.com/tenter-dev/tenter/workflow"
+)
+
+// AwaitRun blocks until the run has ended and returns how. It fails with
+// [workflow.ErrRunNotFound] if there is no such run.
+func (e *Engine) AwaitRun(ctx context.Context, runID string) (workflow.RunResult, error) {
+	if err := e.usable(ctx); err != nil {
+		return workflow.RunResult{}, fmt.Errorf("await run %s: %w", runID, err)
+	}
+	ch := make(chan *workflow.RunResult, 1)
+	e.mu.Lock()
+	e.waiters[runID] = append(e.waiters[runID], ch)
+	w := e.worker
+	e.mu.Unlock()
+	defer e.unwait(runID, ch)
+	look := w == nil || !w.executes(runID)
+	for {
+		if look {
+			res, err := e.result(ctx, runID)
+			if err != nil || res != nil {
+				return value(res), err
+			}
+		}
+		select {
+		case res := <-ch:
+			if res != nil {
+				return *res, nil
+			}
+			look = true
+		case <-ctx.Done():
+			return workflow.RunResult{}, fmt.Errorf("await run %s: %w", runID, ctx.Err())
+		case <-e.closed:
+			return workflow.RunResult{}, fmt.Errorf("await run %s: %w", runID, workflow.ErrEngineClosed)
+		}
+	}
+}
+
+func value(res *workflow.RunResult) workflow.RunResult {
+	if res == nil {
+		return workflow.RunResult{}
+	}
+	return *res
+}
+
+// result reads the result of a run that has ended; nil: it has not.
+func (e *Engine) result(ctx context.Context, runID string) (*workflow.RunResult, error) {
+	r, err := e.store.Run(ctx, runID)
+	if err != nil {
+		return nil, e.runError("await", runID, err)
+	}
+	if !r.Status.Ended() {
+		return nil, nil //nolint:nilnil // no result yet, and nothing wrong
+	}
+	l, err := e.store.Load(ctx, runID, r.Events-1)
+	if err != nil {
+		return nil, e.runError("await", runID, err)
+	}
+	res := &workflow.RunResult{RunID: runID, Workflow: r.Workflow, Status: workflow.Status(l.Run.Status)}
+	if len(l.Events) > 0 {
+		last := l.Events[len(l.Events)-1]
+		if l.Run.Status == store.Completed {
+			res.Output = last.Data
+		} else {
+			res.Error = last.Data
+		}
+	}
+	return res, nil
+}
+
+// runError gives the store's errors about a run the names that callers know.
+func (e *Engine) runError(verb, runID string, err error) error {
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		err = workflow.ErrRunNotFound
+	case errors.Is(err, store.ErrFenced):
+		err = workflow.ErrRunEnded
+	}
+	return fmt.Errorf("%s run %s: %w", verb, runID, err)
+}
+
+// finish hands a result to who waits for it.
+func (e *Engine) finish(runID string, res *workflow.RunResult) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	notify(e.waiters[runID], res)
+}
+
+// recheck has who waits for the run look again.
+func (e *Engine) recheck(runID string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	notify(e.waiters[runID], nil)
+}
+
+func notify(chans []chan *workflow.RunResult, res *workflow.RunResult) {
+	for _, ch := range chans {
+		if res != nil {
+			select { // it matters more than a hint that is there
+			case <-ch:
+			default:
+			}
+		}
+		select {
+		case ch <- res:
+		default:
+		}
+	}
+}
+
+func (e *Engine) unwait(runID string, ch chan *workflow.RunResult) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	left := slices.DeleteFunc(e.waiters[runID], func(c chan *workflow.RunResult) bool { return c == ch })
+	if len(left) == 0 {
+		delete(e.waiters, runID)
+	} else {
+		e.waiters[runID] = left
+	}
+}

@@ -1,0 +1,151 @@
+package engine
+
+import (
+	"errors"
+	"iter"
+	"runtime"
+	"runtime/debug"
+
+	"github.com/tenter-dev/tenter/internal/gid"
+	"github.com/tenter-dev/tenter/internal/run"
+)
+
+// branch is one coroutine of a run. Branches of a run are resumed one at a time, so
+// that workflow code needs no locks and has one order.
+//
+// The hazards of coroutines on iter.Pull, and what is done about each:
+//
+//   - A foreign goroutine that yields corrupts the coroutine without a word. Each
+//     durable call compares goroutine identities first, see execution.enter.
+//   - runtime.Goexit in author code would end the goroutine that resumes the
+//     coroutine. The deferred function in newBranch parks instead, in the middle of
+//     the Goexit, which then happens when the branch is discarded.
+//   - Unwinding a parked branch by a panic can be swallowed by a recover. discard
+//     makes park call runtime.Goexit instead, which can't be recovered; it reaches
+//     the goroutine that called stop, so that is a throwaway one.
+//   - Deferred functions that make durable calls while the branch unwinds get
+//     another Goexit, from enter.
+//   - A branch that blocks on a plain channel or mutex blocks its run: the watchdog
+//     tells where.
+type branch struct {
+	id     int // parents have lower ones than the branches they start
+	next   func() (struct{}, bool)
+	stop   func()
+	yield  func(struct{}) bool
+	g      gid.ID
+	ended  bool // never to be resumed
+	gone   bool // its goroutine has ended
+	queued bool // in execution.runnable
+	unwind bool
+}
+
+func (x *execution) newBranch(fn func()) *branch {
+	b := &branch{id: x.nextBranch}
+	x.nextBranch++
+	b.next, b.stop = iter.Pull(func(yield func(struct{}) bool) {
+		b.yield, b.g = yield, gid.Current()
+		returned := false
+		defer func() {
+			b.ended = true
+			if returned || b.unwind {
+				b.gone = true
+				return
+			}
+			if v := recover(); v != nil {
+				failure := run.Panicked(v, debug.Stack())
+				x.finish(nil, &failure)
+				b.gone = true
+				return
+			}
+			failure := run.Panicked(errors.New("workflow code called runtime.Goexit"), debug.Stack())
+			x.finish(nil, &failure)
+			b.unwind = true
+			yield(struct{}{}) // the Goexit goes on when the branch is discarded
+			b.gone = true
+		}()
+		fn()
+		returned = true
+	})
+	x.branches = append(x.branches, b)
+	x.ready(b)
+	return b
+}
+
+// park gives control back until the branch is resumed.
+func (b *branch) park() {
+	if b.unwind || !b.yield(struct{}{}) {
+		b.unwind = true
+		runtime.Goexit()
+	}
+}
+
+// discard unwinds the branch if it has not ended: its deferred functions are executed.
+func (x *execution) discard(b *branch) {
+	b.unwind = true
+	x.current.Store(b)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		b.stop()
+	}()
+	<-done
+	x.current.Store(nil)
+}
+
+// ready makes a branch go on when its turn comes.
+func (x *execution) ready(b *branch) {
+	if !b.queued && !b.ended {
+		b.queued = true
+		x.runnable.push(b)
+	}
+}
+
+// waitlist holds the branches that wait for something, in the order in which they
+// came.
+type waitlist struct{ branches []*branch }
+
+func (l *waitlist) add(b *branch) { l.branches = append(l.branches, b) }
+
+func (l *waitlist) remove(b *branch) {
+	for i, waiting := range l.branches {
+		if waiting == b {
+			l.branches = append(l.branches[:i], l.branches[i+1:]...)
+			return
+		}
+	}
+}
+
+func (l *waitlist) wake(x *execution) {
+	for _, b := range l.branches {
+		x.ready(b)
+	}
+}
+
+// runqueue holds the runnable branches: the lowest ID first, so that who waits for
+// several branches goes on before another of them can begin.
+type runqueue struct {
+	branches []*branch
+	head     int
+}
+
+func (q *runqueue) push(b *branch) {
+	i := len(q.branches)
+	q.branches = append(q.branches, b)
+	for ; i > q.head && q.branches[i-1].id > b.id; i-- {
+		q.branches[i] = q.branches[i-1]
+	}
+	q.branches[i] = b
+}
+
+// pop returns nil if no branch is runnable.
+func (q *runqueue) pop() *branch {
+	if q.head == len(q.branches) {
+		q.branches, q.head = q.branches[:0], 0
+		return nil
+	}
+	b := q.branches[q.head]
+	q.branches[q.head] = nil
+	q.head++
+	b.queued = false
+	return b
+}

@@ -1,0 +1,124 @@
+package engine
+
+import (
+	"crypto/rand"
+	"strings"
+
+	"github.com/tenter-dev/tenter/internal/run"
+	"github.com/tenter-dev/tenter/store"
+)
+
+// child is a child run.
+type child struct {
+	x       *execution
+	ref     string
+	spec    store.NewRun
+	scope   *scope
+	started bool
+	exists  bool // its ID is another run's
+	done    bool
+	data    []byte
+	failure *run.Failure
+	waiters waitlist // for its start, then for its end
+}
+
+func (s *scope) StartChild(spec run.Child) (run.ChildRun, error) {
+	x := s.x
+	b, err := x.enter()
+	if err != nil {
+		return nil, err
+	}
+	if err := s.err(); err != nil {
+		return nil, err
+	}
+	c := &child{x: x, scope: s, ref: count(&x.childCount, spec.Workflow)}
+	c.spec = store.NewRun{
+		ID:        spec.RunID,
+		Workflow:  spec.Workflow,
+		Input:     spec.Input,
+		Secret:    newSecret(),
+		ParentID:  x.info.RunID,
+		ParentRef: c.ref,
+	}
+	if spec.RunID == "" {
+		c.spec.ID = x.info.RunID + "." + strings.ReplaceAll(c.ref, "#", ".")
+	} else if err := checkName(spec.RunID); err != nil {
+		return nil, err
+	}
+	x.ask(b, "child "+c.ref+" run "+c.spec.ID, "")
+	if x.children == nil {
+		x.children = map[string]*child{}
+	}
+	x.children[c.ref] = c
+	s.attach(c)
+	if spec.RunID == "" {
+		c.started = true
+		x.emit(store.Effect{Kind: store.StartRun, Run: c.spec}, nil)
+		return c, nil
+	}
+	x.unsettle(c)
+	x.wait(b, (*childStart)(c))
+	if c.exists {
+		delete(x.children, c.ref)
+		s.detach(c)
+		return nil, &run.ChildExists{RunID: c.spec.ID}
+	}
+	return c, nil
+}
+
+// newSecret draws what the tokens of a run derive from.
+func newSecret() []byte {
+	secret := make([]byte, 32)
+	_, _ = rand.Read(secret) // never fails
+	return secret
+}
+
+// childStart is the wait for a child's ID.
+type childStart child
+
+func (c *childStart) Ready() bool         { return c.started || c.exists }
+func (c *childStart) waitlist() *waitlist { return &c.waiters }
+
+func (c *child) ID() string                     { return c.spec.ID }
+func (c *child) Ready() bool                    { return c.done }
+func (c *child) waitlist() *waitlist            { return &c.waiters }
+func (c *child) Result() ([]byte, *run.Failure) { return c.data, c.failure }
+
+func (c *child) settle() *store.Effect {
+	return &store.Effect{Kind: store.StartRun, Run: c.spec}
+}
+
+func (c *child) outcome(o store.Outcome) (store.Kind, string, []byte) {
+	if o.Conflict != "" {
+		return store.ChildExists, c.ref, quote(o.Conflict)
+	}
+	return store.ChildStarted, c.ref, nil
+}
+
+func (c *child) settled(x *execution, e *store.Event) {
+	c.started, c.exists = e.Kind == store.ChildStarted, e.Kind == store.ChildExists
+	if c.scope.err() != nil {
+		c.cancel(nil) // it came while the ID was being taken
+	}
+	c.waiters.wake(x)
+}
+
+func (c *child) end(x *execution, e *store.Event) {
+	c.done = true
+	if e.Kind == store.ChildFailed {
+		failure := decodeFailure(e.Data)
+		c.failure = &failure
+	} else {
+		c.data = e.Data
+	}
+	delete(x.children, c.ref)
+	c.scope.detach(c)
+	c.waiters.wake(x)
+}
+
+// cancel asks the child to cancel.
+func (c *child) cancel(error) {
+	if c.started && !c.done {
+		c.x.emit(store.Effect{Kind: store.Send, Message: store.Message{RunID: c.spec.ID, Kind: store.CancelRequested}}, nil)
+	}
+}

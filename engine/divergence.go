@@ -1,0 +1,62 @@
+package engine
+
+import (
+	"fmt"
+	"runtime"
+	"strings"
+)
+
+// divergence says where code and journal part.
+type divergence struct {
+	Position  int64  // of the event after which the code asked for something else
+	Event     string // that event
+	Recorded  string // what the journal has there; empty: nothing more
+	Attempted string // what the code asked for; empty: nothing more
+	Caller    string // where it asked
+}
+
+func (d *divergence) String() string {
+	var s strings.Builder
+	fmt.Fprintf(&s, "the code diverges from the journal after event %d (%s): recorded %s, attempted %s",
+		d.Position, d.Event, orNothing(d.Recorded), orNothing(d.Attempted))
+	if d.Caller != "" {
+		fmt.Fprintf(&s, ", at %s", d.Caller)
+	}
+	s.WriteString("; deploy code that makes the recorded calls, keep the old code as a version of its own, or terminate the run")
+	return s.String()
+}
+
+func orNothing(line string) string {
+	if line == "" {
+		return "nothing more"
+	}
+	return fmt.Sprintf("%q", line)
+}
+
+// whatInstead describes what the code does where the journal has more asks.
+func (x *execution) whatInstead() string {
+	if x.finished && x.failure != nil {
+		return "return the error: " + x.failure.Text
+	}
+	if x.finished {
+		return "return"
+	}
+	return ""
+}
+
+// callers returns the place in the author's code that makes a durable call.
+func callers() string {
+	pcs := make([]uintptr, 32)
+	frames := runtime.CallersFrames(pcs[:runtime.Callers(2, pcs)])
+	for {
+		f, more := frames.Next()
+		if !strings.HasPrefix(f.Function, module+"/engine.") && !strings.HasPrefix(f.Function, module+"/workflow.") {
+			return fmt.Sprintf("%s:%d", f.File, f.Line)
+		}
+		if !more {
+			return ""
+		}
+	}
+}
+
+const module = "github.com/tenter-dev/tenter"

@@ -1,0 +1,30 @@
+// Package engine executes runs.
+//
+// An [Engine] on a store is the door to runs: [workflow.Workflow.Start],
+// [Engine.Resume] and [workflow.Run.Result] go through it. While [Engine.Run] is
+// called it is a worker too, and executes the workflows it was given. Any number of
+// processes may do so on one store.
+//
+// # How it works
+//
+// A run is an actor with a journal and a mailbox. Its owner feeds it one event at a
+// time; workflow code goes on until all its branches wait again; what it asked for
+// is committed together with the event, as one transition, and only then does
+// anything begin that can be seen outside:
+//
+//	       ┌──────────── mailbox, step results, timers ◄───────────┐
+//	       ▼                                                       │
+//	feed one event ──► code goes on ──► commit transition ──► begin steps,
+//	 (execution)        (branches)         (store)            answer callers
+//
+// A crash at any point loses nothing: what was not committed had not been seen, and
+// what was is replayed (execution.replay) the same way.
+//
+// The parts, each in its file: branch (coroutines), scope (what branches can do and
+// how they are canceled), step, timer, hook, child (what they wait for), execution
+// (all of a run's code), actor and advance (the run in its worker), attempt (steps
+// being executed), quarantine (runs that kill their worker), worker (claims, cache),
+// lease, watchdog.
+//
+// It knows no driver and no HTTP: stores and servers are built around it.
+package engine

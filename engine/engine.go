@@ -1,0 +1,311 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/tenter-dev/tenter/internal/run"
+	"github.com/tenter-dev/tenter/store"
+	"github.com/tenter-dev/tenter/workflow"
+)
+
+// Options configure an engine. The zero value is a pure client: it starts, resumes
+// and watches runs that other processes execute.
+type Options struct {
+	// Workflows are what [Engine.Run] executes.
+	Workflows []workflow.Definition
+
+	// Elsewhere names workflows that this engine may start and does not execute. An
+	// engine without Workflows may start any.
+	Elsewhere []string
+
+	// Hooks are defined hook types: payloads for them are checked here, whoever
+	// sends them.
+	Hooks []workflow.HookDefinition
+
+	// Logger gets what the engine and, through workflow.Logger, workflows have to
+	// say. The default is slog.Default().
+	Logger *slog.Logger
+
+	// MaxPayload bounds inputs, payloads and results, in bytes. The default is 4 MiB.
+	MaxPayload int
+
+	// DedupeFor is how long idempotency keys are kept. The default is 7 days.
+	DedupeFor time.Duration
+
+	// Lease is how long the runs of a worker that died are left alone before others
+	// take them over. The default is 10 s, the least 50 ms.
+	Lease time.Duration
+
+	// StepGrace is how long a canceled step is given to return, before its outcome
+	// is said to be unknown. The default is 30 s.
+	StepGrace time.Duration
+
+	// DrainTimeout is how long Run waits, once its context has ended, for steps
+	// being executed. The default is 30 s.
+	DrainTimeout time.Duration
+
+	// MaxSteps is how many steps may execute at the same time. The default is 1,000.
+	MaxSteps int
+
+	// MaxRuns is how many runs may be at work at the same time before no more are
+	// claimed. The default is 2,000.
+	MaxRuns int
+
+	// CacheSize is how many parked runs are kept in memory, so that what comes for
+	// them needs no replay. The least recently used goes first. The default is
+	// 10,000; at about 10 KB each. A negative number keeps none.
+	CacheSize int
+
+	// StuckAfter is how long workflow code may execute between two durable calls
+	// before the log says where it hangs. The default is 5 s.
+	StuckAfter time.Duration
+
+	// Build names the code, so that a run that diverged from it is left alone by
+	// this build and taken up by the next. The default is derived from the version
+	// control stamp, or else from the executable file.
+	Build string
+}
+
+func (o *Options) setDefaults() {
+	def := func(d *time.Duration, v time.Duration) {
+		if *d == 0 {
+			*d = v
+		}
+	}
+	def(&o.DedupeFor, 7*24*time.Hour)
+	def(&o.Lease, 10*time.Second)
+	def(&o.StepGrace, 30*time.Second)
+	def(&o.DrainTimeout, 30*time.Second)
+	def(&o.StuckAfter, 5*time.Second)
+	o.Lease = max(o.Lease, 50*time.Millisecond)
+	if o.Logger == nil {
+		o.Logger = slog.Default()
+	}
+	if o.MaxPayload == 0 {
+		o.MaxPayload = 4 << 20
+	}
+	if o.MaxSteps <= 0 {
+		o.MaxSteps = 1000
+	}
+	if o.MaxRuns <= 0 {
+		o.MaxRuns = 2000
+	}
+	if o.CacheSize == 0 {
+		o.CacheSize = 10_000
+	}
+	if o.Build == "" {
+		o.Build = buildID()
+	}
+}
+
+// Engine starts, resumes and watches runs on a store, and executes them while
+// [Engine.Run] is called. It is safe for concurrent use, and a [workflow.Client].
+type Engine struct {
+	store       store.Store
+	opts        Options
+	log         *slog.Logger
+	defs        map[string][]*run.Workflow // by name, the highest version last
+	definitions []store.Definition
+	elsewhere   map[string]bool
+	hookTypes   map[string]run.HookType
+	troubles    troubles
+	unwatch     func()
+
+	mu      sync.Mutex
+	worker  *worker       // while Run is at work
+	done    chan struct{} // closed when that worker has ended
+	stop    context.CancelFunc
+	closed  chan struct{}
+	waiters map[string][]chan *workflow.RunResult // by run ID; nil says: look again
+}
+
+var _ workflow.Client = (*Engine)(nil)
+
+// New returns an engine on a store. It fails if the options are wrong: a workflow
+// version or hook type that is defined twice, or not implemented. The store stays
+// the caller's: close the engine, then the store.
+func New(s store.Store, opts Options) (*Engine, error) {
+	if s == nil {
+		return nil, errors.New("new engine: the store is nil: open one with sqlite.Open")
+	}
+	opts.setDefaults()
+	e := &Engine{
+		store:     s,
+		opts:      opts,
+		log:       opts.Logger,
+		defs:      map[string][]*run.Workflow{},
+		elsewhere: map[string]bool{},
+		hookTypes: map[string]run.HookType{},
+		closed:    make(chan struct{}),
+		waiters:   map[string][]chan *workflow.RunResult{},
+	}
+	for _, d := range opts.Workflows {
+		if err := e.define(d); err != nil {
+			return nil, fmt.Errorf("new engine: %w", err)
+		}
+	}
+	for _, d := range opts.Hooks {
+		h := d.HookDefinition()
+		if _, twice := e.hookTypes[h.Name]; twice {
+			return nil, fmt.Errorf("new engine: hook type %q is defined twice", h.Name)
+		}
+		e.hookTypes[h.Name] = h
+	}
+	for _, name := range opts.Elsewhere {
+		e.elsewhere[name] = true
+	}
+	e.unwatch = s.Watch(e.signal)
+	return e, nil
+}
+
+// Close ends Run, if it is at work, and waits for it; waiting calls fail with
+// [workflow.ErrEngineClosed]. The store stays open.
+func (e *Engine) Close() error {
+	e.mu.Lock()
+	select {
+	case <-e.closed:
+		e.mu.Unlock()
+		return nil
+	default:
+	}
+	close(e.closed)
+	stop, done := e.stop, e.done
+	e.mu.Unlock()
+	if stop != nil {
+		stop()
+		<-done
+	}
+	e.unwatch()
+	return nil
+}
+
+// Run executes runs until ctx ends. Then it claims no more, lets the steps being
+// executed finish (at most Options.DrainTimeout), and hands its runs over. It
+// returns nil if all that went well. A crash instead loses nothing: others go on
+// when the lease has lapsed.
+//
+// Only one Run at a time is possible per engine.
+func (e *Engine) Run(ctx context.Context) error {
+	if err := e.usable(ctx); err != nil {
+		return fmt.Errorf("run: %w", err)
+	}
+	if len(e.defs) == 0 {
+		return errors.New("run: the engine has no workflows: name them in Options.Workflows")
+	}
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	w := newWorker(e)
+	e.mu.Lock()
+	if e.worker != nil {
+		e.mu.Unlock()
+		return errors.New("run: the engine is running already")
+	}
+	e.worker, e.stop, e.done = w, stop, make(chan struct{})
+	done := e.done
+	e.mu.Unlock()
+	defer func() {
+		e.mu.Lock()
+		e.worker, e.stop = nil, nil
+		e.mu.Unlock()
+		close(done)
+	}()
+	if err := w.run(ctx); err != nil {
+		return fmt.Errorf("run: %w", err)
+	}
+	return nil
+}
+
+func (e *Engine) define(d workflow.Definition) error {
+	if d == nil {
+		return errors.New("a workflow is nil")
+	}
+	def, err := d.WorkflowDefinition()
+	if err != nil {
+		return err
+	}
+	if err := checkName(def.Name); err != nil {
+		return fmt.Errorf("workflow name %q: %w", def.Name, err)
+	}
+	if def.Func == nil {
+		return fmt.Errorf("workflow %q: its function is nil", def.Name)
+	}
+	if def.Version < 1 {
+		return fmt.Errorf("workflow %q: version %d: versions count from 1", def.Name, def.Version)
+	}
+	all := e.defs[def.Name]
+	i := len(all)
+	for i > 0 && all[i-1].Version >= def.Version {
+		if all[i-1].Version == def.Version {
+			return fmt.Errorf("workflow %q version %d is defined twice", def.Name, def.Version)
+		}
+		i--
+	}
+	all = append(all, nil)
+	copy(all[i+1:], all[i:])
+	all[i] = def
+	e.defs[def.Name] = all
+	e.definitions = append(e.definitions, store.Definition{Workflow: def.Name, Version: def.Version})
+	return nil
+}
+
+// definition finds a workflow. Version 0 is the highest.
+func (e *Engine) definition(name string, version int) *run.Workflow {
+	all := e.defs[name]
+	if version == 0 && len(all) > 0 {
+		return all[len(all)-1]
+	}
+	for _, def := range all {
+		if def.Version == version {
+			return def
+		}
+	}
+	return nil
+}
+
+// usable says why the engine can't be used.
+func (e *Engine) usable(ctx context.Context) error {
+	if e == nil {
+		return errors.New("the engine is nil: make one with engine.New")
+	}
+	select {
+	case <-e.closed:
+		return workflow.ErrEngineClosed
+	default:
+		return run.CheckOutside(ctx)
+	}
+}
+
+// running returns the worker if it takes on runs.
+func (e *Engine) running() *worker {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.worker == nil || e.worker.draining() {
+		return nil
+	}
+	return e.worker
+}
+
+// signal passes on what the store has seen.
+func (e *Engine) signal(s store.Signal) {
+	e.mu.Lock()
+	w := e.worker
+	e.mu.Unlock()
+	if w != nil {
+		w.signal(s)
+	}
+	for _, id := range s.Ended {
+		e.recheck(id)
+	}
+	if s.All {
+		e.mu.Lock()
+		for _, chans := range e.waiters {
+			notify(chans, nil)
+		}
+		e.mu.Unlock()
+	}
+}

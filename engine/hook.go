@@ -1,0 +1,225 @@
+package engine
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"strconv"
+	"time"
+
+	"github.com/tenter-dev/tenter/internal/run"
+	"github.com/tenter-dev/tenter/store"
+)
+
+// hook is a hook of the run.
+type hook struct {
+	x       *execution
+	ref     string // its number in the run
+	spec    store.Hook
+	queue   []*item
+	open    bool // registered, and not closed by the code
+	closed  bool // by the code
+	asked   bool // for a drain
+	drained bool
+	waiters waitlist
+}
+
+// item is a payload that the journal has.
+type item struct {
+	hookID  string
+	at      time.Time
+	data    []byte
+	orStart *store.NewRun
+	taken   bool
+}
+
+// claim is a token that the store has to decide about.
+type claim struct {
+	hook    *hook
+	done    bool
+	owner   string
+	waiters waitlist
+}
+
+func (c *claim) Ready() bool         { return c.done }
+func (c *claim) waitlist() *waitlist { return &c.waiters }
+
+func (c *claim) settle() *store.Effect {
+	return &store.Effect{Kind: store.OpenHook, Hook: c.hook.spec}
+}
+
+func (c *claim) outcome(o store.Outcome) (store.Kind, string, []byte) {
+	if o.Conflict != "" {
+		return store.HookConflict, c.hook.ref, quote(o.Conflict)
+	}
+	return store.HookClaimed, c.hook.ref, quote(o.HookID)
+}
+
+func (c *claim) end(x *execution, e *store.Event) {
+	id := unquote(e.Data)
+	c.done = true
+	if e.Kind == store.HookConflict {
+		c.owner = id
+	} else {
+		c.hook.spec.ID = id
+		c.hook.opened()
+	}
+	c.waiters.wake(x)
+}
+
+// IDs stand in events as JSON strings.
+func quote(id string) []byte {
+	data, _ := json.Marshal(id) // a string never fails
+	return data
+}
+
+func unquote(data []byte) string {
+	var id string
+	if err := json.Unmarshal(data, &id); err != nil {
+		return string(data)
+	}
+	return id
+}
+
+func (s *scope) NewHook(spec run.Hook) (run.OpenHook, error) {
+	x := s.x
+	b, err := x.enter()
+	if err != nil {
+		return nil, err
+	}
+	if err := s.err(); err != nil {
+		return nil, err
+	}
+	x.hookCount++
+	h := &hook{x: x, ref: strconv.Itoa(x.hookCount)}
+	h.spec = store.Hook{
+		ID:        x.info.RunID + ".h" + h.ref,
+		RunID:     x.info.RunID,
+		Token:     spec.Token,
+		Type:      spec.Type,
+		Metadata:  spec.Metadata,
+		CreatedAt: x.now,
+		OpenedPos: x.position,
+	}
+	if spec.Token == "" {
+		sum := x.derive("token")
+		h.spec.Token = base64.RawURLEncoding.EncodeToString(sum[:24])
+		x.ask(b, "hook "+h.ref, "")
+		x.emit(store.Effect{Kind: store.OpenHook, Hook: h.spec}, nil)
+		h.opened()
+		return h, nil
+	}
+	x.ask(b, "hook "+h.ref+" token "+spec.Token, "")
+	c := &claim{hook: h}
+	x.unsettle(c)
+	x.wait(b, c)
+	if c.owner != "" {
+		return nil, &run.HookConflict{Token: spec.Token, RunID: c.owner}
+	}
+	return h, nil
+}
+
+// opened makes payloads find the hook, those too that came before.
+func (h *hook) opened() {
+	if h.x.hookByID == nil {
+		h.x.hookByID = map[string]*hook{}
+	}
+	h.open = true
+	h.x.changed = append(h.x.changed, h)
+	h.x.hookByID[h.spec.ID] = h
+	h.gather()
+}
+
+// gather takes the payloads that came while nobody listened: before the hook of a
+// reservation was opened, or after it was closed.
+func (h *hook) gather() {
+	h.queue = append(h.queue, h.x.early[h.spec.ID]...)
+	delete(h.x.early, h.spec.ID)
+}
+
+// deliver puts a payload into its hook's queue.
+func (x *execution) deliver(e *store.Event) {
+	it := &item{hookID: e.Ref, at: e.At, data: e.Data, orStart: e.OrStart}
+	if len(x.items) >= 64 && x.taken > len(x.items)/2 {
+		x.items, x.taken = x.untaken(), 0
+	}
+	x.items = append(x.items, it)
+	h := x.hookByID[e.Ref]
+	if h == nil {
+		if x.early == nil {
+			x.early = map[string][]*item{}
+		}
+		x.early[e.Ref] = append(x.early[e.Ref], it)
+		return
+	}
+	h.queue = append(h.queue, it)
+	h.waiters.wake(x)
+}
+
+// untaken returns the payloads that the code has not taken.
+func (x *execution) untaken() []*item {
+	var left []*item
+	for _, it := range x.items {
+		if !it.taken {
+			left = append(left, it)
+		}
+	}
+	return left
+}
+
+func (h *hook) ID() string          { return h.spec.ID }
+func (h *hook) Token() string       { return h.spec.Token }
+func (h *hook) Ready() bool         { return len(h.queue) > 0 || h.drained }
+func (h *hook) waitlist() *waitlist { return &h.waiters }
+
+func (h *hook) Take() ([]byte, bool) {
+	if len(h.queue) == 0 {
+		return nil, false
+	}
+	it := h.queue[0]
+	h.queue[0] = nil
+	h.queue = h.queue[1:]
+	it.taken = true
+	h.x.taken++
+	h.x.took = true
+	return it.data, true
+}
+
+// Close does nothing while its branch unwinds: the hook outlives an eviction.
+func (h *hook) Close() {
+	b := h.x.current.Load()
+	if b != nil && b.unwind || h.closed {
+		return
+	}
+	b, err := h.x.enter()
+	if err != nil {
+		panic(err)
+	}
+	h.x.ask(b, "close "+h.ref, "")
+	h.open, h.closed = false, true
+	h.x.changed = append(h.x.changed, h)
+	closing := h.spec
+	closing.ClosedPos = h.x.position
+	h.x.emit(store.Effect{Kind: store.CloseHook, Hook: closing}, nil)
+	delete(h.x.hookByID, h.spec.ID) // what is still to come waits for a drain
+	h.waiters.wake(h.x)
+}
+
+// drain is the wait for what a closed hook had accepted: it is decided by reading
+// the mailbox after the close is durable.
+type drain struct{ hook *hook }
+
+func (d *drain) settle() *store.Effect { return nil }
+
+func (d *drain) outcome(store.Outcome) (store.Kind, string, []byte) {
+	return store.HookDrained, d.hook.ref, nil
+}
+
+// askDrain begins the drain of a closed hook, if it has nothing to give.
+func (h *hook) askDrain(b *branch) {
+	if !h.closed || h.asked || h.Ready() {
+		return
+	}
+	h.asked = true
+	h.x.ask(b, "drain "+h.ref, "")
+	h.x.unsettle(&drain{h})
+}

@@ -1,0 +1,108 @@
+package engine
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/tenter-dev/tenter/store"
+)
+
+const (
+	suspicious = 2 // take-overs from a lapsed lease without progress, from which on a run is in quarantine
+	maxCrashes = 3 // of its code in quarantine, before the run is blocked
+
+	// soloFor is how long an attempt in quarantine keeps others out.
+	soloFor = 10 * time.Second
+)
+
+// solo is a run in quarantine. Something has killed its worker more than once, maybe
+// this run: so at most one run at a time, and of its suspect steps one at a time,
+// executes under a durable mark. A crash then convicts exactly what was marked, and
+// nothing else.
+type solo struct {
+	suspects []string // steps that were outstanding
+	leave    func()
+	timer    *time.Timer
+}
+
+// enterSolo waits for the run's turn in quarantine, if it is to go there. It returns
+// false if the run was given up.
+func (a *actor) enterSolo(inbox []arrival) bool {
+	if a.solo != nil || a.head.Suspicion < suspicious {
+		return true
+	}
+	if a.head.Crashes >= maxCrashes {
+		a.block(inbox, fmt.Sprintf("its workflow code killed its worker %d times", a.head.Crashes))
+		return false
+	}
+	select {
+	case a.w.solos <- struct{}{}:
+	case <-a.w.ctx.Done():
+		a.leave(inbox)
+		return false
+	}
+	a.solo = &solo{leave: sync.OnceFunc(func() { <-a.w.solos })}
+	t := a.transition(store.Running)
+	t.Mark, t.Keep, t.WakeAt = true, true, microseconds(a.w.store.Now())
+	if _, err := a.commit(t); err != nil {
+		a.endSolo()
+		if errors.Is(err, store.ErrFenced) {
+			a.leave(inbox)
+			return false
+		}
+		a.putBack(inbox)
+		a.troubled("mark the run", err)
+		return false
+	}
+	a.w.log.Warn("run is in quarantine: its worker died more than once", "run", a.id, "workflow", a.head.Workflow)
+	return true
+}
+
+// endSolo lets the next one in.
+func (a *actor) endSolo() {
+	if a.solo != nil {
+		if a.solo.timer != nil {
+			a.solo.timer.Stop()
+		}
+		a.solo.leave()
+		a.solo = nil
+	}
+}
+
+// admit lets one suspect step begin at a time, and marks it.
+func (q *solo) admit(b *batch, begin []*step) []*step {
+	a := b.a
+	executing := slices.ContainsFunc(q.suspects, func(ref string) bool {
+		return a.attempts[ref] != nil && !slices.Contains(b.resolved, ref)
+	})
+	var admitted []*step
+	for _, s := range begin {
+		if slices.Contains(q.suspects, s.ref) {
+			if executing || a.w.draining() {
+				continue
+			}
+			executing = true
+			b.feed(store.Event{Kind: store.StepStarted, Ref: s.ref, At: a.x.now})
+			if q.timer == nil {
+				q.timer = time.AfterFunc(soloFor, q.leave)
+			}
+		}
+		admitted = append(admitted, s)
+	}
+	return admitted
+}
+
+// suspicion returns what is to be recorded: progress clears a run, in quarantine
+// only once all its suspect steps have an outcome.
+func (a *actor) suspicion(progress bool) (suspicion, crashes int) {
+	if a.solo != nil {
+		progress = !slices.ContainsFunc(a.solo.suspects, func(ref string) bool { return a.x.steps[ref] != nil })
+	}
+	if progress {
+		return 0, 0
+	}
+	return a.head.Suspicion, a.head.Crashes
+}

@@ -1,0 +1,152 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/tenter-dev/tenter/store"
+	"github.com/tenter-dev/tenter/workflow"
+)
+
+// Resume sends a payload, as JSON, to the hook that has the token, and returns when
+// it is durable: then it will be delivered, whatever crashes. Who may call it is up
+// to the app: the token names a hook, it does not authorize. Options:
+// [workflow.IdempotencyKey], [workflow.OrStart].
+//
+// Errors, after which nothing was written: [workflow.ErrHookNotFound],
+// *[workflow.PayloadError] if the hook's type is in Options.Hooks and the payload
+// does not fit, [workflow.ErrInvalidToken], [workflow.ErrPayloadTooLarge].
+func (e *Engine) Resume(ctx context.Context, token string, payload any, opts ...workflow.ResumeOption) (workflow.HookInfo, error) {
+	if err := e.usable(ctx); err != nil {
+		return workflow.HookInfo{}, fmt.Errorf("resume hook: %w", err)
+	}
+	req, err := workflow.NewResume(token, payload, opts...)
+	if err != nil {
+		return workflow.HookInfo{}, err
+	}
+	if err := ctx.Err(); err != nil {
+		return workflow.HookInfo{}, fmt.Errorf("resume hook %q: %w", token, err)
+	}
+	info, err := e.resume(ctx, req)
+	if errors.Is(err, store.ErrNotFound) {
+		err = workflow.ErrHookNotFound
+	}
+	if err != nil {
+		return workflow.HookInfo{}, fmt.Errorf("resume hook %q: %w", token, err)
+	}
+	return info, nil
+}
+
+func (e *Engine) resume(ctx context.Context, req workflow.ResumeRequest) (workflow.HookInfo, error) {
+	if err := e.checkSize("the payload", req.Payload); err != nil {
+		return workflow.HookInfo{}, err
+	}
+	p := store.Payload{
+		Token:   req.Token,
+		Data:    req.Payload,
+		Type:    req.Type,
+		Key:     req.IdempotencyKey,
+		KeepFor: e.opts.DedupeFor,
+	}
+	if req.OrStart != nil {
+		n, err := e.newRun(*req.OrStart)
+		if err != nil {
+			return workflow.HookInfo{}, fmt.Errorf("start %s: %w", req.OrStart.Workflow, err)
+		}
+		p.OrStart = &n
+	}
+	if p.Key == "" {
+		if w := e.running(); w != nil {
+			if to := w.address(p.Token); to != nil {
+				return e.offer(ctx, w, to, p)
+			}
+		}
+	}
+	return e.accept(ctx, p)
+}
+
+// offer takes the short way: the transition that takes the payload in accepts it.
+func (e *Engine) offer(ctx context.Context, w *worker, to *address, p store.Payload) (workflow.HookInfo, error) {
+	if p.Type != nil && *p.Type != to.hook.Type {
+		return workflow.HookInfo{}, &workflow.HookTypeError{Token: p.Token, Want: *p.Type, Got: to.hook.Type}
+	}
+	if err := e.checkPayload(to.hook.Type, p); err != nil {
+		return workflow.HookInfo{}, err
+	}
+	err := w.offer(ctx, to, p.Data, p.OrStart)
+	if errors.Is(err, errDeclined) {
+		return e.accept(ctx, p)
+	}
+	return hookInfo(to.hook), err
+}
+
+// accept takes the long way, through the mailbox.
+func (e *Engine) accept(ctx context.Context, p store.Payload) (workflow.HookInfo, error) {
+	asked := p.Type
+	for {
+		if len(e.hookTypes) > 0 {
+			// What the payload is checked for has to be what it is accepted for.
+			h, err := e.store.Hook(ctx, p.Token)
+			if err != nil && !errors.Is(err, store.ErrNotFound) {
+				return workflow.HookInfo{}, err
+			}
+			if err == nil && (asked == nil || *asked == h.Type) {
+				if err := e.checkPayload(h.Type, p); err != nil {
+					return workflow.HookInfo{}, err
+				}
+				if !h.Reserved {
+					p.Type = &h.Type
+				}
+			}
+		}
+		r, err := e.store.Accept(ctx, p)
+		if errors.Is(err, store.ErrMismatch) {
+			if asked == nil {
+				continue // the token has changed hands meanwhile
+			}
+			return workflow.HookInfo{}, &workflow.HookTypeError{Token: p.Token, Want: *asked, Got: r.Hook.Type}
+		}
+		if errors.Is(err, store.ErrExists) {
+			return workflow.HookInfo{}, &workflow.RunExistsError{RunID: p.OrStart.ID}
+		}
+		if err != nil {
+			return workflow.HookInfo{}, err
+		}
+		info := hookInfo(r.Hook)
+		info.Started, info.Duplicate = r.Started, r.Duplicate
+		return info, nil
+	}
+}
+
+// checkPayload checks a payload for a hook type that is known here.
+func (e *Engine) checkPayload(hookType string, p store.Payload) error {
+	if t, known := e.hookTypes[hookType]; known && hookType != "" {
+		if err := t.Check(p.Data); err != nil {
+			return &workflow.PayloadError{Token: p.Token, Err: err}
+		}
+	}
+	return nil
+}
+
+// HookByToken looks at the open hook that has the token, without resuming it. It
+// fails with [workflow.ErrHookNotFound].
+func (e *Engine) HookByToken(ctx context.Context, token string) (workflow.HookInfo, error) {
+	if err := e.usable(ctx); err != nil {
+		return workflow.HookInfo{}, fmt.Errorf("look up hook: %w", err)
+	}
+	h, err := e.store.Hook(ctx, token)
+	if errors.Is(err, store.ErrNotFound) {
+		err = workflow.ErrHookNotFound
+	}
+	if err != nil {
+		return workflow.HookInfo{}, fmt.Errorf("look up hook %q: %w", token, err)
+	}
+	return hookInfo(h), nil
+}
+
+func hookInfo(h store.Hook) workflow.HookInfo {
+	return workflow.HookInfo{
+		ID: h.ID, RunID: h.RunID, Token: h.Token, Type: h.Type, Metadata: h.Metadata, CreatedAt: h.CreatedAt,
+	}
+}

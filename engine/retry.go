@@ -1,0 +1,108 @@
+package engine
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/tenter-dev/tenter/internal/run"
+	"github.com/tenter-dev/tenter/store"
+	"github.com/tenter-dev/tenter/workflow"
+)
+
+// RetryRun lets a failed run go on from its journal, or a blocked one try again, see
+// [workflow.Run.Retry].
+func (e *Engine) RetryRun(ctx context.Context, runID string) error {
+	if err := e.usable(ctx); err != nil {
+		return fmt.Errorf("retry run %s: %w", runID, err)
+	}
+	l, err := e.store.Load(ctx, runID, 0)
+	if err != nil {
+		return e.runError("retry", runID, err)
+	}
+	switch l.Run.Status {
+	case store.Failed:
+		err = e.reopen(ctx, &l)
+	case store.Blocked:
+		err = e.store.Unblock(ctx, runID)
+	default:
+		err = &workflow.RetryRefusedError{RunID: runID, Reason: fmt.Sprintf("it is %s; only failed and blocked runs can be retried", l.Run.Status)}
+	}
+	if err != nil {
+		return e.runError("retry", runID, err)
+	}
+	return nil
+}
+
+func (e *Engine) reopen(ctx context.Context, l *store.Loaded) error {
+	cut, err := planCut(l)
+	if err != nil {
+		return err
+	}
+	taken, err := e.store.Retry(ctx, cut)
+	if errors.Is(err, store.ErrExists) {
+		return &workflow.HookConflictError{Token: taken.Token, RunID: taken.RunID}
+	}
+	return err
+}
+
+// planCut decides where the journal of a failed run is cut: before the failure that
+// it ended with was handed to the code. Nothing visible outside may have begun since.
+func planCut(l *store.Loaded) (store.Cut, error) {
+	events := l.Events
+	last := &events[len(events)-1]
+	cut := store.Cut{RunID: l.Run.ID, Events: l.Run.Events}
+	from := len(events) - 2 // the event whose turn ended in the failure
+	if ref := failedStep(last.Data); ref != "" {
+		if i := slices.IndexFunc(events, func(e store.Event) bool { return e.Kind == store.StepFailed && e.Ref == ref }); i >= 0 {
+			from = i
+		}
+	}
+	if from < 0 {
+		return cut, &workflow.RetryRefusedError{RunID: l.Run.ID, Reason: "its journal is empty"}
+	}
+	for _, e := range events[from : len(events)-1] {
+		if began := visible(e.Asked); began != "" && events[from].Kind == store.StepFailed {
+			return cut, &workflow.RetryRefusedError{
+				RunID:  l.Run.ID,
+				Reason: fmt.Sprintf("%s began after %s had failed; start it anew instead", began, events[from].Ref),
+			}
+		}
+	}
+	cut.From = events[from].Position
+	for _, e := range events[from : len(events)-1] {
+		switch e.Kind {
+		case store.StepFailed:
+			// It is attempted again.
+		case store.HookClaimed, store.HookConflict, store.HookDrained, store.ChildStarted, store.ChildExists, store.TimerFired:
+			// It is decided again.
+		default:
+			cut.Back = append(cut.Back, e.Position)
+		}
+	}
+	return cut, nil
+}
+
+// failedStep returns the step whose error a recorded error is, if it is one.
+func failedStep(data []byte) string {
+	var f run.Failure
+	if err := json.Unmarshal(data, &f); err == nil && len(f.As) > 0 && f.As[0].Type == run.AsStep {
+		return f.As[0].Step
+	}
+	return ""
+}
+
+// visible returns the first of the asks that could be seen outside.
+func visible(asked string) string {
+	for line := range strings.Lines(asked) {
+		op, rest, _ := strings.Cut(strings.TrimSuffix(line, "\n"), " ")
+		if op == "step" || op == "child" {
+			ref, _, _ := strings.Cut(rest, " run ")
+			return op + " " + ref
+		}
+	}
+	return ""
+}

@@ -1,0 +1,255 @@
+package engine
+
+import (
+	"context"
+	"log/slog"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/tenter-dev/tenter/internal/run"
+)
+
+var (
+	errCanceled = context.Canceled
+	errDeadline = context.DeadlineExceeded
+)
+
+// scope implements run.Scope: a cancellation under which branches make durable
+// calls. Code reaches it only on the branch that is executing, but for the methods
+// of context.Context, which captured contexts call from anywhere.
+type scope struct {
+	x       *execution
+	parent  *scope
+	at      time.Time
+	timer   *timer
+	waiters waitlist
+	inner   []canceler // what ends with it
+
+	ended atomic.Pointer[error]
+	mu    sync.Mutex
+	done  chan struct{}
+}
+
+// canceler is something that ends with a scope.
+type canceler interface{ cancel(error) }
+
+func newScope(x *execution, parent *scope) *scope {
+	s := &scope{x: x, parent: parent}
+	if parent != nil {
+		s.at = parent.at
+	}
+	return s
+}
+
+func (s *scope) attach(c canceler) { s.inner = append(s.inner, c) }
+
+func (s *scope) detach(c canceler) {
+	if i := slices.Index(s.inner, c); i >= 0 {
+		s.inner = slices.Delete(s.inner, i, i+1)
+	}
+}
+
+// cancel ends the scope and all in it, by an event or by the code.
+func (s *scope) cancel(err error) {
+	if s.ended.Load() != nil {
+		return
+	}
+	s.end(err)
+	if s.timer != nil {
+		s.x.timers.remove(s.timer)
+	}
+	if s.parent != nil {
+		s.parent.detach(s)
+	}
+	s.waiters.wake(s.x)
+	inner := s.inner
+	s.inner = nil
+	for _, c := range inner {
+		c.cancel(err)
+	}
+}
+
+func (s *scope) end(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.ended.Store(&err)
+	if s.done != nil {
+		close(s.done)
+	}
+}
+
+// evict closes Done of the scope and all in it, for goroutines that have captured
+// them, without anything that branches could see.
+func (s *scope) evict() {
+	if s.ended.Load() == nil {
+		s.end(errCanceled)
+	}
+	for _, c := range s.inner {
+		if inner, ok := c.(*scope); ok {
+			inner.evict()
+		}
+	}
+}
+
+func (s *scope) err() error {
+	if err := s.ended.Load(); err != nil {
+		return *err
+	}
+	return nil
+}
+
+// Err implements context.Context.
+func (s *scope) Err() error { return s.err() }
+
+// Done implements context.Context.
+func (s *scope) Done() <-chan struct{} {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.done == nil {
+		s.done = make(chan struct{})
+		if s.ended.Load() != nil {
+			close(s.done)
+		}
+	}
+	return s.done
+}
+
+// Deadline implements context.Context.
+func (s *scope) Deadline() (time.Time, bool) { return s.at, !s.at.IsZero() }
+
+// Value implements context.Context.
+func (s *scope) Value(key any) any {
+	if key == (run.Key{}) {
+		return s.x.scene
+	}
+	return nil
+}
+
+func (s *scope) Check() error {
+	_, err := s.x.enter()
+	return err
+}
+
+func (s *scope) Await(ws ...run.Waitable) (int, error) {
+	b, err := s.x.enter()
+	if err != nil {
+		return -1, err
+	}
+	if i, err := s.poll(ws); i >= 0 || err != nil {
+		return i, err
+	}
+	s.waiters.add(b)
+	for _, w := range ws {
+		if h, ok := w.(*hook); ok {
+			h.askDrain(b)
+		}
+		w.(waitable).waitlist().add(b) //nolint:forcetypeassert // all waitables are the engine's
+	}
+	defer func() {
+		s.waiters.remove(b)
+		for _, w := range ws {
+			w.(waitable).waitlist().remove(b) //nolint:forcetypeassert // as above
+		}
+	}()
+	for {
+		b.park()
+		if i, err := s.poll(ws); i >= 0 || err != nil {
+			return i, err
+		}
+	}
+}
+
+// poll returns the first ready one. An ended scope comes first, so that a canceled
+// wait consumes nothing.
+func (s *scope) poll(ws []run.Waitable) (int, error) {
+	if err := s.err(); err != nil {
+		return -1, err
+	}
+	for i, w := range ws {
+		if w.Ready() {
+			return i, nil
+		}
+	}
+	return -1, nil
+}
+
+func (s *scope) Go(fn func(run.Scope)) run.Waitable {
+	f := &future{}
+	s.x.newBranch(func() {
+		fn(s)
+		f.done = true
+		f.waiters.wake(s.x)
+	})
+	return f
+}
+
+// future is a branch to be waited for.
+type future struct {
+	done    bool
+	waiters waitlist
+}
+
+func (f *future) Ready() bool         { return f.done }
+func (f *future) waitlist() *waitlist { return &f.waiters }
+
+func (s *scope) WithCancel() (run.Scope, func()) {
+	inner := newScope(s.x, s)
+	s.adopt(inner)
+	return inner, inner.canceledByCode
+}
+
+func (s *scope) WithDeadline(at time.Time) (run.Scope, func()) {
+	inner := newScope(s.x, s)
+	s.adopt(inner)
+	if !s.at.IsZero() && !s.at.After(at) {
+		return inner, inner.canceledByCode // the outer deadline comes first
+	}
+	inner.at = at
+	switch {
+	case inner.err() != nil:
+	case !at.After(s.x.now):
+		inner.cancel(errDeadline)
+	default:
+		inner.timer = s.x.newTimer(run.Deadline, at)
+		inner.timer.expire = inner
+		inner.at = inner.timer.at
+	}
+	return inner, inner.canceledByCode
+}
+
+// adopt makes inner end with s.
+func (s *scope) adopt(inner *scope) {
+	if err := s.err(); err != nil {
+		inner.end(err)
+		return
+	}
+	s.attach(inner)
+}
+
+func (s *scope) WithoutCancel() run.Scope {
+	inner := newScope(s.x, s)
+	inner.at = time.Time{}
+	return inner
+}
+
+// canceledByCode is a CancelFunc. It does nothing while its branch unwinds.
+func (s *scope) canceledByCode() {
+	b := s.x.current.Load()
+	if b != nil && b.unwind {
+		return
+	}
+	if _, err := s.x.enter(); err != nil {
+		panic(err)
+	}
+	s.cancel(errCanceled)
+}
+
+func (s *scope) Now() time.Time { return s.x.now }
+
+func (s *scope) Derive(label string) [32]byte { return s.x.derive(label) }
+
+func (s *scope) Logger() *slog.Logger { return slog.New(&logHandler{x: s.x, to: s.x.logger.Handler()}) }
+
+func (s *scope) Info() run.Info { return s.x.info }

@@ -1,0 +1,88 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/tenter-dev/tenter/store"
+	"github.com/tenter-dev/tenter/workflow"
+)
+
+// StartRun starts a run and returns its ID once it is durable. Use
+// [workflow.Workflow.Start] where the types are known. Errors:
+// *[workflow.RunExistsError], [workflow.ErrUnknownWorkflow],
+// [workflow.ErrPayloadTooLarge].
+func (e *Engine) StartRun(ctx context.Context, req workflow.StartRequest) (string, error) {
+	fail := func(err error) (string, error) { return "", fmt.Errorf("start %s: %w", req.Workflow, err) }
+	if err := e.usable(ctx); err != nil {
+		return fail(err)
+	}
+	n, err := e.newRun(req)
+	if err != nil {
+		return fail(err)
+	}
+	if err := ctx.Err(); err != nil {
+		return fail(err)
+	}
+	err = errDeclined
+	if w := e.running(); w != nil {
+		if def := e.definition(n.Workflow, n.Version); def != nil {
+			err = w.begin(ctx, n, def)
+		}
+	}
+	if errors.Is(err, errDeclined) {
+		err = e.store.Start(ctx, n)
+	}
+	switch {
+	case errors.Is(err, store.ErrExists):
+		return fail(&workflow.RunExistsError{RunID: n.ID})
+	case err != nil:
+		return fail(err)
+	}
+	return n.ID, nil
+}
+
+// newRun checks a request and draws the run's ID and secret.
+func (e *Engine) newRun(req workflow.StartRequest) (store.NewRun, error) {
+	n := store.NewRun{
+		ID:       req.RunID,
+		Workflow: req.Workflow,
+		Version:  req.Version,
+		Input:    req.Input,
+		Secret:   newSecret(),
+	}
+	if len(e.defs) > 0 && e.defs[n.Workflow] == nil && !e.elsewhere[n.Workflow] {
+		return n, fmt.Errorf("%w: %q is not in this engine's Options.Workflows; if others execute it, name it in Options.Elsewhere",
+			workflow.ErrUnknownWorkflow, n.Workflow)
+	}
+	if err := checkName(n.Workflow); err != nil {
+		return n, fmt.Errorf("workflow name %q: %w", n.Workflow, err)
+	}
+	if n.ID == "" {
+		n.ID = newID()
+	} else if err := checkRunID(n.ID); err != nil {
+		return n, err
+	}
+	return n, e.checkSize("the input", n.Input)
+}
+
+// maxRunID is the longest run ID in bytes.
+const maxRunID = 512
+
+func checkRunID(id string) error {
+	if err := checkName(id); err != nil {
+		return fmt.Errorf("run ID %q: %w", id, err)
+	}
+	if len(id) > maxRunID {
+		return fmt.Errorf("run ID has %d bytes, at most %d are allowed", len(id), maxRunID)
+	}
+	return nil
+}
+
+func (e *Engine) checkSize(what string, data []byte) error {
+	if len(data) > e.opts.MaxPayload {
+		return fmt.Errorf("%w: %s has %d bytes, the limit is %d", workflow.ErrPayloadTooLarge, what, len(data), e.opts.MaxPayload)
+	}
+	return nil
+}

@@ -1,0 +1,124 @@
+package engine
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/tenter-dev/tenter/internal/run"
+	"github.com/tenter-dev/tenter/store"
+)
+
+// step is a step that the code has asked for and that has no outcome yet.
+type step struct {
+	x        *execution
+	ref      string
+	spec     run.Step
+	order    int // of asking
+	canceled error
+	attempts int       // that have failed
+	retryAt  time.Time // of the next attempt, if one has failed
+	marked   int       // attempt announced by a StepStarted event, 0: none
+	begun    bool      // maybe, by a worker before this one
+
+	waiters waitlist
+	done    bool
+	data    []byte
+	failed  *run.StepFailed
+}
+
+func (s *step) Ready() bool         { return s.done }
+func (s *step) waitlist() *waitlist { return &s.waiters }
+
+// cancel ends the step's retries and its attempt. The outcome comes as an event.
+func (s *step) cancel(err error) {
+	if s.canceled == nil && !s.done {
+		s.canceled = err
+		s.x.canceling = append(s.x.canceling, s)
+	}
+}
+
+func (s *scope) Step(spec run.Step) ([]byte, error) {
+	b, err := s.x.enter()
+	if err != nil {
+		return nil, err
+	}
+	if err := checkName(spec.Name); err != nil {
+		return nil, fmt.Errorf("step name %q: %w", spec.Name, err)
+	}
+	if err := s.err(); err != nil {
+		return nil, err
+	}
+	st := &step{x: s.x, ref: count(&s.x.stepCount, spec.Name), spec: spec}
+	s.x.ask(b, "step "+st.ref, "")
+	if s.x.steps == nil {
+		s.x.steps = map[string]*step{}
+	}
+	s.x.stepOrder++
+	st.order = s.x.stepOrder
+	s.x.steps[st.ref] = st
+	if s.x.live {
+		s.x.begin = append(s.x.begin, st)
+	}
+	s.attach(st)
+	s.x.wait(b, st)
+	s.detach(st)
+	if st.failed != nil {
+		return nil, st.failed
+	}
+	return st.data, nil
+}
+
+// retried is the data of a StepRetried event.
+type retried struct {
+	run.Failure
+	RetryAt time.Time `json:"retry_at"`
+}
+
+func (r *retried) encode() []byte {
+	data, err := json.Marshal(r)
+	if err != nil {
+		panic("engine: encode retry: " + err.Error()) // it has strings, numbers and a time only
+	}
+	return data
+}
+
+func (s *step) apply(x *execution, e *store.Event) {
+	switch e.Kind {
+	case store.StepStarted:
+		s.marked = s.attempts + 1
+		return
+	case store.StepRetried:
+		var r retried
+		if err := json.Unmarshal(e.Data, &r); err == nil {
+			s.attempts, s.retryAt = r.Attempts, r.RetryAt
+		}
+		s.marked = 0
+		return
+	case store.StepCompleted:
+		s.data = e.Data
+	case store.StepFailed:
+		s.failed = &run.StepFailed{Step: s.ref, Cause: decodeFailure(e.Data)}
+		s.failed.Attempts = s.failed.Cause.Attempts
+	}
+	s.done = true
+	delete(x.steps, s.ref)
+	s.waiters.wake(x)
+}
+
+func decodeFailure(data []byte) run.Failure {
+	var f run.Failure
+	if err := json.Unmarshal(data, &f); err != nil {
+		f = run.Failure{Text: strings.ToValidUTF8(string(data), "�")}
+	}
+	return f
+}
+
+func encodeFailure(f *run.Failure) []byte {
+	data, err := json.Marshal(f)
+	if err != nil {
+		panic("engine: encode failure: " + err.Error()) // it has strings and numbers only
+	}
+	return data
+}

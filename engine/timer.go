@@ -1,0 +1,136 @@
+package engine
+
+import (
+	"container/heap"
+	"strconv"
+	"time"
+
+	"github.com/tenter-dev/tenter/internal/run"
+)
+
+// timer is a durable timer.
+type timer struct {
+	number  int
+	kind    run.TimerKind
+	at      time.Time
+	index   int // in the heap, -1: not in it
+	ready   bool
+	expire  *scope // that ends with it, or nil
+	waiters waitlist
+	x       *execution
+}
+
+func (t *timer) Ready() bool         { return t.ready }
+func (t *timer) waitlist() *waitlist { return &t.waiters }
+
+func (t *timer) ref() string { return strconv.Itoa(t.number) }
+
+// Stop does nothing while its branch unwinds.
+func (t *timer) Stop() {
+	if b := t.x.current.Load(); b != nil && !b.unwind {
+		t.x.timers.remove(t)
+	}
+}
+
+func (s *scope) Timer(kind run.TimerKind, at time.Time) run.Timer {
+	if !at.After(s.x.now) {
+		return &timer{x: s.x, ready: true, index: -1}
+	}
+	return s.x.newTimer(kind, at)
+}
+
+const timeFormat = "2006-01-02T15:04:05.000000Z"
+
+// newTimer asks for a timer. A replay goes by the recorded time, so that a changed
+// duration changes only timers to come.
+func (x *execution) newTimer(kind run.TimerKind, at time.Time) *timer {
+	x.timerCount++
+	at = microseconds(at)
+	if b := x.current.Load(); b != nil {
+		recorded := x.ask(b, string(kind)+" "+strconv.Itoa(x.timerCount)+" until ", at.Format(timeFormat))
+		if !x.live {
+			if t, err := time.Parse(timeFormat, recorded); err == nil {
+				at = t
+			}
+		}
+	}
+	t := &timer{x: x, number: x.timerCount, kind: kind, at: at}
+	heap.Push(&x.timers, t)
+	return t
+}
+
+// microseconds is the time that stores keep of t.
+func microseconds(t time.Time) time.Time { return t.UTC().Truncate(time.Microsecond) }
+
+// timerHeap holds the timers of a run that have not fired: the earliest first, ties
+// in the order in which they were asked for.
+type timerHeap []*timer
+
+func (h timerHeap) Len() int { return len(h) }
+func (h timerHeap) Less(i, j int) bool {
+	if !h[i].at.Equal(h[j].at) {
+		return h[i].at.Before(h[j].at)
+	}
+	return h[i].number < h[j].number
+}
+
+func (h timerHeap) Swap(i, j int) {
+	h[i], h[j] = h[j], h[i]
+	h[i].index, h[j].index = i, j
+}
+
+func (h *timerHeap) Push(v any) {
+	t := v.(*timer) //nolint:forcetypeassert // heap.Push gets timers only
+	t.index = len(*h)
+	*h = append(*h, t)
+}
+
+func (h *timerHeap) Pop() any {
+	last := len(*h) - 1
+	t := (*h)[last]
+	(*h)[last] = nil
+	*h = (*h)[:last]
+	t.index = -1
+	return t
+}
+
+func (h *timerHeap) remove(t *timer) {
+	if t.index >= 0 {
+		heap.Remove(h, t.index)
+	}
+}
+
+// next returns the earliest timer, or nil.
+func (h timerHeap) next() *timer {
+	if len(h) == 0 {
+		return nil
+	}
+	return h[0]
+}
+
+func (h *timerHeap) fire(x *execution, ref string) {
+	for _, t := range *h {
+		if t.ref() == ref {
+			h.remove(t)
+			t.end(x)
+			return
+		}
+	}
+}
+
+func (h *timerHeap) wakeSleeps(x *execution) {
+	for _, t := range append(timerHeap(nil), *h...) {
+		if t.kind == run.Sleep {
+			h.remove(t)
+			t.end(x)
+		}
+	}
+}
+
+func (t *timer) end(x *execution) {
+	t.ready = true
+	t.waiters.wake(x)
+	if t.expire != nil {
+		t.expire.cancel(errDeadline)
+	}
+}

@@ -1,0 +1,79 @@
+package engine
+
+import (
+	"bytes"
+	"runtime/pprof"
+	"strings"
+	"time"
+)
+
+// watchdog tells where workflow code blocks on something that is not durable: a
+// plain channel, a mutex, I/O. Nothing else can be done about it from outside.
+type watchdog struct {
+	w    *worker
+	kick chan struct{}
+}
+
+func (d *watchdog) wake() {
+	select {
+	case d.kick <- struct{}{}:
+	default:
+	}
+}
+
+// loop looks around once a second while actors are at work.
+func (d *watchdog) loop() {
+	for {
+		select {
+		case <-d.kick:
+		case <-d.w.ctx.Done():
+			return
+		}
+		told := map[*actor]int64{}
+		for d.w.bustling.Load() > 0 {
+			t := time.NewTimer(d.w.e.opts.StuckAfter / 2)
+			select {
+			case <-t.C:
+			case <-d.w.ctx.Done():
+				t.Stop()
+				return
+			}
+			d.look(told)
+		}
+	}
+}
+
+func (d *watchdog) look(told map[*actor]int64) {
+	d.w.mu.Lock()
+	var stuck []*actor
+	for _, a := range d.w.actors {
+		since := a.turnSince.Load()
+		if since != 0 && told[a] != since && time.Since(time.Unix(0, since)) >= d.w.e.opts.StuckAfter {
+			told[a] = since
+			stuck = append(stuck, a)
+		}
+	}
+	d.w.mu.Unlock()
+	if len(stuck) == 0 {
+		return
+	}
+	stacks := stuckStacks()
+	for _, a := range stuck {
+		d.w.log.Error("workflow code blocks outside durable calls: in a workflow use hooks, futures and workflow.Go instead of channels, locks, goroutines and I/O",
+			"run", a.id, "for", time.Since(time.Unix(0, a.turnSince.Load())).Round(time.Millisecond), "stack", stacks)
+	}
+}
+
+// stuckStacks returns the stacks of the coroutines that are not parked in a durable
+// call. Normally it is one.
+func stuckStacks() string {
+	var profile bytes.Buffer
+	_ = pprof.Lookup("goroutine").WriteTo(&profile, 1) // a bytes.Buffer never fails
+	var stuck []string
+	for record := range strings.SplitSeq(profile.String(), "\n\n") {
+		if strings.Contains(record, "engine.(*execution).newBranch.func1") && !strings.Contains(record, "engine.(*branch).park") {
+			stuck = append(stuck, record)
+		}
+	}
+	return strings.Join(stuck, "\n\n")
+}
