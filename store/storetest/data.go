@@ -1,0 +1,83 @@
+package storetest
+
+import (
+	"bytes"
+	"strings"
+	"time"
+
+	"github.com/tenter-dev/tenter/store"
+)
+
+var odd = []string{
+	"ü 日本語 🎣", `it's "quoted" \ ; -- DROP TABLE x`, "%_*?[a]", "a\nb\tc", " spaces ", strings.Repeat("long/", 2048),
+}
+
+var dataTests = []test{
+	{"keeps payloads byte for byte", func(k *kit) {
+		k.park("r", "tok")
+		all := make([]byte, 256)
+		for i := range all {
+			all[i] = byte(i)
+		}
+		payloads := [][]byte{nil, {}, []byte(`{"a":"ü"}`), []byte("a\x00b"), {0xff, 0xfe}, {0}, all, bytes.Repeat([]byte("0123456789abcdef"), 5<<16)}
+		for _, p := range payloads {
+			_, err := k.s.Accept(k.ctx, store.Payload{Token: "tok", Data: p})
+			k.ok(err)
+		}
+		mail := k.load("r").Mail
+		k.apply(takes(k.then("r", store.Waiting), mail))
+		events := k.load("r").Events[1:]
+		for i, p := range payloads {
+			if !bytes.Equal(mail[i].Data, p) || !bytes.Equal(events[i].Data, p) {
+				k.Fatalf("payload %d was changed", i)
+			}
+		}
+	}},
+	{"keeps odd names and tokens apart", func(k *kit) {
+		for i, s := range odd {
+			r := newRun("run " + s)
+			r.Workflow = s
+			k.ok(k.s.Start(k.ctx, r))
+			k.fails(k.s.Start(k.ctx, r), store.ErrExists)
+			k.park("hook "+s, "tok "+s)
+			k.park("case "+s, strings.ToUpper("tok "+s)+"!")
+			rec, err := k.s.Accept(k.ctx, store.Payload{Token: "tok " + s, Key: s, KeepFor: long, Data: []byte(s)})
+			k.ok(err)
+			k.same("receipt", []any{rec.Hook.RunID, rec.Hook.Token, rec.Duplicate}, []any{"hook " + s, "tok " + s, false})
+			rec, err = k.s.Accept(k.ctx, store.Payload{Token: "tok " + s, Key: s, KeepFor: long})
+			k.ok(err)
+			k.same("duplicate", rec.Duplicate, true)
+			rs, err := k.s.Runs(k.ctx, store.Filter{Workflow: s})
+			k.ok(err)
+			k.same("runs", ids(rs), []string{"run " + s})
+			c, err := k.s.Claim(k.ctx, store.Claim{Worker: "w " + s, Definitions: []store.Definition{{Workflow: s, Version: 1}}, Limit: 9, Now: k.now()})
+			k.ok(err)
+			k.claims(c, "run "+s)
+			hs, err := k.s.Hooks(k.ctx, "", 100)
+			k.ok(err)
+			k.same("hooks", len(hs), 2*(i+1))
+		}
+	}},
+	{"keeps microseconds", func(k *kit) {
+		at := time.Date(2031, 2, 28, 23, 59, 59, 999999000, time.UTC)
+		t := k.begin("r")
+		t.At, t.WakeAt = at, at.Add(time.Microsecond)
+		t.Events[0].At = at.In(time.FixedZone("x", 3600)).Add(999 * time.Nanosecond)
+		k.apply(t)
+		l := k.load("r")
+		k.same("times", []time.Time{l.Run.CreatedAt, l.Run.WakeAt, l.Events[0].At}, []time.Time{at, at.Add(time.Microsecond), at})
+		k.claims(k.claimAt("w1", 1, at))
+		k.claims(k.claimAt("w1", 1, at.Add(time.Microsecond)), "r")
+	}},
+	{"keeps runs to start with a message and an event", func(k *kit) {
+		k.park("r", "tok")
+		next := newRun("n")
+		next.Input = []byte{0, 0xff, '"'}
+		_, err := k.s.Accept(k.ctx, store.Payload{Token: "tok", OrStart: &next})
+		k.ok(err)
+		mail := k.load("r").Mail
+		k.same("of the message", mail[0].OrStart, &next)
+		k.apply(takes(k.then("r", store.Waiting), mail))
+		k.same("of the event", k.load("r").Events[1].OrStart, &next)
+	}},
+}

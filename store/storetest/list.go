@@ -1,0 +1,145 @@
+package storetest
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/tenter-dev/tenter/store"
+)
+
+var listTests = []test{
+	{"lists runs newest first, page by page", func(k *kit) {
+		for i := range 7 {
+			k.park(fmt.Sprintf("r%d", i))
+		}
+		page := func(f store.Filter) []string {
+			k.Helper()
+			rs, err := k.s.Runs(k.ctx, f)
+			k.ok(err)
+			return ids(rs)
+		}
+		k.same("all", page(store.Filter{}), []string{"r6", "r5", "r4", "r3", "r2", "r1", "r0"})
+		k.same("page", page(store.Filter{Limit: 3}), []string{"r6", "r5", "r4"})
+		k.same("page", page(store.Filter{Limit: 3, Before: "r4"}), []string{"r3", "r2", "r1"})
+		k.same("page", page(store.Filter{Limit: 3, Before: "r1"}), []string{"r0"})
+		k.same("page", page(store.Filter{Limit: 3, Before: "r0"}), []string{})
+	}},
+	{"lists runs of a status, a workflow, a parent", func(k *kit) {
+		k.start("running")
+		k.park("waiting")
+		for _, s := range []store.Status{store.Blocked, store.Completed, store.Failed, store.Canceled} {
+			k.park(string(s))
+			k.apply(k.then(string(s), s))
+		}
+		for _, s := range []store.Status{store.Running, store.Waiting, store.Blocked, store.Completed, store.Failed, store.Canceled} {
+			for _, f := range []store.Filter{{Status: s}, {Status: s, Workflow: "flow"}, {Status: s, Before: "zz", Limit: 1}} {
+				rs, err := k.s.Runs(k.ctx, f)
+				k.ok(err)
+				k.same("runs", ids(rs), []string{string(s)})
+			}
+		}
+		t := k.begin("child")
+		t.Create.Workflow, t.Create.ParentID, t.Create.ParentRef = "other", "running", "x#1"
+		k.apply(t)
+		for _, f := range []store.Filter{{Workflow: "other"}, {ParentID: "running"}, {ParentID: "running", Status: store.Waiting}} {
+			rs, err := k.s.Runs(k.ctx, f)
+			k.ok(err)
+			k.same("runs", ids(rs), []string{"child"})
+			k.same("run", rs[0], k.load("child").Run)
+		}
+		rs, err := k.s.Runs(k.ctx, store.Filter{ParentID: "child"})
+		k.ok(err)
+		k.same("runs", len(rs), 0)
+	}},
+	{"lists open hooks in the order in which they were opened", func(k *kit) {
+		k.park("b", "z", "a", "m")
+		k.park("a", "x")
+		t := k.then("b", store.Waiting)
+		t.Effects = []store.Effect{closes("b/a", 1), k.opens("b/0", "new", 1)}
+		k.apply(t)
+		k.same("hooks", k.hooks("b"), []string{"b/z", "b/m", "b/0"})
+		k.same("hooks", k.hooks("a"), []string{"a/x"})
+		k.same("hooks", k.hooks(""), []string{"b/z", "b/m", "a/x", "b/0"})
+		hs, err := k.s.Hooks(k.ctx, "", 2)
+		k.ok(err)
+		k.same("hooks", len(hs), 2)
+		k.same("hooks", k.hooks("nobody"), []string{})
+	}},
+}
+
+var watchTests = []test{
+	{"signals messages and ends, until it is stopped", func(k *kit) {
+		signals := make(chan store.Signal, 1000)
+		stop := k.s.Watch(func(s store.Signal) { signals <- s })
+		mail := func(id string) { k.Helper(); k.signal(signals, func(s store.Signal) bool { return has(s.Mail, id) }) }
+		ended := func(id string) { k.Helper(); k.signal(signals, func(s store.Signal) bool { return has(s.Ended, id) }) }
+		k.start("r")
+		mail("r")
+		k.park("p", "tok")
+		k.accept("tok", "1")
+		mail("p")
+		k.ok(k.s.Send(k.ctx, store.Message{RunID: "p", Kind: store.Woken}))
+		mail("p")
+		k.orStart("new", "1", "n")
+		mail("n")
+		child := newRun("c")
+		child.ParentID = "p"
+		t := k.then("p", store.Waiting)
+		t.Effects = []store.Effect{
+			{Kind: store.StartRun, Run: child},
+			{Kind: store.Send, Message: store.Message{RunID: "r", Kind: store.CancelRequested}},
+		}
+		k.apply(t)
+		mail("c")
+		k.apply(k.then("p", store.Failed, store.RunFailed))
+		ended("p")
+		_, err := k.s.Retry(k.ctx, store.Cut{RunID: "p", Events: 2, From: 2})
+		k.ok(err)
+		mail("p")
+		k.ok(k.s.Terminate(k.ctx, "p", store.Event{At: k.now(), Kind: store.RunCanceled}))
+		ended("p")
+		stop()
+		stop()
+		for len(signals) > 0 {
+			<-signals
+		}
+		k.start("unseen")
+		k.same("signals", len(signals), 0)
+	}},
+	{"notices what another process does", func(k *kit) {
+		if !k.s.Shared() {
+			k.Skip("the database is not shared")
+		}
+		signals := make(chan store.Signal, 1000)
+		defer k.s.Watch(func(s store.Signal) { signals <- s })()
+		other := k.h.Open(k.T)
+		k.ok(other.Start(k.ctx, newRun("r")))
+		k.signal(signals, func(s store.Signal) bool { return has(s.Mail, "r") })
+		k.same("mail", k.mail("r"), []string{"started"})
+	}},
+}
+
+func has(list []string, id string) bool {
+	for _, s := range list {
+		if s == id {
+			return true
+		}
+	}
+	return false
+}
+
+// signal waits for a signal that is as it should be, or says All.
+func (k *kit) signal(signals <-chan store.Signal, fits func(store.Signal) bool) {
+	k.Helper()
+	timeout := time.After(30 * time.Second)
+	for {
+		select {
+		case s := <-signals:
+			if s.All || fits(s) {
+				return
+			}
+		case <-timeout:
+			k.Fatal("no signal came")
+		}
+	}
+}

@@ -1,0 +1,83 @@
+// Package storetest checks that a store keeps the contract of package store.
+//
+// A store's own test is a few lines:
+//
+//	func TestStore(t *testing.T) {
+//		storetest.Run(t, func(t *testing.T) *storetest.Harness {
+//			…
+//			return &storetest.Harness{Store: st, Open: …, Advance: …}
+//		})
+//	}
+//
+// Each subtest is a sentence of the contract. Nothing here sleeps: time passes
+// when the harness says so, and signals are waited for.
+//
+// This package must not know any store.
+package storetest
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/tenter-dev/tenter/store"
+)
+
+// Harness is a store under test, on a database of its own.
+type Harness struct {
+	// Store is the store. The harness closes it when the test ends.
+	Store store.Store
+
+	// Open opens the same database once more, as another process would. The
+	// harness closes what it opened when the test ends; closing it twice is fine.
+	Open func(t *testing.T) store.Store
+
+	// Advance lets time pass on the clock of the store, by tens of milliseconds: a
+	// store whose clock cannot be set may wait that long. Durations that must not
+	// pass meanwhile are an hour.
+	Advance func(d time.Duration)
+}
+
+// Run checks a store. open is called for each subtest.
+func Run(t *testing.T, open func(t *testing.T) *Harness) {
+	groups := []struct {
+		name  string
+		tests []test
+	}{
+		{"Start", startTests},
+		{"Apply", applyTests},
+		{"Mailbox", mailTests},
+		{"Hooks", hookTests},
+		{"Accept", acceptTests},
+		{"Claim", claimTests},
+		{"Lease", leaseTests},
+		{"End", endTests},
+		{"Terminate", terminateTests},
+		{"Retry", retryTests},
+		{"Unblock", unblockTests},
+		{"List", listTests},
+		{"Watch", watchTests},
+		{"Data", dataTests},
+		{"Concurrency", concurrencyTests},
+		{"LostAnswers", lostTests},
+		{"Lifecycle", lifecycleTests},
+	}
+	for _, g := range groups {
+		t.Run(g.name, func(t *testing.T) {
+			for _, tt := range g.tests {
+				t.Run(tt.name, func(t *testing.T) { tt.run(newKit(t, open(t))) })
+			}
+		})
+	}
+	t.Run("Model", func(t *testing.T) { runModel(t, open) })
+}
+
+type test struct {
+	name string
+	run  func(k *kit)
+}
+
+func newKit(t *testing.T, h *Harness) *kit {
+	// Not t.Context: that ends before the harness closes the store.
+	return &kit{T: t, h: h, s: h.Store, ctx: context.Background(), leased: map[string]bool{}}
+}
