@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -88,13 +89,7 @@ func inspectHeader(path string, size int64, refuse func(err error, detail, advic
 
 // inspectSchema reads the schema through a connection that cannot write.
 func inspectSchema(path string, refuse func(err error, detail, advice string) error) error {
-	c, err := openConn(path, sqlite.OpenReadOnly)
-	if err != nil {
-		return refuse(err, "", "")
-	}
-	defer c.close()
-	c.c.SetBusyTimeout(10 * time.Second)
-	version, err := schemaVersion(c)
+	version, err := readVersion(path)
 	switch {
 	case err == nil:
 	case isDamage(err):
@@ -109,6 +104,27 @@ func inspectSchema(path string, refuse func(err error, detail, advice string) er
 		return refuse(ErrNewer, fmt.Sprintf("schema %d, this binary knows %d", version, len(migrations)), adviceNewer)
 	}
 	return nil
+}
+
+// readVersion reads the schema version of a file and leaves nothing beside it.
+func readVersion(path string) (int, error) {
+	read := func(name string, flags sqlite.OpenFlags) (int, error) {
+		c, err := openConn(name, flags)
+		if err != nil {
+			return 0, err
+		}
+		defer c.close()
+		c.c.SetBusyTimeout(10 * time.Second)
+		return schemaVersion(c)
+	}
+	if _, err := os.Stat(path + "-wal"); errors.Is(err, fs.ErrNotExist) {
+		// Nobody has it open: it can be read without making a log.
+		v, err := read("file:"+url.PathEscape(path)+"?immutable=1", sqlite.OpenReadOnly|sqlite.OpenURI)
+		if err == nil {
+			return v, nil
+		}
+	}
+	return read(path, sqlite.OpenReadOnly)
 }
 
 // openWriter opens the connection that writes.

@@ -87,19 +87,23 @@ func runsQuery(f store.Filter) (query string, args []string) {
 		where = append(where, cond)
 		args = append(args, arg)
 	}
-	if f.ParentID != "" {
-		add("parent_id = ?", f.ParentID)
-	}
+	index := ""
 	switch f.Status {
 	case "":
 	case store.Waiting, store.Blocked, store.Failed, store.Canceled:
 		// As a constant, so that the index of these can be used.
 		where = append(where, "status = '"+string(f.Status)+"'")
+		index = " INDEXED BY tenter_runs_status"
 	case store.Running:
 		// Those are few, and in the claim index.
 		where = append(where, "status = 'running' AND (worker IS NOT NULL OR due_at IS NOT NULL)")
+		index = " INDEXED BY tenter_runs_due"
 	default:
 		add("status = ?", string(f.Status))
+	}
+	if f.ParentID != "" {
+		add("parent_id = ?", f.ParentID)
+		index = " INDEXED BY tenter_runs_parent"
 	}
 	if f.Workflow != "" {
 		add("workflow = ?", f.Workflow)
@@ -107,7 +111,7 @@ func runsQuery(f store.Filter) (query string, args []string) {
 	if f.Before != "" {
 		add("id < ?", f.Before)
 	}
-	query = "SELECT " + runColumns + " FROM tenter_runs"
+	query = "SELECT " + runColumns + " FROM tenter_runs" + index
 	if len(where) > 0 {
 		query += " WHERE " + strings.Join(where, " AND ")
 	}

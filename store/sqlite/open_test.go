@@ -1,0 +1,146 @@
+package sqlite
+
+import (
+	"bytes"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"zombiezen.com/go/sqlite"
+
+	"github.com/tenter-dev/tenter/store"
+)
+
+// file makes a file with a database in it, changed by a script.
+func file(t *testing.T, script string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "a.db")
+	c, err := openConn(path, sqlite.OpenReadWrite|sqlite.OpenCreate)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.exec(script); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.close(); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func rewrite(t *testing.T, path string, change func(b []byte) []byte) string {
+	t.Helper()
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, change(b), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func TestOpenRefuses(t *testing.T) {
+	const tables = "CREATE TABLE a (b); CREATE TABLE c (d); INSERT INTO a VALUES (zeroblob(20000));"
+	newer := "CREATE TABLE tenter_schema (version INTEGER, applied_at TEXT); INSERT INTO tenter_schema VALUES (1, ''), (99, '');"
+	text := filepath.Join(t.TempDir(), "notes.txt")
+	if err := os.WriteFile(text, []byte(strings.Repeat("not a database\n", 50)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	tests := []struct {
+		name, path string
+		want       error
+		says       string
+	}{
+		{"no directory", filepath.Join(t.TempDir(), "missing", "a.db"), ErrNoDirectory, "missing"},
+		{"a directory", t.TempDir(), ErrNotDatabase, "directory"},
+		{"no path", "", nil, "name a file"},
+		{"memory", ":memory:", nil, "name a file"},
+		{"a text file", text, ErrNotDatabase, "other bytes"},
+		{"a short file", rewrite(t, file(t, tables), func(b []byte) []byte { return b[:50] }), ErrCorrupt, "50 bytes"},
+		{"cut off", rewrite(t, file(t, tables), func(b []byte) []byte { return b[:len(b)-4096] }), ErrCorrupt, "restore"},
+		{"bad page size", rewrite(t, file(t, tables), func(b []byte) []byte { b[16], b[17] = 3, 3; return b }), ErrCorrupt, "pages of"},
+		{"bad schema page", rewrite(t, file(t, tables), func(b []byte) []byte { copy(b[100:], bytes.Repeat([]byte{0xee}, 3996)); return b }), ErrCorrupt, "restore"},
+		{"newer", file(t, newer), ErrNewer, "schema 99"},
+		{"newer, with a log", file(t, "PRAGMA journal_mode=WAL;"+newer), ErrNewer, "schema 99"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			before, _ := os.ReadFile(tt.path)
+			s, err := Open(tt.path)
+			if err == nil {
+				s.Close()
+				t.Fatal("it was opened")
+			}
+			oe, ok := errors.AsType[*OpenError](err)
+			if !ok || (tt.want != nil && !errors.Is(err, tt.want)) || oe.Path != tt.path || oe.Advice == "" {
+				t.Fatalf("error is %#v, want %v", err, tt.want)
+			}
+			if !strings.Contains(err.Error(), tt.says) {
+				t.Errorf("error is %q: it does not say %q", err, tt.says)
+			}
+			if after, _ := os.ReadFile(tt.path); !bytes.Equal(before, after) {
+				t.Error("the file was changed")
+			}
+			if _, err := os.Stat(tt.path + "-wal"); tt.path != "" && !errors.Is(err, fs.ErrNotExist) {
+				t.Error("a log was left")
+			}
+		})
+	}
+}
+
+func TestOpenNextToTablesOfTheApplication(t *testing.T) {
+	path := file(t, "CREATE TABLE orders (id); INSERT INTO orders VALUES (7); PRAGMA user_version=42; PRAGMA application_id=99;")
+	s, err := Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	if err := s.Start(t.Context(), store.NewRun{ID: "r", Workflow: "w"}); err != nil {
+		t.Fatal(err)
+	}
+	for query, want := range map[string]string{"SELECT id FROM orders": "7", "PRAGMA user_version": "42", "PRAGMA application_id": "99"} {
+		if got, err := s.w.text(query); err != nil || got != want {
+			t.Errorf("%s: %q, %v", query, got, err)
+		}
+	}
+}
+
+func TestOpenNewFileFromManyAtOnce(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "a.db")
+	var wg sync.WaitGroup
+	for range 16 {
+		wg.Go(func() {
+			s, err := Open(path)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			if err := s.Renew(t.Context(), store.Lease{Worker: "w", For: time.Second}); err != nil {
+				t.Error(err)
+			}
+			if err := s.Close(); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+}
+
+func TestSettings(t *testing.T) {
+	s, err := Open(filepath.Join(t.TempDir(), "a.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	for query, want := range map[string]string{"PRAGMA journal_mode": "wal", "PRAGMA synchronous": "2"} {
+		if got, err := s.w.text(query); err != nil || got != want {
+			t.Errorf("%s is %q, %v; want %q", query, got, err, want)
+		}
+	}
+}

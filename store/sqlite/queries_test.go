@@ -1,0 +1,132 @@
+package sqlite
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/tenter-dev/tenter/store"
+)
+
+// plan is how SQLite carries out a query.
+func plan(t *testing.T, c *conn, q string) string {
+	t.Helper()
+	p, _, err := c.c.PrepareTransient("EXPLAIN QUERY PLAN " + q)
+	if err != nil {
+		t.Fatalf("%s: %v", q, err)
+	}
+	defer p.Finalize()
+	steps, err := readAll(&stmt{s: p}, whole(func(st *stmt) string { return st.s.ColumnText(3) }))
+	if err != nil {
+		t.Fatalf("%s: %v", q, err)
+	}
+	return strings.Join(steps, "\n")
+}
+
+// No query may look through a table, nor sort what can be many.
+func TestQueriesRunOnIndexes(t *testing.T) {
+	s := open(t, Options{Private: true})
+	allowed := map[query]string{
+		qLastAccepted: "the last row",
+		qWorkersLive:  "workers are few",
+		qWorkerPurge:  "workers are few",
+		qHooksAll:     "an index of the open ones, in order",
+		qHooksOf:      "the hooks of a run are few: sorting them is fine",
+		qChildren:     "the children of a run are few",
+	}
+	for i, q := range queries {
+		if strings.HasPrefix(q, "PRAGMA") || len(strings.Fields(q)) < 4 {
+			continue
+		}
+		got := plan(t, s.w.conn, q)
+		if _, ok := allowed[query(i)]; !ok && (strings.Contains(got, "SCAN") || strings.Contains(got, "TEMP B-TREE")) {
+			t.Errorf("%s\n%s", q, got)
+		}
+	}
+	for q, want := range map[query]string{
+		qClaimFree:         "SEARCH tenter_runs USING INDEX tenter_runs_due (worker=? AND workflow=? AND version=? AND blocked_build=? AND due_at>?)",
+		qClaimOwned:        "SEARCH tenter_runs USING INDEX tenter_runs_due (worker=? AND workflow=? AND version=? AND blocked_build=? AND due_at>?)",
+		qClaimFreeBlocked:  "SEARCH tenter_runs USING INDEX tenter_runs_due (worker=? AND workflow=? AND version=? AND blocked_build>?)",
+		qClaimOwnedBlocked: "SEARCH tenter_runs USING INDEX tenter_runs_due (worker=? AND workflow=? AND version=? AND blocked_build>?)",
+		qWorkerOwner:       "SEARCH tenter_runs USING COVERING INDEX tenter_runs_due (worker>?)",
+		qRunHead:           "SEARCH tenter_runs USING PRIMARY KEY (id=?)",
+		qRunUpdate:         "SEARCH tenter_runs USING PRIMARY KEY (id=?)",
+		qRunUpdateDue:      "SEARCH tenter_runs USING PRIMARY KEY (id=?)",
+		qHookByToken:       "SEARCH tenter_hooks USING INDEX tenter_hooks_token (token=?)",
+		qHookCloseAll:      "SEARCH tenter_hooks USING INDEX sqlite_autoindex_tenter_hooks_1 (run_id=?)",
+		qReceiptGet:        "SEARCH tenter_receipts USING PRIMARY KEY (token=? AND key=?)",
+		qMailOf:            "SEARCH tenter_mailbox USING INDEX tenter_mailbox_run (run_id=?)",
+		qMailDelete:        "SEARCH tenter_mailbox USING INTEGER PRIMARY KEY (rowid=?)",
+		qJournalAfter:      "SEARCH tenter_journal USING PRIMARY KEY (run_id=? AND position>?)",
+	} {
+		if got := plan(t, s.w.conn, queries[q]); got != want {
+			t.Errorf("%s\n got %s\nwant %s", queries[q], got, want)
+		}
+	}
+}
+
+func TestRunsFilterUsesIndexes(t *testing.T) {
+	s := open(t, Options{Private: true})
+	for want, f := range map[string]store.Filter{
+		"tenter_runs_parent": {ParentID: "p", Workflow: "w"},
+		"tenter_runs_status": {Status: store.Failed, Before: "x"},
+		"tenter_runs_due":    {Status: store.Running},
+		"PRIMARY KEY":        {Before: "x"},
+	} {
+		q, _ := runsQuery(f)
+		if got := plan(t, s.w.conn, q); !strings.Contains(got, want) {
+			t.Errorf("%s\n%s", q, got)
+		}
+	}
+}
+
+// parked fills a store with runs that wait, by SQL.
+func parked(tb testing.TB, s *Store) {
+	tb.Helper()
+	err := s.w.do(tb.Context(), func(w *writer) error {
+		return w.exec(`
+WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100000)
+INSERT INTO tenter_runs (id, workflow, version, status, created_at, updated_at, due_at, wake_at, messages, worker, epoch, events)
+SELECT printf('p%06d', i), 'w', 1, 'waiting', '2026', '2026', NULL, NULL, 0, NULL, 1, 1 FROM n UNION ALL
+SELECT printf('t%06d', i), 'w', 1, 'waiting', '2026', '2026', '2999', '2999', 0, NULL, 1, 1 FROM n WHERE i <= 20000 UNION ALL
+SELECT printf('u%06d', i), 'unknown', 1, 'running', '2026', '2026', '2001', '2001', 0, NULL, 1, 1 FROM n WHERE i <= 20000 UNION ALL
+SELECT printf('o%06d', i), 'w', 1, 'running', '2026', '2026', '2001', '2001', 0, 'live', 1, 1 FROM n WHERE i <= 20000 UNION ALL
+SELECT printf('b%06d', i), 'w', 1, 'blocked', '2026', '2026', '2001', '2001', 0, NULL, 1, 1 FROM n WHERE i <= 0`)
+	})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	if err := s.Renew(tb.Context(), store.Lease{Worker: "live", For: time.Hour}); err != nil {
+		tb.Fatal(err)
+	}
+}
+
+// BenchmarkClaim claims one run among 100,000 that are parked, 20,000 with a
+// timer, 20,000 of a workflow that the worker does not have and 20,000 of a
+// worker that is alive.
+func BenchmarkClaim(b *testing.B) {
+	s, err := OpenWith(b.TempDir()+"/a.db", Options{Private: true})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer s.Close()
+	parked(b, s)
+	for b.Loop() {
+		if err := s.Send(b.Context(), store.Message{RunID: "p000777", Kind: store.Woken}); err != nil {
+			b.Fatal(err)
+		}
+		c, err := s.Claim(b.Context(), store.Claim{Worker: "me", Definitions: []store.Definition{{Workflow: "w", Version: 1}}, Limit: 64, Now: time.Now()})
+		if err != nil || len(c.Runs) != 1 {
+			b.Fatalf("claimed %+v, %v", c, err)
+		}
+		l, err := s.Load(b.Context(), "p000777", 1)
+		if err != nil {
+			b.Fatal(err)
+		}
+		if _, err := s.Apply(b.Context(), &store.Transition{
+			RunID: "p000777", Worker: "me", Epoch: c.Runs[0].Epoch, After: 1, Took: []int64{l.Mail[0].ID}, At: time.Now(), Status: store.Waiting,
+		}); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
