@@ -38,7 +38,8 @@ CREATE INDEX tenter_runs_due ON tenter_runs (worker, workflow, version, blocked_
 	WHERE worker IS NOT NULL OR due_at IS NOT NULL;
 CREATE INDEX tenter_runs_parent ON tenter_runs (parent_id) WHERE parent_id IS NOT NULL;
 -- Runs that people look for. The others are found without.
-CREATE INDEX tenter_runs_status ON tenter_runs (status) WHERE status IN ('waiting', 'blocked', 'failed', 'canceled');
+CREATE INDEX tenter_runs_status ON tenter_runs (status)
+	WHERE status = 'waiting' OR status = 'blocked' OR status = 'failed' OR status = 'canceled';
 
 CREATE TABLE tenter_journal (
 	run_id   TEXT NOT NULL,
