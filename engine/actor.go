@@ -42,12 +42,11 @@ type actor struct {
 	held     bool       // this worker owns the run
 	seq      int64
 	attempts map[string]*attempt
-	open     map[string]*address // hooks that payloads find here, by hook ID
-	start    *starting           // of a run born here, until its first transition is durable
-	solo     *solo               // in quarantine
-	pause    time.Duration       // before the store is tried again
-	warned   int64               // events at the last warning of a long journal
-	mailRead bool                // the mailbox was read in this round
+	start    *starting     // of a run born here, until its first transition is durable
+	solo     *solo         // in quarantine
+	pause    time.Duration // before the store is tried again
+	warned   int64         // events at the last warning of a long journal
+	mailRead bool          // the mailbox was read in this round
 }
 
 // arrival is what comes to an actor from this process: one of its fields is set.
@@ -141,6 +140,7 @@ func (a *actor) round(inbox []arrival, poked bool) {
 	}
 	if a.start == nil && !a.held && a.x == nil {
 		a.leave(inbox) // whoever claims the run goes on with it
+		a.w.trigger()
 		return
 	}
 	var mail []store.Message
@@ -155,8 +155,7 @@ func (a *actor) round(inbox []arrival, poked bool) {
 		inbox = nil // rebuild has put it back
 	case poked:
 		var ok bool
-		if mail, ok = a.readMail(); !ok {
-			a.putBack(inbox)
+		if mail, ok = a.readMail(inbox); !ok {
 			return
 		}
 	}
@@ -250,20 +249,21 @@ func (a *actor) logger() *slog.Logger {
 }
 
 // readMail loads the mail of a live run, and checks that it is as we remember it.
-func (a *actor) readMail() ([]store.Message, bool) {
+func (a *actor) readMail(inbox []arrival) ([]store.Message, bool) {
 	l, err := a.w.store.Load(a.w.ctx, a.id, a.head.Events)
 	switch {
 	case errors.Is(err, store.ErrNotFound):
-		a.leave(nil)
+		a.leave(inbox)
 		return nil, false
 	case err != nil:
+		a.putBack(inbox)
 		a.troubled("read the mailbox", err)
 		return nil, false
 	case l.Run.Epoch != a.head.Epoch || l.Run.Events != a.head.Events || l.Run.Status.Ended():
 		if a.held {
 			a.w.log.Warn("another worker has taken the run over", "run", a.id)
 		}
-		a.leave(nil)
+		a.leave(inbox)
 		return nil, false
 	}
 	a.pause, a.mailRead = 0, true

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"bytes"
 	"errors"
 	"slices"
 	"sort"
@@ -36,7 +37,8 @@ func (a *actor) advance(mail []store.Message, inbox []arrival) {
 		return
 	}
 	if a.x.finished {
-		inbox = declineOffers(inbox)
+		declineOffers(inbox)
+		inbox = nil
 	}
 	a.putBack(inbox)
 	if len(mail) > 0 {
@@ -148,11 +150,14 @@ func (b *batch) take(in arrival) {
 		}
 		at.result = in.result
 		at.abandon()
-		if e := a.stepEvent(in.result); e != nil {
-			e.At = in.at
-			b.resolved = append(b.resolved, in.result.ref)
-			b.feed(*e)
+		e := a.stepEvent(in.result)
+		if e == nil {
+			delete(a.attempts, at.ref)
+			return
 		}
+		e.At = in.at
+		b.resolved = append(b.resolved, at.ref)
+		b.feed(*e)
 	case in.long != nil:
 		if a.attempts[in.long.ref] == in.long && in.long.result == nil {
 			b.show = append(b.show, in.long)
@@ -458,73 +463,61 @@ func (a *actor) fenced() {
 	}
 }
 
-// doubt finds out whether a transition was written whose answer is lost: until that
-// is known nobody may be told anything.
+// doubt finds out whether a transition was written whose answer is lost. Until that
+// is known nobody is told anything.
 func (b *batch) doubt(t *store.Transition, err error) {
-	a := b.a
-	a.forget()
+	a, start := b.a, b.a.start
+	a.start = nil
 	for {
 		a.troubled("commit", err)
 		if a.isGone() {
-			b.doubtful(err)
+			b.answer(start, err) // the worker stops: nobody here will know
 			return
 		}
 		var l store.Loaded
 		l, err = a.w.store.Load(a.w.ctx, a.id, t.After)
-		switch {
-		case errors.Is(err, store.ErrNotFound):
-			if a.start != nil {
-				a.start.done <- errDeclined
-				a.start = nil
-			}
-			a.leave(nil)
-			return
-		case err != nil:
+		if err != nil && !errors.Is(err, store.ErrNotFound) {
 			continue
 		}
 		written := len(l.Events) > 0 && l.Events[0].Epoch == t.Epoch && l.Events[0].Seq == t.Seq
-		if a.start != nil {
-			if !written || string(l.Run.Secret) != string(t.Create.Secret) {
-				a.start.done <- store.ErrExists
-				a.start = nil
-				a.leave(nil)
-				return
-			}
-			a.start.done <- nil
-			a.start = nil
+		if start != nil && written {
+			written = bytes.Equal(l.Run.Secret, t.Create.Secret) // else another run has the ID
 		}
-		for _, o := range b.offers {
-			if written {
-				o.done <- nil
-			} else {
-				o.done <- errDeclined
-			}
+		if !written {
+			b.answer(start, errDeclined)
+		} else {
+			b.answer(start, nil)
 		}
-		if written && t.Status.Ended() {
-			a.w.ended(a, t)
-			a.leave(nil)
-			return
-		}
-		a.head = l.Run
-		a.hold(l.Run.Worker == a.w.id)
-		if !a.held {
-			a.leave(nil)
-			a.w.trigger()
-			return
-		}
-		a.repoke()
+		a.settle(t, l.Run, written, start != nil)
 		return
 	}
 }
 
-// doubtful ends a doubt that can't be cleared because the worker stops.
-func (b *batch) doubtful(err error) {
-	if b.a.start != nil {
-		b.a.start.done <- err
-		b.a.start = nil
+// answer tells who waits for the transition what became of it.
+func (b *batch) answer(start *starting, err error) {
+	if start != nil {
+		start.done <- err
 	}
 	for _, o := range b.offers {
 		o.done <- err
+	}
+}
+
+// settle goes on after a doubt, with the run as the store has it.
+func (a *actor) settle(t *store.Transition, head store.Run, written, born bool) {
+	switch {
+	case written && t.Status.Ended():
+		a.w.ended(a, t)
+		a.leave(nil)
+	case !written && born:
+		a.leave(nil)
+	case head.Worker != a.w.id || head.Epoch != t.Epoch:
+		a.leave(nil)
+		a.w.trigger()
+	default:
+		a.head = head
+		a.hold(true)
+		a.repoke()
 	}
 }
 
@@ -542,13 +535,12 @@ func (a *actor) repoke() {
 }
 
 // declineOffers answers the offers that come after the run's end.
-func declineOffers(inbox []arrival) []arrival {
+func declineOffers(inbox []arrival) {
 	for _, in := range inbox {
 		if in.offer != nil {
 			in.offer.done <- errDeclined
 		}
 	}
-	return nil
 }
 
 // warnEvents is the length of a journal that is worth a warning, and each double of it.

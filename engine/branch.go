@@ -5,6 +5,7 @@ import (
 	"iter"
 	"runtime"
 	"runtime/debug"
+	"time"
 
 	"github.com/tenter-dev/tenter/internal/gid"
 	"github.com/tenter-dev/tenter/internal/run"
@@ -39,7 +40,7 @@ type branch struct {
 	unwind bool
 }
 
-func (x *execution) newBranch(fn func()) *branch {
+func (x *execution) newBranch(fn func()) {
 	b := &branch{id: x.nextBranch}
 	x.nextBranch++
 	b.next, b.stop = iter.Pull(func(yield func(struct{}) bool) {
@@ -68,7 +69,6 @@ func (x *execution) newBranch(fn func()) *branch {
 	})
 	x.branches = append(x.branches, b)
 	x.ready(b)
-	return b
 }
 
 // park gives control back until the branch is resumed.
@@ -83,14 +83,23 @@ func (b *branch) park() {
 func (x *execution) discard(b *branch) {
 	b.unwind = true
 	x.current.Store(b)
+	defer x.current.Store(nil)
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
 		b.stop()
 	}()
-	<-done
-	x.current.Store(nil)
+	patience := time.NewTimer(discardPatience)
+	defer patience.Stop()
+	select {
+	case <-done:
+	case <-patience.C:
+		x.logger.Error("a deferred function of workflow code blocks: its goroutine is left behind", "stack", stuckStacks())
+	}
 }
+
+// discardPatience is how long deferred functions of a branch may take at eviction.
+const discardPatience = time.Second
 
 // ready makes a branch go on when its turn comes.
 func (x *execution) ready(b *branch) {

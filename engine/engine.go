@@ -199,7 +199,7 @@ func (e *Engine) Run(ctx context.Context) error {
 	}
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	w := newWorker(e)
+	w := newWorker(ctx, e)
 	e.mu.Lock()
 	if e.worker != nil {
 		e.mu.Unlock()

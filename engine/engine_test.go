@@ -18,7 +18,7 @@ func TestSmoke(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer st.Close()
+		defer func() { _ = st.Close() }()
 		var hookToken string
 		wf := workflow.Define("approval", func(ctx workflow.Context, doc string) (string, error) {
 			h, err := workflow.NewHook[string](ctx)
@@ -62,6 +62,6 @@ func TestSmoke(t *testing.T) {
 		}
 		cancel()
 		t.Log(<-done)
-		e.Close()
+		_ = e.Close()
 	})
 }

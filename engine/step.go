@@ -98,7 +98,7 @@ func (s *step) apply(x *execution, e *store.Event) {
 		return
 	case store.StepCompleted:
 		s.data = e.Data
-	case store.StepFailed:
+	default:
 		s.failed = &run.StepFailed{Step: s.ref, Cause: decodeFailure(e.Data)}
 		s.failed.Attempts = s.failed.Cause.Attempts
 	}

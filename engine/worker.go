@@ -52,7 +52,7 @@ type address struct {
 	hook  store.Hook
 }
 
-func newWorker(e *Engine) *worker {
+func newWorker(ctx context.Context, e *Engine) *worker {
 	w := &worker{
 		e:      e,
 		id:     newID(),
@@ -67,7 +67,7 @@ func newWorker(e *Engine) *worker {
 		rewind: make(chan struct{}, 1),
 	}
 	w.log = e.log.With("worker", w.id)
-	w.ctx, w.cancel = context.WithCancel(context.Background())
+	w.ctx, w.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	w.stepCtx, w.stopStep = context.WithCancel(w.ctx)
 	w.lease.w, w.watch.w = w, w
 	w.watch.kick = make(chan struct{}, 1)

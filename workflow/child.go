@@ -1,6 +1,7 @@
 package workflow
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/tenter-dev/tenter/internal/run"
@@ -23,7 +24,7 @@ func (w *Workflow[In, Out]) Go(ctx Context, in In, opts ...StartOption) *Future[
 		return &Future[Out]{err: err}
 	}
 	child, err := ctx.scope().StartChild(run.Child{Workflow: w.name, RunID: req.RunID, Input: req.Input})
-	if exists, ok := err.(*run.ChildExists); ok {
+	if exists, ok := errors.AsType[*run.ChildExists](err); ok {
 		err = &RunExistsError{RunID: exists.RunID}
 	}
 	if err != nil {

@@ -15,7 +15,7 @@ import (
 func record(err error) *run.Failure {
 	f := &run.Failure{Text: err.Error()}
 	walk(err, func(e error) {
-		switch e := e.(type) {
+		switch e := e.(type) { //nolint:errorlint // walk takes the chain apart itself
 		case *definedError:
 			addName(f, e.name)
 		case *recorded:
@@ -55,7 +55,7 @@ func addName(f *run.Failure, name string) {
 func walk(err error, f func(error)) {
 	for err != nil {
 		f(err)
-		switch e := err.(type) {
+		switch e := err.(type) { //nolint:errorlint // this takes the chain apart
 		case interface{ Unwrap() error }:
 			err = e.Unwrap()
 		case interface{ Unwrap() []error }:

@@ -39,8 +39,8 @@ func (o hookOption) fitsHooks()                  {}
 // maxToken is the longest token in bytes.
 const maxToken = 1024
 
-// ErrInvalidToken: a token is empty, longer than 1,024 bytes, not valid UTF-8, or
-// has control characters.
+// ErrInvalidToken is the error of a token that is empty, longer than 1,024 bytes, not
+// valid UTF-8, or has control characters.
 var ErrInvalidToken = DefineError("invalid token")
 
 func checkToken(token string) error {
@@ -94,7 +94,7 @@ func newHook[T any](ctx Context, spec run.Hook, opts []HookOption) (*Hook[T], er
 		}
 	}
 	open, err := ctx.scope().NewHook(spec)
-	if conflict, ok := err.(*run.HookConflict); ok {
+	if conflict, ok := errors.AsType[*run.HookConflict](err); ok {
 		return nil, &HookConflictError{Token: conflict.Token, RunID: conflict.RunID}
 	}
 	if err != nil {
@@ -143,7 +143,7 @@ func (h *Hook[T]) All(ctx Context) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		for {
 			v, err := h.Wait(ctx)
-			if err == ErrHookClosed {
+			if errors.Is(err, ErrHookClosed) {
 				return
 			}
 			if !yield(v, err) {

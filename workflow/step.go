@@ -90,7 +90,7 @@ func step(ctx Context, name string, fn func(context.Context) ([]byte, error), op
 		opt(&s)
 	}
 	data, err := ctx.scope().Step(s)
-	if failed, ok := err.(*run.StepFailed); ok {
+	if failed, ok := errors.AsType[*run.StepFailed](err); ok {
 		return nil, &StepError{Step: failed.Step, Attempts: failed.Attempts, Err: restore(failed.Cause)}
 	}
 	return data, err
