@@ -14,8 +14,8 @@ import (
 // kit makes tests short: its methods fail the test when the store does.
 type kit struct {
 	*testing.T
-	h   *Harness
-	s   store.Store
+	h *Harness
+	s store.Store
 	// leased are the workers that have had a lease.
 	leased map[string]bool
 	ctx    context.Context //nolint:containedctx // of one test

@@ -1,5 +1,386 @@
 package storetest
 
-import "testing"
+import (
+	"cmp"
+	"fmt"
+	"slices"
 
-func runModel(t *testing.T, open func(t *testing.T) *Harness) {}
+	"github.com/tenter-dev/tenter/store"
+)
+
+// model is a store as simple as it can be: what the contract says, over slices
+// and maps, with no time but "due", "later" and "never". The store under test
+// is to agree with it after each operation.
+type model struct {
+	runs     map[string]*modelRun
+	hooks    []*modelHook
+	receipts map[[2]string]string // token and key: run
+	live     map[string]bool      // workers with a lease
+}
+
+type modelRun struct {
+	id        string
+	status    store.Status
+	worker    string
+	epoch     int64
+	events    []modelMessage
+	mail      []modelMessage
+	unread    []modelMessage
+	wake      int // never, due, later
+	suspicion int
+	crashes   int
+	mark      bool
+	blocked   string
+	parent    string
+}
+
+const (
+	never = iota
+	due
+	later
+)
+
+type modelMessage struct {
+	Kind      store.Kind
+	Ref, Data string
+	OrStart   string
+	journaled bool // of what is unread: it is in the journal too
+}
+
+type modelHook struct {
+	id, run, token string
+	open, reserved bool
+	opened, closed int64
+}
+
+func newModel() *model {
+	return &model{runs: map[string]*modelRun{}, receipts: map[[2]string]string{}, live: map[string]bool{}}
+}
+
+func (m *model) owner(token string) *modelHook {
+	for _, h := range m.hooks {
+		if h.token == token && h.open {
+			return h
+		}
+	}
+	return nil
+}
+
+func (m *model) hook(run, id string) *modelHook {
+	for _, h := range m.hooks {
+		if h.run == run && h.id == id {
+			return h
+		}
+	}
+	return nil
+}
+
+func (m *model) start(r store.NewRun) error {
+	if m.runs[r.ID] != nil {
+		return store.ErrExists
+	}
+	m.runs[r.ID] = &modelRun{
+		id: r.ID, status: store.Running, parent: r.ParentID,
+		mail: []modelMessage{{Kind: store.Started, Data: string(r.Input)}},
+	}
+	return nil
+}
+
+func (m *model) accept(p store.Payload) (run string, duplicate bool, err error) {
+	if run, ok := m.receipts[[2]string{p.Token, p.Key}]; ok && p.Key != "" {
+		return run, true, nil
+	}
+	h := m.owner(p.Token)
+	orStart := ""
+	if p.OrStart != nil {
+		orStart = p.OrStart.ID
+	}
+	if h == nil {
+		if p.OrStart == nil {
+			return "", false, store.ErrNotFound
+		}
+		if err := m.start(*p.OrStart); err != nil {
+			return "", false, err
+		}
+		h = m.reserve(orStart, p.Token)
+	}
+	r := m.runs[h.run]
+	r.mail = append(r.mail, modelMessage{Kind: store.PayloadReceived, Ref: h.id, Data: string(p.Data), OrStart: orStart})
+	if p.Key != "" {
+		m.receipts[[2]string{p.Token, p.Key}] = h.run
+	}
+	return h.run, false, nil
+}
+
+func (m *model) reserve(run, token string) *modelHook {
+	h := &modelHook{id: run + ".h0", run: run, token: token, open: true, reserved: true}
+	m.hooks = append(m.hooks, h)
+	return h
+}
+
+func (m *model) send(msg store.Message) error {
+	r := m.runs[msg.RunID]
+	mm := modelMessage{Kind: msg.Kind, Ref: msg.Ref, Data: string(msg.Data)}
+	switch {
+	case r == nil:
+		return store.ErrNotFound
+	case r.status.Ended():
+		if r.status == store.Failed && (mm.Kind == store.ChildCompleted || mm.Kind == store.ChildFailed) {
+			r.unread = append(r.unread, mm)
+		}
+		return store.ErrFenced
+	}
+	r.mail = append(r.mail, mm)
+	return nil
+}
+
+// apply carries out a transition that took the messages at these places of the
+// mailbox.
+func (m *model) apply(t *store.Transition, took []int, wake int) ([]store.Outcome, error) {
+	r := m.runs[t.RunID]
+	switch {
+	case t.Create != nil && r != nil:
+		return nil, store.ErrExists
+	case t.Create != nil:
+		r = &modelRun{id: t.RunID, epoch: 1, parent: t.Create.ParentID}
+		m.runs[t.RunID] = r
+	case r == nil:
+		return nil, store.ErrNotFound
+	case r.epoch != t.Epoch, r.worker != "" && r.worker != t.Worker, r.status.Ended():
+		return nil, store.ErrFenced
+	case int64(len(r.events)) != t.After:
+		return nil, store.ErrConflict
+	case !t.NoMailBefore.IsZero() && len(took) < len(r.mail):
+		return nil, store.ErrConflict
+	}
+	for i := len(r.mail) - 1; i >= 0; i-- {
+		if slices.Contains(took, i) {
+			r.mail = slices.Delete(r.mail, i, i+1)
+		}
+	}
+	for _, e := range t.Events {
+		orStart := ""
+		if e.OrStart != nil {
+			orStart = e.OrStart.ID
+		}
+		r.events = append(r.events, modelMessage{Kind: e.Kind, Ref: e.Ref, Data: string(e.Data), OrStart: orStart})
+	}
+	r.status, r.worker, r.wake = t.Status, "", wake
+	r.suspicion, r.mark, r.crashes, r.blocked = t.Suspicion, t.Mark, t.Crashes, t.BlockedBuild
+	if t.Keep && !t.Status.Ended() {
+		r.worker = t.Worker
+	}
+	var outcomes []store.Outcome
+	for _, e := range t.Effects {
+		outcomes = append(outcomes, m.effect(r, e))
+	}
+	if t.Status.Ended() {
+		m.end(r, t)
+	}
+	return outcomes, nil
+}
+
+func (m *model) effect(r *modelRun, e store.Effect) store.Outcome {
+	switch e.Kind {
+	case store.OpenHook:
+		h := m.owner(e.Hook.Token)
+		switch {
+		case h == nil:
+			m.hooks = append(m.hooks, &modelHook{id: e.Hook.ID, run: r.id, token: e.Hook.Token, open: true, opened: e.Hook.OpenedPos})
+			return store.Outcome{HookID: e.Hook.ID}
+		case h.run == r.id && h.reserved:
+			h.reserved, h.opened = false, e.Hook.OpenedPos
+			return store.Outcome{HookID: h.id}
+		}
+		return store.Outcome{Conflict: h.run}
+	case store.CloseHook:
+		if h := m.hook(r.id, e.Hook.ID); h != nil && h.open {
+			h.open, h.closed = false, e.Hook.ClosedPos
+		}
+	case store.StartRun:
+		if m.start(e.Run) != nil {
+			return store.Outcome{Conflict: e.Run.ID}
+		}
+	case store.Send:
+		_ = m.send(e.Message)
+	}
+	return store.Outcome{}
+}
+
+func (m *model) end(r *modelRun, t *store.Transition) {
+	var unread []modelMessage
+	for _, u := range t.Unread {
+		mm := modelMessage{Kind: u.Kind, Ref: u.Ref, Data: string(u.Data), journaled: true}
+		if u.OrStart != nil {
+			mm.OrStart = u.OrStart.ID
+		}
+		unread = append(unread, mm)
+	}
+	unread = append(unread, m.drain(r)...)
+	r.worker, r.wake = "", never
+	m.closeAll(r)
+	next := map[string]*modelHook{}
+	for _, u := range unread {
+		h := m.hook(r.id, u.Ref)
+		if !t.TookAny || u.OrStart == "" || h == nil {
+			r.unread = append(r.unread, u)
+			continue
+		}
+		if _, tried := next[h.token]; !tried {
+			next[h.token] = nil
+			if m.owner(h.token) == nil && m.start(newRun(u.OrStart)) == nil {
+				next[h.token] = m.reserve(u.OrStart, h.token)
+			}
+		}
+		if s := next[h.token]; s != nil {
+			u.Ref, u.journaled = s.id, false
+			m.runs[s.run].mail = append(m.runs[s.run].mail, u)
+		} else {
+			r.unread = append(r.unread, u)
+		}
+	}
+}
+
+// drain empties a mailbox and returns what is kept of it.
+func (m *model) drain(r *modelRun) []modelMessage {
+	var kept []modelMessage
+	for _, mm := range r.mail {
+		again := mm.Kind != store.CancelRequested && mm.Kind != store.Woken && mm.Kind != store.Retried
+		if mm.Kind == store.PayloadReceived || (r.status == store.Failed && again) {
+			kept = append(kept, mm)
+		}
+	}
+	r.mail = nil
+	return kept
+}
+
+func (m *model) closeAll(r *modelRun) {
+	for _, h := range m.hooks {
+		if h.run == r.id && h.open {
+			h.open, h.closed = false, int64(len(r.events))
+		}
+	}
+}
+
+func (m *model) terminate(id string) error {
+	r := m.runs[id]
+	switch {
+	case r == nil:
+		return store.ErrNotFound
+	case r.status.Ended():
+		return store.ErrFenced
+	}
+	r.status, r.worker, r.wake, r.mark, r.blocked = store.Canceled, "", never, false, ""
+	r.epoch++
+	r.events = append(r.events, modelMessage{Kind: store.RunCanceled})
+	r.unread = append(r.unread, m.drain(r)...)
+	m.closeAll(r)
+	for _, c := range m.runs {
+		if c.parent == id {
+			_ = m.send(store.Message{RunID: c.id, Kind: store.CancelRequested})
+		}
+	}
+	if r.parent != "" {
+		_ = m.send(store.Message{RunID: r.parent, Kind: store.ChildFailed, Ref: "call#1"})
+	}
+	return nil
+}
+
+func (m *model) retry(c store.Cut) error {
+	r := m.runs[c.RunID]
+	if r == nil {
+		return store.ErrNotFound
+	}
+	if r.status != store.Failed || int64(len(r.events)) != c.Events {
+		return store.ErrConflict
+	}
+	reopened := func(h *modelHook) bool { return h.run == r.id && h.opened < c.From && h.closed >= c.From }
+	for _, h := range m.hooks {
+		if reopened(h) && m.owner(h.token) != nil {
+			return store.ErrExists
+		}
+	}
+	for _, h := range m.hooks {
+		if reopened(h) {
+			h.open, h.closed = true, 0
+		}
+	}
+	m.hooks = slices.DeleteFunc(m.hooks, func(h *modelHook) bool { return h.run == r.id && h.opened >= c.From })
+	r.mail = nil
+	for _, pos := range c.Back {
+		r.mail = append(r.mail, r.events[pos-1])
+	}
+	for _, u := range r.unread {
+		if !u.journaled {
+			r.mail = append(r.mail, u)
+		}
+	}
+	r.mail = append(r.mail, modelMessage{Kind: store.Retried})
+	r.events = r.events[:c.From-1]
+	r.unread = nil
+	r.epoch++
+	r.status, r.suspicion, r.crashes, r.mark, r.blocked, r.wake = store.Running, 0, 0, false, "", never
+	return nil
+}
+
+func (m *model) unblock(id string) error {
+	r := m.runs[id]
+	switch {
+	case r == nil:
+		return store.ErrNotFound
+	case r.status != store.Blocked:
+		return store.ErrConflict
+	}
+	r.status, r.blocked, r.wake = store.Running, "", due
+	return nil
+}
+
+// claimable are the runs that a worker of a build could claim, by ID.
+func (m *model) claimable(worker, build string) []string {
+	out := []string{}
+	for _, r := range m.runs {
+		switch {
+		case len(r.mail) == 0 && r.wake != due, r.status.Ended():
+		case r.worker != "" && (r.worker == worker || m.live[r.worker]):
+		case r.blocked != "" && r.blocked == build:
+		default:
+			out = append(out, r.id)
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+func (m *model) claim(id, worker string) {
+	r := m.runs[id]
+	if r.worker != "" {
+		r.suspicion++
+		if r.mark {
+			r.crashes++
+		}
+	}
+	r.worker = worker
+	r.epoch++
+}
+
+func (m *model) release(worker string) {
+	m.live[worker] = false
+	for _, r := range m.runs {
+		if r.worker == worker {
+			r.worker = ""
+		}
+	}
+}
+
+// sorted are the runs by ID.
+func (m *model) sorted() []*modelRun {
+	var all []*modelRun
+	for _, r := range m.runs {
+		all = append(all, r)
+	}
+	slices.SortFunc(all, func(a, b *modelRun) int { return cmp.Compare(a.id, b.id) })
+	return all
+}
+
+// String shows a run in a failure.
+func (r *modelRun) String() string { return fmt.Sprintf("%+v", *r) }
