@@ -1,27 +1,28 @@
-package sqlite_test
+package sqlite
 
 import (
+	"context"
+	"fmt"
 	"path/filepath"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/tenter-dev/tenter/store"
-	"github.com/tenter-dev/tenter/store/sqlite"
 	"github.com/tenter-dev/tenter/store/storetest"
 )
 
 func TestStore(t *testing.T) {
-	storetest.Run(t, func(t *testing.T) *storetest.Harness { return harness(t, sqlite.Options{}) })
+	storetest.Run(t, func(t *testing.T) *storetest.Harness { return harness(t, Options{}) })
 }
 
 // harness gives each test a file of its own and a clock that can be set forward.
-func harness(t *testing.T, o sqlite.Options) *storetest.Harness {
+func harness(t *testing.T, o Options) *storetest.Harness {
 	path := filepath.Join(t.TempDir(), "test.db")
 	var ahead atomic.Int64
 	o.Clock = func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) }
-	open := func(t *testing.T) store.Store {
-		s, err := sqlite.OpenWith(path, o)
+	open := func(t *testing.T) *Store {
+		s, err := OpenWith(path, o)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -32,9 +33,32 @@ func harness(t *testing.T, o sqlite.Options) *storetest.Harness {
 		})
 		return s
 	}
+	s := open(t)
 	return &storetest.Harness{
-		Store:   open(t),
-		Open:    open,
+		Store:   s,
+		Open:    func(t *testing.T) store.Store { return open(t) },
+		Check:   func() error { return consistent(s) },
 		Advance: func(d time.Duration) { ahead.Add(int64(d)) },
 	}
+}
+
+// consistent checks what the tables say about each other.
+func consistent(s *Store) error {
+	return s.pool.read(context.Background(), func(c *conn) error {
+		for what, query := range map[string]string{
+			"messages": `SELECT id FROM tenter_runs r WHERE messages <> (SELECT count(*) FROM tenter_mailbox WHERE run_id = r.id)`,
+			"events":   `SELECT id FROM tenter_runs r WHERE events <> (SELECT count(*) FROM tenter_journal WHERE run_id = r.id)`,
+			"due": `SELECT id FROM tenter_runs r WHERE ended_at IS NULL AND due_at IS NOT
+				(SELECT min(t) FROM (SELECT accepted_at AS t FROM tenter_mailbox WHERE run_id = r.id UNION ALL SELECT r.wake_at AS t))`,
+			"ended":     `SELECT id FROM tenter_runs WHERE ended_at IS NOT NULL AND (due_at IS NOT NULL OR wake_at IS NOT NULL OR worker IS NOT NULL)`,
+			"status":    `SELECT id FROM tenter_runs WHERE (ended_at IS NULL) <> (status IN ('running', 'waiting', 'blocked'))`,
+			"orphans":   `SELECT run_id FROM tenter_mailbox WHERE run_id NOT IN (SELECT id FROM tenter_runs)`,
+			"integrity": `SELECT * FROM pragma_integrity_check WHERE integrity_check <> 'ok'`,
+		} {
+			if got, err := c.text(query); err != nil || got != "" {
+				return fmt.Errorf("%s: %q, %v", what, got, err)
+			}
+		}
+		return nil
+	})
 }

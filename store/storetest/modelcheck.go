@@ -277,6 +277,9 @@ func (c *checker) release() {
 
 // compare compares all that can be seen.
 func (c *checker) compare() {
+	if c.k.h.Check != nil {
+		c.ok(c.k.h.Check())
+	}
 	for _, r := range c.m.sorted() {
 		l, err := c.k.s.Load(c.k.ctx, r.id, 0)
 		c.ok(err)

@@ -36,6 +36,10 @@ type Harness struct {
 	// store whose clock cannot be set may wait that long. Durations that must not
 	// pass meanwhile are an hour.
 	Advance func(d time.Duration)
+
+	// Check, if not nil, looks for damage that only the store can see. The model
+	// test calls it after each operation.
+	Check func() error
 }
 
 // Run checks a store. open is called for each subtest.
