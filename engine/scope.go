@@ -137,6 +137,11 @@ func (s *scope) Await(ws ...run.Waitable) (int, error) {
 	if err != nil {
 		return -1, err
 	}
+	for _, w := range ws {
+		if w.(held).holder() != s.x { //nolint:forcetypeassert // all waitables are the engine's
+			return -1, run.ErrForeign
+		}
+	}
 	if i, err := s.poll(ws); i >= 0 || err != nil {
 		return i, err
 	}
@@ -145,7 +150,7 @@ func (s *scope) Await(ws ...run.Waitable) (int, error) {
 		if h, ok := w.(*hook); ok {
 			h.askDrain(b)
 		}
-		w.(waitable).waitlist().add(b) //nolint:forcetypeassert // all waitables are the engine's
+		w.(waitable).waitlist().add(b) //nolint:forcetypeassert // as above
 	}
 	defer func() {
 		s.waiters.remove(b)
@@ -160,6 +165,14 @@ func (s *scope) Await(ws ...run.Waitable) (int, error) {
 		}
 	}
 }
+
+// held is a waitable that code holds, and may have smuggled into another run.
+type held interface{ holder() *execution }
+
+func (h *hook) holder() *execution   { return h.x }
+func (t *timer) holder() *execution  { return t.x }
+func (c *child) holder() *execution  { return c.x }
+func (f *future) holder() *execution { return f.x }
 
 // poll returns the first ready one. An ended scope comes first, so that a canceled
 // wait consumes nothing.
@@ -176,7 +189,7 @@ func (s *scope) poll(ws []run.Waitable) (int, error) {
 }
 
 func (s *scope) Go(fn func(run.Scope)) run.Waitable {
-	f := &future{}
+	f := &future{x: s.x}
 	s.x.newBranch(func() {
 		fn(s)
 		f.done = true
@@ -187,6 +200,7 @@ func (s *scope) Go(fn func(run.Scope)) run.Waitable {
 
 // future is a branch to be waited for.
 type future struct {
+	x       *execution
 	done    bool
 	waiters waitlist
 }
