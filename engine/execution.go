@@ -133,8 +133,8 @@ func (x *execution) feed(e *store.Event) {
 		b.next()
 		x.current.Store(nil)
 	}
-	if x.live {
-		e.Asked = string(x.asked)
+	if x.live && len(x.asked) > 0 {
+		e.Asked = string(x.asked[:len(x.asked)-1])
 	}
 	x.compact()
 }
