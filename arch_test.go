@@ -75,6 +75,10 @@ var layers = []layer{
 		why: "the test kit is what any author could write from the public packages",
 	},
 	{
+		pkg: "scenario",
+		why: "it is tests alone, and nobody can import them",
+	},
+	{
 		pkg: "cmd/...", may: []string{"..."},
 		why: "", // The command line may know everything.
 	},

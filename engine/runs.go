@@ -14,6 +14,13 @@ func (e *Engine) RunInfo(ctx context.Context, runID string) (workflow.RunInfo, e
 	if err := e.usable(ctx); err != nil {
 		return workflow.RunInfo{}, fmt.Errorf("look up run %s: %w", runID, err)
 	}
+	if w := e.running(); w != nil {
+		// A worker that owns nothing may have let its lease lapse, and the store
+		// would say that nobody can continue the run.
+		if err := w.lease.ensure(); err != nil {
+			return workflow.RunInfo{}, e.runError("look up", runID, err)
+		}
+	}
 	r, err := e.store.Run(ctx, runID)
 	if err != nil {
 		return workflow.RunInfo{}, e.runError("look up", runID, err)
