@@ -2,6 +2,7 @@ package sqlite
 
 import (
 	"context"
+	"fmt"
 	"sync"
 
 	"github.com/tenter-dev/tenter/store"
@@ -46,9 +47,18 @@ func (p *pool) read(ctx context.Context, f func(c *conn) error) error {
 	if c == nil {
 		var err error
 		if c, err = openReader(p.path); err != nil {
-			return err
+			return fmt.Errorf("read database %q: %w", p.path, err)
 		}
 	}
+	err := c.snapshot(f)
+	if unexpected(err) {
+		return fmt.Errorf("read database %q: %w", p.path, err)
+	}
+	return err
+}
+
+// snapshot calls f in one read transaction.
+func (c *conn) snapshot(f func(c *conn) error) error {
 	if err := c.on(qBegin).run(); err != nil {
 		return err
 	}

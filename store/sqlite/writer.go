@@ -113,14 +113,16 @@ func (w *writer) do(ctx context.Context, run func(w *writer) error) error {
 	}
 	select {
 	case <-o.done:
-		return o.err
 	case <-ctx.Done():
 		if o.state.CompareAndSwap(opQueued, opAbandoned) {
 			return ctx.Err()
 		}
 		<-o.done
-		return o.err
 	}
+	if unexpected(o.err) {
+		return fmt.Errorf("write to database %q: %w", w.s.path, o.err)
+	}
+	return o.err
 }
 
 func (w *writer) loop() {
