@@ -1,0 +1,43 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"runtime"
+	"strings"
+	"time"
+)
+
+// machine says what the numbers were measured on.
+func machine(ctx context.Context, dir string) string {
+	disk := "unknown"
+	if perSecond, err := overwrites(dir, time.Second); err == nil {
+		disk = number(perSecond) + " fdatasync/s of 4 KiB"
+	}
+	return fmt.Sprintf("Measured on %s with `make bench`, at %s: %s, %d cores, %s %s/%s, disk: %s.\n",
+		time.Now().UTC().Format(time.DateOnly), revision(ctx), cpuModel(), runtime.NumCPU(),
+		runtime.Version(), runtime.GOOS, runtime.GOARCH, disk)
+}
+
+func cpuModel() string {
+	data, err := os.ReadFile("/proc/cpuinfo")
+	if err != nil {
+		return runtime.GOARCH
+	}
+	for line := range strings.Lines(string(data)) {
+		if name, value, ok := strings.Cut(line, ":"); ok && strings.TrimSpace(name) == "model name" {
+			return strings.TrimSpace(value)
+		}
+	}
+	return runtime.GOARCH
+}
+
+func revision(ctx context.Context) string {
+	out, err := exec.CommandContext(ctx, "git", "describe", "--always", "--dirty").Output()
+	if err != nil {
+		return "an unknown revision"
+	}
+	return strings.TrimSpace(string(out))
+}

@@ -1,0 +1,118 @@
+package main
+
+import (
+	"cmp"
+	"fmt"
+	"math"
+	"os"
+	"slices"
+	"strings"
+)
+
+// metric is a number that a round has found.
+type metric struct {
+	name   string
+	value  float64
+	unit   string
+	budget budget
+}
+
+// budget is the bound of a metric in DESIGN §8; the zero value is none.
+type budget struct {
+	sign  string
+	bound float64
+}
+
+func atLeast(bound float64) budget { return budget{"≥", bound} }
+func atMost(bound float64) budget  { return budget{"≤", bound} }
+
+func (b budget) met(v float64) bool {
+	return b.sign == "≥" && v >= b.bound || b.sign == "≤" && v <= b.bound
+}
+
+// row is a metric over all rounds.
+type row struct {
+	metric          // the median
+	lowest, highest float64
+}
+
+type table []row
+
+// rows merges the metrics of rounds, which have the same in the same order.
+func rows(rounds [][]metric) []row {
+	var t []row
+	for i, m := range rounds[0] {
+		values := make([]float64, len(rounds))
+		for j, round := range rounds {
+			values[j] = round[i].value
+		}
+		slices.Sort(values)
+		m.value = values[len(values)/2]
+		t = append(t, row{m, values[0], values[len(values)-1]})
+	}
+	return t
+}
+
+func (t table) markdown() string {
+	var s strings.Builder
+	s.WriteString("| what | median | lowest – highest | budget | |\n|---|--:|--:|--:|---|\n")
+	for _, r := range t {
+		bound, met := "–", ""
+		if r.budget.sign != "" {
+			bound = r.budget.sign + " " + number(r.budget.bound)
+			met = "met"
+			if !r.budget.met(r.value) {
+				met = "**missed**"
+			}
+		}
+		fmt.Fprintf(&s, "| %s | %s %s | %s – %s | %s | %s |\n",
+			r.name, number(r.value), r.unit, number(r.lowest), number(r.highest), bound, met)
+	}
+	return s.String()
+}
+
+// number writes a number with three significant digits, or as an integer with
+// thousands apart.
+func number(v float64) string {
+	if math.Abs(v) < 1000 {
+		digits := 2
+		for limit := 1.0; limit <= 100 && math.Abs(v) >= 10*limit; limit *= 10 {
+			digits--
+		}
+		s := fmt.Sprintf("%.*f", max(digits, 0), v)
+		if strings.Contains(s, ".") {
+			s = strings.TrimRight(strings.TrimRight(s, "0"), ".")
+		}
+		return s
+	}
+	s := fmt.Sprintf("%.0f", v)
+	for i := len(s) - 3; i > 0; i -= 3 {
+		s = s[:i] + "," + s[i:]
+	}
+	return s
+}
+
+const (
+	sectionBegin = "<!-- bench: begin -->\n"
+	sectionEnd   = "<!-- bench: end -->\n"
+)
+
+// replaceSection puts text between the markers of a file.
+func replaceSection(path, text string) error {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	before, rest, begins := strings.Cut(string(data), sectionBegin)
+	_, after, ends := strings.Cut(rest, sectionEnd)
+	if !begins || !ends {
+		return fmt.Errorf("%s has no lines %q and %q for the table", path, strings.TrimSpace(sectionBegin), strings.TrimSpace(sectionEnd))
+	}
+	return os.WriteFile(path, []byte(before+sectionBegin+text+sectionEnd+after), 0o644)
+}
+
+// percentile returns the p-th percentile of values, which it sorts.
+func percentile[T cmp.Ordered](values []T, p int) T {
+	slices.Sort(values)
+	return values[min(len(values)*p/100, len(values)-1)]
+}

@@ -1,0 +1,58 @@
+package main
+
+import (
+	"context"
+	"sync"
+
+	"github.com/tenter-dev/tenter/workflow"
+)
+
+// stepsWorkflow executes n steps, one after the other.
+var stepsWorkflow = workflow.Define("steps", func(ctx workflow.Context, n int) (int, error) {
+	return steps(ctx, n)
+})
+
+func steps(ctx workflow.Context, n int) (int, error) {
+	done := 0
+	for range n {
+		one, err := workflow.Step(ctx, "step", func(context.Context) (int, error) { return 1, nil })
+		if err != nil {
+			return 0, err
+		}
+		done += one
+	}
+	return done, nil
+}
+
+// hookWorkflow returns its input with the first payload.
+var hookWorkflow = workflow.Define("hook", func(ctx workflow.Context, in string) (string, error) {
+	got, err := waitForPayload(ctx)
+	return in + got, err
+})
+
+// stepsThenHookWorkflow executes n steps, then waits for a payload.
+var stepsThenHookWorkflow = workflow.Define("steps-then-hook", func(ctx workflow.Context, n int) (string, error) {
+	if _, err := steps(ctx, n); err != nil {
+		return "", err
+	}
+	return waitForPayload(ctx)
+})
+
+func waitForPayload(ctx workflow.Context) (string, error) {
+	hook, err := workflow.NewHook[string](ctx)
+	if err != nil {
+		return "", err
+	}
+	tokens.Store(workflow.InfoOf(ctx).RunID, hook.Token())
+	return hook.Wait(ctx)
+}
+
+// tokens are the hooks' tokens by run ID. Workflow code must not do such a thing in
+// earnest; here it spares a look-up for each run, and is the same on replay.
+var tokens sync.Map
+
+func tokenOf(runID string) string {
+	token, _ := tokens.LoadAndDelete(runID)
+	s, _ := token.(string)
+	return s
+}
