@@ -25,7 +25,8 @@ import (
 //     makes park call runtime.Goexit instead, which can't be recovered; it reaches
 //     the goroutine that called stop, so that is a throwaway one.
 //   - Deferred functions that make durable calls while the branch unwinds get
-//     another Goexit, from enter.
+//     another Goexit, from enter. Their panics are dropped: the code has not got
+//     there yet.
 //   - A branch that blocks on a plain channel or mutex blocks its run: the watchdog
 //     tells where.
 type branch struct {
@@ -48,11 +49,12 @@ func (x *execution) newBranch(fn func()) {
 		returned := false
 		defer func() {
 			b.ended = true
+			v := recover()
 			if returned || b.unwind {
 				b.gone = true
 				return
 			}
-			if v := recover(); v != nil {
+			if v != nil {
 				failure := run.Panicked(v, debug.Stack())
 				x.finish(nil, &failure)
 				b.gone = true
