@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/tenter-dev/tenter/store"
 	"github.com/tenter-dev/tenter/workflow"
@@ -23,6 +24,10 @@ func (e *Engine) AwaitRun(ctx context.Context, runID string) (workflow.RunResult
 	e.mu.Unlock()
 	defer e.unwait(runID, ch)
 	look := w == nil || !w.executes(runID)
+	// Who executes it tells how it ends. If it hangs, others may have ended the run
+	// before anybody listened, so a look is taken all the same, once.
+	hung := time.NewTimer(time.Second)
+	defer hung.Stop()
 	for {
 		if look {
 			res, err := e.result(ctx, runID)
@@ -35,6 +40,8 @@ func (e *Engine) AwaitRun(ctx context.Context, runID string) (workflow.RunResult
 			if res != nil {
 				return *res, nil
 			}
+			look = true
+		case <-hung.C:
 			look = true
 		case <-ctx.Done():
 			return workflow.RunResult{}, fmt.Errorf("await run %s: %w", runID, ctx.Err())

@@ -149,7 +149,7 @@ func TestForeignCalls(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			inLab(t, func(l *lab) {
+			inLab(t, func(t *testing.T, l *lab) {
 				var other lent
 				lender := workflow.Define("lender", func(ctx workflow.Context, _ string) (string, error) {
 					t, err := openThings(ctx)
@@ -195,7 +195,7 @@ func TestForeignCallsLater(t *testing.T) {
 	for _, cache := range []int{0, noCache} {
 		t.Run(fmt.Sprintf("CacheSize %d", cache), func(t *testing.T) {
 			t.Parallel()
-			inLab(t, func(l *lab) {
+			inLab(t, func(t *testing.T, l *lab) {
 				wrong := make(chan error, 10)
 				leaver := workflow.Define("leaver", func(ctx workflow.Context, _ string) (string, error) {
 					t, err := openThings(ctx)

@@ -32,7 +32,7 @@ type lab struct {
 const noCache = -1
 
 // inLab calls f in a bubble with an empty database.
-func inLab(t *testing.T, f func(l *lab)) {
+func inLab(t *testing.T, f func(t *testing.T, l *lab)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		st, err := sqlite.OpenWith(filepath.Join(t.TempDir(), "lab.db"), sqlite.Options{Private: true})
@@ -42,7 +42,7 @@ func inLab(t *testing.T, f func(l *lab)) {
 		defer st.Close()
 		l := &lab{T: t, store: st, logs: &logbook{}, stop: func() error { return nil }}
 		defer func() { _ = l.stop() }()
-		f(l)
+		f(t, l)
 	})
 }
 
@@ -134,9 +134,9 @@ func mustFail[Out any](l *lab, r *workflow.Run[Out]) error {
 	return err
 }
 
-// resultSoon waits ten years, no longer, for a result.
+// resultSoon waits two years, no longer, for a result.
 func resultSoon[Out any](l *lab, r *workflow.Run[Out]) (Out, error) {
-	ctx, cancel := context.WithTimeout(l.Context(), 10*365*24*time.Hour)
+	ctx, cancel := context.WithTimeout(l.Context(), 2*365*24*time.Hour)
 	defer cancel()
 	return r.Result(ctx)
 }
@@ -209,7 +209,7 @@ type gate struct {
 	frozen chan struct{}
 }
 
-var errDead = errors.New("the process is dead")
+var errKilled = errors.New("the process is dead")
 
 func (g *gate) set(f func(*gate)) {
 	g.mu.Lock()
@@ -227,7 +227,7 @@ func (g *gate) pass() error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.dead {
-		return errDead
+		return errKilled
 	}
 	return nil
 }

@@ -98,7 +98,7 @@ func (w *worker) shutdown() error {
 	var err error
 	if !w.settle(w.e.opts.DrainTimeout) {
 		w.stopStep()
-		err = errors.New("steps were still executing at the end of the drain timeout: they were canceled, and will be executed again")
+		err = errors.New("steps or workflow code were still executing at the end of the drain timeout: they were given up, and will be executed again")
 		w.settle(time.Second)
 	}
 	w.stopStep()
