@@ -150,7 +150,13 @@ func New(s store.Store, opts Options) (*Engine, error) {
 		}
 	}
 	for _, d := range opts.Hooks {
+		if d == nil {
+			return nil, errors.New("new engine: a hook type is nil")
+		}
 		h := d.HookDefinition()
+		if err := checkName(h.Name); err != nil {
+			return nil, fmt.Errorf("new engine: hook type name %q: %w", h.Name, err)
+		}
 		if _, twice := e.hookTypes[h.Name]; twice {
 			return nil, fmt.Errorf("new engine: hook type %q is defined twice", h.Name)
 		}
@@ -164,8 +170,11 @@ func New(s store.Store, opts Options) (*Engine, error) {
 }
 
 // Close ends Run, if it is at work, and waits for it; waiting calls fail with
-// [workflow.ErrEngineClosed]. The store stays open.
+// [workflow.ErrEngineClosed]. The store stays open. It may be called more than once.
 func (e *Engine) Close() error {
+	if e == nil {
+		return nil // there is nothing to end
+	}
 	e.mu.Lock()
 	select {
 	case <-e.closed:
@@ -201,6 +210,10 @@ func (e *Engine) Run(ctx context.Context) error {
 	defer stop()
 	w := newWorker(ctx, e)
 	e.mu.Lock()
+	if err := e.usable(ctx); err != nil { // closed meanwhile
+		e.mu.Unlock()
+		return fmt.Errorf("run: %w", err)
+	}
 	if e.worker != nil {
 		e.mu.Unlock()
 		return errors.New("run: the engine is running already")
