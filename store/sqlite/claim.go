@@ -83,6 +83,9 @@ func (w *writer) own(f candidate, worker string) (store.Run, error) {
 	if err != nil {
 		return r, err
 	}
+	if r.Worker == worker {
+		return r, nil // by a claim whose answer got lost
+	}
 	r.Worker = worker
 	r.Epoch++
 	if f.lapsed {
@@ -109,8 +112,8 @@ func (w *writer) findFree(sr *search, d store.Definition) error {
 	return sr.collectBlocked(st, false)
 }
 
-// findOwned finds runs of workers whose lease has lapsed, and for the others
-// when to look again.
+// findOwned finds runs of workers whose lease has lapsed, if asked again also the
+// claimer's own, and for the others when to look again.
 func (w *writer) findOwned(sr *search, defs []store.Definition) error {
 	owners, err := w.owners()
 	if err != nil {
@@ -118,14 +121,15 @@ func (w *writer) findOwned(sr *search, defs []store.Definition) error {
 	}
 	clock := formatTime(w.s.Now())
 	for _, worker := range owners {
-		if worker == sr.Worker {
+		mine := worker == sr.Worker
+		if mine && !sr.Again {
 			continue // it executes them
 		}
 		lease, err := readOne(w.on(qWorkerLease).bindText(worker), whole((*stmt).text))
 		if err != nil && !isNotFound(err) {
 			return err
 		}
-		lapsed := lease <= clock
+		lapsed := mine || lease <= clock
 		if !lapsed && sr.next != "" && sr.next <= lease {
 			continue // it would not change the answer
 		}

@@ -173,6 +173,7 @@ func TestBusy(t *testing.T) {
 		done := make(chan error)
 		go func() { done <- s.Start(t.Context(), store.NewRun{ID: "r", Workflow: "w"}) }()
 		time.Sleep(5 * time.Second) // of the bubble
+		synctest.Wait()
 		if n := strings.Count(log.String(), "another process"); n != 1 {
 			t.Errorf("warned %d times: %s", n, &log)
 		}
