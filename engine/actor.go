@@ -165,6 +165,9 @@ func (a *actor) round(inbox []arrival, poked bool) {
 // claimed makes this worker the owner. If the run is as the actor remembers it, it
 // goes on without a replay.
 func (a *actor) claimed(r *store.Run) {
+	if a.held && r.Epoch == a.head.Epoch {
+		return // it came along with others
+	}
 	if a.x != nil && (r.Epoch != a.head.Epoch+1 || r.Events != a.head.Events || r.Suspicion >= suspicious) {
 		a.forget()
 	}

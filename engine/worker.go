@@ -42,6 +42,7 @@ type worker struct {
 	hooks  map[string]*address // by token, of live runs
 	next   time.Time           // when to claim again
 
+	again  bool          // the answer to a claim got lost; of claimLoop
 	claims chan struct{} // says: claim now
 	rewind chan struct{} // says: next has changed
 }
@@ -177,20 +178,27 @@ func (w *worker) claim(ctx context.Context) {
 		w.retryClaim(ctx, "renew the lease", err)
 		return
 	}
+	limit := min(room, maxClaim)
+	if w.again {
+		limit += int(w.holding.Load()) // which come along
+	}
 	c, err := w.store.Claim(ctx, store.Claim{
 		Worker:      w.id,
 		Build:       w.build,
 		Definitions: w.e.definitions,
-		Limit:       min(room, maxClaim),
+		Limit:       limit,
 		Now:         microseconds(w.store.Now()),
+		Again:       w.again,
 	})
 	if err != nil {
+		w.again = true
 		w.retryClaim(ctx, "claim runs", err)
 		return
 	}
 	for i := range c.Runs {
 		w.adopt(&c.Runs[i])
 	}
+	w.again = w.again && c.More
 	w.wakeAt(c.Next)
 	if c.More {
 		w.trigger()

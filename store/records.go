@@ -274,11 +274,15 @@ type Claim struct {
 	Definitions []Definition
 	Limit       int
 	Now         time.Time // a WakeAt at or before it is due
+	// Again says that the answer to the last claim got lost: runs that Worker owns
+	// and that have something to do are returned too, as they are.
+	Again bool
 }
 
 // Claimed are the runs that a Claim got.
 type Claimed struct {
-	// Runs are owned by the worker now, epoch raised, oldest need first. Suspicion
+	// Runs are owned by the worker now, epoch raised if they were not before, oldest
+	// need first. Suspicion
 	// is raised where the lease of the last owner had lapsed; Crashes too if Mark
 	// was set. Version 0 stays 0: the first transition binds it.
 	Runs []Run

@@ -98,6 +98,17 @@ var claimTests = []test{
 		k.ok(err)
 		k.claims(c, "rb1")
 	}},
+	{"gives a worker what it owns already if the answer to its claim got lost", func(k *kit) {
+		now := k.now()
+		k.due("r", "flow", 1, now)
+		lost := k.claim("w1", 10)
+		k.claims(lost, "r")
+		k.claims(k.claim("w1", 10))
+		again, err := k.s.Claim(k.ctx, store.Claim{Worker: "w1", Build: "b1", Definitions: defs, Limit: 10, Now: now, Again: true})
+		k.ok(err)
+		k.same("claimed", again.Runs, lost.Runs)
+		k.same("owned", k.load("r").Run, lost.Runs[0])
+	}},
 	{"gives the oldest need first, and says if there may be more", func(k *kit) {
 		now := k.now()
 		for i, id := range []string{"c", "a", "d", "b"} {
