@@ -58,7 +58,7 @@ func check(t *testing.T, path string, seen map[string]bool) {
 	if err := consistent(s); err != nil {
 		t.Error(err)
 	}
-	if got, err := s.w.text("PRAGMA integrity_check"); err != nil || got != "ok" {
+	if got, err := lookUp(s, "PRAGMA integrity_check"); err != nil || got != "ok" {
 		t.Errorf("integrity check: %s, %v", got, err)
 	}
 }

@@ -105,7 +105,7 @@ func TestOpenNextToTablesOfTheApplication(t *testing.T) {
 		t.Fatal(err)
 	}
 	for query, want := range map[string]string{"SELECT id FROM orders": "7", "PRAGMA user_version": "42", "PRAGMA application_id": "99"} {
-		if got, err := s.w.text(query); err != nil || got != want {
+		if got, err := lookUp(s, query); err != nil || got != want {
 			t.Errorf("%s: %q, %v", query, got, err)
 		}
 	}
@@ -138,9 +138,15 @@ func TestSettings(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer s.Close()
-	for query, want := range map[string]string{"PRAGMA journal_mode": "wal", "PRAGMA synchronous": "2"} {
-		if got, err := s.w.text(query); err != nil || got != want {
-			t.Errorf("%s is %q, %v; want %q", query, got, err, want)
+	err = s.w.do(t.Context(), func(w *writer) error {
+		for query, want := range map[string]string{"PRAGMA journal_mode": "wal", "PRAGMA synchronous": "2"} {
+			if got, err := w.text(query); err != nil || got != want {
+				t.Errorf("%s is %q, %v; want %q", query, got, err, want)
+			}
 		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
 }

@@ -42,22 +42,28 @@ func harness(t *testing.T, o Options) *storetest.Harness {
 	}
 }
 
+// lookUp runs a query beside the writer and returns the first column of its first row.
+func lookUp(s *Store, query string) (got string, err error) {
+	err = s.pool.read(context.Background(), func(c *conn) (err error) {
+		got, err = c.text(query)
+		return err
+	})
+	return got, err
+}
+
 // consistent checks what the tables say about each other.
 func consistent(s *Store) error {
-	return s.pool.read(context.Background(), func(c *conn) error {
-		for what, query := range map[string]string{
-			"messages": `SELECT id FROM tenter_runs r WHERE messages <> (SELECT count(*) FROM tenter_mailbox WHERE run_id = r.id)`,
-			"events":   `SELECT id FROM tenter_runs r WHERE events <> (SELECT count(*) FROM tenter_journal WHERE run_id = r.id)`,
-			"due": `SELECT id FROM tenter_runs r WHERE ended_at IS NULL AND due_at IS NOT
-				(SELECT min(t) FROM (SELECT accepted_at AS t FROM tenter_mailbox WHERE run_id = r.id UNION ALL SELECT r.wake_at AS t))`,
-			"ended":   `SELECT id FROM tenter_runs WHERE ended_at IS NOT NULL AND (due_at IS NOT NULL OR wake_at IS NOT NULL OR worker IS NOT NULL)`,
-			"status":  `SELECT id FROM tenter_runs WHERE (ended_at IS NULL) <> (status IN ('running', 'waiting', 'blocked'))`,
-			"orphans": `SELECT run_id FROM tenter_mailbox WHERE run_id NOT IN (SELECT id FROM tenter_runs)`,
-		} {
-			if got, err := c.text(query); err != nil || got != "" {
-				return fmt.Errorf("%s: %q, %v", what, got, err)
-			}
-		}
-		return nil
-	})
+	bad, err := lookUp(s, `
+SELECT 'messages of ' || id FROM tenter_runs r WHERE messages <> (SELECT count(*) FROM tenter_mailbox WHERE run_id = r.id)
+UNION ALL SELECT 'events of ' || id FROM tenter_runs r WHERE events <> (SELECT count(*) FROM tenter_journal WHERE run_id = r.id)
+UNION ALL SELECT 'due_at of ' || id FROM tenter_runs r WHERE ended_at IS NULL AND due_at IS NOT (SELECT min(t) FROM
+	(SELECT accepted_at AS t FROM tenter_mailbox WHERE run_id = r.id UNION ALL SELECT r.wake_at AS t))
+UNION ALL SELECT 'end of ' || id FROM tenter_runs WHERE ended_at IS NOT NULL AND coalesce(due_at, wake_at, worker) IS NOT NULL
+UNION ALL SELECT 'status of ' || id FROM tenter_runs WHERE (ended_at IS NULL) <> (status IN ('running', 'waiting', 'blocked'))
+UNION ALL SELECT 'no run for mail of ' || run_id FROM tenter_mailbox WHERE run_id NOT IN (SELECT id FROM tenter_runs)
+UNION ALL SELECT 'open hook of ' || run_id FROM tenter_hooks JOIN tenter_runs r ON r.id = run_id WHERE closed_at IS NULL AND ended_at IS NOT NULL`)
+	if err == nil && bad != "" {
+		err = fmt.Errorf("inconsistent: %s", bad)
+	}
+	return err
 }
