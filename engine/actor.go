@@ -217,7 +217,8 @@ func (a *actor) leave(inbox []arrival) {
 			in.offer.done <- errDeclined
 		}
 		if in.claimed != nil {
-			a.w.trigger() // its lease is ours, but nobody here goes on with it
+			a.w.again.Store(true) // it is ours, and nobody here goes on with it
+			a.w.trigger()
 		}
 	}
 }
@@ -243,8 +244,14 @@ func (a *actor) born() []store.Message {
 		ID: n.ID, Workflow: n.Workflow, Version: n.Version, Secret: n.Secret,
 		CreatedAt: at, Epoch: 1,
 	}
-	a.x = newExecution(&a.head, a.def, a.w.e, a.logger())
+	a.x = a.newExecution()
 	return []store.Message{{Kind: store.Started, Data: n.Input, AcceptedAt: microseconds(at)}}
+}
+
+func (a *actor) newExecution() *execution {
+	x := newExecution(&a.head, a.def, a.w.e, a.logger())
+	x.limit = a.w.e.opts.MaxPayload
+	return x
 }
 
 func (a *actor) logger() *slog.Logger {
@@ -299,7 +306,7 @@ func (a *actor) rebuild(inbox []arrival) (mail []store.Message, ok bool) {
 	if !a.enterSolo(inbox) {
 		return nil, false
 	}
-	x := newExecution(&l.Run, a.def, a.w.e, a.logger())
+	x := a.newExecution()
 	a.x = x
 	if d := a.replay(l.Events); d != nil {
 		a.block(inbox, d.String())

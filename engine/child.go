@@ -2,6 +2,7 @@ package engine
 
 import (
 	"crypto/rand"
+	"fmt"
 	"strings"
 
 	"github.com/tenter-dev/tenter/internal/run"
@@ -31,6 +32,14 @@ func (s *scope) StartChild(spec run.Child) (run.ChildRun, error) {
 	if err := s.err(); err != nil {
 		return nil, err
 	}
+	if spec.RunID != "" {
+		if err := checkRunID(spec.RunID); err != nil {
+			return nil, fmt.Errorf("start %s: %w", spec.Workflow, err)
+		}
+	}
+	if err := checkSize("the input", spec.Input, x.limit); err != nil {
+		return nil, fmt.Errorf("start %s: %w", spec.Workflow, err)
+	}
 	c := &child{x: x, scope: s, ref: count(&x.childCount, spec.Workflow)}
 	c.spec = store.NewRun{
 		ID:        spec.RunID,
@@ -42,8 +51,6 @@ func (s *scope) StartChild(spec run.Child) (run.ChildRun, error) {
 	}
 	if spec.RunID == "" {
 		c.spec.ID = x.info.RunID + "." + strings.ReplaceAll(c.ref, "#", ".")
-	} else if err := checkName(spec.RunID); err != nil {
-		return nil, err
 	}
 	x.ask(b, "child "+c.ref+" run "+c.spec.ID, "")
 	if x.children == nil {

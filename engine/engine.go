@@ -31,7 +31,9 @@ type Options struct {
 	// say. The default is slog.Default().
 	Logger *slog.Logger
 
-	// MaxPayload bounds inputs, payloads and results, in bytes. The default is 4 MiB.
+	// MaxPayload bounds inputs, payloads, results and the metadata of hooks, each as
+	// JSON, in bytes. What is larger is refused with workflow.ErrPayloadTooLarge.
+	// The default is 4 MiB.
 	MaxPayload int
 
 	// DedupeFor is how long idempotency keys are kept. The default is 7 days.

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"time"
+	"unicode"
 
 	"github.com/tenter-dev/tenter/internal/gid"
 	"github.com/tenter-dev/tenter/internal/run"
@@ -27,6 +28,7 @@ import (
 // It does no I/O and knows no clock. All calls belong to one goroutine at a time.
 type execution struct {
 	info   run.Info
+	limit  int // of what is stored in one piece, in bytes; 0: none
 	secret []byte
 	code   func(run.Scope, []byte) ([]byte, *run.Failure)
 	scene  *run.Scene
@@ -348,7 +350,7 @@ var errControl = errors.New("it is empty or has control characters")
 
 // checkName refuses names that could not be written in one line.
 func checkName(name string) error {
-	if name == "" || strings.ContainsFunc(name, func(r rune) bool { return r < ' ' || r == 0x7f }) {
+	if name == "" || strings.ContainsFunc(name, unicode.IsControl) {
 		return errControl
 	}
 	return nil

@@ -3,6 +3,7 @@ package engine
 import (
 	"encoding/base64"
 	"encoding/json"
+	"fmt"
 	"strconv"
 	"time"
 
@@ -88,6 +89,9 @@ func (s *scope) NewHook(spec run.Hook) (run.OpenHook, error) {
 	}
 	if err := s.err(); err != nil {
 		return nil, err
+	}
+	if err := checkSize("the metadata", spec.Metadata, x.limit); err != nil {
+		return nil, fmt.Errorf("new hook: %w", err)
 	}
 	x.hookCount++
 	h := &hook{x: x, ref: strconv.Itoa(x.hookCount)}

@@ -39,7 +39,7 @@ func (e *Engine) Resume(ctx context.Context, token string, payload any, opts ...
 }
 
 func (e *Engine) resume(ctx context.Context, req workflow.ResumeRequest) (workflow.HookInfo, error) {
-	if err := e.checkSize("the payload", req.Payload); err != nil {
+	if err := checkSize("the payload", req.Payload, e.opts.MaxPayload); err != nil {
 		return workflow.HookInfo{}, err
 	}
 	p := store.Payload{

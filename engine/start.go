@@ -64,7 +64,7 @@ func (e *Engine) newRun(req workflow.StartRequest) (store.NewRun, error) {
 	} else if err := checkRunID(n.ID); err != nil {
 		return n, err
 	}
-	return n, e.checkSize("the input", n.Input)
+	return n, checkSize("the input", n.Input, e.opts.MaxPayload)
 }
 
 // maxRunID is the longest run ID in bytes.
@@ -80,9 +80,9 @@ func checkRunID(id string) error {
 	return nil
 }
 
-func (e *Engine) checkSize(what string, data []byte) error {
-	if len(data) > e.opts.MaxPayload {
-		return fmt.Errorf("%w: %s has %d bytes, the limit is %d", workflow.ErrPayloadTooLarge, what, len(data), e.opts.MaxPayload)
+func checkSize(what string, data []byte, limit int) error {
+	if limit > 0 && len(data) > limit {
+		return fmt.Errorf("%w: %s has %d bytes, the limit is %d", workflow.ErrPayloadTooLarge, what, len(data), limit)
 	}
 	return nil
 }

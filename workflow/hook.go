@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"iter"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/tenter-dev/tenter/internal/run"
@@ -51,7 +52,7 @@ func checkToken(token string) error {
 		return fmt.Errorf("%w: it has %d bytes, at most %d are allowed", ErrInvalidToken, len(token), maxToken)
 	case !utf8.ValidString(token):
 		return fmt.Errorf("%w: it is not valid UTF-8", ErrInvalidToken)
-	case strings.ContainsFunc(token, func(r rune) bool { return r < ' ' || r == 0x7f }):
+	case strings.ContainsFunc(token, unicode.IsControl):
 		return fmt.Errorf("%w: %q has control characters", ErrInvalidToken, token)
 	}
 	return nil
