@@ -84,13 +84,14 @@ func play(t *testing.T, v variant, c crash, scene func(w *world)) (died bool) {
 		t.Fatal(err)
 	}
 	synctest.Test(t, func(t *testing.T) {
-		w := &world{t: t, variant: v, path: path}
-		w.mortal.Store(&mortal{})
+		st, err := sqlite.OpenWith(path, sqlite.Options{Private: true, Readers: 1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		w := &world{variant: v, first: c, t: t, st: st}
 		defer w.close()
-		w.open(c)
-		first := w.mortal.Load()
 		scene(w)
-		died = first.dead.Load()
+		died = w.died
 		w.finish()
 	})
 	return died
@@ -127,18 +128,19 @@ func emptyDatabase(t *testing.T) []byte {
 // A world is one database in a bubble, and the engine that is up on it.
 type world struct {
 	variant
-	t    *testing.T
-	path string
-	opts engine.Options
+	t     *testing.T
+	st    *sqlite.Store
+	opts  engine.Options
+	log   slog.LevelVar // of the engine; what a dead one has to say is of no interest
+	first crash         // of the first engine
+	died  bool          // any engine has
+	keys  int
 
-	st     *sqlite.Store
-	mortal atomic.Pointer[mortal]
-	eng    *engine.Engine
-	life   context.Context //nolint:containedctx // ends when the engine dies
-	end    context.CancelFunc
+	// Of the engine that is up.
+
+	eng    *engine.Engine // nil: none is
+	mortal *mortal
 	ran    chan struct{} // closed when Engine.Run has returned
-	log    slog.LevelVar // of the engine; what a dead one has to say is of no interest
-	keys   int
 }
 
 // boot starts the scenario's engine.
@@ -152,70 +154,51 @@ func (w *world) bootWith(opts engine.Options) {
 	opts.Build = "scenario"
 	opts.Logger = slog.New(slog.NewTextHandler(w.t.Output(), &slog.HandlerOptions{Level: &w.log}))
 	w.opts = opts
-	w.up()
+	w.up(w.first)
 	w.idle()
 }
 
-// open opens the database, for an engine that dies as c says.
-func (w *world) open(c crash) {
+// up starts an engine that dies as c says.
+func (w *world) up(c crash) {
 	w.t.Helper()
-	st, err := sqlite.OpenWith(w.path, sqlite.Options{Private: true, Readers: 1})
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	w.st = st
-	w.life, w.end = context.WithCancel(w.t.Context())
+	life, end := context.WithCancel(w.t.Context())
 	w.log.Set(slog.LevelWarn)
-	m := &mortal{Store: st, after: c.after, die: func() {
+	m := &mortal{Store: w.st, after: c.after, life: life, die: func() {
 		w.log.Set(slog.LevelError + 1)
-		w.end()
+		end()
 	}}
 	m.left.Store(int64(c.write))
-	w.mortal.Store(m)
-}
-
-// up starts an engine on the open database.
-func (w *world) up() {
-	w.t.Helper()
-	eng, err := engine.New(w.mortal.Load(), w.opts)
+	eng, err := engine.New(m, w.opts)
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	w.eng, w.ran = eng, make(chan struct{})
-	ran := w.ran
-	ctx := w.t.Context()
-	m := w.mortal.Load()
+	w.mortal, w.eng, w.ran = m, eng, make(chan struct{})
+	ctx, ran := w.t.Context(), w.ran
 	go func() {
 		defer close(ran)
-		if err := eng.Run(ctx); err != nil && !m.dead.Load() {
+		if err := eng.Run(ctx); err != nil && !m.dead() {
 			w.t.Errorf("the engine ended: %v", err)
 		}
 	}()
 }
 
-// down ends the engine, dead or alive, and closes the database.
+// down ends the engine, dead or alive.
 func (w *world) down() {
 	w.t.Helper()
-	if w.eng != nil {
-		if err := w.eng.Close(); err != nil {
-			w.t.Error(err)
-		}
-		<-w.ran
-		w.eng = nil
+	if w.eng == nil {
+		return
 	}
-	if w.st != nil {
-		if err := w.st.Close(); err != nil {
-			w.t.Error(err)
-		}
-		w.st = nil
+	if err := w.eng.Close(); err != nil {
+		w.t.Error(err)
 	}
-	w.end()
+	<-w.ran
+	w.eng = nil
 }
 
 // crash kills the engine now: what it has not written is lost, and its lease stays.
 func (w *world) crash() {
 	w.t.Helper()
-	w.mortal.Load().kill()
+	w.mortal.die()
 	w.down()
 }
 
@@ -224,18 +207,18 @@ func (w *world) crash() {
 func (w *world) revive() {
 	w.t.Helper()
 	w.down()
-	w.open(crash{})
-	w.up()
+	w.up(crash{})
 	w.advance(lease + time.Millisecond)
 }
 
-func (w *world) dead() bool { return w.mortal.Load().dead.Load() }
+func (w *world) dead() bool { return w.mortal.dead() }
 
 // idle returns when nothing moves any more: all runs are parked or have ended.
 func (w *world) idle() {
 	w.t.Helper()
 	synctest.Wait()
 	if w.dead() {
+		w.died = true
 		w.revive()
 	}
 }
@@ -248,7 +231,7 @@ func (w *world) advance(d time.Duration) {
 		w.idle()
 		left := time.NewTimer(time.Until(until))
 		select {
-		case <-w.life.Done():
+		case <-w.mortal.life.Done():
 			left.Stop()
 		case <-left.C:
 			w.idle()
@@ -262,11 +245,11 @@ func (w *world) advance(d time.Duration) {
 func do[T any](w *world, call func(ctx context.Context, c *engine.Engine) (T, error)) (T, error) {
 	w.t.Helper()
 	for {
-		v, err := call(w.life, w.eng)
+		v, err := call(w.mortal.life, w.eng)
 		if err == nil || !w.dead() {
 			return v, err
 		}
-		w.revive()
+		w.idle()
 	}
 }
 
@@ -327,9 +310,9 @@ func (w *world) resume(token string, payload any, opts ...workflow.ResumeOption)
 		w.keys++
 		opts = append(opts[:len(opts):len(opts)], workflow.IdempotencyKey(fmt.Sprintf("key-%d", w.keys)))
 	}
-	before := w.mortal.Load()
+	before := w.mortal
 	return do(w, func(ctx context.Context, c *engine.Engine) (workflow.HookInfo, error) {
-		if !w.keyed && w.mortal.Load() != before {
+		if !w.keyed && w.mortal != before {
 			if runID := w.holder(payload); runID != "" {
 				return workflow.HookInfo{RunID: runID, Token: token}, nil
 			}
@@ -390,17 +373,18 @@ func (w *world) status(runID string, want workflow.Status) {
 func (w *world) finish() {
 	w.t.Helper()
 	w.idle()
-	if err := w.eng.Close(); err != nil {
-		w.t.Error(err)
-	}
-	<-w.ran
-	w.eng = nil
+	w.down()
 	checkRuns(w.t, w.st, w.opts.Workflows)
 }
 
+// close ends all that is in the bubble, be the scenario in whatever state.
 func (w *world) close() {
-	w.mortal.Load().kill()
-	w.down()
+	if w.eng != nil {
+		w.crash()
+	}
+	if err := w.st.Close(); err != nil {
+		w.t.Error(err)
+	}
 }
 
 var errDead = errors.New("this engine is dead")
@@ -411,32 +395,24 @@ type mortal struct {
 	store.Store
 	left  atomic.Int64 // writes until it dies; 0 or less: it lives
 	after bool
+	life  context.Context //nolint:containedctx // ends when it dies
 	die   func()
-	dead  atomic.Bool
 }
 
-func (m *mortal) kill() {
-	m.dead.Store(true)
-	if m.die != nil {
-		m.die()
-	}
-}
+func (m *mortal) dead() bool { return m.life.Err() != nil }
 
 // write does a write, if the engine lives to see it.
 func write[T any](m *mortal, do func() (T, error)) (T, error) {
-	var zero T
 	last := m.left.Add(-1) == 0
 	if last && !m.after {
-		m.kill()
+		m.die()
 	}
-	if m.dead.Load() {
-		return zero, errDead
-	}
-	v, err := do()
+	v, err := read(m, do)
 	if last {
-		m.kill()
+		m.die()
 	}
-	if m.dead.Load() {
+	if m.dead() {
+		var zero T
 		return zero, errDead
 	}
 	return v, err
@@ -444,7 +420,7 @@ func write[T any](m *mortal, do func() (T, error)) (T, error) {
 
 // read does a read, if the engine lives.
 func read[T any](m *mortal, do func() (T, error)) (T, error) {
-	if m.dead.Load() {
+	if m.dead() {
 		var zero T
 		return zero, errDead
 	}

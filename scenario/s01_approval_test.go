@@ -68,16 +68,6 @@ func (a *approver) approve(ctx workflow.Context, doc string) (decision, error) {
 	return hook.Wait(ctx)
 }
 
-// busy is what a step does that takes its time.
-func busy(ctx context.Context, d time.Duration) error {
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-time.After(d):
-		return nil
-	}
-}
-
 func TestS01Approval(t *testing.T) {
 	t.Parallel()
 	everywhere(t, func(w *world) {
