@@ -274,8 +274,9 @@ type Claim struct {
 	Definitions []Definition
 	Limit       int
 	Now         time.Time // a WakeAt at or before it is due
-	// Again says that the answer to the last claim got lost: runs that Worker owns
-	// and that have something to do are returned too, as they are.
+	// Again says that Worker may not know of all it owns, because the answer to a
+	// claim got lost: its runs that have something to do are returned too, as they
+	// are.
 	Again bool
 }
 

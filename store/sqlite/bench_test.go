@@ -1,4 +1,4 @@
-package sqlite_test
+package sqlite
 
 import (
 	"context"
@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/tenter-dev/tenter/store"
-	"github.com/tenter-dev/tenter/store/sqlite"
 )
 
 // BenchmarkRuns writes what runs of three steps write, so many at a time: four
@@ -19,7 +18,7 @@ import (
 func BenchmarkRuns(b *testing.B) {
 	for _, n := range []int{1, 8, 64, 256} {
 		b.Run(fmt.Sprintf("%d", n), func(b *testing.B) {
-			benchmark(b, n, func(ctx context.Context, s *sqlite.Store, i int64) error { return threeSteps(ctx, s, runID(i)) })
+			benchmark(b, n, func(ctx context.Context, s *Store, i int64) error { return threeSteps(ctx, s, runID(i)) })
 		})
 	}
 }
@@ -34,8 +33,8 @@ func BenchmarkResume(b *testing.B) {
 func runID(i int64) string { return fmt.Sprintf("01K9%022d", i) }
 
 // benchmark calls f for rising numbers from n goroutines.
-func benchmark(b *testing.B, n int, f func(ctx context.Context, s *sqlite.Store, i int64) error) {
-	s, err := sqlite.OpenWith(filepath.Join(b.TempDir(), "bench.db"), sqlite.Options{Private: true})
+func benchmark(b *testing.B, n int, f func(ctx context.Context, s *Store, i int64) error) {
+	s, err := OpenWith(filepath.Join(b.TempDir(), "bench.db"), Options{Private: true})
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -80,7 +79,7 @@ var (
 	benchInput  = []byte(`{"order":"o-1234567","amount":4200,"currency":"EUR"}`)
 )
 
-func threeSteps(ctx context.Context, s *sqlite.Store, id string) error {
+func threeSteps(ctx context.Context, s *Store, id string) error {
 	now := time.Now()
 	started := store.NewRun{ID: id, Workflow: "checkout", Version: 1, Input: benchInput, Secret: benchSecret}
 	t := &store.Transition{
@@ -109,7 +108,7 @@ func threeSteps(ctx context.Context, s *sqlite.Store, id string) error {
 	return nil
 }
 
-func resume(ctx context.Context, s *sqlite.Store, i int64) error {
+func resume(ctx context.Context, s *Store, i int64) error {
 	id, now := runID(i), time.Now()
 	_, err := s.Apply(ctx, &store.Transition{
 		RunID: id, Worker: "worker-1", Epoch: 1, Seq: 1, At: now, Status: store.Waiting, Version: 1,
