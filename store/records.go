@@ -139,7 +139,8 @@ type Hook struct {
 type Payload struct {
 	Token string
 	Data  []byte
-	// Type, if not nil, must be the type of the hook that has the token.
+	// Type, if not nil, must be the type of the hook that has the token. A reserved
+	// hook takes payloads of any type: the run that adopts it decides.
 	Type *string
 	// Key makes the operation safe to repeat: within KeepFor a payload of the same
 	// token and key is dropped, and the first one's receipt returned.
@@ -172,7 +173,8 @@ const (
 	// says so, unless the run there has the same ParentID and ParentRef: success.
 	StartRun
 	// Send puts Message in the mailbox of Message.RunID. A run that does not exist
-	// or has ended is no error: the message is dropped.
+	// or has ended is no error: the message is dropped. (The result of a child that
+	// comes after its parent failed is kept, for a Retry.)
 	Send
 )
 
@@ -245,7 +247,7 @@ type Transition struct {
 	// all, and empties the mailbox. Then it closes the run's open hooks. If
 	// TookAny, the first unread payload of a token with OrStart starts that run,
 	// with a reserved hook and with all unread payloads of the token that have
-	// OrStart, in order; if its ID is taken, they stay unread.
+	// OrStart, in order; if its ID is taken, or the token by then, they stay unread.
 	Unread  []Message
 	TookAny bool
 }
@@ -283,9 +285,9 @@ type Claim struct {
 // Claimed are the runs that a Claim got.
 type Claimed struct {
 	// Runs are owned by the worker now, epoch raised if they were not before, oldest
-	// need first. Suspicion
-	// is raised where the lease of the last owner had lapsed; Crashes too if Mark
-	// was set. Version 0 stays 0: the first transition binds it.
+	// need first. Suspicion is raised where the lease of the last owner had lapsed (a
+	// worker that has none counts as that); Crashes too if Mark was set. Version 0
+	// stays 0: the first transition binds it.
 	Runs []Run
 	// Next is when to look again if no signal comes first: the earliest WakeAt
 	// still to come of a run that fits, or the lapse of a lease that holds one that

@@ -51,8 +51,9 @@ type Client interface {
 	Terminate(ctx context.Context, runID string, e Event) error
 
 	// Retry reopens a failed run from its journal: raises the epoch, cuts the
-	// journal, puts messages back (unread payloads too), adds a Retried message,
-	// reopens hooks. If a token has another owner now nothing is written, and the
+	// journal, puts messages back (those too that were still in the mailbox when the
+	// run failed, but no order to cancel or to wake), adds a Retried message, reopens
+	// hooks. If a token has another owner now nothing is written, and the
 	// hook that has it is returned with ErrExists. ErrConflict if the run has not
 	// failed or the journal is of another length.
 	Retry(ctx context.Context, c Cut) (Hook, error)
@@ -98,7 +99,8 @@ type Worker interface {
 	// Release ends a worker's lease and frees its runs, at once.
 	Release(ctx context.Context, worker string) error
 
-	// Claim takes ownership of runs that have something to do.
+	// Claim takes ownership of runs that have something to do, and that the worker
+	// does not own already.
 	Claim(ctx context.Context, c Claim) (Claimed, error)
 
 	// Apply writes a transition, all of it or nothing, and returns an outcome for
