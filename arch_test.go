@@ -104,7 +104,7 @@ var confinedImports = []confined{
 	},
 	{
 		path: "testing",
-		in:   []string{"store/storetest", "workflowtest"},
+		in:   []string{"store/storetest", "workflowtest", "examples/internal/exampletest"},
 		why:  "it would put test flags and test code into every user's program",
 	},
 	{

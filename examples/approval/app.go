@@ -1,0 +1,60 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+
+	"github.com/tenter-dev/tenter/engine"
+)
+
+// app is the program around the workflow.
+type app struct {
+	engine *engine.Engine
+	url    string
+}
+
+// begin goes on with what waits since last time, or else starts a first run.
+func (a *app) begin(ctx context.Context) error {
+	hooks, err := a.engine.Hooks(ctx, "") // of all runs
+	if err != nil {
+		return err
+	}
+	for _, hook := range hooks {
+		var document string
+		if err := json.Unmarshal(hook.Metadata, &document); err != nil {
+			return err
+		}
+		fmt.Print("From last time: ")
+		if err := a.ask(document, hook.Token); err != nil {
+			return err
+		}
+	}
+	if len(hooks) == 0 {
+		_, err = Approval.Start(ctx, a.engine, "contract.pdf")
+	}
+	return err
+}
+
+// ask stands for the mail to who decides. Who has the token can.
+func (a *app) ask(document, token string) error {
+	_, err := fmt.Printf(`%s waits for a decision. Yours?
+
+  curl %s/approve -d '{"token":"%s","approved":true,"comment":"fine"}'
+
+`, document, a.url, token)
+	return err
+}
+
+// publish stands for what your program does then.
+func (a *app) publish(document string, d Decision) (string, error) {
+	result := document + " is rejected"
+	if d.Approved {
+		result = document + " is published"
+	}
+	if d.Comment != "" {
+		result += ": " + d.Comment
+	}
+	_, err := fmt.Println(result)
+	return result, err
+}

@@ -1,0 +1,170 @@
+package main
+
+import (
+	"fmt"
+	"net"
+	"net/http"
+	"testing"
+
+	"github.com/tenter-dev/tenter/examples/internal/exampletest"
+)
+
+type answer struct {
+	Success bool
+	RunID   string
+	Error   string
+}
+
+type listed struct {
+	RunID, Status, Result string
+	WaitsFor              []struct{ Document, Token string }
+}
+
+func status(t *testing.T, url string) (runs []listed) {
+	t.Helper()
+	exampletest.Do(t, http.MethodGet, url+"/status", "", &runs)
+	return runs
+}
+
+// waitUntilParked returns when the first run waits: the question is printed by a
+// step, a moment before.
+func waitUntilParked(t *testing.T, url string) {
+	t.Helper()
+	for status(t, url)[0].Status != "waiting" {
+		if t.Context().Err() != nil {
+			t.Fatal(t.Context().Err())
+		}
+	}
+}
+
+// question is what the program prints for a run that waits.
+const question = `(\S+) waits for a decision[^\n]*\n\n  curl (http://\S+)/approve -d '{"token":"([^"]+)"`
+
+func TestApproval(t *testing.T) {
+	t.Parallel()
+	bin := exampletest.Build(t)
+
+	// start returns the program with its URL and the token of its first question.
+	start := func(t *testing.T, dir string) (p *exampletest.Process, url, token string) {
+		t.Helper()
+		p = exampletest.Start(t, bin, dir, "-addr", "127.0.0.1:0")
+		match := p.WaitFor(question)
+		return p, match[2], match[3]
+	}
+	approve := func(t *testing.T, url, token string) (int, answer) {
+		t.Helper()
+		var a answer
+		body := fmt.Sprintf(`{"token":%q,"approved":true,"comment":"Well done"}`, token)
+		return exampletest.Do(t, http.MethodPost, url+"/approve", body, &a), a
+	}
+	interrupt := func(t *testing.T, p *exampletest.Process) {
+		t.Helper()
+		p.Interrupt()
+		if code := p.Wait(); code != 0 {
+			t.Errorf("exit code after Ctrl-C is %d:\n%s", code, p.Output())
+		}
+	}
+
+	t.Run("approve", func(t *testing.T) {
+		t.Parallel()
+		p, url, token := start(t, t.TempDir())
+		if code, a := approve(t, url, "unknown"); code != http.StatusNotFound || a.Error == "" {
+			t.Errorf("an unknown token: %d %+v, want 404 and an error", code, a)
+		}
+		if code, a := approve(t, url, ""); code != http.StatusNotFound || a.Error == "" {
+			t.Errorf("no token: %d %+v, want 404 and an error", code, a)
+		}
+		code, a := approve(t, url, token)
+		if code != http.StatusOK || !a.Success || a.RunID == "" {
+			t.Errorf("approve: %d %+v, want 200, success and the run's ID", code, a)
+		}
+		p.WaitFor(`contract.pdf is published: Well done\n`)
+		if code, _ := approve(t, url, token); code != http.StatusNotFound {
+			t.Errorf("approve again: %d, want 404", code)
+		}
+		interrupt(t, p)
+	})
+
+	t.Run("reject", func(t *testing.T) {
+		t.Parallel()
+		p, url, token := start(t, t.TempDir())
+		body := fmt.Sprintf(`{"token":%q,"approved":false,"comment":"No"}`, token)
+		if code := exampletest.Do(t, http.MethodPost, url+"/approve", body, nil); code != http.StatusOK {
+			t.Errorf("reject: %d, want 200", code)
+		}
+		p.WaitFor(`contract.pdf is rejected: No\n`)
+	})
+
+	t.Run("start and status", func(t *testing.T) {
+		t.Parallel()
+		p, url, _ := start(t, t.TempDir())
+		var started answer
+		if code := exampletest.Do(t, http.MethodPost, url+"/start", `{"document":"plan.txt"}`, &started); code != http.StatusOK {
+			t.Fatalf("start: %d", code)
+		}
+		token := p.WaitFor(`plan.txt waits[^']*'{"token":"([^"]+)"`)[1]
+		if _, a := approve(t, url, token); a.RunID != started.RunID {
+			t.Errorf("approved run %s, want %s", a.RunID, started.RunID)
+		}
+		p.WaitFor(`plan.txt is published`)
+
+		runs := status(t, url)
+		if len(runs) != 2 || runs[0].RunID != started.RunID || len(runs[1].WaitsFor) != 1 || runs[1].WaitsFor[0].Document != "contract.pdf" {
+			t.Errorf("status is %+v, want run %s, and before it the one that waits for contract.pdf", runs, started.RunID)
+		}
+	})
+
+	t.Run("bad requests", func(t *testing.T) {
+		t.Parallel()
+		_, url, _ := start(t, t.TempDir())
+		for path, body := range map[string]string{"/start": `{}`, "/approve": `{`} {
+			var a answer
+			if code := exampletest.Do(t, http.MethodPost, url+path, body, &a); code != http.StatusBadRequest || a.Error == "" {
+				t.Errorf("%s with %s: %d %+v, want 400 and an error", path, body, code, a)
+			}
+		}
+	})
+
+	t.Run("kill -9 while it waits", func(t *testing.T) {
+		t.Parallel()
+		dir := t.TempDir()
+		p, url, token := start(t, dir)
+		waitUntilParked(t, url)
+		p.Kill()
+
+		p, url, again := start(t, dir)
+		if again != token {
+			t.Errorf("the token is %s after the crash, %s before", again, token)
+		}
+		if code, a := approve(t, url, token); code != http.StatusOK {
+			t.Errorf("approve: %d %+v", code, a)
+		}
+		p.WaitFor(`contract.pdf is published`)
+	})
+
+	t.Run("Ctrl-C while it waits", func(t *testing.T) {
+		t.Parallel()
+		dir := t.TempDir()
+		p, _, token := start(t, dir)
+		interrupt(t, p)
+
+		p, url, _ := start(t, dir)
+		approve(t, url, token)
+		p.WaitFor(`contract.pdf is published`)
+		interrupt(t, p)
+	})
+
+	t.Run("address taken", func(t *testing.T) {
+		t.Parallel()
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close()
+		p := exampletest.Start(t, bin, t.TempDir(), "-addr", l.Addr().String())
+		free := p.WaitFor(`so this is (\S+)\.\n`)[1]
+		if url := p.WaitFor(question)[2]; url != "http://"+free {
+			t.Errorf("it says %s and prints %s", free, url)
+		}
+	})
+}

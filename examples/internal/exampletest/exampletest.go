@@ -1,0 +1,164 @@
+// Package exampletest runs the examples as real processes, for their tests.
+package exampletest
+
+import (
+	"bytes"
+	"encoding/json"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// patience is far above what anything here takes.
+const patience = time.Minute
+
+// Build compiles the example in the current folder and returns the binary's path.
+func Build(t *testing.T) string {
+	t.Helper()
+	bin := filepath.Join(t.TempDir(), "example.exe")
+	out, err := exec.CommandContext(t.Context(), "go", "build", "-o", bin, ".").CombinedOutput()
+	if err != nil {
+		t.Fatalf("build: %v\n%s", err, out)
+	}
+	return bin
+}
+
+// Output runs a program to its end, in a folder of its own, and returns what it
+// prints. It fails the test if the program does.
+func Output(t *testing.T, bin string, args ...string) string {
+	t.Helper()
+	p := Start(t, bin, t.TempDir(), args...)
+	if code := p.Wait(); code != 0 {
+		t.Fatalf("%s exited with %d:\n%s", strings.Join(args, " "), code, p.Output())
+	}
+	return p.Output()
+}
+
+// Process is a program at work.
+type Process struct {
+	t    *testing.T
+	cmd  *exec.Cmd
+	done chan struct{} // closed when it has ended
+
+	mu      sync.Mutex
+	out     bytes.Buffer
+	printed chan struct{} // closed at the next output
+}
+
+// Start starts a program in a folder. It is killed at the end of the test.
+func Start(t *testing.T, bin, dir string, args ...string) *Process {
+	t.Helper()
+	p := &Process{t: t, done: make(chan struct{}), printed: make(chan struct{})}
+	p.cmd = exec.CommandContext(t.Context(), bin, args...)
+	p.cmd.Dir, p.cmd.Stdout, p.cmd.Stderr = dir, p, p
+	if err := p.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		defer close(p.done)
+		_ = p.cmd.Wait() // the exit code says it
+	}()
+	t.Cleanup(func() { <-p.done })
+	return p
+}
+
+// Write takes what the program prints.
+func (p *Process) Write(b []byte) (int, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	close(p.printed)
+	p.printed = make(chan struct{})
+	return p.out.Write(b)
+}
+
+// Output returns what the program has printed so far.
+func (p *Process) Output() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.out.String()
+}
+
+// WaitFor returns when the output matches a pattern, with the match and its groups.
+func (p *Process) WaitFor(pattern string) []string {
+	p.t.Helper()
+	re := regexp.MustCompile(pattern)
+	late := time.After(patience)
+	for ended := false; ; {
+		p.mu.Lock()
+		match, printed := re.FindStringSubmatch(p.out.String()), p.printed
+		p.mu.Unlock()
+		if match != nil {
+			return match
+		}
+		if ended {
+			p.t.Fatalf("the program has ended and did not print %q:\n%s", pattern, p.Output())
+		}
+		select {
+		case <-printed:
+		case <-p.done:
+			ended = true // it may have printed something before
+		case <-late:
+			p.t.Fatalf("the program does not print %q:\n%s", pattern, p.Output())
+		}
+	}
+}
+
+// Kill is kill -9.
+func (p *Process) Kill() {
+	p.t.Helper()
+	if err := p.cmd.Process.Kill(); err != nil {
+		p.t.Fatal(err)
+	}
+	<-p.done
+}
+
+// Interrupt is Ctrl-C.
+func (p *Process) Interrupt() {
+	p.t.Helper()
+	if err := p.cmd.Process.Signal(os.Interrupt); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+// Wait returns the exit code when the program has ended.
+func (p *Process) Wait() int {
+	p.t.Helper()
+	select {
+	case <-p.done:
+	case <-time.After(patience):
+		p.t.Fatalf("the program does not end:\n%s", p.Output())
+	}
+	return p.cmd.ProcessState.ExitCode()
+}
+
+// Do sends a request with a body, if it is not empty, and decodes the JSON answer
+// into v, if it is not nil. It returns the status code.
+func Do(t *testing.T, method, url, body string, v any) int {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), method, url, strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	data, err := io.ReadAll(res.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if v != nil {
+		if err := json.Unmarshal(data, v); err != nil {
+			t.Fatalf("%s %s: %d %q: %v", method, url, res.StatusCode, data, err)
+		}
+	}
+	return res.StatusCode
+}
