@@ -33,6 +33,7 @@ type actor struct {
 	parked *list.Element // in worker.parked, guarded by worker.mu
 
 	turnSince atomic.Int64 // when workflow code began to execute, 0: it does not
+	ending    atomic.Bool  // it commits the end of the run, and tells what comes of it
 
 	// The rest belongs to the goroutine that goes round.
 

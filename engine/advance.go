@@ -351,7 +351,12 @@ func (a *actor) commit(t *store.Transition) ([]store.Outcome, error) {
 			return nil, err
 		}
 	}
-	return a.w.store.Apply(a.w.ctx, t)
+	a.ending.Store(t.Status.Ended())
+	outcomes, err := a.w.store.Apply(a.w.ctx, t)
+	if err != nil {
+		a.ending.Store(false)
+	}
+	return outcomes, err
 }
 
 // committed does what had to wait for the transition to be durable.

@@ -314,7 +314,9 @@ func (e *Engine) signal(s store.Signal) {
 		w.signal(s)
 	}
 	for _, id := range s.Ended {
-		e.recheck(id)
+		if w == nil || !w.ends(id) {
+			e.recheck(id)
+		}
 	}
 	if s.All {
 		e.mu.Lock()

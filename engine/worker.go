@@ -313,6 +313,14 @@ func (w *worker) executes(runID string) bool {
 	return a != nil && a.parked == nil
 }
 
+// ends reports whether the run is ended here at this moment. Then its actor tells how.
+func (w *worker) ends(runID string) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	a := w.actors[runID]
+	return a != nil && a.ending.Load()
+}
+
 func (w *worker) holds(held bool) {
 	if held {
 		w.holding.Add(1)
