@@ -135,6 +135,10 @@ func (a *actor) loop() {
 func (a *actor) round(inbox []arrival, poked bool) {
 	for _, in := range inbox {
 		if in.claimed != nil {
+			if a.start != nil { // its ID is taken, by the run that was claimed
+				a.start.done <- store.ErrExists
+				a.start = nil
+			}
 			a.claimed(in.claimed)
 			poked = true
 		}

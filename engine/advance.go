@@ -436,7 +436,7 @@ func (b *batch) refused(t *store.Transition, err error) {
 	case errors.Is(err, store.ErrExists) && a.start != nil:
 		a.start.done <- err
 		a.start = nil
-		a.leave(nil)
+		a.fenced()
 	case errors.Is(err, store.ErrFenced):
 		b.decline()
 		a.fenced()
@@ -465,6 +465,7 @@ func (a *actor) fenced() {
 	a.hold(false)
 	if !mine {
 		a.leave(nil)
+		a.w.trigger() // signals may have come to this actor
 	}
 }
 

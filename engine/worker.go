@@ -42,7 +42,7 @@ type worker struct {
 	hooks  map[string]*address // by token, of live runs
 	next   time.Time           // when to claim again
 
-	again  bool          // the answer to a claim got lost; of claimLoop
+	again  atomic.Bool   // runs were claimed that nobody here knows of
 	claims chan struct{} // says: claim now
 	rewind chan struct{} // says: next has changed
 }
@@ -178,8 +178,8 @@ func (w *worker) claim(ctx context.Context) {
 		w.retryClaim(ctx, "renew the lease", err)
 		return
 	}
-	limit := min(room, maxClaim)
-	if w.again {
+	limit, again := min(room, maxClaim), w.again.Swap(false)
+	if again {
 		limit += int(w.holding.Load()) // which come along
 	}
 	c, err := w.store.Claim(ctx, store.Claim{
@@ -188,19 +188,21 @@ func (w *worker) claim(ctx context.Context) {
 		Definitions: w.e.definitions,
 		Limit:       limit,
 		Now:         microseconds(w.store.Now()),
-		Again:       w.again,
+		Again:       again,
 	})
 	if err != nil {
-		w.again = true
+		w.again.Store(true)
 		w.retryClaim(ctx, "claim runs", err)
 		return
 	}
 	for i := range c.Runs {
 		w.adopt(&c.Runs[i])
 	}
-	w.again = w.again && c.More
 	w.wakeAt(c.Next)
 	if c.More {
+		if again {
+			w.again.Store(true)
+		}
 		w.trigger()
 	}
 }
