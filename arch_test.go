@@ -43,7 +43,11 @@ var layers = []layer{
 		why: "it is the seam between workflow and engine; whatever it imported, both would",
 	},
 	{
-		pkg: "engine", may: []string{"workflow", "internal/run", "store"},
+		pkg: "internal/gid", std: true,
+		why: "it tells goroutines apart, and knows nothing else",
+	},
+	{
+		pkg: "engine", may: []string{"workflow", "internal/run", "internal/gid", "store", "signature"},
 		why: "an engine knows its database by the store contract alone, and its callers not at all",
 	},
 	{
