@@ -7,7 +7,7 @@ const DefaultTolerance = 5 * time.Minute
 
 // Timed is a verifier whose scheme signs the time of sending, so that a
 // recorded request is soon worth nothing. [StandardWebhooks], [Stripe] and
-// [Slack] make one.
+// [Slack] make one; the zero value is of no use.
 type Timed struct {
 	scheme
 	tolerance time.Duration

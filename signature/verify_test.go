@@ -149,7 +149,7 @@ func TestTimestamp(t *testing.T) {
 	now := time.Unix(1700000000, 0)
 	for _, timestamp := range []string{
 		"+1700000000", "-1700000000", " 1700000000", "1700000000 ", "1700000000.0", "1_700_000_000", "0x6553f100",
-		"1.7e9", "１７００００００００", "2023-11-14T22:13:20Z", "now", strings.Repeat("9", 20), strings.Repeat("0", 20) + "1700000000",
+		"1.7e9", "１７００００００００", "2023-11-14T22:13:20Z", "now", strings.Repeat("9", 12), strings.Repeat("9", 20), strings.Repeat("0", 20) + "1700000000",
 	} {
 		slack := signature.Request{
 			Header: header("X-Slack-Request-Timestamp", timestamp,
@@ -210,6 +210,11 @@ func TestBadSecrets(t *testing.T) {
 		} else if strings.Contains(err.Error(), secret) || strings.Contains(err.Error(), "topsecret") {
 			t.Errorf("%q shows the secret", err)
 		}
+	}
+	_, err := signature.StandardWebhooks(good, "whsk_VEVTVFNJR05JTkdLRVlET05PVFVTRVRISVNGT1JBTlk=")
+	const want = "signature: standard-webhooks: secret 2 of 2 is a private key"
+	if err == nil || !strings.HasPrefix(err.Error(), want) {
+		t.Errorf("got %v, want %s", err, want)
 	}
 }
 
