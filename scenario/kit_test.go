@@ -88,11 +88,11 @@ func play(t *testing.T, v variant, c crash, scene func(w *world)) (died bool) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		w := &world{variant: v, first: c, t: t, st: st}
+		w := &world{variant: v, next: c, t: t, st: st}
 		defer w.close()
 		scene(w)
-		died = w.died
 		w.finish()
+		died = w.died
 	})
 	return died
 }
@@ -128,13 +128,13 @@ func emptyDatabase(t *testing.T) []byte {
 // A world is one database in a bubble, and the engine that is up on it.
 type world struct {
 	variant
-	t     *testing.T
-	st    *sqlite.Store
-	opts  engine.Options
-	log   slog.LevelVar // of the engine; what a dead one has to say is of no interest
-	first crash         // of the first engine
-	died  bool          // any engine has
-	keys  int
+	t    *testing.T
+	st   *sqlite.Store
+	opts engine.Options
+	log  slog.LevelVar // of the engine; what a dead one has to say is of no interest
+	next crash         // of the engine that is started next
+	died bool          // an engine has, of its writes
+	keys int
 
 	// Of the engine that is up.
 
@@ -154,20 +154,21 @@ func (w *world) bootWith(opts engine.Options) {
 	opts.Build = "scenario"
 	opts.Logger = slog.New(slog.NewTextHandler(w.t.Output(), &slog.HandlerOptions{Level: &w.log}))
 	w.opts = opts
-	w.up(w.first)
+	w.up()
 	w.idle()
 }
 
-// up starts an engine that dies as c says.
-func (w *world) up(c crash) {
+// up starts an engine, that dies when it has been told to. If it ends before, the
+// next one goes on counting.
+func (w *world) up() {
 	w.t.Helper()
 	life, end := context.WithCancel(w.t.Context())
 	w.log.Set(slog.LevelWarn)
-	m := &mortal{Store: w.st, after: c.after, life: life, die: func() {
+	m := &mortal{Store: w.st, after: w.next.after, life: life, die: func() {
 		w.log.Set(slog.LevelError + 1)
 		end()
 	}}
-	m.left.Store(int64(c.write))
+	m.left.Store(int64(w.next.write))
 	eng, err := engine.New(m, w.opts)
 	if err != nil {
 		w.t.Fatal(err)
@@ -193,6 +194,8 @@ func (w *world) down() {
 	}
 	<-w.ran
 	w.eng = nil
+	w.died = w.died || w.mortal.struck.Load()
+	w.next.write = max(0, int(w.mortal.left.Load()))
 }
 
 // crash kills the engine now: what it has not written is lost, and its lease stays.
@@ -207,7 +210,8 @@ func (w *world) crash() {
 func (w *world) revive() {
 	w.t.Helper()
 	w.down()
-	w.up(crash{})
+	w.next = crash{}
+	w.up()
 	w.advance(lease + time.Millisecond)
 }
 
@@ -218,7 +222,6 @@ func (w *world) idle() {
 	w.t.Helper()
 	synctest.Wait()
 	if w.dead() {
-		w.died = true
 		w.revive()
 	}
 }
@@ -397,6 +400,8 @@ type mortal struct {
 	after bool
 	life  context.Context //nolint:containedctx // ends when it dies
 	die   func()
+
+	struck atomic.Bool // it died of its writes
 }
 
 func (m *mortal) dead() bool { return m.life.Err() != nil }
@@ -409,6 +414,7 @@ func write[T any](m *mortal, do func() (T, error)) (T, error) {
 	}
 	v, err := read(m, do)
 	if last {
+		m.struck.Store(true)
 		m.die()
 	}
 	if m.dead() {

@@ -1,0 +1,109 @@
+package scenario_test
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/tenter-dev/tenter/engine"
+	"github.com/tenter-dev/tenter/workflow"
+)
+
+// S15: steps that charge, reserve, ship; one fails for good; compensations run in
+// reverse; canceled half-way, cleanup runs.
+
+type order struct {
+	Item string `json:"item"`
+	To   string `json:"to"`
+}
+
+var (
+	fulfilment = workflow.Declare[order, string]("fulfilment")
+
+	errNoCourier = workflow.DefineError("no courier goes there")
+)
+
+func (l *ledger) fulfil(ctx workflow.Context, o order) (tracking string, err error) {
+	var undo []string
+	defer func() {
+		if err == nil {
+			return
+		}
+		ctx := workflow.WithoutCancel(ctx)
+		for _, name := range slices.Backward(undo) {
+			failed := workflow.Do(ctx, name, func(ctx context.Context) error { return l.enter(ctx, name+" "+o.Item) })
+			err = errors.Join(err, failed)
+		}
+	}()
+	undo = append(undo, "refund")
+	if err := workflow.Do(ctx, "charge", func(ctx context.Context) error { return l.enter(ctx, "charge "+o.Item) }); err != nil {
+		return "", err
+	}
+	undo = append(undo, "release")
+	err = workflow.Do(ctx, "reserve", func(ctx context.Context) error {
+		if o.Item == "rare" {
+			if err := busy(ctx, 5*time.Second); err != nil {
+				return err
+			}
+		}
+		return l.enter(ctx, "reserve "+o.Item)
+	})
+	if err != nil {
+		return "", err
+	}
+	return workflow.Step(ctx, "ship", func(ctx context.Context) (string, error) {
+		if o.To == "the moon" {
+			return "", workflow.Fatal(errNoCourier)
+		}
+		return "T-" + o.Item, l.enter(ctx, "ship "+o.Item)
+	})
+}
+
+func TestS15Order(t *testing.T) {
+	t.Parallel()
+	everywhere(t, func(w *world) {
+		l := &ledger{}
+		w.boot(fulfilment.Implement(l.fulfil))
+		good := start(w, fulfilment, "good", order{"book", "Berlin"})
+		want(w, good, "T-book")
+
+		bad := start(w, fulfilment, "bad", order{"lamp", "the moon"})
+		_, err := result(w, bad)
+		failed, ok := errors.AsType[*workflow.StepError](err)
+		if !ok || failed.Step != "ship#1" || failed.Attempts != 1 || !errors.Is(err, errNoCourier) {
+			w.t.Errorf("the order that can't be shipped: %v", err)
+		}
+		w.status(bad.ID(), workflow.StatusFailed)
+		l.want(w.t, "charge book", "reserve book", "ship book", "charge lamp", "reserve lamp", "release lamp", "refund lamp")
+	})
+}
+
+func TestS15CanceledHalfWay(t *testing.T) {
+	t.Parallel()
+	everywhere(t, func(w *world) {
+		l := &ledger{}
+		w.boot(fulfilment.Implement(l.fulfil))
+		run := start(w, fulfilment, "canceled", order{"rare", "Berlin"})
+		w.advance(time.Second)
+		cancelRun(w, run.ID())
+		_, err := result(w, run)
+		if !errors.Is(err, workflow.ErrCanceled) {
+			w.t.Errorf("the canceled order: %v, want ErrCanceled", err)
+		}
+		w.status(run.ID(), workflow.StatusCanceled)
+		l.want(w.t, "charge rare", "release rare", "refund rare")
+	})
+}
+
+// cancelRun asks a run to cancel.
+func cancelRun(w *world, runID string) {
+	w.t.Helper()
+	_, err := do(w, func(ctx context.Context, c *engine.Engine) (struct{}, error) {
+		return struct{}{}, c.CancelRun(ctx, runID)
+	})
+	if err != nil && !errors.Is(err, workflow.ErrRunEnded) {
+		w.t.Fatal(err)
+	}
+}
