@@ -1,0 +1,205 @@
+package engine_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/tenter-dev/tenter/store"
+)
+
+var (
+	errBefore = errors.New("injected: nothing was written")
+	errAfter  = errors.New("injected: the answer got lost")
+	errDead   = errors.New("injected: the process is gone")
+)
+
+// fault is what happens to an operation.
+type fault int
+
+const (
+	none   fault = iota
+	before       // it fails, and has not been carried out
+	after        // it is carried out, and its answer gets lost
+)
+
+func (f fault) String() string { return [...]string{"none", "before", "after"}[f] }
+
+// faultyStore is the store as one node sees it: operations fail, answers get lost,
+// and once the node has crashed nothing happens any more.
+type faultyStore struct {
+	store.Store
+	w *world
+
+	mu     sync.Mutex
+	dead   bool
+	cutTo  time.Time // no connection until then
+	faults []fault   // of the writes to come
+}
+
+func (s *faultyStore) crash() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.dead = true
+}
+
+func (s *faultyStore) crashed() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.dead
+}
+
+func (s *faultyStore) heal() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.cutTo, s.faults = time.Time{}, nil
+}
+
+// next returns the fault of an operation that begins.
+func (s *faultyStore) next(write bool) (fault, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.dead:
+		return before, errDead
+	case time.Now().Before(s.cutTo):
+		return before, errBefore
+	case !write || len(s.faults) == 0:
+		return none, nil
+	}
+	f := s.faults[0]
+	s.faults = s.faults[1:]
+	return f, map[fault]error{before: errBefore, after: errAfter}[f]
+}
+
+// do carries out an operation, or not.
+func (s *faultyStore) do(write bool, op func() error) error {
+	f, injected := s.next(write)
+	if f == before {
+		return injected
+	}
+	err := op()
+	switch {
+	case s.crashed():
+		return errDead
+	case f == after:
+		return injected
+	}
+	return err
+}
+
+// try is do for operations with an answer, which a fault takes away.
+func try[T any](s *faultyStore, write bool, op func() (T, error)) (T, error) {
+	var answer T
+	err := s.do(write, func() (err error) {
+		answer, err = op()
+		return err
+	})
+	if errors.Is(err, errAfter) || errors.Is(err, errDead) {
+		var nothing T
+		return nothing, err
+	}
+	return answer, err
+}
+
+func (s *faultyStore) Start(ctx context.Context, r store.NewRun) error {
+	return s.do(true, func() error { return s.Store.Start(ctx, r) })
+}
+
+func (s *faultyStore) Accept(ctx context.Context, p store.Payload) (store.Receipt, error) {
+	return try(s, true, func() (store.Receipt, error) { return s.Store.Accept(ctx, p) })
+}
+
+func (s *faultyStore) Send(ctx context.Context, m store.Message) error {
+	return s.do(true, func() error { return s.Store.Send(ctx, m) })
+}
+
+func (s *faultyStore) Terminate(ctx context.Context, runID string, e store.Event) error {
+	return s.do(true, func() error {
+		err := s.Store.Terminate(ctx, runID, e)
+		if err == nil {
+			s.w.note(func() { s.w.ended[runID] = time.Now() })
+		}
+		return err
+	})
+}
+
+func (s *faultyStore) Retry(ctx context.Context, c store.Cut) (store.Hook, error) {
+	return try(s, true, func() (store.Hook, error) {
+		h, err := s.Store.Retry(ctx, c)
+		if err == nil {
+			s.w.note(func() { s.w.retried[c.RunID] = true })
+		}
+		return h, err
+	})
+}
+
+func (s *faultyStore) Unblock(ctx context.Context, runID string) error {
+	return s.do(true, func() error { return s.Store.Unblock(ctx, runID) })
+}
+
+func (s *faultyStore) Load(ctx context.Context, runID string, after int64) (store.Loaded, error) {
+	return try(s, false, func() (store.Loaded, error) { return s.Store.Load(ctx, runID, after) })
+}
+
+func (s *faultyStore) Run(ctx context.Context, runID string) (store.Run, error) {
+	return try(s, false, func() (store.Run, error) { return s.Store.Run(ctx, runID) })
+}
+
+func (s *faultyStore) Renew(ctx context.Context, l store.Lease) error {
+	return s.do(true, func() error { return s.Store.Renew(ctx, l) })
+}
+
+func (s *faultyStore) Release(ctx context.Context, worker string) error {
+	return s.do(true, func() error { return s.Store.Release(ctx, worker) })
+}
+
+func (s *faultyStore) Claim(ctx context.Context, c store.Claim) (store.Claimed, error) {
+	return try(s, true, func() (store.Claimed, error) { return s.Store.Claim(ctx, c) })
+}
+
+func (s *faultyStore) Apply(ctx context.Context, t *store.Transition) ([]store.Outcome, error) {
+	return try(s, true, func() ([]store.Outcome, error) {
+		out, err := s.Store.Apply(ctx, t)
+		if err == nil {
+			s.w.applied(t)
+		}
+		return out, err
+	})
+}
+
+// applied remembers when a transition was committed.
+func (w *world) applied(t *store.Transition) {
+	now := time.Now()
+	w.note(func() {
+		for i, e := range t.Events {
+			if e.At.After(now) {
+				w.problem("run %s: event %d (%s) is of %v, and was committed at %v already", t.RunID, t.After+int64(i)+1, e.Kind, e.At, now)
+			}
+			w.commits[commit{t.RunID, t.After + int64(i) + 1}] = now
+		}
+		if t.Status.Ended() {
+			w.ended[t.RunID] = now
+		}
+	})
+}
+
+// commit names an event.
+type commit struct {
+	run      string
+	position int64
+}
+
+// note changes what the world remembers.
+func (w *world) note(f func()) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	f()
+}
+
+// problem is called within note.
+func (w *world) problem(format string, args ...any) {
+	w.problems = append(w.problems, fmt.Sprintf(format, args...))
+}

@@ -1,0 +1,56 @@
+package engine_test
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+	"testing/synctest"
+
+	"pgregory.net/rapid"
+)
+
+// TestModel draws programs and what happens to their runs, lets it all happen, and
+// checks that what comes of it is right. See checker for what right means.
+//
+// More cases: go test ./engine -run Model -rapid.checks=10000. A failed case prints
+// how to repeat it.
+func TestModel(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		s := rapid.Custom(drawScenario).Draw(rt, "scenario")
+		dir, err := os.MkdirTemp("", "model")
+		if err != nil {
+			rt.Fatal(err)
+		}
+		defer os.RemoveAll(dir)
+		synctest.Test(t, func(*testing.T) { err = s.play(filepath.Join(dir, "model.db")) })
+		if err != nil {
+			rt.Fatalf("%v\n\n%v", err, s)
+		}
+	})
+}
+
+// play lets a scenario happen, and says what was wrong.
+func (s scenario) play(path string) (err error) {
+	w, err := newWorld(path, s.programs)
+	if err != nil {
+		return err
+	}
+	synctest.Wait()
+	for _, a := range s.actions {
+		if err := w.do(a); err != nil {
+			return fmt.Errorf("%v: %w", a, err)
+		}
+		if !a.now {
+			synctest.Wait()
+			w.quiet()
+		}
+	}
+	if err := w.settle(); err != nil {
+		return err
+	}
+	w.quiet()
+	err = w.check()
+	return errors.Join(err, w.close())
+}
