@@ -147,9 +147,6 @@ func (s *scope) Await(ws ...run.Waitable) (int, error) {
 	}
 	s.waiters.add(b)
 	for _, w := range ws {
-		if h, ok := w.(*hook); ok {
-			h.askDrain(b)
-		}
 		w.(waitable).waitlist().add(b) //nolint:forcetypeassert // as above
 	}
 	defer func() {
@@ -159,6 +156,11 @@ func (s *scope) Await(ws ...run.Waitable) (int, error) {
 		}
 	}()
 	for {
+		for _, w := range ws {
+			if h, ok := w.(*hook); ok {
+				h.askDrain(b) // another branch may have closed it meanwhile
+			}
+		}
 		b.park()
 		if i, err := s.poll(ws); i >= 0 || err != nil {
 			return i, err
