@@ -46,6 +46,7 @@ type actor struct {
 	start    *starting     // of a run born here, until its first transition is durable
 	solo     *solo         // in quarantine
 	pause    time.Duration // before the store is tried again
+	alarm    *time.Timer   // for what is due while this worker owns the run: no claim finds it then
 	warned   int64         // events at the last warning of a long journal
 	mailRead bool          // the mailbox was read in this round
 }
@@ -186,6 +187,23 @@ func (a *actor) hold(held bool) {
 	if a.held != held {
 		a.held = held
 		a.w.holds(held)
+	}
+	if !held && a.alarm != nil {
+		a.alarm.Stop()
+	}
+}
+
+// setAlarm has an owned run go round at a time; zero is never.
+func (a *actor) setAlarm(at time.Time) {
+	switch {
+	case !a.held || at.IsZero():
+		if a.alarm != nil {
+			a.alarm.Stop()
+		}
+	case a.alarm == nil:
+		a.alarm = time.AfterFunc(at.Sub(a.w.store.Now()), func() { a.poke() })
+	default:
+		a.alarm.Reset(at.Sub(a.w.store.Now()))
 	}
 }
 

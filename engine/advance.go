@@ -25,6 +25,7 @@ type batch struct {
 	stop     []*attempt
 	show     []*attempt
 	begin    []*step
+	next     time.Time // when the run has something to do of itself: a timer or a retry
 }
 
 // advance feeds what has arrived, in the order of time, and commits what comes of it.
@@ -46,6 +47,7 @@ func (a *actor) advance(mail []store.Message, inbox []arrival) {
 	}
 	t := b.transition()
 	if t == nil {
+		a.setAlarm(b.next)
 		b.start()
 		return
 	}
@@ -214,8 +216,10 @@ func (b *batch) transition() *store.Transition {
 		return b.end()
 	}
 	now := microseconds(a.w.store.Now())
-	var wake time.Time
-	b.begin, wake = b.due(now)
+	b.begin, b.next = b.due(now)
+	if t := x.timers.next(); t != nil && (b.next.IsZero() || t.at.Before(b.next)) {
+		b.next = t.at
+	}
 	executing := 0
 	for _, at := range a.attempts {
 		if at.result == nil && !slices.Contains(b.resolved, at.ref) {
@@ -223,16 +227,13 @@ func (b *batch) transition() *store.Transition {
 		}
 	}
 	keep := executing > 0 || len(x.unsettled) > 0
-	status := store.Waiting
+	status, wake := store.Waiting, b.next
 	switch {
 	case len(b.begin) > 0 && a.w.draining():
 		b.begin = nil
 		status, wake = store.Running, now
 	case keep || len(b.begin) > 0:
 		keep, status, wake = true, store.Running, now
-	}
-	if t := x.timers.next(); t != nil && (wake.IsZero() || t.at.Before(wake)) {
-		wake = t.at
 	}
 	if len(b.events) == 0 && len(x.effects) == 0 && len(b.show) == 0 && keep == a.held && a.start == nil {
 		return nil
@@ -408,6 +409,7 @@ func (b *batch) committed(t *store.Transition, effects []effect, outcomes []stor
 	if !t.WakeAt.IsZero() && !t.Keep {
 		a.w.wakeAt(t.WakeAt)
 	}
+	a.setAlarm(b.next)
 	b.start()
 	if a.solo != nil && len(a.attempts) == 0 {
 		a.endSolo()
