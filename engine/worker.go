@@ -358,6 +358,7 @@ func (w *worker) idle(a *actor) (victim *actor) {
 	a.parked = w.parked.PushFront(a)
 	if w.parked.Len() > w.e.opts.CacheSize {
 		victim = w.parked.Back().Value.(*actor) //nolint:forcetypeassert // the list has actors only
+		w.unpark(victim)                        // nobody else is to pick it
 	}
 	return victim
 }

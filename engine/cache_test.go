@@ -1,0 +1,55 @@
+package engine_test
+
+import (
+	"sync"
+	"testing"
+	"testing/synctest"
+
+	"github.com/tenter-dev/tenter/engine"
+	"github.com/tenter-dev/tenter/workflow"
+)
+
+// However many runs park at the same moment, no more than CacheSize stay in memory:
+// all others are replayed when something comes for them.
+func TestCacheIsBounded(t *testing.T) {
+	t.Parallel()
+	const runs, cached = 1000, 10
+	var tokens sync.Map
+	wf := workflow.Define("wf", func(ctx workflow.Context, in string) (string, error) {
+		h, err := workflow.NewHook[string](ctx)
+		if err != nil {
+			return "", err
+		}
+		tokens.Store(h.Token(), nil)
+		return h.Wait(ctx)
+	})
+	inLab(t, func(t *testing.T, l *lab) {
+		reads := &readCounter{Store: l.store}
+		var stop func() error
+		l.eng, stop = l.runOn(reads, engine.Options{CacheSize: cached}, wf)
+		defer func() { _ = stop() }()
+		var all sync.WaitGroup
+		for range runs {
+			all.Go(func() {
+				if _, err := wf.Start(t.Context(), l.eng, "in"); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		all.Wait()
+		synctest.Wait()
+		reads.n.Store(0)
+		for token := range tokens.Range {
+			all.Go(func() {
+				if _, err := l.eng.Resume(t.Context(), token.(string), "go on"); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		all.Wait()
+		synctest.Wait()
+		if replayed := reads.n.Load(); replayed < runs-cached {
+			t.Errorf("%d runs were replayed, so %d were in memory; want at most %d", replayed, runs-replayed, cached)
+		}
+	})
+}
