@@ -100,8 +100,8 @@ func TestUnusualEnds(t *testing.T) {
 }
 
 // Author code that swallows whatever it can must not keep an evicted branch alive.
+// It counts all goroutines, so no other test may run beside it.
 func TestEvictionMeetsRecover(t *testing.T) {
-	t.Parallel()
 	inLab(t, func(t *testing.T, l *lab) {
 		wf := workflow.Define("stubborn", func(ctx workflow.Context, _ string) (int, error) {
 			hook, err := workflow.NewHook[string](ctx, workflow.Token("stubborn"))
