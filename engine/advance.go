@@ -47,6 +47,7 @@ func (a *actor) advance(mail []store.Message, inbox []arrival) {
 	}
 	t := b.transition()
 	if t == nil {
+		b.stopCanceled() // after a rebuild: what canceled them is durable
 		a.setAlarm(b.next)
 		b.start()
 		return
@@ -402,10 +403,7 @@ func (b *batch) committed(t *store.Transition, effects []effect, outcomes []stor
 	if slices.ContainsFunc(x.unsettled, func(s settler) bool { _, ok := s.(*drain); return ok }) {
 		a.repoke()
 	}
-	for _, at := range b.stop {
-		at.stop()
-		at.grace = time.AfterFunc(a.w.e.opts.StepGrace, func() { a.post(arrival{at: time.Now(), overdue: at}) })
-	}
+	b.stopCanceled()
 	if !t.WakeAt.IsZero() && !t.Keep {
 		a.w.wakeAt(t.WakeAt)
 	}
@@ -413,6 +411,16 @@ func (b *batch) committed(t *store.Transition, effects []effect, outcomes []stor
 	b.start()
 	if a.solo != nil && len(a.attempts) == 0 {
 		a.endSolo()
+	}
+}
+
+// stopCanceled has the attempts of canceled steps stopped. What canceled them is
+// durable.
+func (b *batch) stopCanceled() {
+	a := b.a
+	for _, at := range b.stop {
+		at.stop()
+		at.grace = time.AfterFunc(a.w.e.opts.StepGrace, func() { a.post(arrival{at: time.Now(), overdue: at}) })
 	}
 }
 

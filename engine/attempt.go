@@ -111,7 +111,7 @@ func (a *actor) stepEvent(r *result) *store.Event {
 	if r.failed == nil {
 		return &store.Event{Kind: store.StepCompleted, Ref: r.ref, Data: r.data}
 	}
-	if a.w.stepCtx.Err() != nil {
+	if a.w.stepCtx.Err() != nil && s.canceled == nil {
 		return nil // it failed because the worker is going down: another one repeats it
 	}
 	return a.failedAttempt(s, r.failed, r.at)

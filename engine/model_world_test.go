@@ -109,7 +109,7 @@ func (w *world) newNode(defs ...workflow.Definition) (*node, error) {
 		DrainTimeout: time.Second,
 		Build:        "model",
 	})
-	w.all = append(w.all, n)
+	w.note(func() { w.all = append(w.all, n) })
 	return n, err
 }
 

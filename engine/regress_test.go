@@ -5,6 +5,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/tenter-dev/tenter/workflow"
 )
 
 // TestRegress plays scenarios that the model test has found, made small.
@@ -53,6 +55,34 @@ func TestRegress(t *testing.T) {
 				actions: []action{{do: start, run: "r"}},
 			},
 		},
+		{
+			"a step that a worker gave up at its shutdown is executed by another",
+			scenario{
+				programs: []program{{{verb: vStep, d: time.Hour}}},
+				actions: []action{
+					{do: start, run: "r"},
+					{do: leave},
+				},
+			},
+		},
+		{
+			"a step that was canceled, and given up by its worker at its shutdown, ends",
+			scenario{
+				programs: []program{{{verb: vTimeout, d: time.Second, inner: []program{{{verb: vDeaf, d: time.Minute}}}}}},
+				actions: []action{
+					{do: start, run: "r"},
+					{do: pass, d: 10 * time.Second},
+					{do: leave},
+				},
+			},
+		},
+		{
+			"a step whose deadline comes at the end of the drain ends",
+			scenario{
+				programs: []program{{{verb: vTimeout, d: time.Second, inner: []program{{{verb: vStep, d: time.Minute}}}}}},
+				actions:  []action{{do: start, run: "r"}, {do: leave}},
+			},
+		},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
@@ -64,4 +94,37 @@ func TestRegress(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestStopAfterLostAnswer: when the answer to the transition that cancels a step gets
+// lost, the step is stopped all the same.
+func TestStopAfterLostAnswer(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "model.db")
+	programs := []program{{{verb: vTimeout, d: time.Minute, inner: []program{{{verb: vStep, d: time.Hour}}}}}}
+	synctest.Test(t, func(t *testing.T) {
+		w, err := newWorld(path, programs)
+		if err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		for _, a := range []action{
+			{do: start, run: "r"},
+			{do: pass, d: 59 * time.Second},
+			// The lease is renewed often, and its answers may get lost too.
+			{do: fail, faults: []fault{after, after, after}},
+			{do: pass, d: 10 * time.Second},
+		} {
+			if err := w.do(a); err != nil {
+				t.Fatal(err)
+			}
+			synctest.Wait()
+		}
+		if info, err := w.client.engine.RunInfo(t.Context(), "r"); err != nil || info.Status != workflow.StatusCompleted {
+			t.Errorf("run is %s (%v) after its deadline, want completed", info.Status, err)
+		}
+		if err := w.close(); err != nil {
+			t.Error(err)
+		}
+	})
 }
