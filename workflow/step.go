@@ -112,7 +112,7 @@ func attempt(ctx context.Context, fn func(context.Context) ([]byte, error)) (dat
 		failed.Fatal = true
 	}
 	if after, ok := errors.AsType[*retryAfterError](err); ok {
-		failed.RetryAfter = after.d
+		failed.RetryAfter = max(after.d, 1) // 0 is the backoff
 	}
 	return nil, failed
 }
@@ -140,7 +140,8 @@ func (e *retryAfterError) Error() string { return e.err.Error() }
 func (e *retryAfterError) Unwrap() error { return e.err }
 
 // RetryAfter wraps the error of a step so that its next attempt, if it has one
-// left, begins after d instead of after the backoff. RetryAfter(nil, d) is nil.
+// left, begins after d instead of after the backoff, at once if d is 0 or less.
+// RetryAfter(nil, d) is nil.
 func RetryAfter(err error, d time.Duration) error {
 	if err == nil {
 		return nil
