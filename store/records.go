@@ -89,6 +89,8 @@ const (
 	HookClaimed     Kind = "hook_claimed"     // ref: hook, data: hook ID
 	HookConflict    Kind = "hook_conflict"    // ref: hook, data: owner's run ID
 	HookDrained     Kind = "hook_drained"     // ref: hook; all that was accepted before its close has come
+	Responded       Kind = "responded"        // ref: response, the request is answered
+	RespondConflict Kind = "respond_conflict" // ref: response, the request had been answered already
 	RunCompleted    Kind = "completed"        // data: result
 	RunFailed       Kind = "failed"           // data: error
 	RunCanceled     Kind = "canceled"         // data: error
@@ -126,6 +128,7 @@ type Hook struct {
 	Token    string
 	Type     string // name of the defined hook, or empty
 	Metadata []byte // JSON, or nil
+	Webhook  []byte // JSON: how HTTP requests are taken and answered; nil: a plain hook
 	// Reserved: made by Accept for a run that it started; the run's first claim of
 	// the token adopts it.
 	Reserved  bool
@@ -146,15 +149,21 @@ type Payload struct {
 	// token and key is dropped, and the first one's receipt returned.
 	Key     string
 	KeepFor time.Duration
+	// Hook, if not empty, must be the ID of the open hook that has the token; else
+	// there is none (ErrNotFound), OrStart or not.
+	Hook string
+	// Request is the ID of an HTTP request, kept with the receipt of its key.
+	Request string
 	// OrStart is the run to start if no open hook has the token.
 	OrStart *NewRun
 }
 
 // Receipt tells what became of a payload.
 type Receipt struct {
-	Hook      Hook // for a duplicate: its ID, RunID, Token, Type, Metadata and CreatedAt as they were
-	Started   bool // OrStart started the run
-	Duplicate bool // Key was known, the payload was dropped
+	Hook      Hook   // for a duplicate: its ID, RunID, Token, Type, Metadata and CreatedAt as they were
+	Started   bool   // OrStart started the run
+	Duplicate bool   // Key was known, the payload was dropped
+	Request   string // for a duplicate: the Request of the first one
 }
 
 // EffectKind says what an Effect does.
@@ -172,6 +181,9 @@ const (
 	// StartRun inserts Run, with a Started message. If its ID is taken the outcome
 	// says so, unless the run there has the same ParentID and ParentRef: success.
 	StartRun
+	// Respond answers an HTTP request with Response. If it has been answered by
+	// another responder the outcome is that responder.
+	Respond
 	// Send puts Message in the mailbox of Message.RunID. A run that does not exist
 	// or has ended is no error: the message is dropped. (The result of a child that
 	// comes after its parent failed is kept, for a Retry.)
@@ -184,12 +196,26 @@ type Effect struct {
 	Hook    Hook
 	Run     NewRun
 	Message Message
+	// Response is what Respond records.
+	Response Response
+}
+
+// Response is the answer to an HTTP request.
+type Response struct {
+	Request   string // ID of the request
+	RunID     string
+	Responder string // who answers: a step, or a place in the workflow
+	Status    int
+	Header    []byte // JSON
+	Body      []byte
+	At        time.Time
+	KeepUntil time.Time
 }
 
 // Outcome is what the store decided about an effect.
 type Outcome struct {
 	HookID   string // OpenHook: the ID the hook has
-	Conflict string // OpenHook, StartRun: ID of the run that has the token or the ID; empty: done
+	Conflict string // the run that has the token or the ID, or the responder that came first; empty: done
 }
 
 // Attempt is an attempt of a step that is worth showing while it executes.
@@ -331,4 +357,6 @@ type Signal struct {
 	Mail  []string // runs that got a message
 	Ended []string // runs that ended
 	All   bool     // anything may have changed
+	// Responded are requests that were answered.
+	Responded []string
 }

@@ -11,8 +11,8 @@ type Store interface {
 	Reader
 	Worker
 
-	// Watch calls f after each commit that gave runs messages or ended them, here
-	// or in another process, until stop is called; f must not block. Signals may
+	// Watch calls f after each commit that gave runs messages, ended them, or
+	// answered requests, here or in another process, until stop is called; f must not block. Signals may
 	// come late, be merged, or say All when the store can't tell. A store whose
 	// notifications can get lost sends All from time to time.
 	Watch(f func(Signal)) (stop func())
@@ -43,6 +43,10 @@ type Client interface {
 	// Send puts a message in a run's mailbox. ErrNotFound if there is no such run,
 	// ErrFenced if it has ended.
 	Send(ctx context.Context, m Message) error
+
+	// Respond answers an HTTP request. A repeat by the same responder changes
+	// nothing; if another one has answered it is ErrExists.
+	Respond(ctx context.Context, r Response) error
 
 	// Terminate ends a run now, whatever state it is in: raises the epoch, appends
 	// e, sets Status Canceled, records unread payloads, closes its hooks. Children
@@ -86,6 +90,9 @@ type Reader interface {
 
 	// Unread returns the payloads that an ended run never took, in order.
 	Unread(ctx context.Context, runID string) ([]Message, error)
+
+	// Response returns the answer to a request. ErrNotFound if there is none yet.
+	Response(ctx context.Context, request string) (Response, error)
 
 	// Executing returns the attempts shown for a run.
 	Executing(ctx context.Context, runID string) ([]Attempt, error)

@@ -21,9 +21,9 @@ func (s *Store) Accept(ctx context.Context, p store.Payload) (store.Receipt, err
 func (w *writer) accept(p store.Payload) (store.Receipt, error) {
 	at := w.acceptTime()
 	if p.Key != "" {
-		h, err := w.receipt(p.Token, p.Key, at)
+		r, err := w.receipt(p.Token, p.Key, at)
 		if err == nil {
-			return store.Receipt{Hook: h, Duplicate: true}, nil
+			return r, nil
 		}
 		if !errors.Is(err, store.ErrNotFound) {
 			return store.Receipt{}, err
@@ -33,6 +33,8 @@ func (w *writer) accept(p store.Payload) (store.Receipt, error) {
 	due := ""
 	h, err := w.hookByToken(p.Token)
 	switch {
+	case p.Hook != "" && (err == nil && h.ID != p.Hook || errors.Is(err, store.ErrNotFound)):
+		return store.Receipt{}, store.ErrNotFound
 	case err == nil:
 		// What type a reservation will have is decided by the run that adopts it.
 		if p.Type != nil && *p.Type != h.Type && !h.Reserved {
@@ -78,26 +80,40 @@ func (w *writer) reserve(r store.NewRun, token string, typ *string, at time.Time
 
 // receipt looks for what a payload with the key got. ErrNotFound if there is
 // none, or it has expired.
-func (w *writer) receipt(token, key string, now time.Time) (store.Hook, error) {
+func (w *writer) receipt(token, key string, now time.Time) (store.Receipt, error) {
 	st := w.on(qReceiptGet).bindText(token).bindText(key).bindTime(now)
-	return readOne(st, whole(func(st *stmt) store.Hook {
-		return store.Hook{
-			Token: token, ID: st.text(), RunID: st.text(), Type: st.text(), Metadata: st.data(), CreatedAt: st.time(),
+	return readOne(st, whole(func(st *stmt) store.Receipt {
+		h := store.Hook{
+			Token: token, ID: st.text(), RunID: st.text(), Type: st.text(), Metadata: st.data(), Webhook: st.data(), CreatedAt: st.time(),
 		}
+		return store.Receipt{Hook: h, Duplicate: true, Request: st.text()}
 	}))
 }
 
-// keepReceipt stores a receipt, and now and then deletes a few that have expired.
+// keepReceipt stores a receipt.
 func (w *writer) keepReceipt(p store.Payload, h store.Hook, now time.Time) error {
-	const few = 100
-	if now.Sub(w.purged) >= time.Second || now.Before(w.purged) {
-		if err := w.on(qReceiptPurge).bindTime(now).bindInt(few).run(); err != nil {
-			return err
-		}
-		if w.c.Changes() < few {
-			w.purged = now
-		}
+	if err := w.purge(now); err != nil {
+		return err
 	}
 	return w.on(qReceiptInsert).bindText(p.Token).bindText(p.Key).bindText(h.ID).bindText(h.RunID).bindText(h.Type).
-		bindData(h.Metadata).bindTime(h.CreatedAt).bindTime(now.Add(p.KeepFor)).run()
+		bindData(h.Metadata).bindData(h.Webhook).bindOptText(p.Request).bindTime(h.CreatedAt).bindTime(now.Add(p.KeepFor)).run()
+}
+
+// purge deletes, now and then, a few receipts and responses that have expired.
+func (w *writer) purge(now time.Time) error {
+	const few = 100
+	if now.Sub(w.purged) < time.Second && !now.Before(w.purged) {
+		return nil
+	}
+	more := false
+	for _, q := range []query{qReceiptPurge, qResponsePurge} {
+		if err := w.on(q).bindTime(now).bindInt(few).run(); err != nil {
+			return err
+		}
+		more = more || w.c.Changes() == few
+	}
+	if !more {
+		w.purged = now
+	}
+	return nil
 }

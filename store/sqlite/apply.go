@@ -205,6 +205,8 @@ func (w *writer) effect(t *store.Transition, e *store.Effect) (store.Outcome, er
 		return store.Outcome{}, w.on(qHookClose).bindTime(t.At).bindInt(e.Hook.ClosedPos).bindText(t.RunID).bindText(e.Hook.ID).run()
 	case store.StartRun:
 		return w.startChild(e.Run)
+	case store.Respond:
+		return w.respond(e.Response)
 	case store.Send:
 		return store.Outcome{}, w.sendEffect(e.Message)
 	}

@@ -13,7 +13,7 @@ func (c *conn) hookByToken(token string) (store.Hook, error) {
 
 func (w *writer) insertHook(h store.Hook) error {
 	return w.on(qHookInsert).bindText(h.ID).bindText(h.RunID).bindText(h.Token).bindText(h.Type).bindData(h.Metadata).
-		bindBool(h.Reserved).bindTime(h.CreatedAt).bindInt(h.OpenedPos).run()
+		bindData(h.Webhook).bindBool(h.Reserved).bindTime(h.CreatedAt).bindInt(h.OpenedPos).run()
 }
 
 // openHook carries out an OpenHook effect of a run.
@@ -34,7 +34,7 @@ func (w *writer) openHook(runID string, h store.Hook) (store.Outcome, error) {
 	case owner.RunID == runID && owner.ID == h.ID && !owner.Reserved:
 		return store.Outcome{HookID: h.ID}, nil
 	case owner.RunID == runID && owner.Reserved:
-		err := w.on(qHookAdopt).bindText(h.Type).bindData(h.Metadata).bindInt(h.OpenedPos).bindText(runID).bindText(owner.ID).run()
+		err := w.on(qHookAdopt).bindText(h.Type).bindData(h.Metadata).bindData(h.Webhook).bindInt(h.OpenedPos).bindText(runID).bindText(owner.ID).run()
 		return store.Outcome{HookID: owner.ID}, err
 	}
 	return store.Outcome{Conflict: owner.RunID}, nil

@@ -58,6 +58,11 @@ const (
 	qReceiptInsert
 	qReceiptPurge
 
+	qResponseInsert
+	qResponseResponder
+	qResponseGet
+	qResponsePurge
+
 	qWorkerRenew
 	qWorkerDelete
 	qWorkerPurge
@@ -90,7 +95,7 @@ const (
 const (
 	runColumns = `id, workflow, version, status, parent_id, parent_ref, secret, created_at, updated_at, ended_at,
 		wake_at, worker, epoch, events, suspicion, mark, crashes, blocked_build, blocked_reason`
-	hookColumns = `id, run_id, token, type, metadata, reserved, created_at, closed_at, opened_pos, closed_pos`
+	hookColumns = `id, run_id, token, type, metadata, webhook, reserved, created_at, closed_at, opened_pos, closed_pos`
 	mailColumns = `id, run_id, kind, ref, data, accepted_at, or_start`
 )
 
@@ -150,9 +155,9 @@ var queries = [queryCount]string{
 	qHookByID:    `SELECT ` + hookColumns + ` FROM tenter_hooks WHERE run_id = ? AND id = ?`,
 	qHookToken:   `SELECT token FROM tenter_hooks WHERE run_id = ? AND id = ?`,
 	qHookOpen:    `SELECT 1 FROM tenter_hooks WHERE token = ? AND closed_at IS NULL`,
-	qHookInsert: `INSERT INTO tenter_hooks (id, run_id, token, type, metadata, reserved, created_at, opened_pos, closed_pos)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0)`,
-	qHookAdopt:    `UPDATE tenter_hooks SET type = ?, metadata = ?, opened_pos = ?, reserved = 0 WHERE run_id = ? AND id = ?`,
+	qHookInsert: `INSERT INTO tenter_hooks (id, run_id, token, type, metadata, webhook, reserved, created_at, opened_pos, closed_pos)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 0)`,
+	qHookAdopt:    `UPDATE tenter_hooks SET type = ?, metadata = ?, webhook = ?, opened_pos = ?, reserved = 0 WHERE run_id = ? AND id = ?`,
 	qHookClose:    `UPDATE tenter_hooks SET closed_at = ?, closed_pos = ? WHERE run_id = ? AND id = ? AND closed_at IS NULL`,
 	qHookCloseAll: `UPDATE tenter_hooks SET closed_at = ?, closed_pos = ? WHERE run_id = ? AND closed_at IS NULL`,
 	qHookReopened: `SELECT token FROM tenter_hooks WHERE run_id = ? AND opened_pos < ? AND closed_pos >= ? AND closed_at IS NOT NULL`,
@@ -162,11 +167,18 @@ var queries = [queryCount]string{
 	qHooksOf:        `SELECT ` + hookColumns + ` FROM tenter_hooks WHERE run_id = ? AND closed_at IS NULL ORDER BY number LIMIT ?`,
 	qHooksAll:       `SELECT ` + hookColumns + ` FROM tenter_hooks INDEXED BY tenter_hooks_open WHERE closed_at IS NULL ORDER BY number LIMIT ?`,
 
-	qReceiptGet: `SELECT hook_id, run_id, type, metadata, hook_created_at FROM tenter_receipts WHERE token = ? AND key = ? AND expires_at > ?`,
-	qReceiptInsert: `INSERT OR REPLACE INTO tenter_receipts (token, key, hook_id, run_id, type, metadata, hook_created_at, expires_at)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+	qReceiptGet: `SELECT hook_id, run_id, type, metadata, webhook, hook_created_at, request FROM tenter_receipts WHERE token = ? AND key = ? AND expires_at > ?`,
+	qReceiptInsert: `INSERT OR REPLACE INTO tenter_receipts (token, key, hook_id, run_id, type, metadata, webhook, request, hook_created_at, expires_at)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 	qReceiptPurge: `DELETE FROM tenter_receipts WHERE (token, key) IN
 		(SELECT token, key FROM tenter_receipts WHERE expires_at <= ? ORDER BY expires_at LIMIT ?)`,
+
+	qResponseInsert: `INSERT OR IGNORE INTO tenter_responses (request, run_id, responder, status, header, body, at, expires_at)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+	qResponseResponder: `SELECT responder FROM tenter_responses WHERE request = ?`,
+	qResponseGet:       `SELECT request, run_id, responder, status, header, body, at, expires_at FROM tenter_responses WHERE request = ?`,
+	qResponsePurge: `DELETE FROM tenter_responses WHERE request IN
+		(SELECT request FROM tenter_responses WHERE expires_at <= ? ORDER BY expires_at LIMIT ?)`,
 
 	qWorkerRenew: `INSERT INTO tenter_workers (name, build, definitions, renewed_at, lease_until) VALUES (?1, ?2, ?3, ?4, ?5)
 		ON CONFLICT (name) DO UPDATE SET build = ?2, definitions = ?3, renewed_at = ?4, lease_until = ?5`,

@@ -41,6 +41,7 @@ func readHook(st *stmt) store.Hook {
 		Token:     st.text(),
 		Type:      st.text(),
 		Metadata:  st.data(),
+		Webhook:   st.data(),
 		Reserved:  st.bool(),
 		CreatedAt: st.time(),
 		ClosedAt:  st.time(),

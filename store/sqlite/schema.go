@@ -90,6 +90,7 @@ CREATE TABLE tenter_hooks (
 	token      TEXT NOT NULL,
 	type       TEXT NOT NULL,
 	metadata   TEXT,
+	webhook    TEXT,                 -- how HTTP requests are taken and answered; NULL: a plain hook
 	reserved   INTEGER NOT NULL,     -- made for a run that has not claimed it yet
 	created_at TEXT NOT NULL,
 	closed_at  TEXT,
@@ -107,11 +108,26 @@ CREATE TABLE tenter_receipts (
 	run_id          TEXT NOT NULL,
 	type            TEXT NOT NULL,
 	metadata        TEXT,
+	webhook         TEXT,
+	request         TEXT,            -- ID of the HTTP request
 	hook_created_at TEXT NOT NULL,
 	expires_at      TEXT NOT NULL,
 	PRIMARY KEY (token, key)
 ) WITHOUT ROWID;
 CREATE INDEX tenter_receipts_expiry ON tenter_receipts (expires_at);
+
+-- Answers to HTTP requests that webhooks have taken.
+CREATE TABLE tenter_responses (
+	request    TEXT NOT NULL PRIMARY KEY,
+	run_id     TEXT NOT NULL,
+	responder  TEXT NOT NULL,  -- a step, or a place in the workflow
+	status     INTEGER NOT NULL,
+	header     TEXT,           -- JSON
+	body       TEXT,           -- or BLOB
+	at         TEXT NOT NULL,
+	expires_at TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX tenter_responses_expiry ON tenter_responses (expires_at);
 
 CREATE TABLE tenter_workers (
 	name        TEXT NOT NULL PRIMARY KEY,

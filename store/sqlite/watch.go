@@ -35,7 +35,7 @@ func (s *Store) Watch(f func(store.Signal)) (stop func()) {
 // tell calls the watchers. They are called without the lock, so that one may
 // stop itself.
 func (ws *watchers) tell(sig store.Signal) {
-	if len(sig.Mail) == 0 && len(sig.Ended) == 0 && !sig.All {
+	if len(sig.Mail) == 0 && len(sig.Ended) == 0 && len(sig.Responded) == 0 && !sig.All {
 		return
 	}
 	var few [4]func(store.Signal)

@@ -244,6 +244,7 @@ func (w *writer) rerun(batch []*op) {
 		}
 		all.Mail = append(all.Mail, w.sig.Mail...)
 		all.Ended = append(all.Ended, w.sig.Ended...)
+		all.Responded = append(all.Responded, w.sig.Responded...)
 		all.All = all.All || w.sig.All
 	}
 	w.sig = all

@@ -53,6 +53,7 @@ func Run(t *testing.T, open func(t *testing.T) *Harness) {
 		{"Mailbox", mailTests},
 		{"Hooks", hookTests},
 		{"Accept", acceptTests},
+		{"Respond", respondTests},
 		{"Claim", claimTests},
 		{"Lease", leaseTests},
 		{"End", endTests},

@@ -1,0 +1,76 @@
+package storetest
+
+import (
+	"sync"
+	"time"
+
+	"github.com/tenter-dev/tenter/store"
+)
+
+func (k *kit) response(request, responder, body string) store.Response {
+	return store.Response{
+		Request: request, RunID: "r", Responder: responder, Status: 201, Header: []byte(`{"X":["1"]}`), Body: []byte(body),
+		At: k.now(), KeepUntil: k.now().Add(time.Hour),
+	}
+}
+
+var respondTests = []test{
+	{"keeps the first answer to a request", func(k *kit) {
+		_, err := k.s.Response(k.ctx, "q")
+		k.fails(err, store.ErrNotFound)
+		first := k.response("q", "step#1", "one\x00\xff")
+		k.ok(k.s.Respond(k.ctx, first))
+		k.ok(k.s.Respond(k.ctx, k.response("q", "step#1", "two"))) // a repeat
+		k.fails(k.s.Respond(k.ctx, k.response("q", "step#2", "three")), store.ErrExists)
+		got, err := k.s.Response(k.ctx, "q")
+		k.ok(err)
+		k.same("response", got, first)
+	}},
+	{"answers within a transition, and tells who came first", func(k *kit) {
+		k.ok(k.s.Respond(k.ctx, k.response("taken", "step#1", "one")))
+		o := k.apply(k.begin("r",
+			store.Effect{Kind: store.Respond, Response: k.response("taken", "respond#1", "two")},
+			store.Effect{Kind: store.Respond, Response: k.response("free", "respond#2", "three")},
+			store.Effect{Kind: store.Respond, Response: k.response("free", "respond#2", "again")},
+		))
+		k.same("outcomes", o, []store.Outcome{{Conflict: "step#1"}, {}, {}})
+		got, err := k.s.Response(k.ctx, "free")
+		k.ok(err)
+		k.same("body", string(got.Body), "three")
+	}},
+	{"signals answers", func(k *kit) {
+		var mu sync.Mutex
+		told := make(chan string, 10)
+		stop := k.s.Watch(func(s store.Signal) {
+			mu.Lock()
+			defer mu.Unlock()
+			for _, q := range s.Responded {
+				told <- q
+			}
+		})
+		defer stop()
+		k.ok(k.s.Respond(k.ctx, k.response("q", "step#1", "one")))
+		k.same("signal", <-told, "q")
+	}},
+	{"accepts a payload for one hook only, if that is asked for", func(k *kit) {
+		k.park("a", "tok")
+		_, err := k.s.Accept(k.ctx, store.Payload{Token: "tok", Hook: "other", Key: "k", KeepFor: time.Hour})
+		k.fails(err, store.ErrNotFound)
+		_, err = k.s.Accept(k.ctx, store.Payload{Token: "none", Hook: "other"})
+		k.fails(err, store.ErrNotFound)
+		r, err := k.s.Accept(k.ctx, store.Payload{Token: "tok", Hook: "a/tok", Key: "k", KeepFor: time.Hour, Request: "q1"})
+		k.ok(err)
+		k.same("duplicate", r.Duplicate, false) // the refused one has used up no key
+		r, err = k.s.Accept(k.ctx, store.Payload{Token: "tok", Hook: "a/tok", Key: "k", KeepFor: time.Hour, Request: "q2"})
+		k.ok(err)
+		k.same("request of the first", r.Request, "q1")
+	}},
+	{"keeps what a webhook is", func(k *kit) {
+		h := store.Hook{ID: "h", Token: "tok", Webhook: []byte(`{"manual":true}`), OpenedPos: 1, CreatedAt: k.now()}
+		k.apply(k.begin("r", store.Effect{Kind: store.OpenHook, Hook: h}))
+		got, err := k.s.Hook(k.ctx, "tok")
+		k.ok(err)
+		h.RunID = "r"
+		k.same("hook", got, h)
+	}},
+}
