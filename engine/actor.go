@@ -272,9 +272,7 @@ func (a *actor) born() []store.Message {
 }
 
 func (a *actor) newExecution() *execution {
-	x := newExecution(&a.head, a.def, a.w.e, a.logger())
-	x.limit = a.w.e.opts.MaxPayload
-	return x
+	return newExecution(&a.head, a.def, a.w.e.env, a.logger())
 }
 
 func (a *actor) logger() *slog.Logger {
@@ -392,6 +390,10 @@ func (a *actor) arrive(in arrival) {
 // retries it.
 func (a *actor) block(inbox []arrival, reason string) {
 	a.forget()
+	if a.start != nil {
+		a.leave(inbox) // it is started the long way, and whoever claims it blocks it
+		return
+	}
 	a.w.log.Error("run is blocked", "run", a.id, "workflow", a.head.Workflow, "reason", reason)
 	t := a.transition(store.Blocked)
 	t.BlockedBuild, t.BlockedReason = a.w.build, reason

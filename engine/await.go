@@ -17,9 +17,8 @@ func (e *Engine) AwaitRun(ctx context.Context, runID string) (workflow.RunResult
 	if err := e.usable(ctx); err != nil {
 		return workflow.RunResult{}, fmt.Errorf("await run %s: %w", runID, err)
 	}
-	ch := make(chan *workflow.RunResult, 1)
+	ch := e.waiter(runID)
 	e.mu.Lock()
-	e.waiters[runID] = append(e.waiters[runID], ch)
 	w := e.worker
 	e.mu.Unlock()
 	defer e.unwait(runID, ch)
@@ -49,6 +48,15 @@ func (e *Engine) AwaitRun(ctx context.Context, runID string) (workflow.RunResult
 			return workflow.RunResult{}, fmt.Errorf("await run %s: %w", runID, workflow.ErrEngineClosed)
 		}
 	}
+}
+
+// waiter returns a channel that gets the result of a run, or nil as a hint to look.
+func (e *Engine) waiter(runID string) chan *workflow.RunResult {
+	ch := make(chan *workflow.RunResult, 1)
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.waiters[runID] = append(e.waiters[runID], ch)
+	return ch
 }
 
 func value(res *workflow.RunResult) workflow.RunResult {

@@ -81,6 +81,13 @@ func (b *branch) park() {
 	}
 }
 
+// parkForever gives control back for good: the run can't go on.
+func (b *branch) parkForever() {
+	for {
+		b.park()
+	}
+}
+
 // discard unwinds the branch if it has not ended: its deferred functions are executed.
 func (x *execution) discard(b *branch) {
 	b.unwind = true

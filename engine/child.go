@@ -37,7 +37,7 @@ func (s *scope) StartChild(spec run.Child) (run.ChildRun, error) {
 			return nil, fmt.Errorf("start %s: %w", spec.Workflow, err)
 		}
 	}
-	if err := checkSize("the input", spec.Input, x.limit); err != nil {
+	if err := checkSize("the input", spec.Input, x.env.limit); err != nil {
 		return nil, fmt.Errorf("start %s: %w", spec.Workflow, err)
 	}
 	c := &child{x: x, scope: s, ref: count(&x.childCount, spec.Workflow)}

@@ -13,9 +13,13 @@ type divergence struct {
 	Recorded  string // what the journal has there; empty: nothing more
 	Attempted string // what the code asked for; empty: nothing more
 	Caller    string // where it asked
+	Unable    string // not a divergence at all: what this engine lacks to go on
 }
 
 func (d *divergence) String() string {
+	if d.Unable != "" {
+		return d.Unable
+	}
 	var s strings.Builder
 	fmt.Fprintf(&s, "the code diverges from the journal after event %d (%s): recorded %s, attempted %s",
 		d.Position, d.Event, orNothing(d.Recorded), orNothing(d.Attempted))

@@ -5,10 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/tenter-dev/tenter/internal/run"
+	"github.com/tenter-dev/tenter/signature"
 	"github.com/tenter-dev/tenter/store"
 	"github.com/tenter-dev/tenter/workflow"
 )
@@ -26,6 +29,20 @@ type Options struct {
 	// Hooks are defined hook types: payloads for them are checked here, whoever
 	// sends them.
 	Hooks []workflow.HookDefinition
+
+	// PublicURL is where the outside world reaches this program, such as
+	// "https://example.com", with a path if it is served below one: the URLs of
+	// webhooks begin with it. There is no default; runs that open a webhook without it
+	// are blocked until it is set.
+	PublicURL string
+
+	// Verifiers check the signatures of webhook requests, by the names that
+	// workflow.Verify gives.
+	Verifiers map[string]signature.Verifier
+
+	// RespondWithin is how long the caller of a webhook that responds manually is
+	// kept waiting. The default is 30 s.
+	RespondWithin time.Duration
 
 	// Logger gets what the engine and, through workflow.Logger, workflows have to
 	// say. The default is slog.Default().
@@ -81,6 +98,7 @@ func (o *Options) setDefaults() {
 	}
 	def(&o.DedupeFor, 7*24*time.Hour)
 	def(&o.Lease, 10*time.Second)
+	def(&o.RespondWithin, 30*time.Second)
 	def(&o.StepGrace, 30*time.Second)
 	def(&o.DrainTimeout, 30*time.Second)
 	def(&o.StuckAfter, 5*time.Second)
@@ -103,6 +121,9 @@ func (o *Options) setDefaults() {
 	if o.Build == "" {
 		o.Build = buildID()
 	}
+	if o.PublicURL != "" {
+		o.Build += " " + o.PublicURL // what could not go on without it can with it
+	}
 }
 
 // Engine starts, resumes and watches runs on a store, and executes them while
@@ -115,6 +136,8 @@ type Engine struct {
 	definitions []store.Definition
 	elsewhere   map[string]bool
 	hookTypes   map[string]run.HookType
+	env         *environment
+	answers     answers
 	troubles    troubles
 	unwatch     func()
 
@@ -122,6 +145,7 @@ type Engine struct {
 	worker  *worker       // while Run is at work
 	done    chan struct{} // closed when that worker has ended
 	stop    context.CancelFunc
+	ending  <-chan struct{} // closed when that worker begins to drain
 	closed  chan struct{}
 	waiters map[string][]chan *workflow.RunResult // by run ID; nil says: look again
 }
@@ -135,6 +159,10 @@ func New(s store.Store, opts Options) (*Engine, error) {
 	if s == nil {
 		return nil, errors.New("new engine: the store is nil: open one with sqlite.Open")
 	}
+	publicURL, err := parsePublicURL(opts.PublicURL)
+	if err != nil {
+		return nil, fmt.Errorf("new engine: %w", err)
+	}
 	opts.setDefaults()
 	e := &Engine{
 		store:     s,
@@ -145,6 +173,9 @@ func New(s store.Store, opts Options) (*Engine, error) {
 		hookTypes: map[string]run.HookType{},
 		closed:    make(chan struct{}),
 		waiters:   map[string][]chan *workflow.RunResult{},
+	}
+	e.env = &environment{
+		client: e, publicURL: publicURL, dedupeFor: opts.DedupeFor, limit: opts.MaxPayload, verifiers: slices.Sorted(maps.Keys(opts.Verifiers)),
 	}
 	for _, d := range opts.Workflows {
 		if err := e.define(d); err != nil {
@@ -220,12 +251,12 @@ func (e *Engine) Run(ctx context.Context) error {
 		e.mu.Unlock()
 		return errors.New("run: the engine is running already")
 	}
-	e.worker, e.stop, e.done = w, stop, make(chan struct{})
+	e.worker, e.stop, e.done, e.ending = w, stop, make(chan struct{}), ctx.Done()
 	done := e.done
 	e.mu.Unlock()
 	defer func() {
 		e.mu.Lock()
-		e.worker, e.stop = nil, nil
+		e.worker, e.stop, e.ending = nil, nil, nil
 		e.mu.Unlock()
 		close(done)
 	}()
@@ -305,6 +336,16 @@ func (e *Engine) running() *worker {
 	return e.worker
 }
 
+// stopping returns a channel that is closed when the engine begins to stop.
+func (e *Engine) stopping() <-chan struct{} {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.ending != nil {
+		return e.ending
+	}
+	return e.closed
+}
+
 // signal passes on what the store has seen.
 func (e *Engine) signal(s store.Signal) {
 	e.mu.Lock()
@@ -318,7 +359,11 @@ func (e *Engine) signal(s store.Signal) {
 			e.recheck(id)
 		}
 	}
+	for _, id := range s.Responded {
+		e.answers.tell(id)
+	}
 	if s.All {
+		e.answers.tellAll()
 		e.mu.Lock()
 		for _, chans := range e.waiters {
 			notify(chans, nil)

@@ -28,10 +28,10 @@ import (
 // It does no I/O and knows no clock. All calls belong to one goroutine at a time.
 type execution struct {
 	info   run.Info
-	limit  int // of what is stored in one piece, in bytes; 0: none
 	secret []byte
 	code   func(run.Scope, []byte) ([]byte, *run.Failure)
 	scene  *run.Scene
+	env    *environment
 	logger *slog.Logger
 
 	current    atomic.Pointer[branch] // the one that is executing, nil between turns
@@ -44,17 +44,18 @@ type execution struct {
 	position int64     // of the event being handled
 	live     bool      // false during replay
 
-	steps      map[string]*step
-	stepCount  map[string]int
-	stepOrder  int
-	timers     timerHeap
-	timerCount int
-	hookCount  int
-	hookByID   map[string]*hook
-	early      map[string][]*item // payloads of a reserved hook that is not opened yet
-	children   map[string]*child
-	childCount map[string]int
-	derived    map[string]uint64
+	steps        map[string]*step
+	stepCount    map[string]int
+	stepOrder    int
+	timers       timerHeap
+	timerCount   int
+	hookCount    int
+	respondCount int
+	hookByID     map[string]*hook
+	early        map[string][]*item // payloads of a reserved hook that is not opened yet
+	children     map[string]*child
+	childCount   map[string]int
+	derived      map[string]uint64
 
 	// unsettled are the asks that the store has to decide and whose outcome has not
 	// been fed yet, in order. After a crash they are asked again.
@@ -88,16 +89,26 @@ type settler interface {
 	outcome(o store.Outcome) (kind store.Kind, ref string, data []byte)
 }
 
-func newExecution(r *store.Run, code *run.Workflow, client any, logger *slog.Logger) *execution {
+// environment is what an execution may know of the engine.
+type environment struct {
+	client    any
+	publicURL string
+	verifiers []string
+	dedupeFor time.Duration
+	limit     int // of inputs, payloads and results, in bytes
+}
+
+func newExecution(r *store.Run, code *run.Workflow, env *environment, logger *slog.Logger) *execution {
 	x := &execution{
 		info:   run.Info{RunID: r.ID, Workflow: r.Workflow, Version: code.Version},
 		secret: r.Secret,
 		code:   code.Func,
+		env:    env,
 		logger: logger,
 		live:   true,
 	}
 	x.root = newScope(x, nil)
-	x.scene = &run.Scene{Scope: x.root, Client: client}
+	x.scene = &run.Scene{Scope: x.root, Client: env.client}
 	return x
 }
 
@@ -162,7 +173,8 @@ func (x *execution) apply(e *store.Event) {
 		if c := x.children[e.Ref]; c != nil {
 			c.end(x, e)
 		}
-	case store.ChildStarted, store.ChildExists, store.HookClaimed, store.HookConflict, store.HookDrained:
+	case store.ChildStarted, store.ChildExists, store.HookClaimed, store.HookConflict, store.HookDrained,
+		store.Responded, store.RespondConflict:
 		x.settled(e)
 	case store.StepStarted, store.StepRetried, store.StepCompleted, store.StepFailed:
 		if s := x.steps[e.Ref]; s != nil {
@@ -188,6 +200,8 @@ func (x *execution) settled(e *store.Event) {
 				s.hook.waiters.wake(x)
 			case *child:
 				s.settled(x, e)
+			case *respond:
+				s.end(x, e)
 			}
 			return
 		}
@@ -202,6 +216,8 @@ func settles(s settler, e *store.Event) (ref string, ok bool) {
 		return s.hook.ref, e.Kind == store.HookDrained
 	case *child:
 		return s.ref, e.Kind == store.ChildStarted || e.Kind == store.ChildExists
+	case *respond:
+		return s.ref, e.Kind == store.Responded || e.Kind == store.RespondConflict
 	}
 	return "", false
 }
@@ -288,9 +304,8 @@ func (x *execution) ask(b *branch, line, detail string) string {
 		return recorded[len(line):]
 	}
 	x.diverged = &divergence{Recorded: recorded, Attempted: line + detail, Caller: callers()}
-	for {
-		b.park()
-	}
+	b.parkForever()
+	return ""
 }
 
 // effect is an effect, and what waits for its outcome, or nil.

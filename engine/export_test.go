@@ -28,7 +28,7 @@ func (e *Engine) Replay(l store.Loaded) (*Replayed, error) {
 	if def == nil {
 		return nil, fmt.Errorf("no workflow %s of version %d", l.Run.Workflow, l.Run.Version)
 	}
-	live := newExecution(&l.Run, def, e, e.log)
+	live := newExecution(&l.Run, def, e.env, e.log)
 	defer live.close()
 	for _, had := range l.Events {
 		again := had
@@ -36,7 +36,7 @@ func (e *Engine) Replay(l store.Loaded) (*Replayed, error) {
 			return nil, fmt.Errorf("event %d (%s) asked for %q, and for %q when fed again", had.Position, eventName(&had), had.Asked, again.Asked)
 		}
 	}
-	x := newExecution(&l.Run, def, e, e.log)
+	x := newExecution(&l.Run, def, e.env, e.log)
 	defer x.close()
 	for i := range l.Events {
 		if d := x.replay(&l.Events[i]); d != nil {

@@ -90,7 +90,7 @@ func (s *scope) NewHook(spec run.Hook) (run.OpenHook, error) {
 	if err := s.err(); err != nil {
 		return nil, err
 	}
-	if err := checkSize("the metadata", spec.Metadata, x.limit); err != nil {
+	if err := checkSize("the metadata", spec.Metadata, x.env.limit); err != nil {
 		return nil, fmt.Errorf("new hook: %w", err)
 	}
 	x.hookCount++
@@ -103,6 +103,15 @@ func (s *scope) NewHook(spec run.Hook) (run.OpenHook, error) {
 		Metadata:  spec.Metadata,
 		CreatedAt: x.now,
 		OpenedPos: x.position,
+	}
+	if spec.Webhook != nil {
+		if unable := x.env.checkWebhook(spec.Webhook); unable != "" {
+			x.diverged = &divergence{Unable: unable, Caller: callers()}
+			b.parkForever()
+		}
+		if h.spec.Webhook, err = json.Marshal(spec.Webhook); err != nil {
+			return nil, fmt.Errorf("encode webhook: %w", err)
+		}
 	}
 	if spec.Token == "" {
 		sum := x.derive("token")

@@ -77,7 +77,8 @@ func planCut(l *store.Loaded) (store.Cut, error) {
 		switch e.Kind {
 		case store.StepFailed:
 			// It is attempted again.
-		case store.HookClaimed, store.HookConflict, store.HookDrained, store.ChildStarted, store.ChildExists, store.TimerFired:
+		case store.HookClaimed, store.HookConflict, store.HookDrained, store.ChildStarted, store.ChildExists, store.TimerFired,
+			store.Responded, store.RespondConflict:
 			// It is decided again.
 		default:
 			cut.Back = append(cut.Back, e.Position)
@@ -99,7 +100,7 @@ func failedStep(data []byte) string {
 func visible(asked string) string {
 	for line := range strings.Lines(asked) {
 		op, rest, _ := strings.Cut(strings.TrimSuffix(line, "\n"), " ")
-		if op == "step" || op == "child" {
+		if op == "step" || op == "child" || op == "respond" {
 			ref, _, _ := strings.Cut(rest, " run ")
 			return op + " " + ref
 		}

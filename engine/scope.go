@@ -262,6 +262,8 @@ func (s *scope) canceledByCode() {
 	s.cancel(errCanceled)
 }
 
+func (s *scope) PublicURL() string { return s.x.env.publicURL }
+
 func (s *scope) Now() time.Time { return s.x.now }
 
 func (s *scope) Derive(label string) [32]byte { return s.x.derive(label) }

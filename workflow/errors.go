@@ -33,6 +33,8 @@ var (
 	// ErrOutcomeUnknown: an attempt of a step did not return, so nobody knows
 	// whether it had its effect.
 	ErrOutcomeUnknown = DefineError("outcome is unknown")
+	// ErrAlreadyResponded: the request has been answered from elsewhere.
+	ErrAlreadyResponded = DefineError("already responded")
 	// ErrUnknownWorkflow: the engine that was asked has workflows, but not this one.
 	ErrUnknownWorkflow = DefineError("unknown workflow")
 	// ErrEngineClosed: the engine has been closed.

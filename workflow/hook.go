@@ -18,7 +18,8 @@ import (
 // A hook belongs to the run that opened it. It closes by Close and at the end of the
 // run; then its token is free for others.
 type Hook[T any] struct {
-	open run.OpenHook
+	open   run.OpenHook
+	decode func([]byte) (T, error)
 }
 
 // WebhookOption is an option that fits webhooks.
@@ -94,6 +95,10 @@ func newHook[T any](ctx Context, spec run.Hook, opts []HookOption) (*Hook[T], er
 			return nil, fmt.Errorf("new hook: %w", err)
 		}
 	}
+	return openHook(ctx, spec, decodePayload[T])
+}
+
+func openHook[T any](ctx Context, spec run.Hook, decode func([]byte) (T, error)) (*Hook[T], error) {
 	open, err := ctx.scope().NewHook(spec)
 	if conflict, ok := errors.AsType[*run.HookConflict](err); ok {
 		return nil, &HookConflictError{Token: conflict.Token, RunID: conflict.RunID}
@@ -101,7 +106,7 @@ func newHook[T any](ctx Context, spec run.Hook, opts []HookOption) (*Hook[T], er
 	if err != nil {
 		return nil, err
 	}
-	return &Hook[T]{open}, nil
+	return &Hook[T]{open, decode}, nil
 }
 
 // Token returns the hook's token. It is the same after every replay. A generated
@@ -129,7 +134,7 @@ func (h *Hook[T]) take() (T, error) {
 	if !ok {
 		return zero, ErrHookClosed
 	}
-	v, err := decodePayload[T](data)
+	v, err := h.decode(data)
 	if err != nil {
 		return zero, &PayloadError{Token: h.Token(), Err: err}
 	}

@@ -58,4 +58,5 @@ type Hook struct {
 	Token    string // empty: generated
 	Type     string
 	Metadata []byte
+	Webhook  *Webhook // nil: a plain hook
 }

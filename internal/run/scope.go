@@ -39,6 +39,13 @@ type Scope interface {
 	// token is durably claimed, or fails with HookConflict.
 	NewHook(h Hook) (OpenHook, error)
 
+	// Respond answers an HTTP request. It returns when the answer is durable, or fails
+	// with RespondConflict.
+	Respond(request string, a Answer) error
+
+	// PublicURL is where this run's webhooks are reached, without a slash at the end.
+	PublicURL() string
+
 	WithCancel() (Scope, func())
 	WithDeadline(at time.Time) (Scope, func())
 	WithoutCancel() Scope

@@ -1,0 +1,210 @@
+package workflow
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"maps"
+	"mime"
+	"mime/multipart"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/tenter-dev/tenter/internal/run"
+)
+
+// Request is an HTTP request that a webhook has taken: method, URL with query, all
+// header values and the body are as they came. Headers that the HTTP server consumes
+// (Host, Content-Length, Transfer-Encoding, Connection) are not among them.
+//
+// It survives JSON, so it can be handed to steps and child runs, which can respond.
+type Request struct {
+	ID         string // of this delivery
+	RunID      string // of the run that it was sent to
+	Method     string
+	URL        *url.URL // path and query, as the caller asked
+	Host       string
+	Header     http.Header
+	Body       []byte
+	RemoteAddr string // of the connection, a proxy's if there is one
+	ReceivedAt time.Time
+}
+
+// JSON decodes the body into v.
+func (r *Request) JSON(v any) error {
+	if err := json.Unmarshal(r.Body, v); err != nil {
+		return fmt.Errorf("decode body of request %s: %w", r.ID, err)
+	}
+	return nil
+}
+
+// Form returns the fields of a body that is a form: urlencoded, or multipart (then
+// without its files, see [Request.MultipartForm]). Values of the query are not
+// included.
+func (r *Request) Form() (url.Values, error) {
+	kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	if err != nil {
+		return nil, fmt.Errorf("form of request %s: content type %q: %w", r.ID, r.Header.Get("Content-Type"), err)
+	}
+	if kind == "multipart/form-data" {
+		form, err := r.MultipartForm()
+		if err != nil {
+			return nil, err
+		}
+		return form.Value, nil
+	}
+	if kind != "application/x-www-form-urlencoded" {
+		return nil, fmt.Errorf("form of request %s: content type %q is no form", r.ID, kind)
+	}
+	values, err := url.ParseQuery(string(r.Body))
+	if err != nil {
+		return nil, fmt.Errorf("form of request %s: %w", r.ID, err)
+	}
+	return values, nil
+}
+
+// MultipartForm returns the fields and files of a multipart body. Files are in
+// memory: there is nothing to clean up.
+func (r *Request) MultipartForm() (*multipart.Form, error) {
+	kind, params, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	if err != nil || kind != "multipart/form-data" || params["boundary"] == "" {
+		return nil, fmt.Errorf("form of request %s: content type %q is no multipart form", r.ID, r.Header.Get("Content-Type"))
+	}
+	form, err := multipart.NewReader(bytes.NewReader(r.Body), params["boundary"]).ReadForm(int64(len(r.Body)) + 1)
+	if err != nil {
+		return nil, fmt.Errorf("form of request %s: %w", r.ID, err)
+	}
+	return form, nil
+}
+
+// HTTP returns the request as an *http.Request, for code that wants one.
+func (r *Request) HTTP(ctx context.Context) *http.Request {
+	u := &url.URL{Path: "/"}
+	if r.URL != nil {
+		u = r.URL
+	}
+	req := &http.Request{
+		Method: r.Method, URL: u, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+		Header: r.Header.Clone(), Host: r.Host, RemoteAddr: r.RemoteAddr, RequestURI: u.RequestURI(),
+		Body: io.NopCloser(bytes.NewReader(r.Body)), ContentLength: int64(len(r.Body)),
+	}
+	if req.Header == nil {
+		req.Header = http.Header{}
+	}
+	return req.WithContext(ctx)
+}
+
+// Respond answers the caller, in a step or straight from the workflow. It returns
+// when the answer is durable; whoever holds the caller's connection, maybe another
+// process, sends it. A later attempt of the same step, or a replay, gets nil and the
+// first answer stands; from elsewhere a second answer fails with
+// [ErrAlreadyResponded]. If the caller has gone or the limit has passed the answer is
+// recorded all the same, and the error is nil.
+func (r *Request) Respond(ctx context.Context, resp Response) error {
+	a, err := resp.answer()
+	if err != nil {
+		return fmt.Errorf("respond to request %s: %w", r.ID, err)
+	}
+	scene, ok := ctx.Value(run.Key{}).(*run.Scene)
+	if !ok {
+		return fmt.Errorf("respond to request %s: the context belongs to no run: use the step's or the workflow's", r.ID)
+	}
+	if scene.Scope != nil {
+		err = scene.Scope.Respond(r.ID, a)
+	} else if c, ok := scene.Client.(responder); ok {
+		err = c.Respond(ctx, r.ID, scene.Info.StepID, a)
+	}
+	if conflict, ok := err.(*run.RespondConflict); ok { //nolint:errorlint // it is the engine's, not wrapped
+		return fmt.Errorf("respond to request %s: %w: by %s", r.ID, ErrAlreadyResponded, conflict.Responder)
+	}
+	return err
+}
+
+// responder is the engine's side of Respond in steps.
+type responder interface {
+	Respond(ctx context.Context, request, responder string, a run.Answer) error
+}
+
+type requestJSON struct {
+	run.Request
+	Body []byte `json:"body,omitempty"`
+}
+
+// MarshalJSON implements [json.Marshaler].
+func (r Request) MarshalJSON() ([]byte, error) {
+	return json.Marshal(requestJSON{r.stored(), r.Body})
+}
+
+// UnmarshalJSON implements [json.Unmarshaler].
+func (r *Request) UnmarshalJSON(data []byte) error {
+	var v requestJSON
+	if err := json.Unmarshal(data, &v); err != nil {
+		return err
+	}
+	req, err := restoreRequest(v.Request, v.Body)
+	if err == nil {
+		*r = *req
+	}
+	return err
+}
+
+func (r *Request) stored() run.Request {
+	s := run.Request{
+		ID: r.ID, RunID: r.RunID, Method: r.Method, Host: r.Host, Header: r.Header, RemoteAddr: r.RemoteAddr, ReceivedAt: r.ReceivedAt,
+	}
+	if r.URL != nil {
+		s.URL = r.URL.String()
+	}
+	return s
+}
+
+func restoreRequest(s run.Request, body []byte) (*Request, error) {
+	u, err := url.Parse(s.URL)
+	if err != nil {
+		return nil, fmt.Errorf("decode request: %w", err)
+	}
+	return &Request{
+		ID: s.ID, RunID: s.RunID, Method: s.Method, URL: u, Host: s.Host, Header: s.Header, Body: body,
+		RemoteAddr: s.RemoteAddr, ReceivedAt: s.ReceivedAt,
+	}, nil
+}
+
+func decodeRequest(data []byte) (*Request, error) {
+	s, body, err := run.DecodeRequest(data)
+	if err != nil {
+		return nil, err
+	}
+	return restoreRequest(s, body)
+}
+
+// Sensitive reports whether a header carries a secret: authorization, cookies,
+// signatures. They are delivered in full, and masked where people look.
+func Sensitive(header string) bool {
+	h := strings.ToLower(header)
+	switch h {
+	case "authorization", "proxy-authorization", "cookie", "set-cookie":
+		return true
+	}
+	return slices.ContainsFunc([]string{"signature", "token", "secret", "api-key", "apikey", "password"},
+		func(word string) bool { return strings.Contains(h, word) })
+}
+
+// LogValue masks sensitive headers and leaves the body out.
+func (r *Request) LogValue() slog.Value {
+	attrs := []any{}
+	for _, name := range slices.Sorted(maps.Keys(r.Header)) {
+		value := strings.Join(r.Header[name], ", ")
+		if Sensitive(name) {
+			value = "***"
+		}
+		attrs = append(attrs, slog.String(name, value))
+	}
+	return slog.GroupValue(slog.String("id", r.ID), slog.String("method", r.Method), slog.String("path", r.URL.EscapedPath()),
+		slog.Int("body_bytes", len(r.Body)), slog.Group("header", attrs...))
+}

@@ -1,0 +1,86 @@
+package workflow
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/textproto"
+	"strings"
+
+	"github.com/tenter-dev/tenter/internal/run"
+)
+
+// Response is what a webhook answers.
+type Response struct {
+	Status int // 200 to 599; 0 is 200
+	Header http.Header
+	Body   []byte
+
+	err error
+}
+
+// JSON returns a response with v as JSON. If v does not encode, whoever gets the
+// response reports it.
+func JSON(status int, v any) Response {
+	body, err := json.Marshal(v)
+	return Response{
+		Status: status, Header: http.Header{"Content-Type": {"application/json"}}, Body: append(body, '\n'), err: err,
+	}
+}
+
+// Text returns a response with plain text.
+func Text(status int, s string) Response {
+	return Response{Status: status, Header: http.Header{"Content-Type": {"text/plain; charset=utf-8"}}, Body: []byte(s)}
+}
+
+// hopByHop are the headers that belong to a connection, or that the HTTP server sets.
+var hopByHop = []string{
+	"Connection", "Keep-Alive", "Proxy-Authenticate", "Proxy-Authorization", "Proxy-Connection", "Te", "Trailer",
+	"Transfer-Encoding", "Upgrade", "Content-Length",
+}
+
+// answer checks the response, and drops hop-by-hop headers.
+func (r Response) answer() (run.Answer, error) {
+	if r.err != nil {
+		return run.Answer{}, fmt.Errorf("encode body: %w", r.err)
+	}
+	if r.Status == 0 {
+		r.Status = http.StatusOK
+	}
+	if r.Status < 200 || r.Status > 599 {
+		return run.Answer{}, fmt.Errorf("status %d is not between 200 and 599", r.Status)
+	}
+	header := map[string][]string{}
+	for name, values := range r.Header {
+		if !validHeader(name, values) {
+			return run.Answer{}, fmt.Errorf("header %q is not valid", name)
+		}
+		name = textproto.CanonicalMIMEHeaderKey(name)
+		header[name] = append(header[name], values...)
+	}
+	for _, named := range header["Connection"] {
+		for name := range strings.SplitSeq(named, ",") {
+			delete(header, textproto.CanonicalMIMEHeaderKey(strings.TrimSpace(name)))
+		}
+	}
+	for _, name := range hopByHop {
+		delete(header, name)
+	}
+	return run.Answer{Status: r.Status, Header: header, Body: r.Body}, nil
+}
+
+func validHeader(name string, values []string) bool {
+	const tokens = "!#$%&'*+-.^_`|~"
+	isToken := func(r rune) bool {
+		return r >= '0' && r <= '9' || r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || strings.ContainsRune(tokens, r)
+	}
+	if name == "" || strings.ContainsFunc(name, func(r rune) bool { return !isToken(r) }) {
+		return false
+	}
+	for _, v := range values {
+		if strings.ContainsFunc(v, func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }) {
+			return false
+		}
+	}
+	return true
+}

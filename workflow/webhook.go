@@ -1,0 +1,117 @@
+package workflow
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/tenter-dev/tenter/internal/run"
+)
+
+// Webhook is a hook whose payloads are HTTP requests. It has a URL, under which
+// package server takes the requests, hands them to the run, and answers the callers.
+// Wait, All, Close and Token are those of a [Hook].
+type Webhook struct {
+	*Hook[*Request]
+	url string
+}
+
+// URL returns the URL of the webhook: engine.Options.PublicURL, then
+// /.well-known/workflow/v1/webhook/ and the token. It goes by the public URL of the
+// engine that executes the run now.
+func (w *Webhook) URL() string { return w.url }
+
+// NewWebhook opens a webhook, as [NewHook] opens a hook. An engine without
+// Options.PublicURL blocks the run until it gets one.
+//
+// POST, PUT, PATCH and DELETE requests are taken, unless [Methods] says otherwise.
+// Each is answered with 202 Accepted once it is durable; or as [RespondWith] says; or
+// by the run, with [RespondManually]. Who knows the URL can send: with a [Token] that
+// can be guessed use [Verify].
+func NewWebhook(ctx Context, opts ...WebhookOption) (*Webhook, error) {
+	spec := run.Hook{Webhook: &run.Webhook{}}
+	for _, opt := range opts {
+		if err := opt.applyHook(&spec); err != nil {
+			return nil, fmt.Errorf("new webhook: %w", err)
+		}
+	}
+	if spec.Token == "." || spec.Token == ".." {
+		return nil, fmt.Errorf("new webhook: %w: %q can't be part of a URL", ErrInvalidToken, spec.Token)
+	}
+	if spec.Webhook.Manual && spec.Webhook.Static != nil {
+		return nil, errors.New("new webhook: RespondWith and RespondManually exclude each other")
+	}
+	hook, err := openHook(ctx, spec, decodeRequest)
+	if err != nil {
+		return nil, err
+	}
+	return &Webhook{Hook: hook, url: ctx.scope().PublicURL() + run.WebhookPath + url.PathEscape(hook.Token())}, nil
+}
+
+// OnRequest is ready when w has a request, which is given to fn. See [OnPayload].
+func OnRequest(w *Webhook, fn func(*Request) error) Case { return OnPayload(w.Hook, fn) }
+
+type webhookOption func(*run.Hook) error
+
+func (o webhookOption) applyHook(h *run.Hook) error { return o(h) }
+
+// RespondWith has every request answered with r, as soon as it is durable.
+func RespondWith(r Response) WebhookOption {
+	return webhookOption(func(h *run.Hook) error {
+		a, err := r.answer()
+		if err != nil {
+			return fmt.Errorf("respond with: %w", err)
+		}
+		h.Webhook.Static = &a
+		return nil
+	})
+}
+
+// RespondManually has the run answer each request, with [Request.Respond]. The
+// caller's connection is held meanwhile, at most engine.Options.RespondWithin: then
+// it gets 504, and the request stays delivered. If the run ends without an answer it
+// gets 500.
+func RespondManually() WebhookOption {
+	return webhookOption(func(h *run.Hook) error {
+		h.Webhook.Manual = true
+		return nil
+	})
+}
+
+// Verify has requests checked by the verifier of that name in
+// engine.Options.Verifiers, so that no secret is stored. A request that does not pass
+// is answered with 401, and nothing is written.
+func Verify(name string) WebhookOption {
+	return webhookOption(func(h *run.Hook) error {
+		h.Webhook.Verify = name
+		return nil
+	})
+}
+
+// Methods sets the methods that are taken. The default is POST, PUT, PATCH and
+// DELETE. GET is possible; mind that scanners and link previews send it. HEAD and
+// OPTIONS are not.
+func Methods(methods ...string) WebhookOption {
+	return webhookOption(func(h *run.Hook) error {
+		for _, m := range methods {
+			if m == http.MethodHead || m == http.MethodOptions || m == "" || strings.ToUpper(m) != m {
+				return fmt.Errorf("methods: %q can't resume a webhook", m)
+			}
+		}
+		h.Webhook.Methods = slices.Clone(methods)
+		return nil
+	})
+}
+
+// DedupeHeader names the header that identifies a delivery, such as "Webhook-Id": a
+// request whose value was seen is dropped, and answered as the first one was.
+// Requests without it are all taken. Values are kept for engine.Options.DedupeFor.
+func DedupeHeader(name string) WebhookOption {
+	return webhookOption(func(h *run.Hook) error {
+		h.Webhook.Dedupe = http.CanonicalHeaderKey(name)
+		return nil
+	})
+}
