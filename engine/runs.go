@@ -21,11 +21,22 @@ func (e *Engine) RunInfo(ctx context.Context, runID string) (workflow.RunInfo, e
 			return workflow.RunInfo{}, e.runError("look up", runID, err)
 		}
 	}
+	e.showUp()
 	r, err := e.store.Run(ctx, runID)
 	if err != nil {
 		return workflow.RunInfo{}, e.runError("look up", runID, err)
 	}
 	return runInfo(&r), nil
+}
+
+// showUp renews the lease of a worker that was idle, lest its runs look as if nobody
+// could execute them.
+func (e *Engine) showUp() {
+	if w := e.running(); w != nil {
+		if err := w.lease.ensure(); err != nil {
+			w.trouble("renew the lease", "", err)
+		}
+	}
 }
 
 func runInfo(r *store.Run) workflow.RunInfo {
@@ -53,6 +64,7 @@ func (e *Engine) Runs(ctx context.Context, f Filter) ([]workflow.RunInfo, error)
 	if err := e.usable(ctx); err != nil {
 		return nil, fmt.Errorf("list runs: %w", err)
 	}
+	e.showUp()
 	found, err := e.store.Runs(ctx, store.Filter{
 		Status: store.Status(f.Status), Workflow: f.Workflow, ParentID: f.ParentID, Before: f.Before, Limit: f.Limit,
 	})

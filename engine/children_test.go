@@ -1,0 +1,192 @@
+package engine_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/tenter-dev/tenter/engine"
+	"github.com/tenter-dev/tenter/workflow"
+)
+
+func TestChildren(t *testing.T) {
+	t.Parallel()
+	inLab(t, func(t *testing.T, l *lab) {
+		double := workflow.Define("double", func(ctx workflow.Context, n int) (int, error) {
+			return 2 * n, workflow.Sleep(ctx, time.Duration(n)*time.Hour)
+		})
+		wf := workflow.Define("sum", func(ctx workflow.Context, n int) (int, error) {
+			var children []*workflow.Future[int]
+			for i := range n {
+				children = append(children, double.Go(ctx, i))
+			}
+			sum := 0
+			for _, c := range children {
+				v, err := c.Wait(ctx)
+				if err != nil {
+					return 0, err
+				}
+				sum += v
+			}
+			return sum, nil
+		})
+		l.run(engine.Options{CacheSize: noCache}, wf, double)
+		r := mustStart(l, wf, 5)
+		if got := mustResult(l, r); got != 20 {
+			t.Errorf("result is %d", got)
+		}
+		children, err := l.eng.Runs(t.Context(), engine.Filter{ParentID: r.ID()})
+		if err != nil || len(children) != 5 {
+			t.Errorf("children %v, error %v", children, err)
+		}
+		for _, c := range children {
+			if c.ParentID != r.ID() || c.Status != workflow.StatusCompleted {
+				t.Errorf("child %+v", c)
+			}
+		}
+	})
+}
+
+// A child whose run ID is taken is an error; the run that has it is left alone.
+func TestChildExists(t *testing.T) {
+	t.Parallel()
+	inLab(t, func(t *testing.T, l *lab) {
+		child := define("child")
+		wf := workflow.Define("parent", func(ctx workflow.Context, _ string) (string, error) {
+			_, err := child.Call(ctx, "mine", workflow.RunID("taken"))
+			exists, ok := errors.AsType[*workflow.RunExistsError](err)
+			if !ok || exists.RunID != "taken" || !errors.Is(err, workflow.ErrRunExists) {
+				return "", fmt.Errorf("want a *RunExistsError: %w", err)
+			}
+			got, err := child.Call(ctx, "mine", workflow.RunID("free"))
+			if err != nil {
+				return "", err
+			}
+			return got, workflow.Sleep(ctx, time.Hour)
+		})
+		l.run(engine.Options{CacheSize: noCache}, wf, child)
+		taken := mustStart(l, child, "theirs", workflow.RunID("taken"))
+		if got := mustResult(l, mustStart(l, wf, "")); got != "mine" {
+			t.Errorf("result is %q", got)
+		}
+		if got := mustResult(l, taken); got != "theirs" {
+			t.Errorf("the run that had the ID came to %q", got)
+		}
+	})
+}
+
+// Cancel reaches children, unless they were started without it.
+func TestCancelChildren(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		under func(workflow.Context) workflow.Context
+		want  workflow.Status
+	}{
+		"with the parent": {func(ctx workflow.Context) workflow.Context { return ctx }, workflow.StatusCanceled},
+		"without":         {workflow.WithoutCancel, workflow.StatusCompleted},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			inLab(t, func(t *testing.T, l *lab) {
+				child := workflow.Define("child", func(ctx workflow.Context, _ string) (string, error) {
+					return "", workflow.Sleep(ctx, 24*time.Hour)
+				})
+				wf := workflow.Define("parent", func(ctx workflow.Context, _ string) (string, error) {
+					f := child.Go(tt.under(ctx), "", workflow.RunID("child-1"))
+					return f.Wait(ctx)
+				})
+				l.run(engine.Options{CacheSize: noCache}, wf, child)
+				r := mustStart(l, wf, "")
+				l.advance(time.Hour)
+				if err := r.Cancel(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+				wantIs(l, mustFail(l, r), context.Canceled)
+				c := workflow.Get[string](l.eng, "child-1")
+				_, _ = resultSoon(l, c)
+				wantStatus(l, c, tt.want)
+			})
+		})
+	}
+}
+
+// A child that loses a race is canceled; its parent goes on.
+func TestChildLosesRace(t *testing.T) {
+	t.Parallel()
+	inLab(t, func(t *testing.T, l *lab) {
+		child := workflow.Define("child", func(ctx workflow.Context, d time.Duration) (string, error) {
+			return d.String(), workflow.Sleep(ctx, d)
+		})
+		wf := workflow.Define("parent", func(ctx workflow.Context, _ string) (string, error) {
+			call := func(d time.Duration) func(workflow.Context) (string, error) {
+				return func(ctx workflow.Context) (string, error) {
+					return child.Call(ctx, d, workflow.RunID(d.String()))
+				}
+			}
+			_, got, err := workflow.First(ctx, call(time.Hour), call(time.Minute))
+			if err != nil {
+				return "", err
+			}
+			return got, workflow.Sleep(ctx, time.Minute)
+		})
+		l.run(engine.Options{CacheSize: noCache}, wf, child)
+		if got := mustResult(l, mustStart(l, wf, "")); got != "1m0s" {
+			t.Errorf("result is %q", got)
+		}
+		wantStatus(l, workflow.Get[string](l.eng, "1m0s"), workflow.StatusCompleted)
+		wantStatus(l, workflow.Get[string](l.eng, "1h0m0s"), workflow.StatusCanceled)
+	})
+}
+
+// Errors and canceled children come to the parent as a *RunError.
+func TestChildFails(t *testing.T) {
+	t.Parallel()
+	inLab(t, func(t *testing.T, l *lab) {
+		child := workflow.Define("child", func(ctx workflow.Context, _ string) (string, error) {
+			return "", workflow.Sleep(ctx, 24*time.Hour)
+		})
+		wf := workflow.Define("parent", func(ctx workflow.Context, id string) (bool, error) {
+			_, err := child.Call(ctx, "", workflow.RunID(id))
+			failed, ok := errors.AsType[*workflow.RunError](err)
+			if !ok || failed.RunID != id || failed.Workflow != "child" {
+				return false, fmt.Errorf("want a *RunError: %w", err)
+			}
+			if !errors.Is(err, workflow.ErrCanceled) {
+				return false, fmt.Errorf("want ErrCanceled: %w", err)
+			}
+			return errors.Is(err, workflow.ErrTerminated), nil
+		})
+		l.run(engine.Options{CacheSize: noCache}, wf, child)
+		canceled, terminated := mustStart(l, wf, "c"), mustStart(l, wf, "t")
+		if err := workflow.Get[string](l.eng, "c").Cancel(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if err := workflow.Get[string](l.eng, "t").Terminate(t.Context(), "enough"); err != nil {
+			t.Fatal(err)
+		}
+		if mustResult(l, canceled) || !mustResult(l, terminated) {
+			t.Error("the parents do not see how their children ended")
+		}
+	})
+}
+
+// A child that has not ended when its parent does goes on.
+func TestChildOutlivesParent(t *testing.T) {
+	t.Parallel()
+	inLab(t, func(t *testing.T, l *lab) {
+		child := workflow.Define("child", func(ctx workflow.Context, _ string) (string, error) {
+			return "done", workflow.Sleep(ctx, time.Hour)
+		})
+		wf := workflow.Define("parent", func(ctx workflow.Context, _ string) (string, error) {
+			child.Go(ctx, "", workflow.RunID("child-1"))
+			return "", nil
+		})
+		l.run(engine.Options{}, wf, child)
+		mustResult(l, mustStart(l, wf, ""))
+		if got := mustResult(l, workflow.Get[string](l.eng, "child-1")); got != "done" {
+			t.Errorf("result is %q", got)
+		}
+	})
+}
