@@ -174,7 +174,8 @@ const (
 	// OpenHook inserts Hook. If its token is taken by an open hook of another ID
 	// the outcome is the owner's run; if that hook is Reserved for this run, it is
 	// adopted: it keeps its ID, gets Type, Metadata and OpenedPos of Hook, and is
-	// the outcome. A hook that is there already with the same ID is a success.
+	// the outcome. A hook that is there already with the same ID is a success, and
+	// so is a hook that was adopted under it.
 	OpenHook EffectKind = iota + 1
 	// CloseHook closes the hook Hook.ID; Hook.ClosedPos says where.
 	CloseHook

@@ -34,8 +34,17 @@ func (w *writer) openHook(runID string, h store.Hook) (store.Outcome, error) {
 	case owner.RunID == runID && owner.ID == h.ID && !owner.Reserved:
 		return store.Outcome{HookID: h.ID}, nil
 	case owner.RunID == runID && owner.Reserved:
-		err := w.on(qHookAdopt).bindText(h.Type).bindData(h.Metadata).bindData(h.Webhook).bindInt(h.OpenedPos).bindText(runID).bindText(owner.ID).run()
+		err := w.on(qHookAdopt).bindText(h.Type).bindData(h.Metadata).bindData(h.Webhook).bindInt(h.OpenedPos).bindText(h.ID).bindText(runID).bindText(owner.ID).run()
 		return store.Outcome{HookID: owner.ID}, err
+	case owner.RunID == runID:
+		st := w.on(qHookAdopted).bindText(runID).bindText(owner.ID).bindText(h.ID)
+		adopted, err := st.first()
+		if e := st.end(); err == nil {
+			err = e
+		}
+		if adopted || err != nil {
+			return store.Outcome{HookID: owner.ID}, err
+		}
 	}
 	return store.Outcome{Conflict: owner.RunID}, nil
 }

@@ -46,6 +46,7 @@ const (
 	qHookOpen
 	qHookInsert
 	qHookAdopt
+	qHookAdopted
 	qHookClose
 	qHookCloseAll
 	qHookReopened
@@ -157,7 +158,8 @@ var queries = [queryCount]string{
 	qHookOpen:    `SELECT 1 FROM tenter_hooks WHERE token = ? AND closed_at IS NULL`,
 	qHookInsert: `INSERT INTO tenter_hooks (id, run_id, token, type, metadata, webhook, reserved, created_at, opened_pos, closed_pos)
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 0)`,
-	qHookAdopt:    `UPDATE tenter_hooks SET type = ?, metadata = ?, webhook = ?, opened_pos = ?, reserved = 0 WHERE run_id = ? AND id = ?`,
+	qHookAdopt:    `UPDATE tenter_hooks SET type = ?, metadata = ?, webhook = ?, opened_pos = ?, reserved = 0, adopted_as = ? WHERE run_id = ? AND id = ?`,
+	qHookAdopted:  `SELECT 1 FROM tenter_hooks WHERE run_id = ? AND id = ? AND adopted_as = ?`,
 	qHookClose:    `UPDATE tenter_hooks SET closed_at = ?, closed_pos = ? WHERE run_id = ? AND id = ? AND closed_at IS NULL`,
 	qHookCloseAll: `UPDATE tenter_hooks SET closed_at = ?, closed_pos = ? WHERE run_id = ? AND closed_at IS NULL`,
 	qHookReopened: `SELECT token FROM tenter_hooks WHERE run_id = ? AND opened_pos < ? AND closed_pos >= ? AND closed_at IS NOT NULL`,

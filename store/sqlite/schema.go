@@ -92,6 +92,7 @@ CREATE TABLE tenter_hooks (
 	metadata   TEXT,
 	webhook    TEXT,                 -- how HTTP requests are taken and answered; NULL: a plain hook
 	reserved   INTEGER NOT NULL,     -- made for a run that has not claimed it yet
+	adopted_as TEXT,                 -- the hook of the run's own that it was when it claimed it
 	created_at TEXT NOT NULL,
 	closed_at  TEXT,
 	opened_pos INTEGER NOT NULL,

@@ -123,6 +123,10 @@ var acceptTests = []test{
 		e.Hook.Type, e.Hook.Metadata = "chat", []byte(`{"a":1}`)
 		t.Effects = []store.Effect{e, k.opens("h2", "tok", 1)}
 		k.same("outcomes", k.apply(t), []store.Outcome{{HookID: "r.h0"}, {Conflict: "r"}})
+		// A run that crashed before it took the outcomes in claims again.
+		t = k.then("r", store.Waiting)
+		t.Effects = []store.Effect{k.opens("h2", "tok", 1), e}
+		k.same("outcomes of a repeat", k.apply(t), []store.Outcome{{Conflict: "r"}, {HookID: "r.h0"}})
 		h, err := k.s.Hook(k.ctx, "tok")
 		k.ok(err)
 		k.same("hook", h, store.Hook{
