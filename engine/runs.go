@@ -78,7 +78,8 @@ func (e *Engine) Runs(ctx context.Context, f Filter) ([]workflow.RunInfo, error)
 	return infos, nil
 }
 
-// Hooks lists the open hooks of a run, in the order in which they were opened.
+// Hooks lists the open hooks of a run, or of all runs if runID is empty, in the order
+// in which they were opened.
 func (e *Engine) Hooks(ctx context.Context, runID string) ([]workflow.HookInfo, error) {
 	if err := e.usable(ctx); err != nil {
 		return nil, fmt.Errorf("list hooks of run %s: %w", runID, err)
