@@ -3,6 +3,8 @@ package scenario_test
 import (
 	"context"
 	"errors"
+	"fmt"
+	"math/rand/v2"
 	"sync"
 	"testing"
 	"time"
@@ -22,6 +24,7 @@ var approval = workflow.Declare[string, decision]("approval")
 
 // An approver is told the token of each document.
 type approver struct {
+	takes  time.Duration // to be told
 	mu     sync.Mutex
 	tokens map[string][]string // by document; one for each time that it was told
 }
@@ -60,7 +63,7 @@ func (a *approver) approve(ctx workflow.Context, doc string) (decision, error) {
 	defer hook.Close()
 	err = workflow.Do(ctx, "tell", func(ctx context.Context) error {
 		a.tell(doc, hook.Token())
-		return busy(ctx, time.Second)
+		return busy(ctx, a.takes)
 	})
 	if err != nil {
 		return decision{}, err
@@ -71,7 +74,7 @@ func (a *approver) approve(ctx workflow.Context, doc string) (decision, error) {
 func TestS01Approval(t *testing.T) {
 	t.Parallel()
 	everywhere(t, func(w *world) {
-		a := &approver{}
+		a := &approver{takes: time.Second}
 		w.boot(approval.Implement(a.approve))
 		yes := start(w, approval, "yes", "doc-1")
 		no := start(w, approval, "no", "doc-2")
@@ -94,4 +97,42 @@ func TestS01Approval(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestS01Killed kills a real process at a random moment of each of 50 approvals.
+func TestS01Killed(t *testing.T) {
+	t.Parallel()
+	path, st := newDatabase(t)
+	s := newService(t, path, newAPI(t, st))
+	const n = 50
+	for i := range n {
+		id := fmt.Sprint("run-", i)
+		killed := make(chan struct{})
+		go func() {
+			defer close(killed)
+			<-time.After(rand.N(30 * time.Millisecond))
+			s.kill()
+		}()
+		s.start("approval", id, "doc")
+		var info workflow.HookInfo
+		args := ResumeArgs{Token: s.token(id), Key: id, Payload: encode(t, decision{i%2 == 0, id})}
+		if err := s.call("Resume", args, &info); err != nil || info.RunID != id {
+			t.Fatalf("approval of %s: %+v, %v", id, info, err)
+		}
+		<-killed
+	}
+	ctx := within(t, 30*time.Second)
+	for i := range n {
+		id := fmt.Sprint("run-", i)
+		got, err := workflow.Get[decision](s.api, id).Result(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if want := (decision{i%2 == 0, id}); got != want {
+			t.Errorf("run %s returned %v, want %v", id, got, want)
+		}
+	}
+	t.Logf("%d processes died", s.deaths)
+	s.close()
+	checkRuns(t, st, processWorkflows())
 }

@@ -1,6 +1,9 @@
 package scenario_test
 
 import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
 	"testing"
 	"time"
 
@@ -57,4 +60,67 @@ func TestS03Collection(t *testing.T) {
 			w.t.Errorf("values (-sent +returned):\n%s", diff)
 		}
 	})
+}
+
+// TestS03Killed kills a real process 50 times at random moments while values come in.
+// Even ones are sent again until they are acknowledged, under a key; odd ones are sent
+// once, without.
+func TestS03Killed(t *testing.T) {
+	t.Parallel()
+	path, st := newDatabase(t)
+	s := newService(t, path, newAPI(t, st))
+	s.start("collection", "run", "s1")
+	s.token("run")
+	killed := make(chan struct{})
+	go func() {
+		defer close(killed)
+		for range 50 {
+			<-time.After(rand.N(150 * time.Millisecond))
+			s.kill()
+		}
+	}()
+	var acknowledged, unheard []int
+	for v, done := 0, false; !done; v++ {
+		select {
+		case <-killed:
+			done = true
+		default:
+		}
+		var info workflow.HookInfo
+		args := ResumeArgs{Token: "readings:s1", Payload: encode(t, reading{Value: v})}
+		if v%2 == 1 {
+			heard, err := s.try("Resume", args, &info)
+			if !heard {
+				unheard = append(unheard, v)
+				continue
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+		} else {
+			args.Key = fmt.Sprint(v)
+			if err := s.call("Resume", args, &info); err != nil {
+				t.Fatal(err)
+			}
+		}
+		acknowledged = append(acknowledged, v)
+	}
+	var info workflow.HookInfo
+	if err := s.call("Resume", ResumeArgs{Token: "readings:s1", Key: "done", Payload: encode(t, reading{Done: true})}, &info); err != nil {
+		t.Fatal(err)
+	}
+	got, err := workflow.Get[[]int](s.api, "run").Result(within(t, 30*time.Second))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !slices.IsSorted(got) || len(slices.Compact(slices.Clone(got))) != len(got) {
+		t.Errorf("values are out of order or doubled: %v", got)
+	}
+	certain := slices.DeleteFunc(got, func(v int) bool { return slices.Contains(unheard, v) })
+	if diff := cmp.Diff(acknowledged, certain); diff != "" {
+		t.Errorf("values (-acknowledged +returned):\n%s", diff)
+	}
+	t.Logf("%d processes died, %d values were acknowledged, %d not", s.deaths, len(acknowledged), len(unheard))
+	s.close()
+	checkRuns(t, st, processWorkflows())
 }
