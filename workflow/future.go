@@ -2,7 +2,6 @@ package workflow
 
 import (
 	"errors"
-	"slices"
 
 	"github.com/tenter-dev/tenter/internal/run"
 )
@@ -58,9 +57,14 @@ func First[T any](ctx Context, fns ...func(Context) (T, error)) (index int, valu
 	}
 	inner, cancel := WithCancel(ctx)
 	defer cancel()
-	futures, waits, err := spread(inner, fns)
-	if err != nil {
-		return -1, value, err
+	futures := make([]*Future[T], len(fns))
+	waits := make([]run.Waitable, len(fns))
+	for i, fn := range fns {
+		f := Go(inner, fn)
+		if f.err != nil {
+			return -1, value, f.err
+		}
+		futures[i], waits[i] = f, f.done
 	}
 	index, err = ctx.scope().Await(waits...)
 	if err != nil {
@@ -76,47 +80,29 @@ func First[T any](ctx Context, fns ...func(Context) (T, error)) (index int, valu
 func All[T any](ctx Context, fns ...func(Context) (T, error)) ([]T, error) {
 	inner, cancel := WithCancel(ctx)
 	defer cancel()
-	futures, waits, err := spread(inner, fns)
-	if err != nil {
-		return nil, err
-	}
-	patient := ctx.scope().WithoutCancel() // branches see ctx's end themselves
 	var first error
-	for len(waits) > 0 {
-		i, err := patient.Await(waits...)
-		if err != nil {
-			return nil, err
+	futures := make([]*Future[T], len(fns))
+	for i, fn := range fns {
+		futures[i] = Go(inner, func(ctx Context) (T, error) {
+			value, err := fn(ctx)
+			if err != nil && first == nil {
+				first = err
+				cancel()
+			}
+			return value, err
+		})
+	}
+	values := make([]T, len(fns))
+	patient := WithoutCancel(ctx) // branches see ctx's end themselves
+	for i, f := range futures {
+		value, err := f.Wait(patient)
+		if err != nil && first == nil {
+			return nil, err // not of its fn: it could not wait
 		}
-		done := waits[i]
-		waits = slices.Delete(waits, i, i+1)
-		if first != nil {
-			continue
-		}
-		f := futures[slices.IndexFunc(futures, func(f *Future[T]) bool { return f.done == done })]
-		if _, err := f.get(); err != nil {
-			first = err
-			cancel()
-		}
+		values[i] = value
 	}
 	if first != nil {
 		return nil, first
 	}
-	values := make([]T, len(futures))
-	for i, f := range futures {
-		values[i], _ = f.get()
-	}
 	return values, nil
-}
-
-func spread[T any](ctx Context, fns []func(Context) (T, error)) ([]*Future[T], []run.Waitable, error) {
-	futures := make([]*Future[T], len(fns))
-	waits := make([]run.Waitable, len(fns))
-	for i, fn := range fns {
-		f := Go(ctx, fn)
-		if f.err != nil {
-			return nil, nil, f.err
-		}
-		futures[i], waits[i] = f, f.done
-	}
-	return futures, waits, nil
 }
