@@ -83,6 +83,22 @@ func TestRegress(t *testing.T) {
 				actions:  []action{{do: start, run: "r"}, {do: leave}},
 			},
 		},
+		{
+			"payloads that a successor got do not come again by a retry",
+			scenario{
+				programs: []program{
+					{{verb: vOpen, token: "red"}, {verb: vWait}, {verb: vStep, d: time.Minute, flag: true}},
+					{{verb: vDraw}},
+				},
+				actions: []action{
+					{do: start, run: "r"},
+					{do: send, token: "red"},
+					{do: send, token: "red", flag: true, program: 1},
+					{do: pass, d: time.Hour},
+					{do: retry},
+				},
+			},
+		},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()

@@ -42,11 +42,36 @@ func (e *Engine) reopen(ctx context.Context, l *store.Loaded) error {
 	if err != nil {
 		return err
 	}
+	if err := e.checkSuccessors(ctx, l); err != nil {
+		return err
+	}
 	taken, err := e.store.Retry(ctx, cut)
 	if errors.Is(err, store.ErrExists) {
 		return &workflow.HookConflictError{Token: taken.Token, RunID: taken.RunID}
 	}
 	return err
+}
+
+// checkSuccessors refuses the retry of a run whose end gave payloads in its journal to
+// a successor: they would be delivered twice.
+func (e *Engine) checkSuccessors(ctx context.Context, l *store.Loaded) error {
+	for _, ev := range l.Events {
+		if ev.OrStart == nil || ev.OrStart.ID == l.Run.ID {
+			continue
+		}
+		r, err := e.store.Run(ctx, ev.OrStart.ID)
+		switch {
+		case errors.Is(err, store.ErrNotFound):
+		case err != nil:
+			return err
+		case !r.CreatedAt.Before(l.Run.EndedAt):
+			return &workflow.RetryRefusedError{
+				RunID:  l.Run.ID,
+				Reason: fmt.Sprintf("run %s was started with the payloads that it had not taken", r.ID),
+			}
+		}
+	}
+	return nil
 }
 
 // planCut decides where the journal of a failed run is cut: before the failure that
