@@ -3,7 +3,6 @@ package engine
 import (
 	"container/list"
 	"errors"
-	"log/slog"
 	"maps"
 	"slices"
 	"sync"
@@ -32,7 +31,7 @@ type actor struct {
 
 	parked *list.Element // in worker.parked, guarded by worker.mu
 
-	turnSince atomic.Int64 // when workflow code began to execute, 0: it does not
+	turnSince atomic.Int64 // when workflow code began to execute, 0: it does not; for the watchdog
 	ending    atomic.Bool  // it commits the end of the run, and tells what comes of it
 
 	// The rest belongs to the goroutine that goes round.
@@ -41,6 +40,7 @@ type actor struct {
 	def      *run.Workflow
 	x        *execution // nil: to be rebuilt from the journal
 	held     bool       // this worker owns the run
+	doubted  bool       // and its last owner died
 	seq      int64
 	attempts map[string]*attempt
 	start    *starting     // of a run born here, until its first transition is durable
@@ -188,6 +188,10 @@ func (a *actor) hold(held bool) {
 		a.held = held
 		a.w.holds(held)
 	}
+	if doubted := held && a.head.Suspicion > 0; a.doubted != doubted {
+		a.doubted = doubted
+		a.w.doubts(doubted)
+	}
 	if !held && a.alarm != nil {
 		a.alarm.Stop()
 	}
@@ -272,11 +276,7 @@ func (a *actor) born() []store.Message {
 }
 
 func (a *actor) newExecution() *execution {
-	return newExecution(&a.head, a.def, a.w.e.env, a.logger())
-}
-
-func (a *actor) logger() *slog.Logger {
-	return a.w.log.With("run", a.id, "workflow", a.head.Workflow)
+	return newExecution(&a.head, a.def, a.w.e.env, a.w.log)
 }
 
 // readMail loads the mail of a live run, and checks that it is as we remember it.
@@ -364,19 +364,14 @@ func (a *actor) rebuild(inbox []arrival) (mail []store.Message, ok bool) {
 }
 
 func (a *actor) replay(events []store.Event) *divergence {
-	defer a.turning()()
+	a.turnSince.Store(time.Now().UnixNano())
+	defer a.turnSince.Store(0)
 	for i := range events {
 		if d := a.x.replay(&events[i]); d != nil {
 			return d
 		}
 	}
 	return nil
-}
-
-// turning tells the watchdog that workflow code executes until the result is called.
-func (a *actor) turning() func() {
-	a.turnSince.Store(time.Now().UnixNano())
-	return func() { a.turnSince.Store(0) }
 }
 
 // arrive adds an arrival from the actor's own goroutine.

@@ -66,7 +66,8 @@ func (a *actor) advance(mail []store.Message, inbox []arrival) {
 // before what was accepted when they were due. It returns what is left.
 func (b *batch) feedAll(mail []store.Message, inbox []arrival) ([]store.Message, []arrival) {
 	a, x := b.a, b.a.x
-	defer a.turning()()
+	a.turnSince.Store(time.Now().UnixNano())
+	defer a.turnSince.Store(0)
 	now := microseconds(a.w.store.Now())
 	drains := b.drains(len(mail) > 0 || a.mailRead)
 	a.mailRead = false
@@ -289,7 +290,7 @@ func (b *batch) end() *store.Transition {
 	e.Position = a.head.Events + int64(len(b.events)) + 1
 	b.events = append(b.events, e)
 	if a.head.ParentID != "" {
-		x.emit(store.Effect{Kind: store.Send, Message: store.Message{
+		x.emit(&store.Effect{Kind: store.Send, Message: store.Message{
 			RunID: a.head.ParentID, Kind: parent, Ref: a.head.ParentRef, Data: e.Data,
 		}}, nil)
 	}
@@ -308,7 +309,7 @@ func (b *batch) fill(t *store.Transition) {
 	a := b.a
 	t.Events, t.Took, t.NoMailBefore = b.events, b.took, b.guard
 	for _, e := range a.x.effects {
-		t.Effects = append(t.Effects, e.Effect)
+		t.Effects = append(t.Effects, *e.Effect)
 	}
 	for _, at := range b.show {
 		t.Executing = append(t.Executing, store.Attempt{

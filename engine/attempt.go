@@ -78,14 +78,28 @@ func (a *actor) execute(ctx context.Context, stop context.CancelFunc, at *attemp
 		r.at = microseconds(a.w.store.Now())
 		a.post(arrival{at: r.at, result: r})
 	}()
-	select {
-	case a.w.slots <- struct{}{}:
+	if a.w.takeSlot(ctx) {
 		defer func() { <-a.w.slots }()
 		r.data, r.failed = a.call(ctx, at, spec)
-	case <-ctx.Done():
+	} else {
 		r.failed = &run.StepError{Failure: run.Failure{Text: context.Canceled.Error(), Is: []string{run.IsCanceled}}}
 	}
 	returned = true
+}
+
+// takeSlot waits until one more step may execute, or ctx ends.
+func (w *worker) takeSlot(ctx context.Context) bool {
+	select {
+	case w.slots <- struct{}{}:
+		return true
+	default: // ctx.Done makes a channel, so it is asked for only to wait
+	}
+	select {
+	case w.slots <- struct{}{}:
+		return true
+	case <-ctx.Done():
+		return false
+	}
 }
 
 func (a *actor) call(ctx context.Context, at *attempt, spec run.Step) ([]byte, *run.StepError) {

@@ -103,7 +103,7 @@ func (x *execution) discard(b *branch) {
 	select {
 	case <-done:
 	case <-patience.C:
-		x.logger.Error("a deferred function of workflow code blocks: its goroutine is left behind", "stack", stuckStacks())
+		x.logger().Error("a deferred function of workflow code blocks: its goroutine is left behind", "stack", stuckStacks())
 	}
 }
 

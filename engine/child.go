@@ -60,7 +60,7 @@ func (s *scope) StartChild(spec run.Child) (run.ChildRun, error) {
 	s.attach(c)
 	if spec.RunID == "" {
 		c.started = true
-		x.emit(store.Effect{Kind: store.StartRun, Run: c.spec}, nil)
+		x.emit(&store.Effect{Kind: store.StartRun, Run: c.spec}, nil)
 		return c, nil
 	}
 	x.unsettle(c)
@@ -126,6 +126,6 @@ func (c *child) end(x *execution, e *store.Event) {
 // cancel asks the child to cancel.
 func (c *child) cancel(error) {
 	if c.started && !c.done {
-		c.x.emit(store.Effect{Kind: store.Send, Message: store.Message{RunID: c.spec.ID, Kind: store.CancelRequested}}, nil)
+		c.x.emit(&store.Effect{Kind: store.Send, Message: store.Message{RunID: c.spec.ID, Kind: store.CancelRequested}}, nil)
 	}
 }

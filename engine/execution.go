@@ -32,7 +32,7 @@ type execution struct {
 	code   func(run.Scope, []byte) ([]byte, *run.Failure)
 	scene  *run.Scene
 	env    *environment
-	logger *slog.Logger
+	log    *slog.Logger // of the worker
 
 	current    atomic.Pointer[branch] // the one that is executing, nil between turns
 	branches   []*branch
@@ -98,18 +98,22 @@ type environment struct {
 	limit     int // of inputs, payloads and results, in bytes
 }
 
-func newExecution(r *store.Run, code *run.Workflow, env *environment, logger *slog.Logger) *execution {
+func newExecution(r *store.Run, code *run.Workflow, env *environment, log *slog.Logger) *execution {
 	x := &execution{
 		info:   run.Info{RunID: r.ID, Workflow: r.Workflow, Version: code.Version},
 		secret: r.Secret,
 		code:   code.Func,
 		env:    env,
-		logger: logger,
+		log:    log,
 		live:   true,
 	}
 	x.root = newScope(x, nil)
 	x.scene = &run.Scene{Scope: x.root, Client: env.client}
 	return x
+}
+
+func (x *execution) logger() *slog.Logger {
+	return x.log.With("run", x.info.RunID, "workflow", x.info.Workflow)
 }
 
 // replay feeds a recorded event. It returns a divergence if the code asks for other
@@ -310,12 +314,12 @@ func (x *execution) ask(b *branch, line, detail string) string {
 
 // effect is an effect, and what waits for its outcome, or nil.
 type effect struct {
-	store.Effect
+	*store.Effect
 	settler settler
 }
 
 // emit adds an effect. On replay it has happened already.
-func (x *execution) emit(e store.Effect, s settler) {
+func (x *execution) emit(e *store.Effect, s settler) {
 	if x.live {
 		x.effects = append(x.effects, effect{e, s})
 	}
@@ -325,7 +329,7 @@ func (x *execution) emit(e store.Effect, s settler) {
 func (x *execution) unsettle(s settler) {
 	x.unsettled = append(x.unsettled, s)
 	if e := s.settle(); e != nil {
-		x.emit(*e, s)
+		x.emit(e, s)
 	}
 }
 
@@ -333,7 +337,7 @@ func (x *execution) unsettle(s settler) {
 func (x *execution) askAgain() {
 	for _, s := range x.unsettled {
 		if e := s.settle(); e != nil {
-			x.emit(*e, s)
+			x.emit(e, s)
 		}
 	}
 }

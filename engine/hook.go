@@ -117,7 +117,7 @@ func (s *scope) NewHook(spec run.Hook) (run.OpenHook, error) {
 		sum := x.derive("token")
 		h.spec.Token = base64.RawURLEncoding.EncodeToString(sum[:24])
 		x.ask(b, "hook "+h.ref, "")
-		x.emit(store.Effect{Kind: store.OpenHook, Hook: h.spec}, nil)
+		x.emit(&store.Effect{Kind: store.OpenHook, Hook: h.spec}, nil)
 		h.opened()
 		return h, nil
 	}
@@ -212,7 +212,7 @@ func (h *hook) Close() {
 	h.x.changed = append(h.x.changed, h)
 	closing := h.spec
 	closing.ClosedPos = h.x.position
-	h.x.emit(store.Effect{Kind: store.CloseHook, Hook: closing}, nil)
+	h.x.emit(&store.Effect{Kind: store.CloseHook, Hook: closing}, nil)
 	delete(h.x.hookByID, h.spec.ID) // what is still to come waits for a drain
 	h.waiters.wake(h.x)
 }

@@ -78,7 +78,7 @@ func (e *Engine) offer(ctx context.Context, w *worker, to *address, p store.Payl
 	if errors.Is(err, errDeclined) {
 		return e.accept(ctx, p)
 	}
-	return hookInfo(to.hook), err
+	return hookInfo(*to.hook), err
 }
 
 // accept takes the long way, through the mailbox.

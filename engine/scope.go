@@ -268,6 +268,8 @@ func (s *scope) Now() time.Time { return s.x.now }
 
 func (s *scope) Derive(label string) [32]byte { return s.x.derive(label) }
 
-func (s *scope) Logger() *slog.Logger { return slog.New(&logHandler{x: s.x, to: s.x.logger.Handler()}) }
+func (s *scope) Logger() *slog.Logger {
+	return slog.New(&logHandler{x: s.x, to: s.x.logger().Handler()})
+}
 
 func (s *scope) Info() run.Info { return s.x.info }

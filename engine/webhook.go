@@ -46,7 +46,7 @@ func (e *Engine) Webhook(ctx context.Context, token string) (*Webhook, error) {
 	}
 	var h store.Hook
 	if w, at := e.liveHook(token); w != nil {
-		h = at.hook
+		h = *at.hook
 	} else {
 		var err error
 		if h, err = e.store.Hook(ctx, token); err != nil {

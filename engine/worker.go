@@ -34,6 +34,7 @@ type worker struct {
 
 	drain    atomic.Bool
 	holding  atomic.Int64 // runs owned
+	doubted  atomic.Int64 // of those, runs whose last owner died, before they have made progress
 	bustling atomic.Int64 // actors with a goroutine
 
 	mu     sync.Mutex
@@ -50,7 +51,7 @@ type worker struct {
 // address is where payloads of a token are taken in.
 type address struct {
 	actor *actor
-	hook  store.Hook
+	hook  *store.Hook // of the run's execution; it does not change once it is open
 }
 
 func newWorker(ctx context.Context, e *Engine) *worker {
@@ -231,8 +232,13 @@ func (w *worker) adopt(r *store.Run) {
 	}
 }
 
-// begin executes a run that is born here. It returns when the run is durable.
+// begin executes a run that is born here. It returns when the run is durable. After a
+// crash it declines: should the code of the new run be what kills workers, the run has
+// to be durable before, or only innocent ones could be suspected.
 func (w *worker) begin(ctx context.Context, n store.NewRun, def *run.Workflow) error {
+	if w.doubted.Load() > 0 {
+		return errDeclined
+	}
 	a := &actor{w: w, id: n.ID, def: def, start: &starting{run: n, done: make(chan error, 1)}}
 	done := a.start.done
 	w.mu.Lock()
@@ -323,6 +329,14 @@ func (w *worker) ends(runID string) bool {
 	return a != nil && a.ending.Load()
 }
 
+func (w *worker) doubts(doubted bool) {
+	if doubted {
+		w.doubted.Add(1)
+	} else {
+		w.doubted.Add(-1)
+	}
+}
+
 func (w *worker) holds(held bool) {
 	if held {
 		w.holding.Add(1)
@@ -405,7 +419,7 @@ func (w *worker) follow(a *actor) {
 	defer w.mu.Unlock()
 	for _, h := range changed {
 		if h.open {
-			w.hooks[h.spec.Token] = &address{actor: a, hook: h.spec}
+			w.hooks[h.spec.Token] = &address{actor: a, hook: &h.spec}
 		} else if at := w.hooks[h.spec.Token]; at != nil && at.actor == a && at.hook.ID == h.spec.ID {
 			delete(w.hooks, h.spec.Token)
 		}
