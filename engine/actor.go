@@ -60,6 +60,15 @@ type arrival struct {
 	overdue *attempt     // has not returned within the grace period
 	claimed *store.Run   // this worker has claimed the run
 	event   *store.Event // about something that this worker has found out
+	crashed string       // step whose attempt was announced by a worker that died
+}
+
+// resultRef returns the step whose result this is, or nothing.
+func (in *arrival) resultRef() string {
+	if in.result == nil {
+		return ""
+	}
+	return in.result.ref
 }
 
 // starting is a run that is born in this worker.
@@ -155,10 +164,9 @@ func (a *actor) round(inbox []arrival, poked bool) {
 		mail = a.born()
 	case a.x == nil:
 		var ok bool
-		if mail, ok = a.rebuild(inbox); !ok {
+		if mail, inbox, ok = a.rebuild(inbox); !ok {
 			return
 		}
-		inbox = nil // rebuild has put it back
 	case poked:
 		var ok bool
 		if mail, ok = a.readMail(inbox); !ok {
@@ -301,8 +309,9 @@ func (a *actor) readMail(inbox []arrival) ([]store.Message, bool) {
 	return l.Mail, true
 }
 
-// rebuild replays the journal of a run that this worker owns.
-func (a *actor) rebuild(inbox []arrival) (mail []store.Message, ok bool) {
+// rebuild replays the journal of a run that this worker owns. It returns the mail,
+// and what of the arrivals still counts.
+func (a *actor) rebuild(inbox []arrival) (mail []store.Message, left []arrival, ok bool) {
 	l, err := a.w.store.Load(a.w.ctx, a.id, 0)
 	if err != nil {
 		a.putBack(inbox)
@@ -311,46 +320,44 @@ func (a *actor) rebuild(inbox []arrival) (mail []store.Message, ok bool) {
 		} else {
 			a.troubled("load the run", err)
 		}
-		return nil, false
+		return nil, nil, false
 	}
 	if l.Run.Epoch != a.head.Epoch || l.Run.Status.Ended() || (l.Run.Worker != a.w.id && l.Run.Worker != "") {
 		a.leave(inbox)
-		return nil, false
+		return nil, nil, false
 	}
 	a.pause = 0
 	a.head = l.Run
 	a.hold(l.Run.Worker == a.w.id)
 	if a.def = a.w.e.definition(l.Run.Workflow, l.Run.Version); a.def == nil {
 		a.block(inbox, "this worker does not have the workflow "+l.Run.Workflow)
-		return nil, false
+		return nil, nil, false
 	}
 	if !a.enterSolo(inbox) {
-		return nil, false
+		return nil, nil, false
 	}
 	x := a.newExecution()
 	a.x = x
 	if d := a.replay(l.Events); d != nil {
 		a.block(inbox, d.String())
-		return nil, false
+		return nil, nil, false
 	}
 	x.askAgain()
+	// Results are found through the attempts, outcomes by asking again.
+	left = slices.DeleteFunc(inbox, func(in arrival) bool {
+		at := a.attempts[in.resultRef()]
+		return in.offer == nil && (at == nil || at.result != nil)
+	})
 	for _, s := range x.steps {
 		if s.marked > 0 && a.attempts[s.ref] == nil {
-			a.arrive(arrival{at: a.w.store.Now(), event: a.crashed(s)})
+			left = append(left, arrival{at: a.w.store.Now(), crashed: s.ref})
 		}
 		s.begun = s.retryAt.IsZero() || !s.retryAt.After(a.w.store.Now())
 		if at := a.attempts[s.ref]; at != nil && at.result != nil {
-			a.arrive(arrival{at: at.result.at, result: at.result})
+			left = append(left, arrival{at: at.result.at, result: at.result})
 		}
 	}
-	// Results are found through the attempts, outcomes by asking again.
-	var kept []arrival
-	for _, in := range inbox {
-		if in.offer != nil || in.result != nil && a.attempts[in.result.ref] != nil && a.attempts[in.result.ref].result == nil {
-			kept = append(kept, in)
-		}
-	}
-	a.putBack(kept)
+	slices.SortStableFunc(left, func(x, y arrival) int { return x.at.Compare(y.at) })
 	a.mailRead = true
 	if a.solo != nil {
 		a.solo.suspects = slices.Sorted(maps.Keys(x.steps))
@@ -360,7 +367,7 @@ func (a *actor) rebuild(inbox []arrival) (mail []store.Message, ok bool) {
 			delete(a.attempts, ref)
 		}
 	}
-	return l.Mail, true
+	return l.Mail, left, true
 }
 
 func (a *actor) replay(events []store.Event) *divergence {
@@ -392,6 +399,7 @@ func (a *actor) block(inbox []arrival, reason string) {
 	a.w.log.Error("run is blocked", "run", a.id, "workflow", a.head.Workflow, "reason", reason)
 	t := a.transition(store.Blocked)
 	t.BlockedBuild, t.BlockedReason = a.w.build, reason
+	t.WakeAt = microseconds(a.w.store.Now())
 	t.Suspicion, t.Crashes = 0, 0
 	if _, err := a.w.store.Apply(a.w.ctx, t); err != nil && !errors.Is(err, store.ErrFenced) {
 		a.putBack(inbox)

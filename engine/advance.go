@@ -135,6 +135,12 @@ func (b *batch) take(in arrival) {
 	case in.event != nil:
 		in.event.At = in.at
 		b.feed(*in.event)
+	case in.crashed != "":
+		if s := a.x.steps[in.crashed]; s != nil && s.marked > 0 && a.attempts[s.ref] == nil {
+			e := a.crashed(s)
+			e.At = in.at
+			b.feed(*e)
+		}
 	case in.offer != nil:
 		h := a.x.hookByID[in.offer.hookID]
 		if h == nil {
@@ -149,7 +155,7 @@ func (b *batch) take(in arrival) {
 		})
 	case in.result != nil:
 		at := a.attempts[in.result.ref]
-		if at == nil || at.number != in.result.number {
+		if at == nil || at.number != in.result.number || slices.Contains(b.resolved, at.ref) {
 			return
 		}
 		at.result = in.result
@@ -181,6 +187,7 @@ func (b *batch) take(in arrival) {
 func (b *batch) feed(e store.Event) {
 	a := b.a
 	e.Position = a.head.Events + int64(len(b.events)) + 1
+	e.At = microseconds(e.At)
 	a.x.feed(&e)
 	b.events = append(b.events, e)
 	if !a.x.finished && a.x.diverged == nil {
@@ -198,7 +205,7 @@ func (b *batch) settleCanceled() {
 		if s.done {
 			continue
 		}
-		if at := a.attempts[s.ref]; at != nil {
+		if at := a.attempts[s.ref]; at != nil && !slices.Contains(b.resolved, s.ref) {
 			b.stop = append(b.stop, at)
 			continue
 		}
@@ -388,16 +395,19 @@ func (b *batch) committed(t *store.Transition, effects []effect, outcomes []stor
 	for _, at := range b.show {
 		at.shown = true
 	}
+	a.w.follow(a)
 	if t.Status.Ended() {
 		a.w.ended(a, t)
 		a.leave(nil)
 		return
 	}
 	a.warn()
-	a.w.follow(a)
 	for i, o := range outcomes {
 		if s := effects[i].settler; s != nil {
 			kind, ref, data := s.outcome(o)
+			if kind == "" {
+				continue
+			}
 			a.arrive(arrival{at: a.w.store.Now(), event: &store.Event{Kind: kind, Ref: ref, Data: data}})
 		}
 	}
@@ -412,6 +422,10 @@ func (b *batch) committed(t *store.Transition, effects []effect, outcomes []stor
 	b.start()
 	if a.solo != nil && len(a.attempts) == 0 {
 		a.endSolo()
+	}
+	if !a.held && a.head.Suspicion >= suspicious {
+		a.leave(nil) // what comes next for it has to pass the quarantine again
+		a.w.trigger()
 	}
 }
 

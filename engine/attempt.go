@@ -34,6 +34,7 @@ type result struct {
 	at     time.Time
 	data   []byte
 	failed *run.StepError
+	begun  bool // the step's function was called
 }
 
 // abandon cancels the attempt; its result will not count.
@@ -72,6 +73,7 @@ func (a *actor) execute(ctx context.Context, stop context.CancelFunc, at *attemp
 	returned := false
 	defer func() {
 		if !returned {
+			r.begun = true
 			f := run.Panicked(errors.New("step code called runtime.Goexit"), debug.Stack())
 			r.failed = &run.StepError{Failure: f}
 		}
@@ -80,8 +82,13 @@ func (a *actor) execute(ctx context.Context, stop context.CancelFunc, at *attemp
 	}()
 	if a.w.takeSlot(ctx) {
 		defer func() { <-a.w.slots }()
-		r.data, r.failed = a.call(ctx, at, spec)
+		// It may have waited for longer than the lease is.
+		if a.w.lease.ensure() == nil {
+			r.begun = true
+			r.data, r.failed = a.call(ctx, at, spec)
+		}
 	} else {
+		r.begun = true // as good as: it was canceled
 		r.failed = &run.StepError{Failure: run.Failure{Text: context.Canceled.Error(), Is: []string{run.IsCanceled}}}
 	}
 	returned = true
@@ -119,7 +126,7 @@ func (a *actor) call(ctx context.Context, at *attempt, spec run.Step) ([]byte, *
 // not count.
 func (a *actor) stepEvent(r *result) *store.Event {
 	s := a.x.steps[r.ref]
-	if s == nil {
+	if s == nil || !r.begun {
 		return nil
 	}
 	if r.failed == nil {
@@ -141,10 +148,23 @@ func (a *actor) failedAttempt(s *step, err *run.StepError, at time.Time) *store.
 		retry := retried{Failure: f, RetryAt: microseconds(at.Add(backoff(s.spec.Backoff, f.Attempts, err.RetryAfter)))}
 		return &store.Event{Kind: store.StepRetried, Ref: s.ref, Data: retry.encode()}
 	}
-	if errors.Is(s.canceled, errDeadline) && slices.Contains(f.Is, run.IsCanceled) {
-		f.Is = append(f.Is, run.IsDeadlineExceeded)
+	// Whatever it returned: it was canceled, and the code can ask for that.
+	if name := canceledName(s.canceled); name != "" && !slices.Contains(f.Is, name) {
+		f.Is = append(slices.Clone(f.Is), name)
 	}
 	return &store.Event{Kind: store.StepFailed, Ref: s.ref, Data: encodeFailure(&f)}
+}
+
+// canceledName is the name under which what canceled a step is recorded.
+func canceledName(err error) string {
+	switch {
+	case err == nil:
+		return ""
+	case errors.Is(err, errDeadline):
+		return run.IsDeadlineExceeded
+	default:
+		return run.IsCanceled
+	}
 }
 
 // backoff returns the wait before the retry that follows the n-th failure.
@@ -165,20 +185,15 @@ func backoff(b run.Backoff, n int, after time.Duration) time.Duration {
 // canceledStep is the event of a step that was canceled while no attempt was
 // executing.
 func (a *actor) canceledStep(s *step) *store.Event {
-	f := run.Failure{Text: s.canceled.Error(), Is: []string{run.IsCanceled}, Attempts: s.attempts}
-	if errors.Is(s.canceled, errDeadline) {
-		f.Is = []string{run.IsDeadlineExceeded}
-	}
+	f := run.Failure{Text: s.canceled.Error(), Is: []string{canceledName(s.canceled)}, Attempts: s.attempts}
 	return &store.Event{Kind: store.StepFailed, Ref: s.ref, Data: encodeFailure(&f)}
 }
 
 // unknownOutcome is the event of a step whose attempt does not return.
 func (a *actor) unknownOutcome(s *step, why string) *store.Event {
 	f := run.Failure{Text: "outcome is unknown: " + why, Is: []string{workflow.ErrOutcomeUnknown.Error()}, Attempts: s.attempts + 1}
-	if errors.Is(s.canceled, errDeadline) {
-		f.Is = append(f.Is, run.IsDeadlineExceeded)
-	} else if s.canceled != nil {
-		f.Is = append(f.Is, run.IsCanceled)
+	if name := canceledName(s.canceled); name != "" {
+		f.Is = append(f.Is, name)
 	}
 	return &store.Event{Kind: store.StepFailed, Ref: s.ref, Data: encodeFailure(&f)}
 }

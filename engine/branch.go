@@ -5,6 +5,7 @@ import (
 	"iter"
 	"runtime"
 	"runtime/debug"
+	"sync/atomic"
 	"time"
 
 	"github.com/tenter-dev/tenter/internal/gid"
@@ -34,10 +35,10 @@ type branch struct {
 	next   func() (struct{}, bool)
 	stop   func()
 	yield  func(struct{}) bool
-	g      gid.ID
-	ended  bool // never to be resumed
-	gone   bool // its goroutine has ended
-	queued bool // in execution.runnable
+	g      atomic.Uintptr // gid.ID of its goroutine
+	ended  bool           // never to be resumed
+	gone   bool           // its goroutine has ended
+	queued bool           // in execution.runnable
 	unwind bool
 }
 
@@ -45,7 +46,8 @@ func (x *execution) newBranch(fn func()) {
 	b := &branch{id: x.nextBranch}
 	x.nextBranch++
 	b.next, b.stop = iter.Pull(func(yield func(struct{}) bool) {
-		b.yield, b.g = yield, gid.Current()
+		b.yield = yield
+		b.g.Store(uintptr(gid.Current()))
 		returned := false
 		defer func() {
 			b.ended = true

@@ -113,7 +113,7 @@ func TestCancelInStep(t *testing.T) {
 		"fails otherwise": {func(ctx context.Context) (string, error) {
 			<-ctx.Done()
 			return "", errors.New("mine")
-		}, outcome{Attempts: 1}},
+		}, outcome{Canceled: true, Attempts: 1}},
 		"does not return": {func(context.Context) (string, error) {
 			sleepFor(time.Hour)
 			return "too late", nil

@@ -15,6 +15,7 @@ type child struct {
 	ref     string
 	spec    store.NewRun
 	scope   *scope
+	derived bool // its ID is made from the parent's
 	started bool
 	exists  bool // its ID is another run's
 	done    bool
@@ -59,8 +60,9 @@ func (s *scope) StartChild(spec run.Child) (run.ChildRun, error) {
 	x.children[c.ref] = c
 	s.attach(c)
 	if spec.RunID == "" {
-		c.started = true
-		x.emit(&store.Effect{Kind: store.StartRun, Run: c.spec}, nil)
+		// Nobody else has such an ID, so the code need not wait for it to be taken.
+		c.derived, c.started = true, true
+		x.emit(c.settle(), c)
 		return c, nil
 	}
 	x.unsettle(c)
@@ -99,6 +101,9 @@ func (c *child) outcome(o store.Outcome) (store.Kind, string, []byte) {
 	if o.Conflict != "" {
 		return store.ChildExists, c.ref, quote(o.Conflict)
 	}
+	if c.derived {
+		return "", "", nil
+	}
 	return store.ChildStarted, c.ref, nil
 }
 
@@ -108,6 +113,12 @@ func (c *child) settled(x *execution, e *store.Event) {
 		c.cancel(nil) // it came while the ID was being taken
 	}
 	c.waiters.wake(x)
+}
+
+// taken ends a child whose derived ID another run has, against all odds.
+func (c *child) taken(x *execution) {
+	failure := &run.Failure{Text: "run " + c.spec.ID + " exists", As: []run.Typed{{Type: run.AsExists, RunID: c.spec.ID}}}
+	c.end(x, &store.Event{Kind: store.ChildFailed, Data: encodeFailure(failure)})
 }
 
 func (c *child) end(x *execution, e *store.Event) {

@@ -7,9 +7,11 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 	"unicode"
@@ -39,6 +41,8 @@ type execution struct {
 	nextBranch int
 	runnable   runqueue
 	root       *scope
+	doneMu     sync.Mutex
+	dones      []*scope // whose Done somebody has taken
 
 	now      time.Time // of the event being handled
 	position int64     // of the event being handled
@@ -63,7 +67,6 @@ type execution struct {
 
 	asked   []byte   // lines of this turn
 	expect  string   // lines of the journal still to come in this turn
-	begin   []*step  // asked for since the last collect
 	effects []effect // asked for since the last collect
 	logs    []func() // since the last collect
 
@@ -85,7 +88,8 @@ type settler interface {
 	// settle returns the effect that asks for it, or nil if reading the mailbox
 	// decides it.
 	settle() *store.Effect
-	// outcome returns the event that tells what the store has decided.
+	// outcome returns the event that tells what the store has decided. No kind: there
+	// is nothing to tell.
 	outcome(o store.Outcome) (kind store.Kind, ref string, data []byte)
 }
 
@@ -177,7 +181,13 @@ func (x *execution) apply(e *store.Event) {
 		if c := x.children[e.Ref]; c != nil {
 			c.end(x, e)
 		}
-	case store.ChildStarted, store.ChildExists, store.HookClaimed, store.HookConflict, store.HookDrained,
+	case store.ChildExists:
+		if c := x.children[e.Ref]; c != nil && c.derived {
+			c.taken(x)
+			return
+		}
+		x.settled(e)
+	case store.ChildStarted, store.HookClaimed, store.HookConflict, store.HookDrained,
 		store.Responded, store.RespondConflict:
 		x.settled(e)
 	case store.StepStarted, store.StepRetried, store.StepCompleted, store.StepFailed:
@@ -236,7 +246,7 @@ func (x *execution) finish(result []byte, failure *run.Failure) {
 // close unwinds what has not ended. Its deferred functions are executed; durable
 // calls in them do nothing.
 func (x *execution) close() {
-	x.root.evict()
+	x.evict()
 	for _, b := range x.branches {
 		if !b.gone {
 			x.discard(b)
@@ -263,7 +273,7 @@ func (x *execution) compact() {
 // goroutine that is none.
 func (x *execution) enter() (*branch, error) {
 	b := x.current.Load()
-	if b == nil || b.g != gid.Current() {
+	if b == nil || b.g.Load() != uintptr(gid.Current()) {
 		return nil, run.ErrForeign
 	}
 	if b.unwind {
@@ -338,6 +348,11 @@ func (x *execution) askAgain() {
 	for _, s := range x.unsettled {
 		if e := s.settle(); e != nil {
 			x.emit(e, s)
+		}
+	}
+	for _, ref := range slices.Sorted(maps.Keys(x.children)) {
+		if c := x.children[ref]; c.derived {
+			x.emit(c.settle(), c)
 		}
 	}
 }

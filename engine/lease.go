@@ -15,6 +15,7 @@ type lease struct {
 	sent    atomic.Int64 // when the last successful renewal was sent, by time.UnixNano
 	mu      sync.Mutex   // held while renewing
 	beating atomic.Bool
+	kick    chan struct{} // has one when beating has become true and loop does not know yet
 }
 
 // ensure returns when the lease has some time left.
@@ -55,29 +56,44 @@ func (l *lease) renew() error {
 	return nil
 }
 
-// beat keeps the lease alive for as long as it is needed.
+// beat has the lease renewed for as long as it is needed.
 func (l *lease) beat() {
-	if l.beating.Load() || !l.beating.CompareAndSwap(false, true) {
-		return
+	if !l.beating.Load() && l.beating.CompareAndSwap(false, true) {
+		l.kick <- struct{}{} // it has room for one, and beating says that it is empty
 	}
-	l.w.loops.Go(func() {
-		tick := time.NewTicker(l.w.e.opts.Lease / 3)
-		defer tick.Stop()
-		for {
-			select {
-			case <-l.w.ctx.Done():
-				return
-			case <-tick.C:
-			}
-			if l.w.holding.Load() == 0 && !l.w.store.Shared() {
-				l.beating.Store(false)
-				if l.w.holding.Load() == 0 || !l.beating.CompareAndSwap(false, true) {
-					return
-				}
-			}
+}
+
+// loop renews the lease while it is needed.
+func (l *lease) loop() {
+	if l.w.store.Shared() {
+		l.beat()
+	}
+	for {
+		select {
+		case <-l.w.ctx.Done():
+			return
+		case <-l.kick:
+		}
+		for l.pause() {
 			if err := l.renew(); err != nil && l.w.ctx.Err() == nil {
 				l.w.trouble("renew the lease", "", err)
 			}
 		}
-	})
+	}
+}
+
+// pause waits for the time of the next renewal. It returns false if none is needed.
+func (l *lease) pause() bool {
+	t := time.NewTimer(l.w.e.opts.Lease / 3)
+	defer t.Stop()
+	select {
+	case <-l.w.ctx.Done():
+		return false
+	case <-t.C:
+	}
+	if l.w.holding.Load() > 0 || l.w.store.Shared() {
+		return true
+	}
+	l.beating.Store(false)
+	return l.w.holding.Load() > 0 && l.beating.CompareAndSwap(false, true)
 }

@@ -40,7 +40,7 @@ func (a *actor) enterSolo(inbox []arrival) bool {
 	}
 	select {
 	case a.w.solos <- struct{}{}:
-	case <-a.w.ctx.Done():
+	case <-a.w.ending:
 		a.leave(inbox)
 		return false
 	}
@@ -81,7 +81,11 @@ func (q *solo) admit(b *batch, begin []*step) []*step {
 	var admitted []*step
 	for _, s := range begin {
 		if slices.Contains(q.suspects, s.ref) {
-			if executing || a.w.draining() {
+			if executing {
+				continue
+			}
+			if a.w.draining() { // it is left to the next worker, without a mark
+				admitted = append(admitted, s)
 				continue
 			}
 			executing = true

@@ -85,6 +85,7 @@ func (e *Engine) offer(ctx context.Context, w *worker, to *address, p store.Payl
 func (e *Engine) accept(ctx context.Context, p store.Payload) (workflow.HookInfo, error) {
 	asked := p.Type
 	for {
+		p.Type = asked
 		if len(e.hookTypes) > 0 {
 			// What the payload is checked for has to be what it is accepted for.
 			h, err := e.store.Hook(ctx, p.Token)
@@ -93,7 +94,7 @@ func (e *Engine) accept(ctx context.Context, p store.Payload) (workflow.HookInfo
 			}
 			if err == nil && (asked == nil || *asked == h.Type) {
 				if err := e.checkPayload(h.Type, p); err != nil {
-					return workflow.HookInfo{}, err
+					return e.repeated(ctx, p, err)
 				}
 				if !h.Reserved {
 					p.Type = &h.Type
@@ -117,6 +118,22 @@ func (e *Engine) accept(ctx context.Context, p store.Payload) (workflow.HookInfo
 		info.Started, info.Duplicate = r.Started, r.Duplicate
 		return info, nil
 	}
+}
+
+// repeated returns the receipt of a payload that is known by its key, else err: what
+// was accepted once need not fit whoever has the token now.
+func (e *Engine) repeated(ctx context.Context, p store.Payload, err error) (workflow.HookInfo, error) {
+	if p.Key == "" {
+		return workflow.HookInfo{}, err
+	}
+	p.Hook = "none" // no hook has this ID: receipts are all that can be found
+	r, missing := e.store.Accept(ctx, p)
+	if missing != nil {
+		return workflow.HookInfo{}, err
+	}
+	info := hookInfo(r.Hook)
+	info.Duplicate = true
+	return info, nil
 }
 
 // checkPayload checks a payload for a hook type that is known here.

@@ -14,13 +14,6 @@ func (e *Engine) RunInfo(ctx context.Context, runID string) (workflow.RunInfo, e
 	if err := e.usable(ctx); err != nil {
 		return workflow.RunInfo{}, fmt.Errorf("look up run %s: %w", runID, err)
 	}
-	if w := e.running(); w != nil {
-		// A worker that owns nothing may have let its lease lapse, and the store
-		// would say that nobody can continue the run.
-		if err := w.lease.ensure(); err != nil {
-			return workflow.RunInfo{}, e.runError("look up", runID, err)
-		}
-	}
 	e.showUp()
 	r, err := e.store.Run(ctx, runID)
 	if err != nil {
@@ -143,7 +136,8 @@ func (e *Engine) send(ctx context.Context, verb string, m store.Message) error {
 	return nil
 }
 
-// TerminateRun ends a run without asking its code, see [workflow.Run.Terminate].
+// TerminateRun ends a run without asking its code, see [workflow.Run.Terminate]. What
+// is in its mailbox is recorded as unread; what its journal has is there to be read.
 func (e *Engine) TerminateRun(ctx context.Context, runID, reason string) error {
 	if err := e.usable(ctx); err != nil {
 		return fmt.Errorf("terminate run %s: %w", runID, err)

@@ -80,16 +80,30 @@ func (s *scope) end(err error) {
 	}
 }
 
-// evict closes Done of the scope and all in it, for goroutines that have captured
-// them, without anything that branches could see.
-func (s *scope) evict() {
+// watched remembers a scope whose Done somebody has taken.
+func (x *execution) watched(s *scope) {
+	x.doneMu.Lock()
+	defer x.doneMu.Unlock()
+	x.dones = append(x.dones, s)
+}
+
+// evict closes the Done channels of all scopes, for goroutines that have captured
+// them.
+func (x *execution) evict() {
+	x.root.endQuietly()
+	x.doneMu.Lock()
+	dones := x.dones
+	x.dones = nil
+	x.doneMu.Unlock()
+	for _, s := range dones {
+		s.endQuietly()
+	}
+}
+
+// endQuietly ends a scope without anything that branches could see.
+func (s *scope) endQuietly() {
 	if s.ended.Load() == nil {
 		s.end(errCanceled)
-	}
-	for _, c := range s.inner {
-		if inner, ok := c.(*scope); ok {
-			inner.evict()
-		}
 	}
 }
 
@@ -111,6 +125,8 @@ func (s *scope) Done() <-chan struct{} {
 		s.done = make(chan struct{})
 		if s.ended.Load() != nil {
 			close(s.done)
+		} else {
+			s.x.watched(s)
 		}
 	}
 	return s.done

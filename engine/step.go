@@ -58,9 +58,6 @@ func (s *scope) Step(spec run.Step) ([]byte, error) {
 	s.x.stepOrder++
 	st.order = s.x.stepOrder
 	s.x.steps[st.ref] = st
-	if s.x.live {
-		s.x.begin = append(s.x.begin, st)
-	}
 	s.attach(st)
 	s.x.wait(b, st)
 	s.detach(st)
@@ -94,7 +91,7 @@ func (s *step) apply(x *execution, e *store.Event) {
 		if err := json.Unmarshal(e.Data, &r); err == nil {
 			s.attempts, s.retryAt = r.Attempts, r.RetryAt
 		}
-		s.marked = 0
+		s.marked, s.begun = 0, false
 		return
 	case store.StepCompleted:
 		s.data = e.Data

@@ -32,6 +32,7 @@ type worker struct {
 	slots    chan struct{} // one for each step that may execute
 	solos    chan struct{} // one for the run in quarantine
 
+	ending   <-chan struct{} // closed when the worker begins to drain
 	drain    atomic.Bool
 	holding  atomic.Int64 // runs owned
 	doubted  atomic.Int64 // of those, runs whose last owner died, before they have made progress
@@ -69,10 +70,11 @@ func newWorker(ctx context.Context, e *Engine) *worker {
 		rewind: make(chan struct{}, 1),
 	}
 	w.log = e.log.With("worker", w.id)
+	w.ending = ctx.Done()
 	w.ctx, w.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	w.stepCtx, w.stopStep = context.WithCancel(w.ctx)
 	w.lease.w, w.watch.w = w, w
-	w.watch.kick = make(chan struct{}, 1)
+	w.watch.kick, w.lease.kick = make(chan struct{}, 1), make(chan struct{}, 1)
 	return w
 }
 
@@ -82,9 +84,7 @@ func (w *worker) run(ctx context.Context) error {
 		return err
 	}
 	w.loops.Go(w.watch.loop)
-	if w.store.Shared() {
-		w.lease.beat()
-	}
+	w.loops.Go(w.lease.loop)
 	w.trigger()
 	w.claimLoop(ctx)
 	err := w.shutdown()
@@ -148,8 +148,8 @@ func (w *worker) claimLoop(ctx context.Context) {
 		next := w.next
 		w.mu.Unlock()
 		due = nil
-		if !next.IsZero() {
-			timer.Reset(max(0, next.Sub(w.store.Now())))
+		if wait := w.untilClaim(next); wait >= 0 {
+			timer.Reset(wait)
 			due = timer.C
 		}
 		select {
@@ -165,6 +165,22 @@ func (w *worker) claimLoop(ctx context.Context) {
 		w.mu.Unlock()
 		w.claim(ctx)
 	}
+}
+
+// slowPoll is how often a worker looks for runs though nobody has said anything: a
+// signal of another process may have got lost, or a clock been set.
+const slowPoll = 30 * time.Second
+
+// untilClaim returns how long to wait before the next claim; less than 0: for ever.
+func (w *worker) untilClaim(next time.Time) time.Duration {
+	wait := time.Duration(-1)
+	if !next.IsZero() {
+		wait = max(0, next.Sub(w.store.Now()))
+	}
+	if w.store.Shared() && (wait < 0 || wait > slowPoll) {
+		wait = slowPoll
+	}
+	return wait
 }
 
 // maxClaim is how many runs are claimed at once.
@@ -244,7 +260,7 @@ func (w *worker) begin(ctx context.Context, n store.NewRun, def *run.Workflow) e
 	w.mu.Lock()
 	if w.actors[n.ID] != nil {
 		w.mu.Unlock()
-		return store.ErrExists
+		return errDeclined
 	}
 	w.actors[n.ID] = a
 	w.mu.Unlock()
@@ -284,6 +300,14 @@ func (w *worker) wakeAt(t time.Time) {
 
 // signal passes on what the store has seen.
 func (w *worker) signal(s store.Signal) {
+	for _, id := range s.Ended { // maybe by somebody else
+		w.mu.Lock()
+		a := w.actors[id]
+		w.mu.Unlock()
+		if a != nil {
+			a.poke()
+		}
+	}
 	for _, id := range s.Mail {
 		w.mu.Lock()
 		a := w.actors[id]

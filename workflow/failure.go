@@ -14,7 +14,7 @@ import (
 // live path too, so that live and replay can't differ.
 func record(err error) *run.Failure {
 	f := &run.Failure{Text: err.Error()}
-	walk(err, func(e error) {
+	walk(err, func(e error) (deeper bool) {
 		switch e := e.(type) { //nolint:errorlint // walk takes the chain apart itself
 		case *definedError:
 			addName(f, e.name)
@@ -23,18 +23,22 @@ func record(err error) *run.Failure {
 				addName(f, name)
 			}
 		case *StepError:
-			f.As = append(f.As, run.Typed{Type: run.AsStep, Step: e.Step, Attempts: e.Attempts, Cause: record(e.Err)})
+			f.As = append(f.As, run.Typed{Type: run.AsStep, Step: e.Step, Attempts: e.Attempts, Cause: cause(e.Err)})
+			return false // its cause has the rest
 		case *PanicError:
 			f.As = append(f.As, run.Typed{Type: run.AsPanic, Stack: e.Stack, Cause: &run.Failure{Text: e.Value}})
 		case *RunError:
-			f.As = append(f.As, run.Typed{Type: run.AsRun, RunID: e.RunID, Workflow: e.Workflow, Cause: record(e.Err)})
+			f.As = append(f.As, run.Typed{Type: run.AsRun, RunID: e.RunID, Workflow: e.Workflow, Cause: cause(e.Err)})
+			return false
 		case *RunExistsError:
 			f.As = append(f.As, run.Typed{Type: run.AsExists, RunID: e.RunID})
 		case *HookConflictError:
 			f.As = append(f.As, run.Typed{Type: run.AsConflict, Token: e.Token, RunID: e.RunID})
 		case *PayloadError:
-			f.As = append(f.As, run.Typed{Type: run.AsPayload, Token: e.Token, Cause: record(e.Err)})
+			f.As = append(f.As, run.Typed{Type: run.AsPayload, Token: e.Token, Cause: cause(e.Err)})
+			return false
 		}
+		return true
 	})
 	if errors.Is(err, context.Canceled) {
 		addName(f, run.IsCanceled)
@@ -45,16 +49,24 @@ func record(err error) *run.Failure {
 	return f
 }
 
+// cause records what a typed error wraps, if anything.
+func cause(err error) *run.Failure {
+	if err == nil {
+		return nil
+	}
+	return record(err)
+}
+
 func addName(f *run.Failure, name string) {
 	if !slices.Contains(f.Is, name) {
 		f.Is = append(f.Is, name)
 	}
 }
 
-// walk calls f for err and all that it wraps, outermost first.
-func walk(err error, f func(error)) {
-	for err != nil {
-		f(err)
+// walk calls f for err and all that it wraps, outermost first. It goes no deeper
+// where f says so.
+func walk(err error, f func(error) (deeper bool)) {
+	for err != nil && f(err) {
 		switch e := err.(type) { //nolint:errorlint // this takes the chain apart
 		case interface{ Unwrap() error }:
 			err = e.Unwrap()
