@@ -42,7 +42,7 @@ func TestMain(m *testing.M) {
 // processWorkflows are what worker processes execute.
 func processWorkflows() []workflow.Definition {
 	return []workflow.Definition{
-		approval.Implement((&approver{}).approve), collection, channelLog, healthy, poisonedStep, poisonedCode,
+		approval.Implement((&approver{}).approve), collection, channelLog, healthy, logging, poisonedStep, poisonedCode,
 	}
 }
 
@@ -280,17 +280,29 @@ func (s *service) start(name, runID string, input any) {
 // token waits for a run to have a hook.
 func (s *service) token(runID string) string {
 	s.t.Helper()
-	tick := time.NewTicker(2 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		hooks, err := s.api.Hooks(s.t.Context(), runID)
-		if err != nil {
+	var hooks []workflow.HookInfo
+	waitFor(s.t, func() (found bool) {
+		var err error
+		if hooks, err = s.api.Hooks(s.t.Context(), runID); err != nil {
 			s.t.Fatal(err)
 		}
-		if len(hooks) > 0 {
-			return hooks[0].Token
+		return len(hooks) > 0
+	})
+	return hooks[0].Token
+}
+
+// waitFor looks until something has come about in another process.
+func waitFor(t *testing.T, come func() bool) {
+	t.Helper()
+	ctx := within(t, 30*time.Second)
+	tick := time.NewTicker(2 * time.Millisecond)
+	defer tick.Stop()
+	for !come() {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			t.Fatal("it does not come about")
 		}
-		<-tick.C
 	}
 }
 

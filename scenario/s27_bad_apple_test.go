@@ -88,6 +88,19 @@ func TestS27PoisonedStep(t *testing.T) {
 	}
 	t.Logf("%d processes died", s.deaths)
 	s.close()
+	events, err := s.api.Journal(t.Context(), "bad", 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	announced := 0
+	for _, e := range events {
+		if e.Kind == store.StepStarted {
+			announced++
+		}
+	}
+	if announced != 2 { // before it was suspected it could die without one
+		t.Errorf("%d attempts were announced, want 2", announced)
+	}
 	checkRuns(t, st, processWorkflows())
 }
 
@@ -96,20 +109,12 @@ func TestS27PoisonedCode(t *testing.T) {
 	path, st := newDatabase(t)
 	s := newService(t, path, newAPI(t, st))
 	amongHealthy(t, s, 200, "poisoned-code")
-	tick := time.NewTicker(50 * time.Millisecond)
-	defer tick.Stop()
-	for ctx := within(t, 30*time.Second); ; {
-		l, err := st.Load(ctx, "bad", 0)
+	waitFor(t, func() bool {
+		l, err := st.Load(t.Context(), "bad", 0)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if l.Run.Status == store.Blocked {
-			if !strings.Contains(l.Run.BlockedReason, "killed its worker") {
-				t.Errorf("it is blocked: %s", l.Run.BlockedReason)
-			}
-			break
-		}
-		<-tick.C
-	}
+		return l.Run.Status == store.Blocked && strings.Contains(l.Run.BlockedReason, "killed its worker")
+	})
 	t.Logf("%d processes died", s.deaths)
 }

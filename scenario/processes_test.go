@@ -1,0 +1,110 @@
+package scenario_test
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/tenter-dev/tenter/store"
+	"github.com/tenter-dev/tenter/workflow"
+)
+
+// Several processes on one file.
+
+// logging appends a line to a file in a step, and returns how long that is.
+var logging = workflow.Define("logging", func(ctx workflow.Context, path string) (int, error) {
+	return workflow.Step(ctx, "append", func(ctx context.Context) (int, error) {
+		f, err := os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+		if err != nil {
+			return 0, err
+		}
+		n, err := f.WriteString(workflow.InfoOf(ctx).RunID + "\n")
+		return n, errors.Join(err, f.Close())
+	})
+})
+
+// TestTwoProcessesExecuteEachRunOnce: while nobody dies, no step is executed twice.
+func TestTwoProcessesExecuteEachRunOnce(t *testing.T) {
+	t.Parallel()
+	path, st := newDatabase(t)
+	api := newAPI(t, st)
+	services := []*service{newService(t, path, api), newService(t, path, api)}
+	log := filepath.Join(t.TempDir(), "log")
+	const n = 150
+	for i := range n {
+		id := fmt.Sprint("run-", i)
+		if i%3 == 2 { // by somebody who executes nothing
+			if _, err := logging.Start(t.Context(), api, log, workflow.RunID(id)); err != nil {
+				t.Fatal(err)
+			}
+			continue
+		}
+		services[i%3].start("logging", id, log)
+	}
+	ctx := within(t, 30*time.Second)
+	for i := range n {
+		if _, err := logging.Get(api, fmt.Sprint("run-", i)).Result(ctx); err != nil {
+			t.Fatal(err)
+		}
+	}
+	f, err := os.Open(log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	executed := map[string]int{}
+	for lines := bufio.NewScanner(f); lines.Scan(); {
+		executed[lines.Text()]++
+	}
+	for i := range n {
+		if times := executed[fmt.Sprint("run-", i)]; times != 1 {
+			t.Errorf("run-%d was executed %d times", i, times)
+		}
+	}
+}
+
+// TestResumeFromAnotherProcess: what a second process writes into the file is noticed
+// soon by the one that executes the run, and its result by the second.
+func TestResumeFromAnotherProcess(t *testing.T) {
+	t.Parallel()
+	path, st := newDatabase(t)
+	api := newAPI(t, st)
+	s := newService(t, path, api)
+	for i := range 5 {
+		id := fmt.Sprint("run-", i)
+		s.start("approval", id, "doc")
+		token := s.token(id)
+		waitFor(t, func() bool { // parked: its owner has nothing to do but look
+			info, err := api.RunInfo(t.Context(), id)
+			return err == nil && info.Status == workflow.StatusWaiting
+		})
+		if _, err := api.Resume(t.Context(), token, decision{true, id}); err != nil {
+			t.Fatal(err)
+		}
+		accepted := time.Now()
+		got, err := workflow.Get[decision](api, id).Result(within(t, 10*time.Second))
+		if err != nil || got != (decision{true, id}) {
+			t.Fatalf("%s: %v, %v", id, got, err)
+		}
+		known := time.Since(accepted)
+		l, err := st.Load(t.Context(), id, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		received := l.Events[len(l.Events)-2]
+		if received.Kind != store.PayloadReceived {
+			t.Fatalf("journal: %v", l.Events)
+		}
+		noticed := l.Run.EndedAt.Sub(received.At)
+		t.Logf("noticed after %v, the result after %v", noticed, known)
+		// 250 ms each; the rest is for a machine with other things to do.
+		if noticed > 2*time.Second || known > 4*time.Second {
+			t.Errorf("noticed after %v, the result after %v", noticed, known)
+		}
+	}
+}
