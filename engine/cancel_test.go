@@ -205,11 +205,7 @@ func TestDeadlineOverDowntime(t *testing.T) {
 				if err := l.stop(); err != nil {
 					t.Fatal(err)
 				}
-				client, err := engine.New(l.store, engine.Options{})
-				if err != nil {
-					t.Fatal(err)
-				}
-				defer client.Close()
+				client := l.client()
 				l.advance(59 * time.Minute)
 				want := "approved"
 				if late {

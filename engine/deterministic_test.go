@@ -140,12 +140,12 @@ func TestLoggerOnce(t *testing.T) {
 		wf := workflow.Define("log", func(ctx workflow.Context, _ string) (string, error) {
 			log := workflow.Logger(ctx).With("order", 42).WithGroup("g")
 			for i := range 4 {
-				log.Info(fmt.Sprintf("line %d", i), "k", "v")
+				log.Info("from the workflow", "text", fmt.Sprintf("line %d", i))
 				if err := workflow.Sleep(ctx, time.Hour); err != nil {
 					return "", err
 				}
 				if err := workflow.Do(ctx, "work", func(context.Context) error {
-					log.Info(fmt.Sprintf("step %d", i))
+					log.Info("from a step", "text", fmt.Sprintf("step %d", i))
 					return nil
 				}); err != nil {
 					return "", err
@@ -167,7 +167,7 @@ func TestLoggerOnce(t *testing.T) {
 				t.Errorf("a step's line %d appears %d times", i, n)
 			}
 		}
-		wantContains(l, l.logs.String(), "run="+r.ID(), "workflow=log", "order=42", "g.k=v")
+		wantContains(l, l.logs.String(), "run="+r.ID(), "workflow=log", "order=42", `g.text="line 0"`)
 	})
 }
 

@@ -66,11 +66,7 @@ func TestErrorsSurvive(t *testing.T) {
 				if errors.Is(err, workflow.ErrRunEnded) || errors.Is(err, workflow.ErrCanceled) {
 					t.Errorf("%v is more than it should be", err)
 				}
-				client, newErr := engine.New(l.store, engine.Options{})
-				if newErr != nil {
-					t.Fatal(newErr)
-				}
-				defer client.Close()
+				client := l.client()
 				runs, _ := client.Runs(t.Context(), engine.Filter{Workflow: "child"})
 				_, err = workflow.Get[string](client, runs[0].ID).Result(t.Context())
 				for _, want := range tt.want {

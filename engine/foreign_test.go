@@ -103,7 +103,7 @@ func misuseAll(ctx workflow.Context, t things) error {
 	var wrong error
 	for name, call := range durableCalls {
 		if err := misuse(call, ctx, t); !errors.Is(err, workflow.ErrNotInWorkflow) {
-			wrong = errors.Join(wrong, fmt.Errorf("%s: %v", name, err))
+			wrong = errors.Join(wrong, fmt.Errorf("%s: %w", name, err))
 		}
 	}
 	return wrong

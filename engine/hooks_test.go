@@ -222,7 +222,10 @@ func TestCloseEndsWait(t *testing.T) {
 					waiter := workflow.Go(ctx, hook.Wait)
 					ranger := workflow.Go(ctx, func(ctx workflow.Context) (int, error) {
 						n := 0
-						for range hook.All(ctx) {
+						for _, err := range hook.All(ctx) {
+							if err != nil {
+								return n, err
+							}
 							n++
 						}
 						return n, nil
@@ -295,7 +298,7 @@ func TestAllPayloads(t *testing.T) {
 					return nil, err
 				}
 				got = append(got, s)
-				break //nolint:staticcheck // it takes one, and leaves the others
+				break // it takes one, and leaves the others
 			}
 			s, err := hook.Wait(ctx)
 			if err != nil {

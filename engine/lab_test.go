@@ -39,7 +39,7 @@ func inLab(t *testing.T, f func(t *testing.T, l *lab)) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer st.Close()
+		defer func() { _ = st.Close() }()
 		l := &lab{T: t, store: st, logs: &logbook{}, stop: func() error { return nil }}
 		defer func() { _ = l.stop() }()
 		f(t, l)
@@ -47,14 +47,13 @@ func inLab(t *testing.T, f func(t *testing.T, l *lab)) {
 }
 
 // run executes workflows with an engine, after it has stopped the one before.
-func (l *lab) run(opts engine.Options, defs ...workflow.Definition) *engine.Engine {
+func (l *lab) run(opts engine.Options, defs ...workflow.Definition) {
 	l.Helper()
 	if err := l.stop(); err != nil {
 		l.Fatalf("stop the engine before: %v", err)
 	}
 	l.gate = &gate{Store: l.store}
 	l.eng, l.stop = l.runOn(l.gate, opts, defs...)
-	return l.eng
 }
 
 // runOn executes workflows on a store beside what else is running.
@@ -76,6 +75,17 @@ func (l *lab) runOn(st store.Store, opts engine.Options, defs ...workflow.Defini
 		cancel()
 		return errors.Join(<-done, eng.Close())
 	})
+}
+
+// client returns an engine that executes nothing.
+func (l *lab) client() *engine.Engine {
+	l.Helper()
+	e, err := engine.New(l.store, engine.Options{})
+	if err != nil {
+		l.Fatal(err)
+	}
+	l.Cleanup(func() { _ = e.Close() })
+	return e
 }
 
 // kill ends the engine as a crash does: nothing that it does from now on reaches the

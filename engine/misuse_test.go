@@ -98,7 +98,7 @@ var engineVerbs = map[string]func(context.Context, *engine.Engine) error{
 func eachVerb(ctx context.Context, e *engine.Engine, check func(error) bool) (wrong error) {
 	note := func(verb string, err error) {
 		if !check(err) {
-			wrong = errors.Join(wrong, fmt.Errorf("%s: %v", verb, err))
+			wrong = errors.Join(wrong, fmt.Errorf("%s: %w", verb, err))
 		}
 	}
 	for name, verb := range verbs {
@@ -163,7 +163,7 @@ func TestClosedStore(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer e.Close()
+		defer func() { _ = e.Close() }()
 		if err := l.store.Close(); err != nil {
 			t.Fatal(err)
 		}
@@ -269,7 +269,7 @@ func TestInfoOf(t *testing.T) {
 		l.run(engine.Options{}, wf)
 		r := mustStart(l, wf, "", workflow.RunID("info-1"))
 		began := time.Now()
-		mustFail(l, r)
+		_ = mustFail(l, r)
 		if len(infos) != 4 {
 			t.Fatalf("%d infos, want 4: %v", len(infos), infos)
 		}
@@ -301,11 +301,7 @@ func TestUnknownWorkflow(t *testing.T) {
 		if _, err := define("elsewhere").Start(t.Context(), l.eng, ""); err != nil {
 			t.Errorf("a workflow that is executed elsewhere: %v", err)
 		}
-		client, err := engine.New(l.store, engine.Options{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer client.Close()
+		client := l.client()
 		r, err := unknown.Start(t.Context(), client, "in")
 		if err != nil {
 			t.Fatalf("a pure client may start any: %v", err)
@@ -370,11 +366,7 @@ func TestRunTwice(t *testing.T) {
 		if got := mustResult(l, mustStart(l, define("a"), "in")); got != "in" {
 			t.Errorf("result is %q", got)
 		}
-		client, err := engine.New(l.store, engine.Options{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer client.Close()
+		client := l.client()
 		if err := client.Run(t.Context()); err == nil || !strings.Contains(err.Error(), "Options.Workflows") {
 			t.Errorf("Run of an engine without workflows: %v", err)
 		}
@@ -392,7 +384,7 @@ func TestRunAgain(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer e.Close()
+		defer func() { _ = e.Close() }()
 		r, err := wf.Start(t.Context(), e, "")
 		if err != nil {
 			t.Fatal(err)

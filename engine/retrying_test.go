@@ -73,7 +73,7 @@ func TestRetryRefused(t *testing.T) {
 				})
 				l.run(engine.Options{}, wf, define("child"))
 				r := mustStart(l, wf, "")
-				mustFail(l, r)
+				_ = mustFail(l, r)
 				before := l.journal(r.ID())
 				refused, ok := errors.AsType[*workflow.RetryRefusedError](r.Retry(t.Context()))
 				if !ok || !strings.Contains(refused.Reason, tt.names) || !strings.Contains(refused.Reason, "ship#1") {
@@ -110,7 +110,7 @@ func TestRetryConflict(t *testing.T) {
 		})
 		l.run(engine.Options{}, wf, tokenWaiter)
 		r := mustStart(l, wf, "")
-		mustFail(l, r)
+		_ = mustFail(l, r)
 		other := mustStart(l, tokenWaiter, "t")
 		broken = false
 		conflict, ok := errors.AsType[*workflow.HookConflictError](r.Retry(t.Context()))
@@ -148,7 +148,7 @@ func TestRetryMendedCode(t *testing.T) {
 		})
 		l.run(engine.Options{}, wf)
 		r := mustStart(l, wf, "")
-		mustFail(l, r)
+		_ = mustFail(l, r)
 		broken = false
 		if err := r.Retry(t.Context()); err != nil {
 			t.Fatal(err)

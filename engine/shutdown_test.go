@@ -145,11 +145,7 @@ func TestTakeOver(t *testing.T) {
 			t.Errorf("taken over after %v, want the lease time of 10 s", took)
 		}
 		l.advance(2 * time.Hour)
-		client, err := engine.New(l.store, engine.Options{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer client.Close()
+		client := l.client()
 		if got := mustResult(l, workflow.Get[string](client, r.ID())); got != "done" {
 			t.Errorf("result is %q", got)
 		}

@@ -86,11 +86,7 @@ func TestIdleWorkerIsLive(t *testing.T) {
 func TestVersionIsBoundLate(t *testing.T) {
 	t.Parallel()
 	inLab(t, func(t *testing.T, l *lab) {
-		client, err := engine.New(l.store, engine.Options{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer client.Close()
+		client := l.client()
 		r, err := versioned(1).Start(t.Context(), client, "a")
 		if err != nil {
 			t.Fatal(err)

@@ -32,16 +32,16 @@ func Example() {
 	})
 
 	dir := must(os.MkdirTemp("", "tenter"))
-	defer os.RemoveAll(dir)
+	defer func() { _ = os.RemoveAll(dir) }()
 	st := must(sqlite.Open(filepath.Join(dir, "app.db")))
-	defer st.Close()
+	defer func() { _ = st.Close() }()
 	eng := must(engine.New(st, engine.Options{
 		Workflows: []workflow.Definition{approval},
 		Logger:    slog.New(slog.DiscardHandler),
 	}))
-	defer eng.Close()
-	ctx := context.Background()
-	go eng.Run(ctx) // executes runs until ctx ends or the engine is closed
+	ctx, stop := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- eng.Run(ctx) }() // executes runs until ctx ends, then drains
 
 	run := must(approval.Start(ctx, eng, "doc-7"))
 	for { // elsewhere: a button, an e-mail, another service
@@ -51,7 +51,11 @@ func Example() {
 		<-time.After(time.Millisecond) // it has not begun yet
 	}
 	fmt.Println(run.Result(ctx))
-	// Output: published doc-7 <nil>
+	stop()
+	fmt.Println(<-done)
+	// Output:
+	// published doc-7 <nil>
+	// <nil>
 }
 
 // serve executes workflows for an example. It returns when the engine is at work.
