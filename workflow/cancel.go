@@ -11,12 +11,15 @@ import (
 // [context.DeadlineExceeded] once d has passed. It survives crashes, and counts the
 // time in which no worker was up: what was accepted before the deadline comes before
 // it. A hook whose Wait timed out stays open. Call cancel when the work is done, as
-// with package context.
+// with package context. With d of 0 or less it has passed at once. It panics with
+// [ErrNotInWorkflow] outside the workflow's own code, as do its relatives and the
+// functions that they return.
 func WithTimeout(ctx Context, d time.Duration) (Context, context.CancelFunc) {
 	return WithDeadline(ctx, Now(ctx).Add(d))
 }
 
-// WithDeadline is [WithTimeout] with a point in time.
+// WithDeadline is [WithTimeout] with a point in time, which is rounded down to
+// microseconds.
 func WithDeadline(ctx Context, t time.Time) (Context, context.CancelFunc) {
 	mustCheck(ctx)
 	s, cancel := ctx.scope().WithDeadline(t)

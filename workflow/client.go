@@ -17,28 +17,32 @@ type Client interface {
 	StartRun(ctx context.Context, req StartRequest) (runID string, err error)
 
 	// Resume sends a payload to a hook, and returns once it is durable. It fails
-	// with [ErrHookNotFound] if no open hook has the token.
+	// with [ErrHookNotFound] if no open hook has the token. The payload is any value
+	// that encodes as JSON; a json.RawMessage is JSON already.
 	Resume(ctx context.Context, token string, payload any, opts ...ResumeOption) (HookInfo, error)
 
-	// HookByToken looks at a hook without resuming it.
+	// HookByToken looks at a hook without resuming it. It fails with
+	// [ErrHookNotFound].
 	HookByToken(ctx context.Context, token string) (HookInfo, error)
 
 	// RunInfo describes a run. It fails with [ErrRunNotFound].
 	RunInfo(ctx context.Context, runID string) (RunInfo, error)
 
-	// AwaitRun blocks until the run has ended.
+	// AwaitRun blocks until the run has ended. It fails with [ErrRunNotFound].
 	AwaitRun(ctx context.Context, runID string) (RunResult, error)
 
 	// CancelRun asks the run to cancel. It fails with [ErrRunEnded] if it has ended.
 	CancelRun(ctx context.Context, runID string) error
 
-	// TerminateRun ends the run without asking its code.
+	// TerminateRun ends the run without asking its code. It fails with [ErrRunEnded]
+	// if it has ended.
 	TerminateRun(ctx context.Context, runID, reason string) error
 
-	// WakeRun ends the run's sleeps now.
+	// WakeRun ends the run's sleeps now. It fails with [ErrRunEnded] if it has ended.
 	WakeRun(ctx context.Context, runID string) error
 
 	// RetryRun lets a failed run go on from its journal, or a blocked one try again.
+	// It fails with *[RetryRefusedError] or *[HookConflictError].
 	RetryRun(ctx context.Context, runID string) error
 }
 

@@ -9,14 +9,14 @@ import (
 
 // Now returns the time of the event that the run is handling: when the payload was
 // accepted, the timer was due, or the step returned. It is the same on replay and
-// never goes back. Like all functions of this file it panics with
-// [ErrNotInWorkflow] outside the workflow's own code.
+// never goes back. Outside the workflow's own code it panics with [ErrNotInWorkflow].
 func Now(ctx Context) time.Time {
 	return mustCheck(ctx).Now()
 }
 
 // NewID returns a new random ID, in the form of a UUID: the same on replay, and not
-// to be guessed by anybody who knows the run.
+// to be guessed by anybody who knows the run. Outside the workflow's own code it
+// panics with [ErrNotInWorkflow].
 func NewID(ctx Context) string {
 	b := mustCheck(ctx).Derive("id")
 	b[6] = b[6]&0x0f | 0x80 // version 8: vendor specific
@@ -25,14 +25,16 @@ func NewID(ctx Context) string {
 }
 
 // Rand returns a new source of random numbers: each call gives another one, each
-// replay the same ones.
+// replay the same ones. Outside the workflow's own code it panics with
+// [ErrNotInWorkflow].
 func Rand(ctx Context) *rand.Rand {
 	return rand.New(rand.NewChaCha8(mustCheck(ctx).Derive("rand")))
 }
 
 // Logger returns the engine's logger, with the run's attributes. What workflow code
 // logs with it appears once: it is silent on replay, and a line appears when what
-// the code had decided by then is durable.
+// the code had decided by then is durable. Used outside the workflow's own code it
+// logs at once.
 func Logger(ctx Context) *slog.Logger {
 	return ctx.scope().Logger()
 }

@@ -35,4 +35,12 @@
 // concurrency from [Go], and leaves the rest to steps. A change of the code that
 // breaks this for runs under way blocks them with a message that says where;
 // [Version] keeps them on the old code.
+//
+// # Deferred functions
+//
+// A run that waits may be put out of memory, and comes back by being called again.
+// Its deferred functions are executed when it goes, although it has not ended: what
+// is durable in them ([Hook.Close], a step, a line of [Logger]) does nothing then,
+// and comes when the run really gets there. So side effects belong into steps there
+// too. A recover does not see it.
 package workflow

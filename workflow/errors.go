@@ -27,8 +27,8 @@ var (
 	ErrCanceled = DefineError(run.IsRunCanceled)
 	// ErrTerminated: the run was terminated. It is ErrCanceled too.
 	ErrTerminated = DefineError(run.IsRunTerminated)
-	// ErrPayloadTooLarge: an input, payload or result is above the engine's limit.
-	// Nothing was written.
+	// ErrPayloadTooLarge: an input, a payload, a result or the metadata of a hook is
+	// above engine.Options.MaxPayload. Nothing was written.
 	ErrPayloadTooLarge = DefineError("payload is too large")
 	// ErrOutcomeUnknown: an attempt of a step did not return, so nobody knows
 	// whether it had its effect.
@@ -40,8 +40,9 @@ var (
 	// ErrEngineClosed: the engine has been closed.
 	ErrEngineClosed = DefineError("engine is closed")
 
-	// ErrNotInWorkflow: a durable call was made outside the workflow's own code, in
-	// a step or a goroutine.
+	// ErrNotInWorkflow: a durable call was made outside the workflow's own code, in a
+	// step, a goroutine or another run. Calls that return no error panic with it. The
+	// run is unharmed.
 	ErrNotInWorkflow = run.ErrForeign
 
 	errNilClient = errors.New("the client is nil: pass an engine")
@@ -85,10 +86,11 @@ func (e *StepError) Error() string {
 // Unwrap returns the error of the last attempt.
 func (e *StepError) Unwrap() error { return e.Err }
 
-// PanicError is the error of a step or workflow that panicked.
+// PanicError is the error of a step or workflow that panicked, or that called
+// runtime.Goexit, as testing.T.FailNow does.
 type PanicError struct {
 	Value string // what it panicked with, as text
-	Stack string
+	Stack string // of the goroutine, from debug.Stack
 }
 
 func (e *PanicError) Error() string { return "panic: " + e.Value }
@@ -118,8 +120,9 @@ func (e *RunExistsError) Error() string {
 // Unwrap returns [ErrRunExists].
 func (e *RunExistsError) Unwrap() error { return ErrRunExists }
 
-// HookConflictError is the error of a token that is taken. The run that has it is a
-// run like any other: a step can await, resume or cancel it.
+// HookConflictError is the error of a token that is taken, by another run or by this
+// one. The run that has it is a run like any other: a step can await, resume or cancel
+// it.
 type HookConflictError struct {
 	Token string
 	RunID string // of the owner

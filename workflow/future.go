@@ -14,8 +14,8 @@ type Future[T any] struct {
 	err  error             // it never began
 }
 
-// Wait blocks until the result is there and returns it. It may be called more than
-// once.
+// Wait blocks until the result is there and returns it, or returns ctx.Err() if ctx
+// ends first. It may be called more than once, by several branches.
 func (f *Future[T]) Wait(ctx Context) (T, error) {
 	var zero T
 	if f.err != nil {
@@ -30,7 +30,8 @@ func (f *Future[T]) Wait(ctx Context) (T, error) {
 // Go starts a branch: fn goes on concurrently with the code that started it, in the
 // same run. Branches are executed one at a time, each until it waits, in a fixed
 // order, so they need no locks among themselves. A panic in a branch fails the run.
-// When the workflow function returns, branches that have not are given up.
+// When the workflow function returns, branches that have not are given up: their
+// deferred functions are executed, durable calls in them do nothing.
 //
 // For code inside steps plain goroutines are fine; in workflow code use Go.
 func Go[T any](ctx Context, fn func(Context) (T, error)) *Future[T] {
@@ -50,7 +51,7 @@ func Go[T any](ctx Context, fn func(Context) (T, error)) *Future[T] {
 //
 //	i, decision, err := workflow.First(ctx, legal.Wait, finance.Wait)
 //
-// If ctx ends first the index is -1 and err is ctx.Err().
+// If ctx ends first the index is -1 and err is ctx.Err(). Without fns it fails.
 func First[T any](ctx Context, fns ...func(Context) (T, error)) (index int, value T, err error) {
 	if len(fns) == 0 {
 		return -1, value, errors.New("workflow: First needs a function to call")
@@ -76,7 +77,7 @@ func First[T any](ctx Context, fns ...func(Context) (T, error)) (index int, valu
 
 // All calls all fns concurrently, each in a branch of its own, and returns their
 // values in the order of fns when all have returned. The first error cancels the
-// rest, and is returned when they have returned too.
+// rest, and is returned when they have returned too. Without fns it returns at once.
 func All[T any](ctx Context, fns ...func(Context) (T, error)) ([]T, error) {
 	inner, cancel := WithCancel(ctx)
 	defer cancel()

@@ -61,7 +61,8 @@ func checkToken(token string) error {
 
 // Token gives a hook a token of your own, which who sends payloads can make up from
 // what it knows, such as "slack_messages:"+channel. At most one open hook can have a
-// token. The default is a generated one that nobody can guess.
+// token; see [ErrInvalidToken] for what can be one. The default is a generated one
+// that nobody can guess.
 func Token(token string) HookOption {
 	return hookOption(func(h *run.Hook) error {
 		h.Token = token
@@ -84,7 +85,8 @@ func Metadata(v any) HookOption {
 // NewHook opens a hook. With a generated token it costs nothing by itself: the hook
 // is registered before the run waits or does anything visible outside. With [Token]
 // it returns when the token is durably claimed, or a *[HookConflictError] if another
-// hook has it.
+// hook has it. Other errors: ctx.Err() if ctx has ended, [ErrInvalidToken],
+// [ErrPayloadTooLarge] for the metadata.
 func NewHook[T any](ctx Context, opts ...HookOption) (*Hook[T], error) {
 	return newHook[T](ctx, run.Hook{}, opts)
 }
@@ -163,6 +165,7 @@ func (h *Hook[T]) All(ctx Context) iter.Seq2[T, error] {
 }
 
 // Close closes the hook, as close does a channel: no more is accepted, the token is
-// free, what was accepted is still delivered. It may be called more than once, and
-// fits defer.
+// free, what was accepted is still delivered. A Wait in another branch ends. It may be
+// called more than once, and fits defer. Outside the workflow's own code it panics
+// with [ErrNotInWorkflow].
 func (h *Hook[T]) Close() { h.open.Close() }

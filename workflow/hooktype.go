@@ -23,7 +23,9 @@ type HookDefinition interface {
 	HookDefinition() run.HookType
 }
 
-// DefineHook defines a hook type. The name is stored with each hook.
+// DefineHook defines a hook type. The name is stored with each hook: it may not be
+// empty or have control characters, and is unique in an engine. Payloads are stored as
+// JSON.
 func DefineHook[T any](name string) *HookType[T] {
 	return &HookType[T]{name: name}
 }
@@ -39,7 +41,8 @@ func (t *HookType[T]) New(ctx Context, opts ...HookOption) (*Hook[T], error) {
 // Resume sends a payload to the hook of this type that has the token, and returns
 // when it is durable. Errors: [ErrHookNotFound], *[HookTypeError] if the token's hook
 // is of another type, *[PayloadError] if the payload does not validate,
-// [ErrPayloadTooLarge]. After any of these nothing was written.
+// [ErrInvalidToken], [ErrPayloadTooLarge], [ErrEngineClosed]. After any of these
+// nothing was written.
 func (t *HookType[T]) Resume(ctx context.Context, c Client, token string, payload T, opts ...ResumeOption) (HookInfo, error) {
 	if err := usable(ctx, c); err != nil {
 		return HookInfo{}, fmt.Errorf("resume hook: %w", err)

@@ -32,7 +32,8 @@ func (r *Run[Out]) ID() string { return r.id }
 // error is a *[RunError] through which errors.Is and errors.As find what the
 // workflow returned; if it was canceled or terminated it is [ErrCanceled] too. It
 // works on an engine that executes nothing, and goes on waiting when the run is
-// blocked.
+// blocked. Other errors are about the waiting: [ErrRunNotFound], ctx.Err(),
+// [ErrEngineClosed].
 func (r *Run[Out]) Result(ctx context.Context) (Out, error) {
 	var out Out
 	if err := usable(ctx, r.client); err != nil {
@@ -59,7 +60,7 @@ func runError(res RunResult) error {
 	return &RunError{RunID: res.RunID, Workflow: res.Workflow, Err: restore(f)}
 }
 
-// Info describes the run.
+// Info describes the run. It fails with [ErrRunNotFound].
 func (r *Run[Out]) Info(ctx context.Context) (RunInfo, error) {
 	if err := usable(ctx, r.client); err != nil {
 		return RunInfo{}, fmt.Errorf("info of run %s: %w", r.id, err)
@@ -67,7 +68,7 @@ func (r *Run[Out]) Info(ctx context.Context) (RunInfo, error) {
 	return r.client.RunInfo(ctx, r.id)
 }
 
-// Status returns what the run is doing.
+// Status returns what the run is doing. It fails with [ErrRunNotFound].
 func (r *Run[Out]) Status(ctx context.Context) (Status, error) {
 	info, err := r.Info(ctx)
 	return info.Status, err
@@ -84,7 +85,8 @@ func (r *Run[Out]) Cancel(ctx context.Context) error {
 }
 
 // Terminate ends the run without asking its code: no cleanup is executed. It works
-// in whatever state the run is, from any process. Its children are canceled.
+// in whatever state the run is, from any process. Its children are canceled. The
+// reason is part of the run's error. It fails with [ErrRunEnded] if the run has ended.
 func (r *Run[Out]) Terminate(ctx context.Context, reason string) error {
 	if err := usable(ctx, r.client); err != nil {
 		return fmt.Errorf("terminate run %s: %w", r.id, err)
@@ -92,7 +94,8 @@ func (r *Run[Out]) Terminate(ctx context.Context, reason string) error {
 	return r.client.TerminateRun(ctx, r.id, reason)
 }
 
-// Wake ends the run's sleeps now. Deadlines are not touched.
+// Wake ends the run's sleeps now. Deadlines, the timers of [Select] and the retries of
+// steps are not touched. It fails with [ErrRunEnded] if the run has ended.
 func (r *Run[Out]) Wake(ctx context.Context) error {
 	if err := usable(ctx, r.client); err != nil {
 		return fmt.Errorf("wake run %s: %w", r.id, err)
@@ -105,7 +108,8 @@ func (r *Run[Out]) Wake(ctx context.Context) error {
 // response began after the failure was handed to its code: else the error is a
 // *[RetryRefusedError] that names what began, and the run can be started anew. If a
 // token of the run belongs to another run by now the error is a
-// *[HookConflictError], and nothing has changed.
+// *[HookConflictError], and nothing has changed. A run that is neither failed nor
+// blocked is refused with a *[RetryRefusedError].
 func (r *Run[Out]) Retry(ctx context.Context) error {
 	if err := usable(ctx, r.client); err != nil {
 		return fmt.Errorf("retry run %s: %w", r.id, err)

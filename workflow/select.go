@@ -19,7 +19,8 @@ type Case interface {
 // Select waits until one of the cases is ready, calls the function of the first
 // ready one in the order given, and returns its error. The others consume nothing
 // and leave no trace. Nil cases are skipped. If ctx ends first no case is taken and
-// the error is ctx.Err(). With OnTimer(0, …) as the last case it is a poll.
+// the error is ctx.Err(). With OnTimer(0, …) as the last case it is a poll. Without
+// any case it fails.
 func Select(ctx Context, cases ...Case) error {
 	var begun []Case
 	var waits []run.Waitable
@@ -54,7 +55,8 @@ type payloadCase[T any] struct {
 }
 
 // OnPayload is ready when h has a payload, which is given to fn. A payload that does
-// not decode makes Select return a *[PayloadError], a closed hook [ErrHookClosed].
+// not decode or validate makes Select return a *[PayloadError], a closed hook that is
+// drained [ErrHookClosed].
 func OnPayload[T any](h *Hook[T], fn func(T) error) Case { return &payloadCase[T]{h, fn} }
 
 func (c *payloadCase[T]) begin(run.Scope) (run.Waitable, error) { return c.hook.open, nil }

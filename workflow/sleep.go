@@ -8,7 +8,7 @@ import (
 
 // Sleep pauses the branch for d, be it a year: a sleeping run costs nothing but its
 // rows in the store. It returns early with ctx.Err() if ctx ends, and with nil if
-// the run is woken ([Run.Wake]).
+// the run is woken ([Run.Wake]). With d of 0 or less it returns at once.
 func Sleep(ctx Context, d time.Duration) error {
 	if err := ctx.scope().Check(); err != nil {
 		return err

@@ -13,14 +13,16 @@ type StartOption func(*StartRequest)
 
 // RunID gives the run an ID of your own, such as "order-42", so that it is started
 // once however often the start is repeated: a second one fails with
-// *[RunExistsError]. The default is a new ID.
+// *[RunExistsError], also when the first run has ended. An ID has at most 512 bytes
+// and no control characters. The default is a new one, which sorts by time.
 func RunID(id string) StartOption {
 	return func(r *StartRequest) { r.RunID = id }
 }
 
 // Start starts a run, and returns when it is durable: from then on it will finish,
 // whatever crashes. Errors: *[RunExistsError] (is [ErrRunExists]) if [RunID] is
-// taken, [ErrPayloadTooLarge].
+// taken, [ErrUnknownWorkflow], [ErrPayloadTooLarge], [ErrEngineClosed]. If ctx ends
+// first nobody knows whether the run was started: start it again with the same RunID.
 func (w *Workflow[In, Out]) Start(ctx context.Context, c Client, in In, opts ...StartOption) (*Run[Out], error) {
 	req, err := w.request(in, opts)
 	if err != nil {

@@ -27,13 +27,14 @@ func MaxAttempts(n int) StepOption {
 }
 
 // Backoff sets the wait before the first retry, which doubles with each further one
-// up to most. The defaults are 1 s and 1 min. Waits are jittered by a fifth.
+// up to most, or stays at first if most is less. The defaults are 1 s and 1 min. Each
+// wait is up to a fifth longer or shorter, by chance. A retry holds no worker.
 func Backoff(first, most time.Duration) StepOption {
 	return func(s *run.Step) { s.Backoff = run.Backoff{Initial: first, Max: max(first, most)} }
 }
 
-// Timeout bounds each attempt: its context ends after d, by the wall clock. The
-// default is no bound.
+// Timeout bounds each attempt: its context ends after d, by the clock of the worker.
+// An attempt that fails for it is retried like any other. The default is no bound.
 func Timeout(d time.Duration) StepOption {
 	return func(s *run.Step) { s.Timeout = d }
 }
@@ -47,7 +48,12 @@ func Timeout(d time.Duration) StepOption {
 // at least once: use [Info.StepID] as the idempotency key towards other systems.
 //
 // The name identifies the step in the journal, together with how often the run has
-// called that name. Fn gets a plain context, from the worker: it ends when the run
+// called that name. It may not be empty or have control characters. The result is
+// stored as JSON; one that does not encode, or is above engine.Options.MaxPayload,
+// fails the step without another attempt. If ctx has ended Step returns ctx.Err() and
+// does not execute fn.
+//
+// Fn gets a plain context, from the worker: it ends when the run
 // is canceled or ctx's deadline passes. Step returns only when fn has returned, and
 // if that was a success it is a success; an fn that does not return within the
 // engine's grace period is given up with [ErrOutcomeUnknown].

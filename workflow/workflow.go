@@ -26,14 +26,17 @@ type DefineOption func(*run.Workflow)
 
 // Version sets the version of an implementation, 1 or more; the default is 1. A run
 // stays on the version on which it began. An engine may have several versions of a
-// workflow: the highest one begins new runs, the others finish their own.
+// workflow: the highest one begins new runs, the others finish their own. A run whose
+// version no worker has is blocked until one comes.
 func Version(v int) DefineOption {
 	return func(w *run.Workflow) { w.Version = v }
 }
 
 // Declare names a workflow and its types, so that it can be started by code that
 // does not have its implementation or what that depends on. Declare it once, next
-// to its types, and give [Workflow.Implement]'s result to the engine that runs it.
+// to its types, and give [Workflow.Implement]'s result to the engine that runs it. The
+// name may not be empty or have control characters, which the engine checks; journals
+// have it, so it stays. Inputs and results are stored as JSON.
 func Declare[In, Out any](name string) *Workflow[In, Out] {
 	return &Workflow[In, Out]{name: name}
 }
