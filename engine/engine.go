@@ -22,8 +22,9 @@ type Options struct {
 	// Workflows are what [Engine.Run] executes.
 	Workflows []workflow.Definition
 
-	// Elsewhere names workflows that this engine may start and does not execute. An
-	// engine without Workflows may start any.
+	// Elsewhere names workflows that this engine may start and does not execute;
+	// others that are not in Workflows are workflow.ErrUnknownWorkflow. An engine
+	// without Workflows may start any.
 	Elsewhere []string
 
 	// Hooks are defined hook types: payloads for them are checked here, whoever
@@ -57,18 +58,21 @@ type Options struct {
 	DedupeFor time.Duration
 
 	// Lease is how long the runs of a worker that died are left alone before others
-	// take them over. The default is 10 s, the least 50 ms.
+	// take them over; a worker that was frozen for longer has lost its runs. The
+	// default is 10 s, the least 50 ms.
 	Lease time.Duration
 
-	// StepGrace is how long a canceled step is given to return, before its outcome
-	// is said to be unknown. The default is 30 s.
+	// StepGrace is how long a canceled step is given to return, before it fails with
+	// workflow.ErrOutcomeUnknown. The default is 30 s.
 	StepGrace time.Duration
 
 	// DrainTimeout is how long Run waits, once its context has ended, for steps
-	// being executed. The default is 30 s.
+	// being executed. Then their contexts end; those that fail for it are executed
+	// again, by the next worker. The default is 30 s.
 	DrainTimeout time.Duration
 
-	// MaxSteps is how many steps may execute at the same time. The default is 1,000.
+	// MaxSteps is how many steps may execute at the same time; further ones wait. The
+	// default is 1,000.
 	MaxSteps int
 
 	// MaxRuns is how many runs may be at work at the same time before no more are
@@ -80,8 +84,9 @@ type Options struct {
 	// 10,000; at about 10 KB each. A negative number keeps none.
 	CacheSize int
 
-	// StuckAfter is how long workflow code may execute between two durable calls
-	// before the log says where it hangs. The default is 5 s.
+	// StuckAfter is how long workflow code may execute in one go, a replay included,
+	// before the log says where it hangs. Nothing else is done about it: it may be
+	// only slow. The default is 5 s.
 	StuckAfter time.Duration
 
 	// Build names the code, so that a run that diverged from it is left alone by
@@ -106,7 +111,7 @@ func (o *Options) setDefaults() {
 	if o.Logger == nil {
 		o.Logger = slog.Default()
 	}
-	if o.MaxPayload == 0 {
+	if o.MaxPayload <= 0 {
 		o.MaxPayload = 4 << 20
 	}
 	if o.MaxSteps <= 0 {
@@ -153,8 +158,9 @@ type Engine struct {
 var _ workflow.Client = (*Engine)(nil)
 
 // New returns an engine on a store. It fails if the options are wrong: a workflow
-// version or hook type that is defined twice, or not implemented. The store stays
-// the caller's: close the engine, then the store.
+// version or hook type that is nil, has no proper name or is defined twice, a workflow
+// that is only declared. The store stays the caller's: close the engine, then the
+// store.
 func New(s store.Store, opts Options) (*Engine, error) {
 	if s == nil {
 		return nil, errors.New("new engine: the store is nil: open one with sqlite.Open")
@@ -231,7 +237,8 @@ func (e *Engine) Close() error {
 // returns nil if all that went well. A crash instead loses nothing: others go on
 // when the lease has lapsed.
 //
-// Only one Run at a time is possible per engine.
+// It fails at once if the engine has no workflows, has been closed, or is running
+// already. After it has returned it may be called again.
 func (e *Engine) Run(ctx context.Context) error {
 	if err := e.usable(ctx); err != nil {
 		return fmt.Errorf("run: %w", err)

@@ -14,7 +14,8 @@ import (
 )
 
 // RetryRun lets a failed run go on from its journal, or a blocked one try again, see
-// [workflow.Run.Retry].
+// [workflow.Run.Retry]. It fails with [workflow.ErrRunNotFound],
+// *[workflow.RetryRefusedError] or *[workflow.HookConflictError].
 func (e *Engine) RetryRun(ctx context.Context, runID string) error {
 	if err := e.usable(ctx); err != nil {
 		return fmt.Errorf("retry run %s: %w", runID, err)

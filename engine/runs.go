@@ -43,7 +43,7 @@ func runInfo(r *store.Run) workflow.RunInfo {
 	return info
 }
 
-// Filter selects runs. Zero fields select all.
+// Filter selects runs by what all its fields ask for. Zero fields ask for nothing.
 type Filter struct {
 	Status   workflow.Status
 	Workflow string
@@ -52,7 +52,7 @@ type Filter struct {
 	Limit    int    // default 100
 }
 
-// Runs lists runs, newest first.
+// Runs lists runs, newest first: a page of at most Filter.Limit of them.
 func (e *Engine) Runs(ctx context.Context, f Filter) ([]workflow.RunInfo, error) {
 	if err := e.usable(ctx); err != nil {
 		return nil, fmt.Errorf("list runs: %w", err)
@@ -103,7 +103,8 @@ func (e *Engine) Unread(ctx context.Context, runID string) ([]store.Message, err
 	return unread, nil
 }
 
-// Journal returns the events of a run after a position; 0 is all of them.
+// Journal returns the events of a run after a position; 0 is all of them. It fails
+// with [workflow.ErrRunNotFound].
 func (e *Engine) Journal(ctx context.Context, runID string, after int64) ([]store.Event, error) {
 	if err := e.usable(ctx); err != nil {
 		return nil, fmt.Errorf("read journal of run %s: %w", runID, err)
@@ -121,7 +122,8 @@ func (e *Engine) CancelRun(ctx context.Context, runID string) error {
 	return e.send(ctx, "cancel", store.Message{RunID: runID, Kind: store.CancelRequested})
 }
 
-// WakeRun ends a run's sleeps now, see [workflow.Run.Wake].
+// WakeRun ends a run's sleeps now, see [workflow.Run.Wake]. It fails with
+// [workflow.ErrRunNotFound] or [workflow.ErrRunEnded].
 func (e *Engine) WakeRun(ctx context.Context, runID string) error {
 	return e.send(ctx, "wake", store.Message{RunID: runID, Kind: store.Woken})
 }
