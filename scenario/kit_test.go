@@ -53,7 +53,7 @@ func everywhere(t *testing.T, scene func(w *world)) {
 			t.Parallel()
 			t.Run("undisturbed", func(t *testing.T) { play(t, v, crash{}, scene) })
 			for _, after := range v.crashes {
-				for n, died := 1, true; died && !t.Failed(); n++ {
+				for n, died := 1, true; died && !t.Failed(); n += stride() {
 					name := fmt.Sprintf("crash before write %d", n)
 					if after {
 						name = fmt.Sprintf("crash after write %d", n)
@@ -63,6 +63,14 @@ func everywhere(t *testing.T, scene func(w *world)) {
 			}
 		})
 	}
+}
+
+// stride is how many writes lie between two crashes.
+func stride() int {
+	if testing.Short() {
+		return 7
+	}
+	return 1
 }
 
 // undisturbed plays a scenario in all variants, without crashes.

@@ -22,11 +22,18 @@ import (
 	"github.com/tenter-dev/tenter/workflow"
 )
 
-// processLease is the lease of workers that are processes of their own.
-const processLease = 200 * time.Millisecond
+const (
+	// shortLease is for workers that are to be killed.
+	shortLease = 200 * time.Millisecond
+	// longLease is for workers that must not lose a run because the machine is slow.
+	longLease = 30 * time.Second
+)
 
-// databaseEnv makes the test binary a worker on a database.
-const databaseEnv = "TENTER_SCENARIO_DATABASE"
+// databaseEnv makes the test binary a worker on a database, with a lease.
+const (
+	databaseEnv = "TENTER_SCENARIO_DATABASE"
+	leaseEnv    = "TENTER_SCENARIO_LEASE"
+)
 
 func TestMain(m *testing.M) {
 	if path := os.Getenv(databaseEnv); path != "" {
@@ -52,10 +59,13 @@ func work(path string) error {
 	if err != nil {
 		return err
 	}
-	defer st.Close()
+	lease, err := time.ParseDuration(os.Getenv(leaseEnv))
+	if err != nil {
+		return err
+	}
 	e, err := engine.New(st, engine.Options{
 		Workflows: processWorkflows(),
-		Lease:     processLease,
+		Lease:     lease,
 		Logger:    slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelError})),
 	})
 	if err != nil {
@@ -71,7 +81,7 @@ func work(path string) error {
 		defer stop()
 		server.ServeConn(pipe{os.Stdin, os.Stdout})
 	}()
-	return e.Run(ctx)
+	return errors.Join(e.Run(ctx), e.Close(), st.Close())
 }
 
 // door is how the test starts and resumes runs in a worker process.
@@ -123,14 +133,14 @@ type process struct {
 	exited chan struct{}
 }
 
-func spawn(t *testing.T, path string) *process {
+func spawn(t *testing.T, path string, lease time.Duration) *process {
 	t.Helper()
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
 	cmd := exec.Command(self) //nolint:noctx // it ends with its standard input, or is killed
-	cmd.Env = append(os.Environ(), databaseEnv+"="+path)
+	cmd.Env = append(os.Environ(), databaseEnv+"="+path, leaseEnv+"="+lease.String())
 	cmd.Stderr = t.Output()
 	in, err := cmd.StdinPipe()
 	if err != nil {
@@ -160,9 +170,10 @@ func (p *process) kill() {
 
 // A service is a worker process that is started again whenever it has died.
 type service struct {
-	t    *testing.T
-	path string
-	api  *engine.Engine // of the test's own process: a client
+	t     *testing.T
+	path  string
+	lease time.Duration
+	api   *engine.Engine // of the test's own process: a client
 
 	mu     sync.Mutex
 	p      *process
@@ -200,9 +211,9 @@ func newAPI(t *testing.T, st store.Store) *engine.Engine {
 	return e
 }
 
-func newService(t *testing.T, path string, api *engine.Engine) *service {
+func newService(t *testing.T, path string, lease time.Duration, api *engine.Engine) *service {
 	t.Helper()
-	s := &service{t: t, path: path, api: api, p: spawn(t, path)}
+	s := &service{t: t, path: path, lease: lease, api: api, p: spawn(t, path, lease)}
 	s.keeper.Go(s.keep)
 	t.Cleanup(s.close)
 	return s
@@ -218,7 +229,7 @@ func (s *service) keep() {
 			return
 		}
 		s.deaths++
-		s.p = spawn(s.t, s.path)
+		s.p = spawn(s.t, s.path, s.lease)
 		s.mu.Unlock()
 	}
 }

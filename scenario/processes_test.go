@@ -1,12 +1,12 @@
 package scenario_test
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -33,7 +33,7 @@ func TestTwoProcessesExecuteEachRunOnce(t *testing.T) {
 	t.Parallel()
 	path, st := newDatabase(t)
 	api := newAPI(t, st)
-	services := []*service{newService(t, path, api), newService(t, path, api)}
+	services := []*service{newService(t, path, longLease, api), newService(t, path, longLease, api)}
 	log := filepath.Join(t.TempDir(), "log")
 	const n = 150
 	for i := range n {
@@ -52,14 +52,13 @@ func TestTwoProcessesExecuteEachRunOnce(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	f, err := os.Open(log)
+	lines, err := os.ReadFile(log)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer f.Close()
 	executed := map[string]int{}
-	for lines := bufio.NewScanner(f); lines.Scan(); {
-		executed[lines.Text()]++
+	for line := range strings.Lines(string(lines)) {
+		executed[strings.TrimSuffix(line, "\n")]++
 	}
 	for i := range n {
 		if times := executed[fmt.Sprint("run-", i)]; times != 1 {
@@ -74,7 +73,7 @@ func TestResumeFromAnotherProcess(t *testing.T) {
 	t.Parallel()
 	path, st := newDatabase(t)
 	api := newAPI(t, st)
-	s := newService(t, path, api)
+	s := newService(t, path, longLease, api)
 	for i := range 5 {
 		id := fmt.Sprint("run-", i)
 		s.start("approval", id, "doc")

@@ -86,8 +86,13 @@ func sameDecisions(t *testing.T, l *store.Loaded, defs []workflow.Definition) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	ran := make(chan error, 1)
-	go func() { ran <- e.Run(ctx) }()
+	ran := make(chan struct{})
+	go func() {
+		defer close(ran)
+		if err := e.Run(ctx); err != nil {
+			t.Errorf("run %s: replay: %v", l.Run.ID, err)
+		}
+	}()
 	select {
 	case again := <-st.ended:
 		if again.Status != l.Run.Status {

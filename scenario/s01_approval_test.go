@@ -103,7 +103,7 @@ func TestS01Approval(t *testing.T) {
 func TestS01Killed(t *testing.T) {
 	t.Parallel()
 	path, st := newDatabase(t)
-	s := newService(t, path, newAPI(t, st))
+	s := newService(t, path, shortLease, newAPI(t, st))
 	const n = 50
 	for i := range n {
 		id := fmt.Sprint("run-", i)

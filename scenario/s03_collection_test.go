@@ -68,7 +68,7 @@ func TestS03Collection(t *testing.T) {
 func TestS03Killed(t *testing.T) {
 	t.Parallel()
 	path, st := newDatabase(t)
-	s := newService(t, path, newAPI(t, st))
+	s := newService(t, path, shortLease, newAPI(t, st))
 	s.start("collection", "run", "s1")
 	s.token("run")
 	killed := make(chan struct{})

@@ -20,12 +20,12 @@ type order struct {
 }
 
 var (
-	fulfilment = workflow.Declare[order, string]("fulfilment")
+	fulfillment = workflow.Declare[order, string]("fulfillment")
 
 	errNoCourier = workflow.DefineError("no courier goes there")
 )
 
-func (l *ledger) fulfil(ctx workflow.Context, o order) (tracking string, err error) {
+func (l *ledger) fulfill(ctx workflow.Context, o order) (tracking string, err error) {
 	var undo []string
 	defer func() {
 		if err == nil {
@@ -65,11 +65,11 @@ func TestS15Order(t *testing.T) {
 	t.Parallel()
 	everywhere(t, func(w *world) {
 		l := &ledger{}
-		w.boot(fulfilment.Implement(l.fulfil))
-		good := start(w, fulfilment, "good", order{"book", "Berlin"})
+		w.boot(fulfillment.Implement(l.fulfill))
+		good := start(w, fulfillment, "good", order{"book", "Berlin"})
 		want(w, good, "T-book")
 
-		bad := start(w, fulfilment, "bad", order{"lamp", "the moon"})
+		bad := start(w, fulfillment, "bad", order{"lamp", "the moon"})
 		_, err := result(w, bad)
 		failed, ok := errors.AsType[*workflow.StepError](err)
 		if !ok || failed.Step != "ship#1" || failed.Attempts != 1 || !errors.Is(err, errNoCourier) {
@@ -84,8 +84,8 @@ func TestS15CanceledHalfWay(t *testing.T) {
 	t.Parallel()
 	everywhere(t, func(w *world) {
 		l := &ledger{}
-		w.boot(fulfilment.Implement(l.fulfil))
-		run := start(w, fulfilment, "canceled", order{"rare", "Berlin"})
+		w.boot(fulfillment.Implement(l.fulfill))
+		run := start(w, fulfillment, "canceled", order{"rare", "Berlin"})
 		w.advance(time.Second)
 		cancelRun(w, run.ID())
 		_, err := result(w, run)

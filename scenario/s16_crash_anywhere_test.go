@@ -18,7 +18,7 @@ func TestS16CrashAnywhere(t *testing.T) {
 	t.Parallel()
 	path, st := newDatabase(t)
 	api := newAPI(t, st)
-	services := []*service{newService(t, path, api), newService(t, path, api)}
+	services := []*service{newService(t, path, shortLease, api), newService(t, path, shortLease, api)}
 	over := make(chan struct{})
 	time.AfterFunc(3*time.Second, func() { close(over) })
 	// loop repeats something with rising numbers until the time is over.

@@ -154,7 +154,7 @@ func TestS24SeveralProcesses(t *testing.T) {
 	api := newAPI(t, st)
 	services := make([]*service, 3)
 	for i := range services {
-		services[i] = newService(t, path, api)
+		services[i] = newService(t, path, longLease, api)
 	}
 	said, infos, err := hundredAtOnce(func(i int, text string) (workflow.HookInfo, error) {
 		if p := i % (len(services) + 1); p < len(services) {

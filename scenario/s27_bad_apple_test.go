@@ -79,7 +79,7 @@ func amongHealthy(t *testing.T, s *service, n int, name string) {
 func TestS27PoisonedStep(t *testing.T) {
 	t.Parallel()
 	path, st := newDatabase(t)
-	s := newService(t, path, newAPI(t, st))
+	s := newService(t, path, shortLease, newAPI(t, st))
 	amongHealthy(t, s, 2000, "poisoned-step")
 	_, err := workflow.Get[int](s.api, "bad").Result(within(t, 30*time.Second))
 	failed, ok := errors.AsType[*workflow.StepError](err)
@@ -107,7 +107,7 @@ func TestS27PoisonedStep(t *testing.T) {
 func TestS27PoisonedCode(t *testing.T) {
 	t.Parallel()
 	path, st := newDatabase(t)
-	s := newService(t, path, newAPI(t, st))
+	s := newService(t, path, shortLease, newAPI(t, st))
 	amongHealthy(t, s, 200, "poisoned-code")
 	waitFor(t, func() bool {
 		l, err := st.Load(t.Context(), "bad", 0)
