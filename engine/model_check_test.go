@@ -141,7 +141,8 @@ func (c *checker) checkJournal(r *record) {
 			c.errorf("run %s is %s: event %d of %d is %s", id, r.Run.Status, e.Position, len(r.Events), e.Kind)
 		}
 		if e.Kind == store.TimerFired {
-			if at, ok := deadlines[e.Ref]; !ok || e.At.Before(at) {
+			// Not before, and not after anything that came later.
+			if at, ok := deadlines[e.Ref]; !ok || !e.At.Equal(at) {
 				c.errorf("run %s: event %d: timer %s of %v fires at %v", id, e.Position, e.Ref, at, e.At)
 			}
 		}
@@ -166,21 +167,18 @@ func (c *checker) checkSteps(r *record) {
 	failures := map[string]int{}
 	outcomes := map[string]int{}
 	for _, e := range r.Events {
-		switch e.Kind {
-		case store.StepRetried:
+		if e.Kind == store.Retried {
+			clear(failures)
+		}
+		if e.Kind == store.StepRetried {
 			if failures[e.Ref]++; failures[e.Ref] >= maxAttempts {
 				c.errorf("run %s: step %s has failed %d times, and is retried", r.Run.ID, e.Ref, failures[e.Ref])
 			}
-		case store.StepCompleted, store.StepFailed:
+		}
+		if e.Kind == store.StepCompleted || e.Kind == store.StepFailed {
 			if outcomes[e.Ref]++; outcomes[e.Ref] > 1 {
 				c.errorf("run %s: step %s has two outcomes", r.Run.ID, e.Ref)
 			}
-		case store.Retried:
-			clear(failures)
-		case store.Started, store.PayloadReceived, store.CancelRequested, store.Woken,
-			store.ChildCompleted, store.ChildFailed, store.ChildStarted, store.ChildExists,
-			store.StepStarted, store.TimerFired, store.HookClaimed, store.HookConflict,
-			store.HookDrained, store.RunCompleted, store.RunFailed, store.RunCanceled:
 		}
 		if e.Kind != store.StepCompleted {
 			continue
@@ -382,6 +380,31 @@ func (c *checker) checkSends() {
 	}
 	c.checkKeys()
 	c.checkOrder()
+	c.checkInTime()
+}
+
+// checkInTime checks that payloads accepted before a timer was due come before it,
+// however late the worker was.
+func (c *checker) checkInTime() {
+	durable := map[int]*sendCall{}
+	for i := range c.sends {
+		if s := &c.sends[i]; s.accepted() {
+			durable[s.n] = s
+		}
+	}
+	for id, r := range c.records {
+		var fired time.Time
+		for _, e := range r.Events {
+			switch {
+			case e.Kind == store.TimerFired:
+				fired = e.At
+			case e.Kind == store.PayloadReceived && !c.retried[id]:
+				if s := durable[number(e.Data)]; s != nil && s.info.RunID == id && s.done.Before(fired) {
+					c.errorf("run %s: payload %d was accepted by %v, and comes after a timer of %v", id, s.n, s.done, fired)
+				}
+			}
+		}
+	}
 }
 
 // checkKeys checks that at most one payload of a token and key was accepted.

@@ -217,29 +217,27 @@ func (e *env) hookOp(ctx workflow.Context, o op) error {
 	if h == nil {
 		return nil
 	}
-	waiting := blocked{verb: o.verb, hooks: []*workflow.Hook[payload]{h}}
-	switch o.verb {
-	case vWait:
-		done := e.block(waiting)
-		p, err := h.Wait(ctx)
-		done()
-		e.got(ctx, o.verb, h.ID(), p, err)
-	case vWaitFor:
-		inner, cancel := workflow.WithTimeout(ctx, o.d)
-		defer cancel()
-		done := e.block(blocked{verb: vSleep}) // it ends by itself
-		p, err := h.Wait(inner)
-		done()
-		e.got(ctx, o.verb, h.ID(), p, err)
-	case vDrain:
-		h.Close()
-		return e.each(ctx, o, h, blocked{verb: vSleep})
-	case vRange:
-		return e.each(ctx, o, h, waiting)
-	case vClose:
+	if o.verb == vRange {
+		return e.each(ctx, o, h, blocked{verb: o.verb, hooks: []*workflow.Hook[payload]{h}})
+	}
+	if o.verb == vClose || o.verb == vDrain {
 		h.Close()
 		e.see(ctx, entry{What: "close", Hook: h.ID()})
+		if o.verb == vDrain {
+			return e.each(ctx, o, h, blocked{verb: vSleep}) // it ends by itself
+		}
+		return nil
 	}
+	waiting := blocked{verb: o.verb, hooks: []*workflow.Hook[payload]{h}}
+	if o.verb == vWaitFor {
+		inner, cancel := workflow.WithTimeout(ctx, o.d)
+		defer cancel()
+		ctx, waiting = inner, blocked{verb: vSleep}
+	}
+	done := e.block(waiting)
+	p, err := h.Wait(ctx)
+	done()
+	e.got(ctx, o.verb, h.ID(), p, err)
 	return nil
 }
 

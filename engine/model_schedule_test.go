@@ -10,6 +10,7 @@ import (
 
 // scenario is one case of the model test: programs, and what happens to their runs.
 type scenario struct {
+	lag      time.Duration // of the store's signals
 	programs []program
 	actions  []action
 }
@@ -23,8 +24,8 @@ type action struct {
 	token   string // instead of an open hook
 	run     string // ID of the run to start
 	key     string // of idempotency
-	flag    bool   // orStart; the payload is bad
-	bad     bool
+	flag    bool   // send: or start; crash, leave: no new node begins
+	bad     bool   // the payload is
 	d       time.Duration
 	faults  []fault
 	now     bool // the next action does not wait until all is quiet
@@ -40,8 +41,8 @@ const (
 	terminate deed = "terminate"
 	retry     deed = "retry"
 	pass      deed = "pass"  // time passes
-	crash     deed = "crash" // a node, and a new one begins
-	leave     deed = "leave" // a node stops in an orderly way, and a new one begins
+	crash     deed = "crash" // a node, and a new one begins, or not
+	leave     deed = "leave" // a node stops in an orderly way, the same
 	evict     deed = "evict" // all parked runs of a node
 	join      deed = "join"  // another node
 	cut       deed = "cut"   // a node off from the store, for d
@@ -50,6 +51,7 @@ const (
 
 func drawScenario(t *rapid.T) scenario {
 	var s scenario
+	s.lag = rapid.SampledFrom([]time.Duration{0, 0, 1500 * time.Millisecond}).Draw(t, "lag")
 	n := rapid.IntRange(1, maxPrograms).Draw(t, "programs")
 	for i := range n {
 		s.programs = append(s.programs, drawProgram(t, i, n, maxDepth))
@@ -86,7 +88,9 @@ func drawAction(t *rapid.T, do deed, programs int) action {
 		a.d = rapid.SampledFrom(durations[:3]).Draw(t, "d")
 	case fail:
 		a.faults = rapid.SliceOfN(rapid.SampledFrom([]fault{none, before, after, after}), 1, 4).Draw(t, "faults")
-	case crash, leave, evict, join:
+	case crash, leave:
+		a.flag = rapid.IntRange(0, 1).Draw(t, "down") == 1
+	case evict, join:
 	}
 	a.now = rapid.IntRange(0, 4).Draw(t, "now") == 4
 	return a
@@ -118,7 +122,11 @@ func (a action) String() string {
 		s += fmt.Sprintf(" %v", a.d)
 	case fail:
 		s += fmt.Sprintf(" %v", a.faults)
-	case crash, leave, evict, join:
+	case crash, leave:
+		if a.flag {
+			s += " for good"
+		}
+	case evict, join:
 	}
 	if a.now {
 		s += " (and at once:)"
@@ -129,6 +137,9 @@ func (a action) String() string {
 // String is what a failed test shows.
 func (s scenario) String() string {
 	var b strings.Builder
+	if s.lag > 0 {
+		fmt.Fprintf(&b, "signals lag by %v\n", s.lag)
+	}
 	for i, p := range s.programs {
 		fmt.Fprintf(&b, "p%d: %v\n", i, p)
 	}

@@ -104,6 +104,17 @@ func try[T any](s *faultyStore, write bool, op func() (T, error)) (T, error) {
 	return answer, err
 }
 
+// Watch passes signals on late, if the scenario has it so.
+func (s *faultyStore) Watch(f func(store.Signal)) (stop func()) {
+	return s.Store.Watch(func(sig store.Signal) {
+		if s.w.lag == 0 {
+			f(sig)
+			return
+		}
+		time.AfterFunc(s.w.lag, func() { f(sig) })
+	})
+}
+
 func (s *faultyStore) Start(ctx context.Context, r store.NewRun) error {
 	return s.do(true, func() error { return s.Store.Start(ctx, r) })
 }

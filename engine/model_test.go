@@ -17,14 +17,16 @@ import (
 // More cases: go test ./engine -run Model -rapid.checks=10000. A failed case prints
 // how to repeat it.
 func TestModel(t *testing.T) {
+	dir, cases := t.TempDir(), 0
 	rapid.Check(t, func(rt *rapid.T) {
 		s := rapid.Custom(drawScenario).Draw(rt, "scenario")
-		dir, err := os.MkdirTemp("", "model")
-		if err != nil {
-			rt.Fatal(err)
+		cases++
+		path := filepath.Join(dir, fmt.Sprintf("%d.db", cases))
+		var err error
+		synctest.Test(t, func(*testing.T) { err = s.play(path) })
+		for _, suffix := range []string{"", "-wal", "-shm"} {
+			_ = os.Remove(path + suffix) // there may be thousands
 		}
-		defer os.RemoveAll(dir)
-		synctest.Test(t, func(*testing.T) { err = s.play(filepath.Join(dir, "model.db")) })
 		if err != nil {
 			rt.Fatalf("%v\n\n%v", err, s)
 		}
@@ -33,7 +35,7 @@ func TestModel(t *testing.T) {
 
 // play lets a scenario happen, and says what was wrong.
 func (s scenario) play(path string) (err error) {
-	w, err := newWorld(path, s.programs)
+	w, err := newWorld(path, s)
 	if err != nil {
 		return err
 	}

@@ -21,6 +21,7 @@ import (
 // world is all that there is in one case: a database, the nodes on it, and what the
 // test knows to be true.
 type world struct {
+	lag      time.Duration // of the store's signals
 	programs []program
 	db       *sqlite.Store
 	workflow *workflow.Workflow[input, []entry]
@@ -65,7 +66,7 @@ type sendCall struct {
 	sendRequest
 	n          int // number of the payload
 	begin, end int // in ticks
-	at         time.Time
+	at, done   time.Time
 	info       workflow.HookInfo
 	err        error
 }
@@ -77,13 +78,14 @@ type startCall struct {
 	err        error
 }
 
-func newWorld(path string, programs []program) (*world, error) {
+func newWorld(path string, s scenario) (*world, error) {
 	db, err := sqlite.OpenWith(path, sqlite.Options{Private: true, Logger: slog.New(slog.DiscardHandler), Readers: 1})
 	if err != nil {
 		return nil, err
 	}
 	w := &world{
-		programs: programs,
+		lag:      s.lag,
+		programs: s.programs,
 		db:       db,
 		workflow: workflow.Declare[input, []entry]("p"),
 		envs:     map[string]*env{},
@@ -156,9 +158,6 @@ func (w *world) pick(i int) *node {
 	return w.client
 }
 
-// worker returns a node that executes runs.
-func (w *world) worker(i int) *node { return w.nodes[i%len(w.nodes)] }
-
 func (w *world) now() int {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -193,18 +192,19 @@ func (w *world) do(a action) error {
 		}
 	case pass:
 		advance(a.d)
-	case crash:
-		w.drop(w.worker(a.node), func(n *node) { n.store.crash() })
-		return w.join()
-	case leave:
-		w.drop(w.worker(a.node), func(*node) {})
-		return w.join()
+	case crash, leave:
+		if len(w.nodes) > 0 {
+			w.drop(w.nodes[a.node%len(w.nodes)], a.do)
+		}
+		if !a.flag {
+			return w.join()
+		}
 	case join:
 		if len(w.nodes) < 2 {
 			return w.join()
 		}
 	case evict:
-		w.worker(a.node).engine.Evict()
+		n.engine.Evict()
 	case cut:
 		s := n.store
 		s.mu.Lock()
@@ -220,9 +220,11 @@ func (w *world) do(a action) error {
 }
 
 // drop ends a node, without waiting for it.
-func (w *world) drop(n *node, how func(*node)) {
+func (w *world) drop(n *node, how deed) {
 	w.nodes = slices.DeleteFunc(w.nodes, func(o *node) bool { return o == n })
-	how(n)
+	if how == crash {
+		n.store.crash()
+	}
 	go n.close()
 }
 
@@ -294,7 +296,7 @@ func (w *world) send(ctx context.Context, e *engine.Engine, r sendRequest) {
 	}
 	before, _ := w.db.Hook(ctx, r.token)
 	c.info, c.err = e.Resume(ctx, r.token, payload{N: c.n, Bad: r.bad}, opts...)
-	c.end = w.now()
+	c.end, c.done = w.now(), time.Now()
 	after, _ := w.db.Hook(context.Background(), r.token)
 	w.note(func() {
 		w.sends = append(w.sends, c)

@@ -119,7 +119,7 @@ func TestStopAfterLostAnswer(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "model.db")
 	programs := []program{{{verb: vTimeout, d: time.Minute, inner: []program{{{verb: vStep, d: time.Hour}}}}}}
 	synctest.Test(t, func(t *testing.T) {
-		w, err := newWorld(path, programs)
+		w, err := newWorld(path, scenario{programs: programs})
 		if err != nil {
 			t.Fatal(err)
 		}
