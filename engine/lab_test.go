@@ -96,6 +96,16 @@ func (l *lab) kill() {
 	l.stop = func() error { return nil }
 }
 
+// freeze holds up what the worker asks of its store, until thaw.
+func (l *lab) freeze() (thaw func()) {
+	frozen := make(chan struct{})
+	l.gate.set(func(g *gate) { g.frozen = frozen })
+	return func() {
+		l.gate.set(func(g *gate) { g.frozen = nil })
+		close(frozen)
+	}
+}
+
 // advance lets time pass, in the bubble.
 func (l *lab) advance(d time.Duration) {
 	time.Sleep(d) //nolint:forbidigo // fake time, the one place that moves it
