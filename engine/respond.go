@@ -25,7 +25,6 @@ type respond struct {
 
 func (r *respond) Ready() bool         { return r.done }
 func (r *respond) waitlist() *waitlist { return &r.waiters }
-func (r *respond) owner() *execution   { return r.x }
 
 func (s *scope) Respond(request string, a run.Answer) error {
 	x := s.x
