@@ -10,15 +10,25 @@ import (
 	"time"
 )
 
-// machine says what the numbers were measured on.
-func machine(ctx context.Context, dir string) string {
+// machine says what the numbers were measured on. Load is what others did on it when
+// we began.
+func machine(ctx context.Context, dir, load string) string {
 	disk := "unknown"
 	if perSecond, err := overwrites(dir, time.Second); err == nil {
 		disk = number(perSecond) + " fdatasync/s of 4 KiB"
 	}
-	return fmt.Sprintf("Measured on %s with `make bench`, at %s: %s, %d cores, %s %s/%s, disk: %s.\n",
+	return fmt.Sprintf("Measured on %s with `make bench`, at %s: %s, %d cores, %s %s/%s, disk: %s, load average before: %s.\n",
 		time.Now().UTC().Format(time.DateOnly), revision(ctx), cpuModel(), runtime.NumCPU(),
-		runtime.Version(), runtime.GOOS, runtime.GOARCH, disk)
+		runtime.Version(), runtime.GOOS, runtime.GOARCH, disk, load)
+}
+
+func loadAverage() string {
+	data, err := os.ReadFile("/proc/loadavg")
+	if err != nil {
+		return "unknown"
+	}
+	minute, _, _ := strings.Cut(string(data), " ")
+	return minute
 }
 
 func cpuModel() string {

@@ -74,6 +74,7 @@ func bench(ctx context.Context, args []string) error {
 	if err != nil {
 		return fmt.Errorf("-run: %w", err)
 	}
+	load := loadAverage()
 	stopProfiles, err := startProfiles(*profile)
 	if err != nil {
 		return err
@@ -82,7 +83,7 @@ func bench(ctx context.Context, args []string) error {
 	if err := errors.Join(err, stopProfiles()); err != nil {
 		return err
 	}
-	report := machine(ctx, e.dir) + "\n" + t.markdown()
+	report := machine(ctx, e.dir, load) + "\n" + t.markdown()
 	fmt.Print("\n" + report)
 	if *doc != "" && *pattern == "" && !e.quick {
 		return replaceSection(*doc, report)
