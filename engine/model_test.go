@@ -50,7 +50,7 @@ func (s scenario) play(path string) (err error) {
 		}
 	}
 	if err := w.settle(); err != nil {
-		return err
+		return errors.Join(err, w.close())
 	}
 	w.quiet()
 	err = w.check()
