@@ -313,8 +313,8 @@ type Claim struct {
 type Claimed struct {
 	// Runs are owned by the worker now, epoch raised if they were not before, oldest
 	// need first. Suspicion is raised where the lease of the last owner had lapsed (a
-	// worker that has none counts as that); Crashes too if Mark was set. Version 0
-	// stays 0: the first transition binds it.
+	// worker that has none counts as that); Crashes too if Mark was set, which a
+	// claim takes off. Version 0 stays 0: the first transition binds it.
 	Runs []Run
 	// Next is when to look again if no signal comes first: the earliest WakeAt
 	// still to come of a run that fits, or the lapse of a lease that holds one that

@@ -98,6 +98,7 @@ func (w *writer) own(f candidate, worker string) (store.Run, error) {
 			return r, err
 		}
 	}
+	r.Mark = false // counted once: its code does not execute any more
 	err = w.on(qRunClaim).bindText(worker).bindInt(r.Epoch).bindInt(int64(r.Suspicion)).bindInt(int64(r.Crashes)).bindText(f.id).run()
 	return r, err
 }

@@ -134,7 +134,7 @@ var queries = [queryCount]string{
 	qRunRetry: `UPDATE tenter_runs SET status = 'running', updated_at = ?, ended_at = NULL, wake_at = NULL, due_at = NULL, messages = 0,
 		worker = NULL, epoch = ?, events = ?, suspicion = 0, mark = 0, crashes = 0, blocked_build = '', blocked_reason = ''
 		WHERE id = ?`,
-	qRunClaim:   `UPDATE tenter_runs SET worker = ?, epoch = ?, suspicion = ?, crashes = ? WHERE id = ?`,
+	qRunClaim:   `UPDATE tenter_runs SET worker = ?, epoch = ?, suspicion = ?, mark = 0, crashes = ? WHERE id = ?`,
 	qRunRelease: `UPDATE tenter_runs SET worker = NULL WHERE worker = ?`,
 
 	qJournalInsert: `INSERT INTO tenter_journal (run_id, position, at, kind, ref, data, asked, or_start, epoch, seq) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,

@@ -237,6 +237,7 @@ var leaseTests = []test{
 		k.pass(short)
 		r := k.claim("w2", 10).Runs[0]
 		k.same("counts", []int{r.Suspicion, r.Crashes}, []int{3, 2})
+		k.same("mark", []bool{r.Mark, k.load("r").Run.Mark}, []bool{false, false})
 		k.same("run", r, k.load("r").Run)
 		a, err := k.s.Executing(k.ctx, "r")
 		k.ok(err)

@@ -359,6 +359,7 @@ func (m *model) claim(id, worker string) {
 			r.crashes++
 		}
 	}
+	r.mark = false
 	r.worker = worker
 	r.epoch++
 }
