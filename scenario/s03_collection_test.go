@@ -71,11 +71,12 @@ func TestS03Killed(t *testing.T) {
 	s := newService(t, path, shortLease, newAPI(t, st))
 	s.start("collection", "run", "s1")
 	s.token("run")
-	killed := make(chan struct{})
+	killed, heardOf := make(chan struct{}), make(chan struct{}, 1)
 	go func() {
 		defer close(killed)
 		for range 50 {
-			<-time.After(rand.N(150 * time.Millisecond))
+			<-heardOf // it is up, and at work
+			<-time.After(rand.N(20 * time.Millisecond))
 			s.kill()
 		}
 	}()
@@ -104,6 +105,10 @@ func TestS03Killed(t *testing.T) {
 			}
 		}
 		acknowledged = append(acknowledged, v)
+		select {
+		case heardOf <- struct{}{}:
+		default:
+		}
 	}
 	var info workflow.HookInfo
 	if err := s.call("Resume", ResumeArgs{Token: "readings:s1", Key: "done", Payload: encode(t, reading{Done: true})}, &info); err != nil {
