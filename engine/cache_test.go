@@ -2,8 +2,10 @@ package engine_test
 
 import (
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/tenter-dev/tenter/engine"
 	"github.com/tenter-dev/tenter/workflow"
@@ -52,4 +54,33 @@ func TestCacheIsBounded(t *testing.T) {
 			t.Errorf("%d runs were replayed, so %d were in memory; want at most %d", replayed, runs-replayed, cached)
 		}
 	})
+}
+
+// Eviction closes the Done channels of all contexts of the run, those that no cancel
+// reaches included, so that goroutines which listen to them end.
+func TestEvictionClosesDoneOfAllContexts(t *testing.T) {
+	t.Parallel()
+	for name, derive := range map[string]func(workflow.Context) workflow.Context{
+		"the run's":     func(ctx workflow.Context) workflow.Context { return ctx },
+		"WithoutCancel": workflow.WithoutCancel,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			inLab(t, func(t *testing.T, l *lab) {
+				var opened, closed atomic.Int32
+				wf := workflow.Define("listened", func(ctx workflow.Context, _ string) (string, error) {
+					done := derive(ctx).Done()
+					opened.Add(1)
+					go func() { <-done; closed.Add(1) }()
+					return "", workflow.Sleep(ctx, time.Hour)
+				})
+				l.run(engine.Options{CacheSize: noCache}, wf)
+				r := mustStart(l, wf, "")
+				if opened.Load() == 0 || closed.Load() != opened.Load() {
+					t.Errorf("%d of %d channels are closed", closed.Load(), opened.Load())
+				}
+				mustResult(l, r)
+			})
+		})
+	}
 }

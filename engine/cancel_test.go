@@ -5,8 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
+
+	"github.com/tenter-dev/tenter/store"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -178,6 +182,73 @@ func TestCancelInStep(t *testing.T) {
 	}
 }
 
+// A cancel that arrives together with the failure of a step's attempt ends the step:
+// there is no attempt to be stopped any more, and none to come.
+func TestACanceledStepWhoseAttemptFailsIsNotStranded(t *testing.T) {
+	t.Parallel()
+	inLab(t, func(t *testing.T, l *lab) {
+		endFirst, failSecond := make(chan struct{}), make(chan struct{})
+		wf := workflow.Define("pair", func(ctx workflow.Context, _ string) (string, error) {
+			first := workflow.Go(ctx, func(ctx workflow.Context) (string, error) {
+				return "", workflow.Do(ctx, "first", func(context.Context) error { <-endFirst; return nil })
+			})
+			err := workflow.Do(ctx, "second", func(context.Context) error { <-failSecond; return errors.New("no") })
+			_, _ = first.Wait(ctx)
+			return "", err
+		})
+		l.run(engine.Options{}, wf)
+		r := mustStart(l, wf, "")
+		thaw := l.freeze()
+		close(endFirst)
+		synctest.Wait() // its result is being committed, and all else has to wait
+		close(failSecond)
+		l.advance(10 * time.Millisecond)
+		if err := r.Cancel(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		thaw()
+		wantIs(l, mustFail(l, r), workflow.ErrCanceled)
+	})
+}
+
+// A canceled step that returns just after it was given up, both before either could be
+// recorded, has one outcome: the one that came first.
+func TestAResultThatComesTogetherWithTheEndOfTheGracePeriodDoesNotCount(t *testing.T) {
+	t.Parallel()
+	inLab(t, func(t *testing.T, l *lab) {
+		endOther := make(chan struct{})
+		wf := workflow.Define("pair", func(ctx workflow.Context, _ string) (string, error) {
+			free := workflow.WithoutCancel(ctx)
+			other := workflow.Go(free, func(ctx workflow.Context) (string, error) {
+				return "", workflow.Do(ctx, "other", func(context.Context) error { <-endOther; return nil })
+			})
+			err := workflow.Do(ctx, "slow", func(ctx context.Context) error {
+				<-ctx.Done()
+				sleepFor(5500 * time.Millisecond)
+				return nil
+			})
+			_, _ = other.Wait(free)
+			return "", errors.Join(err, workflow.Sleep(free, time.Hour))
+		})
+		l.run(engine.Options{StepGrace: 5 * time.Second}, wf)
+		r := mustStart(l, wf, "")
+		if err := r.Cancel(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		l.advance(4 * time.Second)
+		thaw := l.freeze()
+		close(endOther)
+		l.advance(3 * time.Second) // the grace period passes, then the step returns
+		thaw()
+		wantIs(l, mustFail(l, r), workflow.ErrOutcomeUnknown)
+		wantStatus(l, r, workflow.StatusCanceled)
+		if n := strings.Count(strings.Join(l.journal(r.ID()), "\n"), "slow#1"); n != 1 {
+			t.Errorf("the step has %d outcomes: %q", n, l.journal(r.ID()))
+		}
+	})
+}
+
 // A deadline counts the time in which no worker was up, and what was accepted before
 // it comes before it.
 func TestDeadlineOverDowntime(t *testing.T) {
@@ -314,6 +385,80 @@ func TestTerminate(t *testing.T) {
 			})
 		})
 	}
+}
+
+// The worker that executes a run learns that another process has terminated it.
+func TestTerminateByAnotherProcessStopsTheStep(t *testing.T) {
+	t.Parallel()
+	inLab(t, func(t *testing.T, l *lab) {
+		stopped := false
+		wf := workflow.Define("long", func(ctx workflow.Context, _ string) (string, error) {
+			return "", workflow.Do(ctx, "work", func(ctx context.Context) error {
+				<-ctx.Done()
+				stopped = true
+				return ctx.Err()
+			})
+		})
+		l.run(engine.Options{}, wf)
+		r := mustStart(l, wf, "")
+		l.advance(5 * time.Second)
+		other, err := engine.New(l.store, engine.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer other.Close()
+		if err := other.TerminateRun(t.Context(), r.ID(), "enough"); err != nil {
+			t.Fatal(err)
+		}
+		l.advance(time.Second)
+		if !stopped {
+			t.Error("the step goes on after its run was terminated")
+		}
+	})
+}
+
+// Terminate executes no code, so it can't tell which of the payloads in the journal
+// were taken: what it records as unread is the mailbox. The others are in the journal.
+func TestTerminateRecordsWhatIsInTheMailboxAsUnread(t *testing.T) {
+	t.Parallel()
+	inLab(t, func(t *testing.T, l *lab) {
+		wf := workflow.Define("deaf", func(ctx workflow.Context, _ string) (string, error) {
+			if _, err := workflow.NewHook[string](ctx, workflow.Token("t")); err != nil {
+				return "", err
+			}
+			return "", workflow.Sleep(ctx, 24*time.Hour)
+		})
+		l.run(engine.Options{}, wf)
+		r := mustStart(l, wf, "")
+		l.resume("t", "in the journal")
+		if err := l.stop(); err != nil {
+			t.Fatal(err)
+		}
+		client, err := engine.New(l.store, engine.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer client.Close()
+		if _, err := client.Resume(t.Context(), "t", "in the mailbox"); err != nil {
+			t.Fatal(err)
+		}
+		if err := client.TerminateRun(t.Context(), r.ID(), ""); err != nil {
+			t.Fatal(err)
+		}
+		unread, err := client.Unread(t.Context(), r.ID())
+		if err != nil || len(unread) != 1 || string(unread[0].Data) != `"in the mailbox"` {
+			t.Errorf("unread %v, error %v; want what was in the mailbox", unread, err)
+		}
+		events, err := client.Journal(t.Context(), r.ID(), 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !slices.ContainsFunc(events, func(e store.Event) bool {
+			return e.Kind == store.PayloadReceived && string(e.Data) == `"in the journal"`
+		}) {
+			t.Errorf("the journal has lost a payload: %v", events)
+		}
+	})
 }
 
 // Wake ends sleeps, not deadlines and not retries.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -74,6 +75,24 @@ func TestChildExists(t *testing.T) {
 		if got := mustResult(l, taken); got != "theirs" {
 			t.Errorf("the run that had the ID came to %q", got)
 		}
+	})
+}
+
+// Should somebody have taken the very ID that a child would get, the call fails; it
+// does not wait for the run of somebody else for ever.
+func TestAChildWhoseGeneratedIDIsTakenFails(t *testing.T) {
+	t.Parallel()
+	inLab(t, func(t *testing.T, l *lab) {
+		child := define("child")
+		wf := workflow.Define("parent", func(ctx workflow.Context, _ string) (string, error) { return child.Call(ctx, "") })
+		l.run(engine.Options{}, wf, child)
+		mustResult(l, mustStart(l, wf, "", workflow.RunID("one")))
+		children, err := l.eng.Runs(t.Context(), engine.Filter{ParentID: "one"})
+		if err != nil || len(children) != 1 {
+			t.Fatalf("children %v, error %v", children, err)
+		}
+		mustStart(l, child, "", workflow.RunID(strings.Replace(children[0].ID, "one", "two", 1)))
+		wantIs(l, mustFail(l, mustStart(l, wf, "", workflow.RunID("two"))), workflow.ErrRunExists)
 	})
 }
 

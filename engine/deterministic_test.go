@@ -133,6 +133,26 @@ func TestNowNeverGoesBack(t *testing.T) {
 	}
 }
 
+// Now is as precise on the live path as the journal keeps it, for all kinds of events.
+func TestNowIsTheSameLiveAndReplayed(t *testing.T) {
+	t.Parallel()
+	inLab(t, func(t *testing.T, l *lab) {
+		wf := workflow.Define("stamped", func(ctx workflow.Context, _ string) (string, error) {
+			if _, err := workflow.NewHook[string](ctx, workflow.Token("t")); err != nil {
+				return "", err
+			}
+			stamp := workflow.Now(ctx).Format(time.RFC3339Nano) // when the worker learned that it has the token
+			if err := workflow.Do(ctx, stamp, func(context.Context) error { return nil }); err != nil {
+				return "", err
+			}
+			return "", workflow.Sleep(ctx, time.Hour)
+		})
+		l.run(engine.Options{CacheSize: noCache}, wf)
+		l.advance(1500 * time.Nanosecond)
+		mustResult(l, mustStart(l, wf, ""))
+	})
+}
+
 // A line that workflow code logs appears once, over evictions and a crash.
 func TestLoggerOnce(t *testing.T) {
 	t.Parallel()

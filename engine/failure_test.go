@@ -126,6 +126,34 @@ func TestTypedErrorsSurvive(t *testing.T) {
 	})
 }
 
+// Each call that an error comes through adds to its record what it adds to its text. It
+// does not double it.
+func TestTheRecordOfAnErrorDoesNotDoubleWithEachCall(t *testing.T) {
+	t.Parallel()
+	inLab(t, func(t *testing.T, l *lab) {
+		deep := workflow.Declare[int, string]("deep")
+		l.run(engine.Options{}, deep.Implement(func(ctx workflow.Context, n int) (string, error) {
+			if n == 0 {
+				return "", errDeclined
+			}
+			return deep.Call(ctx, n-1)
+		}))
+		var sizes []int
+		for n := range 9 {
+			r := mustStart(l, deep, n)
+			wantIs(l, mustFail(l, r), errDeclined)
+			events, err := l.eng.Journal(t.Context(), r.ID(), 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			sizes = append(sizes, len(events[len(events)-1].Data))
+		}
+		if sizes[8] > 8*sizes[4] {
+			t.Errorf("the records of errors through 0 to 8 calls have %v bytes", sizes)
+		}
+	})
+}
+
 // privateError is of a type that no journal knows.
 type privateError struct{ error }
 

@@ -383,6 +383,38 @@ func TestUnread(t *testing.T) {
 	})
 }
 
+// The hook of a run that has ended is not found, whatever is sent to it: nothing of
+// it is left behind in the worker.
+func TestTheHookOfAnEndedRunIsNotFound(t *testing.T) {
+	t.Parallel()
+	inLab(t, func(t *testing.T, l *lab) {
+		tokens := make(chan string, 1)
+		for name, opts := range map[string][]workflow.HookOption{
+			"own token":       {workflow.Token("t")},
+			"generated token": nil,
+		} {
+			wf := workflow.Define("asks", func(ctx workflow.Context, _ string) (order, error) {
+				hook, err := orders.New(ctx, opts...)
+				if err != nil {
+					return order{}, err
+				}
+				defer hook.Close()
+				tokens <- hook.Token()
+				return hook.Wait(ctx)
+			})
+			l.run(engine.Options{}, wf)
+			r := mustStart(l, wf, "")
+			token := <-tokens
+			l.resume(token, order{Amount: 1})
+			mustResult(l, r)
+			_, err := workflow.DefineHook[string]("others").Resume(t.Context(), l.eng, token, "")
+			if !errors.Is(err, workflow.ErrHookNotFound) {
+				t.Errorf("%s: error is %v, want ErrHookNotFound", name, err)
+			}
+		}
+	})
+}
+
 func TestIdempotencyKey(t *testing.T) {
 	t.Parallel()
 	inLab(t, func(t *testing.T, l *lab) {
@@ -403,5 +435,40 @@ func TestIdempotencyKey(t *testing.T) {
 			t.Errorf("past DedupeFor: %+v", late)
 		}
 		mustResult(l, next)
+	})
+}
+
+// The repeat of a payload gets its receipt also when the token is by then another
+// run's, whose hook would not take it.
+func TestARepeatIsNotHeldToTheTypeOfTheNextOwner(t *testing.T) {
+	t.Parallel()
+	inLab(t, func(t *testing.T, l *lab) {
+		numbers, texts := workflow.DefineHook[int]("numbers"), workflow.DefineHook[string]("texts")
+		number := workflow.Define("number", func(ctx workflow.Context, _ string) (int, error) {
+			hook, err := numbers.New(ctx, workflow.Token("t"))
+			if err != nil {
+				return 0, err
+			}
+			return hook.Wait(ctx)
+		})
+		text := workflow.Define("text", func(ctx workflow.Context, _ string) (string, error) {
+			hook, err := texts.New(ctx, workflow.Token("t"))
+			if err != nil {
+				return "", err
+			}
+			return hook.Wait(ctx)
+		})
+		l.run(engine.Options{Hooks: []workflow.HookDefinition{numbers, texts}}, number, text)
+		r := mustStart(l, number, "")
+		l.resume("t", 1, workflow.IdempotencyKey("k"))
+		mustResult(l, r)
+		mustStart(l, text, "")
+		if again := l.resume("t", 1, workflow.IdempotencyKey("k")); !again.Duplicate || again.RunID != r.ID() {
+			t.Errorf("the repeat got %+v, want the receipt of %s", again, r.ID())
+		}
+		_, err := l.eng.Resume(t.Context(), "t", 1, workflow.IdempotencyKey("new"))
+		if _, refused := errors.AsType[*workflow.PayloadError](err); !refused {
+			t.Errorf("a new payload of the wrong type: error is %v, want a *PayloadError", err)
+		}
 	})
 }

@@ -100,10 +100,10 @@ func (l *lab) kill() {
 func (l *lab) freeze() (thaw func()) {
 	frozen := make(chan struct{})
 	l.gate.set(func(g *gate) { g.frozen = frozen })
-	return func() {
+	return sync.OnceFunc(func() {
 		l.gate.set(func(g *gate) { g.frozen = nil })
 		close(frozen)
-	}
+	})
 }
 
 // advance lets time pass, in the bubble.

@@ -258,6 +258,33 @@ func TestUnblock(t *testing.T) {
 	})
 }
 
+// A blocked run goes on by itself with the right build also when nothing has come for
+// it, and what it waits for was still to come when it was blocked.
+func TestABlockedRunThatOnlySleepsGoesOnWithTheRightBuild(t *testing.T) {
+	t.Parallel()
+	inLab(t, func(t *testing.T, l *lab) {
+		sleepy := func(steps ...string) *workflow.Workflow[string, string] {
+			return workflow.Define("sleepy", func(ctx workflow.Context, _ string) (string, error) {
+				for _, name := range steps {
+					if err := workflow.Do(ctx, name, func(context.Context) error { return nil }); err != nil {
+						return "", err
+					}
+				}
+				return "awake", workflow.Sleep(ctx, time.Hour)
+			})
+		}
+		l.run(engine.Options{Build: "1"}, sleepy())
+		r := mustStart(l, sleepy(), "")
+		l.run(engine.Options{Build: "2"}, sleepy("more"))
+		l.advance(2 * time.Hour)
+		wantStatus(l, workflow.Get[string](l.eng, r.ID()), workflow.StatusBlocked)
+		l.run(engine.Options{Build: "1"}, sleepy())
+		if got := mustResult(l, workflow.Get[string](l.eng, r.ID())); got != "awake" {
+			t.Errorf("result is %q", got)
+		}
+	})
+}
+
 // A blocked run can be terminated, and takes payloads meanwhile.
 func TestTerminateBlocked(t *testing.T) {
 	t.Parallel()

@@ -117,6 +117,37 @@ func TestRetryAfterRestart(t *testing.T) {
 	})
 }
 
+// A step that failed cleanly after a crash is known to have failed: canceled while it
+// waits for its retry, it is not said to have an unknown outcome.
+func TestAFailureAfterACrashIsNoUnknownOutcome(t *testing.T) {
+	t.Parallel()
+	inLab(t, func(t *testing.T, l *lab) {
+		dying := true
+		wf := workflow.Define("failing", func(ctx workflow.Context, _ string) (string, error) {
+			return "", workflow.Do(ctx, "fail", func(ctx context.Context) error {
+				if dying {
+					<-ctx.Done()
+				}
+				return errors.New("no")
+			}, workflow.Backoff(time.Hour, time.Hour))
+		})
+		l.run(engine.Options{}, wf)
+		r := mustStart(l, wf, "")
+		l.kill()
+		dying = false
+		l.run(engine.Options{}, wf)
+		r = workflow.Get[string](l.eng, r.ID())
+		l.advance(time.Minute)
+		wantStatus(l, r, workflow.StatusWaiting) // for the retry
+		if err := r.Cancel(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if err := mustFail(l, r); errors.Is(err, workflow.ErrOutcomeUnknown) {
+			t.Errorf("error is %v", err)
+		}
+	})
+}
+
 // Timeout bounds an attempt, and the next one has all the time again.
 func TestStepTimeout(t *testing.T) {
 	t.Parallel()
