@@ -406,7 +406,7 @@ func TestTerminateByAnotherProcessStopsTheStep(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer other.Close()
+		defer func() { _ = other.Close() }()
 		if err := other.TerminateRun(t.Context(), r.ID(), "enough"); err != nil {
 			t.Fatal(err)
 		}
@@ -438,7 +438,7 @@ func TestTerminateRecordsWhatIsInTheMailboxAsUnread(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer client.Close()
+		defer func() { _ = client.Close() }()
 		if _, err := client.Resume(t.Context(), "t", "in the mailbox"); err != nil {
 			t.Fatal(err)
 		}

@@ -237,6 +237,10 @@ func (e *Engine) Close() error {
 // returns nil if all that went well. A crash instead loses nothing: others go on
 // when the lease has lapsed.
 //
+// A run that was started while nobody executed its workflow begins now, and had no
+// hooks before, see [workflow.Workflow.Start]. To end a program: end ctx and wait for
+// Run to return, shut down what serves requests, close the engine, close the store.
+//
 // It fails at once if the engine has no workflows, has been closed, or is running
 // already. After it has returned it may be called again.
 func (e *Engine) Run(ctx context.Context) error {

@@ -81,7 +81,7 @@ func TestRetryExecutesTheStepThatHadKilledItsWorker(t *testing.T) {
 			l.advance(time.Minute)
 		}
 		r = workflow.Get[string](l.eng, r.ID())
-		mustFail(l, r)
+		_ = mustFail(l, r)
 		dying = false
 		if err := r.Retry(t.Context()); err != nil {
 			t.Fatal(err)

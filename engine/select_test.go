@@ -240,6 +240,24 @@ func TestSelectTimerStops(t *testing.T) {
 	})
 }
 
+// A case can be used in one Select after another; the time of a timer begins anew.
+func TestACaseCanBeUsedAgain(t *testing.T) {
+	t.Parallel()
+	got, err := inWorkflow(t, func(ctx workflow.Context) (string, error) {
+		began := workflow.Now(ctx)
+		hourly := workflow.OnTimer(time.Hour, func() error { return nil })
+		for range 3 {
+			if err := workflow.Select(ctx, hourly); err != nil {
+				return "", err
+			}
+		}
+		return workflow.Now(ctx).Sub(began).Truncate(time.Minute).String(), nil
+	})
+	if got != "3h0m0s" || err != nil {
+		t.Errorf("took %s, %v; want 3 hours", got, err)
+	}
+}
+
 // First cancels the losers: their steps are stopped and their branches unwound.
 func TestFirstCancelsLosers(t *testing.T) {
 	t.Parallel()

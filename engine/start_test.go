@@ -89,7 +89,7 @@ func TestHooksAreOpenWhenStartReturns(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			defer eng.Close()
+			defer func() { _ = eng.Close() }()
 			if _, err := tokenWaiter.Start(t.Context(), eng, "t"); err != nil {
 				t.Fatal(err)
 			}

@@ -87,6 +87,10 @@ func Metadata(v any) HookOption {
 // it returns when the token is durably claimed, or a *[HookConflictError] if another
 // hook has it. Other errors: ctx.Err() if ctx has ended, [ErrInvalidToken],
 // [ErrPayloadTooLarge] for the metadata.
+//
+// The hook takes payloads once it is registered or claimed, whether the run waits for
+// them yet or not; [Workflow.Start] says what that means right after a start. The end
+// of the run, however it ends, closes its hooks: call Close to do so before.
 func NewHook[T any](ctx Context, opts ...HookOption) (*Hook[T], error) {
 	return newHook[T](ctx, run.Hook{}, opts)
 }
