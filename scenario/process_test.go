@@ -240,6 +240,13 @@ func (s *service) process() *process {
 	return s.p
 }
 
+// died returns how many processes have.
+func (s *service) died() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.deaths
+}
+
 // kill kills the process that is up.
 func (s *service) kill() { s.process().kill() }
 

@@ -132,7 +132,7 @@ func TestS01Killed(t *testing.T) {
 			t.Errorf("run %s returned %v, want %v", id, got, want)
 		}
 	}
-	t.Logf("%d processes died", s.deaths)
+	t.Logf("%d processes died", s.died())
 	s.close()
 	checkRuns(t, st, processWorkflows())
 }

@@ -125,7 +125,7 @@ func TestS03Killed(t *testing.T) {
 	if diff := cmp.Diff(acknowledged, certain); diff != "" {
 		t.Errorf("values (-acknowledged +returned):\n%s", diff)
 	}
-	t.Logf("%d processes died, %d values were acknowledged, %d not", s.deaths, len(acknowledged), len(unheard))
+	t.Logf("%d processes died, %d values were acknowledged, %d not", s.died(), len(acknowledged), len(unheard))
 	s.close()
 	checkRuns(t, st, processWorkflows())
 }

@@ -119,7 +119,7 @@ func TestS16CrashAnywhere(t *testing.T) {
 	deaths := 0
 	for _, s := range services {
 		s.close()
-		deaths += s.deaths
+		deaths += s.died()
 	}
 	t.Logf("%d processes died during %d runs and %d messages", deaths, doubles+decisions, len(slices.Concat(sent...)))
 	checkRuns(t, st, processWorkflows())

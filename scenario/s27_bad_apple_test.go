@@ -86,7 +86,7 @@ func TestS27PoisonedStep(t *testing.T) {
 	if !ok || failed.Attempts != 2 || !strings.Contains(err.Error(), "the worker died while attempt 2 of step die#1 was executing") {
 		t.Errorf("the bad apple: %v", err)
 	}
-	t.Logf("%d processes died", s.deaths)
+	t.Logf("%d processes died", s.died())
 	s.close()
 	events, err := s.api.Journal(t.Context(), "bad", 0)
 	if err != nil {
@@ -116,5 +116,5 @@ func TestS27PoisonedCode(t *testing.T) {
 		}
 		return l.Run.Status == store.Blocked && strings.Contains(l.Run.BlockedReason, "killed its worker")
 	})
-	t.Logf("%d processes died", s.deaths)
+	t.Logf("%d processes died", s.died())
 }
