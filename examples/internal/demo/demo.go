@@ -24,11 +24,15 @@ import (
 // Main parses the flags, executes the workflows of opts while play is at work, and
 // ends the program if play fails.
 func Main(opts engine.Options, play func(context.Context, *engine.Engine) error) {
+	untilCtrlC(func(ctx context.Context, db string) error { return run(ctx, db, opts, play) })
+}
+
+func untilCtrlC(f func(ctx context.Context, db string) error) {
 	db := flag.String("db", "", "SQLite file to keep the runs in (default a temporary one)")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second Ctrl-C ends the program at once
-	err := run(ctx, *db, opts, play)
+	err := f(ctx, *db)
 	if err != nil && ctx.Err() == nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)

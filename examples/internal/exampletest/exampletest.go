@@ -142,23 +142,67 @@ func (p *Process) Wait() int {
 // into v, if it is not nil. It returns the status code.
 func Do(t *testing.T, method, url, body string, v any) int {
 	t.Helper()
+	answer := Send(t, method, url, nil, body)
+	if v != nil && answer.Status != 0 {
+		if err := json.Unmarshal([]byte(answer.Body), v); err != nil {
+			t.Errorf("%s %s: %d %q: %v", method, url, answer.Status, answer.Body, err)
+		}
+	}
+	return answer.Status
+}
+
+// Answer is what came back for a request.
+type Answer struct {
+	Status int
+	Header http.Header
+	Body   string
+}
+
+// Send sends a request. It may be called from any goroutine: if it fails, so does
+// the test, and the answer is empty.
+func Send(t *testing.T, method, url string, header http.Header, body string) Answer {
+	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), method, url, strings.NewReader(body))
 	if err != nil {
-		t.Fatal(err)
+		t.Error(err)
+		return Answer{}
+	}
+	if header != nil {
+		req.Header = header
 	}
 	res, err := http.DefaultClient.Do(req)
 	if err != nil {
-		t.Fatal(err)
+		t.Error(err)
+		return Answer{}
 	}
 	defer res.Body.Close()
 	data, err := io.ReadAll(res.Body)
 	if err != nil {
-		t.Fatal(err)
+		t.Error(err)
+		return Answer{}
 	}
-	if v != nil {
-		if err := json.Unmarshal(data, v); err != nil {
-			t.Fatalf("%s %s: %d %q: %v", method, url, res.StatusCode, data, err)
+	return Answer{res.StatusCode, res.Header, string(data)}
+}
+
+// Paste gives a shell the lines that the program has printed for it so far, those
+// that begin with two spaces, and returns what they print. It skips the test on a
+// machine that lacks a tool.
+func (p *Process) Paste(tools ...string) string {
+	p.t.Helper()
+	for _, tool := range append(tools, "sh") {
+		if _, err := exec.LookPath(tool); err != nil {
+			p.t.Skip(err)
 		}
 	}
-	return res.StatusCode
+	var script strings.Builder
+	for line := range strings.Lines(p.Output()) {
+		if strings.HasPrefix(line, "  ") {
+			script.WriteString(line)
+		}
+	}
+	out, err := exec.CommandContext(p.t.Context(), "sh", "-c", script.String()).Output()
+	if err != nil {
+		p.t.Fatalf("%v\n%s", err, &script)
+	}
+	return string(out)
 }
