@@ -60,11 +60,12 @@ func oneAtATime(what string, n int, p50 budget, f func(i int) error) ([]metric, 
 			took = append(took, time.Since(began))
 		}
 	}
-	ms := func(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
 	return []metric{
-		{what + ", one at a time: p50", ms(percentile(took, 50)), "ms", p50},
-		{what + ", one at a time: p99", ms(percentile(took, 99)), "ms", budget{}},
+		{what + ", one at a time: p50", milliseconds(percentile(took, 50)), "ms", p50},
+		{what + ", one at a time: p99", milliseconds(percentile(took, 99)), "ms", budget{}},
 	}, nil
 }
+
+func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
 
 func joinClose(err error, w *world) error { return errors.Join(err, w.close()) }

@@ -20,7 +20,7 @@ type benchmark struct {
 func benchmarks() []benchmark {
 	var all []benchmark
 	for _, group := range [][]benchmark{
-		throughput, latency, resumes, longRun, replay, parked, floor,
+		throughput, latency, resumes, webhooks, longRun, replay, parked, floor,
 	} {
 		all = append(all, group...)
 	}

@@ -50,7 +50,7 @@ func openWorld(ctx context.Context, path string, opts engine.Options, over func(
 	if err != nil {
 		return nil, err
 	}
-	opts.Workflows = []workflow.Definition{stepsWorkflow, hookWorkflow, stepsThenHookWorkflow, timedWorkflow}
+	opts.Workflows = []workflow.Definition{stepsWorkflow, hookWorkflow, stepsThenHookWorkflow, timedWorkflow, webhookWorkflow}
 	opts.Logger = slog.New(slog.DiscardHandler)
 	eng, err := engine.New(over(db), opts)
 	if err != nil {

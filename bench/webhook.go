@@ -1,0 +1,189 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/tenter-dev/tenter/engine"
+	"github.com/tenter-dev/tenter/server"
+	"github.com/tenter-dev/tenter/workflow"
+)
+
+// connections is how many callers there are where there are many.
+const connections = 64
+
+var webhooks = []benchmark{
+	acceptedRequests("webhook/accepted", "spread over 64 runs", connections),
+	acceptedRequests("webhook/accepted-one", "all to one run", 1),
+	roundTrips("webhook/manual/workflow/1", fromWorkflow, 1, atMost(1.5)),
+	roundTrips("webhook/manual/workflow/64", fromWorkflow, connections, budget{}),
+	roundTrips("webhook/manual/step/1", fromStep, 1, atMost(1.5)),
+	roundTrips("webhook/manual/step/64", fromStep, connections, budget{}),
+}
+
+// acceptedRequests has requests accepted over HTTP. The caller and the server share
+// this process, and its CPU.
+func acceptedRequests(name, to string, runs int) benchmark {
+	return benchmark{name, func(ctx context.Context, e *env) (ms []metric, err error) {
+		s, err := newSite(ctx, e, "", runs)
+		if err != nil {
+			return nil, err
+		}
+		defer func() { err = errors.Join(err, s.close()) }()
+		n := e.size(30_000)
+		if err := each(n/5, connections, func(i int) error { return s.call(ctx, i, http.StatusAccepted) }); err != nil {
+			return nil, err
+		}
+		before, stats := usageNow(), s.world.db.Stats()
+		if err := each(n, connections, func(i int) error { return s.call(ctx, i, http.StatusAccepted) }); err != nil {
+			return nil, err
+		}
+		took := time.Since(before.at)
+		used, requests := usageNow().since(before), float64(n)
+		what := fmt.Sprintf("webhook requests answered 202, %d connections, %s", connections, to)
+		return []metric{
+			{what, requests / took.Seconds(), "requests/s", atLeast(8000)},
+			{what + ": commits", float64(s.world.db.Stats().Commits-stats.Commits) / requests, "/request", budget{}},
+			{what + ": CPU, the callers' too", float64(used.cpu.Microseconds()) / requests, "µs/request", budget{}},
+			{what + ": allocations, the callers' too", float64(used.allocs) / requests, "/request", budget{}},
+		}, nil
+	}}
+}
+
+// roundTrips times requests that a run answers, each caller with a run of its own.
+func roundTrips(name, answer string, atATime int, p50 budget) benchmark {
+	return benchmark{name, func(ctx context.Context, e *env) (ms []metric, err error) {
+		s, err := newSite(ctx, e, answer, atATime)
+		if err != nil {
+			return nil, err
+		}
+		defer func() { err = errors.Join(err, s.close()) }()
+		n := e.size(min(3000*atATime, 20_000))
+		if err := each(n/5, atATime, func(i int) error { return s.call(ctx, i, http.StatusOK) }); err != nil {
+			return nil, err
+		}
+		took := make([]time.Duration, n)
+		err = each(n, atATime, func(i int) error {
+			began := time.Now()
+			err := s.call(ctx, i, http.StatusOK)
+			took[i] = time.Since(began)
+			return err
+		})
+		if err != nil {
+			return nil, err
+		}
+		what := fmt.Sprintf("webhook answered from %s, %d at a time", answer, atATime)
+		ms = append(ms, metric{what + ": p50", milliseconds(percentile(took, 50)), "ms", p50})
+		return append(ms, metric{what + ": p99", milliseconds(percentile(took, 99)), "ms", budget{}}), nil
+	}}
+}
+
+// site is a world that is served over HTTP, with runs that wait for requests.
+type site struct {
+	world  *world
+	server *http.Server
+	client *http.Client
+	urls   []string // of the runs' webhooks
+}
+
+func newSite(ctx context.Context, e *env, answer string, runs int) (*site, error) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, err
+	}
+	url := "http://" + listener.Addr().String()
+	w, err := newWorld(ctx, e, engine.Options{PublicURL: url})
+	if err != nil {
+		return nil, errors.Join(err, listener.Close())
+	}
+	mux := http.NewServeMux()
+	mux.Handle(server.WebhookPath, server.Webhooks(w.eng))
+	s := &site{
+		world:  w,
+		server: &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second},
+		client: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: connections, MaxConnsPerHost: connections}},
+		urls:   make([]string, runs),
+	}
+	go func() { _ = s.server.Serve(listener) }() // if it fails, so do the calls
+	for i := range s.urls {
+		run, err := webhookWorkflow.Start(ctx, w.eng, answer)
+		if err != nil {
+			return nil, errors.Join(err, s.close())
+		}
+		token, err := w.tokenWhenParked(ctx, run.ID())
+		if err != nil {
+			return nil, errors.Join(err, s.close())
+		}
+		s.urls[i] = url + server.WebhookPath + token
+	}
+	return s, nil
+}
+
+// call sends the i-th request, which has a body of 100 bytes, to one of the runs.
+func (s *site) call(ctx context.Context, i, want int) error {
+	body := bytes.Repeat([]byte("x"), 100)
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, s.urls[i%len(s.urls)], bytes.NewReader(body))
+	if err != nil {
+		return err
+	}
+	res, err := s.client.Do(req)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(io.Discard, res.Body)
+	if err := errors.Join(err, res.Body.Close()); err != nil {
+		return err
+	}
+	if res.StatusCode != want {
+		return fmt.Errorf("the webhook answered %s", res.Status)
+	}
+	return nil
+}
+
+func (s *site) close() error {
+	s.client.CloseIdleConnections()
+	return errors.Join(s.server.Close(), s.world.close())
+}
+
+// Where the runs of webhookWorkflow answer.
+const (
+	fromWorkflow = "the workflow"
+	fromStep     = "a step"
+)
+
+// webhookWorkflow takes requests for ever, and answers them if it is told where.
+var webhookWorkflow = workflow.Define("webhook", func(ctx workflow.Context, answer string) (int, error) {
+	var opts []workflow.WebhookOption
+	if answer != "" {
+		opts = append(opts, workflow.RespondManually())
+	}
+	hook, err := workflow.NewWebhook(ctx, opts...)
+	if err != nil {
+		return 0, err
+	}
+	n := 0
+	for req, err := range hook.All(ctx) {
+		if err != nil {
+			return n, err
+		}
+		n++
+		switch answer {
+		case fromWorkflow:
+			err = req.Respond(ctx, workflow.Text(http.StatusOK, "done"))
+		case fromStep:
+			err = workflow.Do(ctx, "answer", func(ctx context.Context) error {
+				return req.Respond(ctx, workflow.Text(http.StatusOK, "done"))
+			})
+		}
+		if err != nil {
+			return n, err
+		}
+	}
+	return n, nil
+})
