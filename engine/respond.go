@@ -37,7 +37,7 @@ func (s *scope) Respond(request string, a run.Answer) error {
 	}
 	x.respondCount++
 	r := &respond{x: x, ref: strconv.Itoa(x.respondCount)}
-	if r.spec, err = newResponse(request, x.info.RunID, "respond "+r.ref, a, x.now, x.env.dedupeFor); err != nil {
+	if r.spec, err = newResponse(request, x.info.RunID, x.info.RunID+"/respond "+r.ref, a, x.now, x.env.dedupeFor); err != nil {
 		return err
 	}
 	x.ask(b, "respond "+r.ref+" to "+request, "")
