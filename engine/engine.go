@@ -357,6 +357,16 @@ func (e *Engine) stopping() <-chan struct{} {
 	return e.closed
 }
 
+// isStopping reports whether the engine has begun to stop.
+func (e *Engine) isStopping() bool {
+	select {
+	case <-e.stopping():
+		return true
+	default:
+		return false
+	}
+}
+
 // signal passes on what the store has seen.
 func (e *Engine) signal(s store.Signal) {
 	e.mu.Lock()

@@ -8,7 +8,6 @@ import (
 	"net/url"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/tenter-dev/tenter/internal/run"
 	"github.com/tenter-dev/tenter/signature"
@@ -31,7 +30,7 @@ var (
 	ErrStopping = errors.New("stopping: the request is delivered, its response is still to come")
 )
 
-// Webhook is an open webhook, as who serves it sees it. Package server is built on it.
+// Webhook is a webhook as who serves it sees it. Package server is built on it.
 type Webhook struct {
 	e      *Engine
 	hook   store.Hook
@@ -44,24 +43,28 @@ func (e *Engine) Webhook(ctx context.Context, token string) (*Webhook, error) {
 	if err := e.usable(ctx); err != nil {
 		return nil, fmt.Errorf("look up webhook: %w", err)
 	}
-	var h store.Hook
-	if w, at := e.liveHook(token); w != nil {
-		h = *at.hook
-	} else {
-		var err error
-		if h, err = e.store.Hook(ctx, token); err != nil {
-			if errors.Is(err, store.ErrNotFound) {
-				err = workflow.ErrHookNotFound
-			}
-			return nil, fmt.Errorf("look up webhook: %w", err)
-		}
+	// A plain hook is looked up like a token that nobody has: it takes as long.
+	w, at := e.liveHook(token)
+	if w != nil && at.hook.Webhook != nil {
+		return e.webhook(*at.hook)
 	}
-	if h.Webhook == nil {
-		return nil, fmt.Errorf("look up webhook: %w", workflow.ErrHookNotFound)
+	h, err := e.store.Hook(ctx, token)
+	if err == nil && h.Webhook == nil || errors.Is(err, store.ErrNotFound) {
+		err = workflow.ErrHookNotFound
 	}
+	if err != nil {
+		return nil, fmt.Errorf("look up webhook: %w", err)
+	}
+	return e.webhook(h)
+}
+
+func (e *Engine) webhook(h store.Hook) (*Webhook, error) {
 	w := &Webhook{e: e, hook: h}
+	if h.Webhook == nil {
+		return w, nil
+	}
 	if err := json.Unmarshal(h.Webhook, &w.config); err != nil {
-		return nil, fmt.Errorf("look up webhook %s: %w", h.ID, err)
+		return nil, fmt.Errorf("decode webhook %s: %w", h.ID, err)
 	}
 	return w, nil
 }
@@ -89,32 +92,56 @@ func (w *Webhook) MaxBody() int { return w.e.opts.MaxPayload }
 
 // Deliver checks a request, gives it to the run, and returns what the caller is to be
 // answered, which may take as long as Options.RespondWithin. Besides the errors above
-// it may fail with [workflow.ErrHookNotFound] and [workflow.ErrPayloadTooLarge], after
-// which nothing was written.
+// it may fail with [workflow.ErrHookNotFound], [workflow.ErrPayloadTooLarge] and
+// [workflow.ErrEngineClosed], after which nothing was written.
+//
+// Whether the request is taken does not depend on ctx: its end only ends the wait for
+// an answer.
 func (w *Webhook) Deliver(ctx context.Context, r *workflow.Request) (workflow.Response, error) {
 	p, err := w.payload(r)
 	if err != nil {
 		return workflow.Response{}, err
 	}
 	if !w.config.Manual {
-		if _, err := w.accept(ctx, p); err != nil {
+		receipt, err := w.accept(ctx, p)
+		if err != nil {
 			return workflow.Response{}, err
+		}
+		if receipt.Duplicate {
+			return w.repeat(ctx, receipt)
 		}
 		return w.static(), nil
 	}
-	answered := w.e.answers.wait(p.Request)
-	defer func() { w.e.answers.forget(p.Request, answered) }()
-	first, err := w.accept(ctx, p)
+	if w.e.isStopping() {
+		return workflow.Response{}, workflow.ErrEngineClosed // a request that nobody would answer is not taken
+	}
+	// Who listens only after the request is durable may miss what becomes of it.
+	h := w.e.hold(p.Request, w.hook.RunID)
+	defer h.release()
+	receipt, err := w.accept(ctx, p)
 	if err != nil {
 		return workflow.Response{}, err
 	}
-	request := p.Request
-	if first != "" && first != request { // a repeat waits for the answer to the first one
-		w.e.answers.forget(p.Request, answered)
-		request, p.Request = first, first
-		answered = w.e.answers.wait(request)
+	if receipt.Duplicate {
+		return w.repeat(ctx, receipt)
 	}
-	return w.await(ctx, request, answered, first != "")
+	return h.wait(ctx)
+}
+
+// repeat answers a request that came before as it was answered then, by a webhook
+// that may have closed since.
+func (w *Webhook) repeat(ctx context.Context, r store.Receipt) (workflow.Response, error) {
+	first, err := w.e.webhook(r.Hook)
+	if err != nil {
+		return workflow.Response{}, err
+	}
+	if !first.config.Manual {
+		return first.static(), nil
+	}
+	h := w.e.hold(r.Request, r.Hook.RunID)
+	defer h.release()
+	h.tell() // it may have been answered long ago
+	return h.wait(ctx)
 }
 
 // payload verifies the request and makes a payload of it.
@@ -152,26 +179,28 @@ func (w *Webhook) payload(r *workflow.Request) (store.Payload, error) {
 	return p, nil
 }
 
-// accept makes the request durable. For a repeat it returns the ID of the first one.
-func (w *Webhook) accept(ctx context.Context, p store.Payload) (first string, err error) {
+// accept makes the request durable.
+func (w *Webhook) accept(ctx context.Context, p store.Payload) (store.Receipt, error) {
+	// The caller may hang up at any moment; the outcome is known all the same.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), w.e.opts.RespondWithin)
+	defer cancel()
+	err := errDeclined
 	if p.Key == "" {
 		if worker, at := w.e.liveHook(p.Token); worker != nil && at.hook.ID == p.Hook {
-			err := worker.offer(ctx, at, p.Data, nil)
-			if !errors.Is(err, errDeclined) {
-				return "", err
-			}
+			err = worker.offer(ctx, at, p.Data, nil)
 		}
 	}
-	r, err := w.e.store.Accept(ctx, p)
-	switch {
-	case errors.Is(err, store.ErrNotFound):
-		return "", workflow.ErrHookNotFound
-	case err != nil:
-		return "", fmt.Errorf("webhook %s: %w", w.hook.ID, err)
-	case r.Duplicate:
-		return r.Request, nil
+	receipt := store.Receipt{Hook: w.hook}
+	if errors.Is(err, errDeclined) {
+		receipt, err = w.e.store.Accept(ctx, p)
 	}
-	return "", nil
+	if errors.Is(err, store.ErrNotFound) {
+		err = workflow.ErrHookNotFound
+	}
+	if err != nil {
+		return store.Receipt{}, fmt.Errorf("webhook %s: %w", w.hook.ID, err)
+	}
+	return receipt, nil
 }
 
 func (w *Webhook) static() workflow.Response {
@@ -179,65 +208,6 @@ func (w *Webhook) static() workflow.Response {
 		return workflow.Response{Status: a.Status, Header: a.Header, Body: a.Body}
 	}
 	return workflow.Response{Status: 202}
-}
-
-// await waits for the answer to a request.
-func (w *Webhook) await(ctx context.Context, request string, answered <-chan struct{}, look bool) (workflow.Response, error) {
-	e := w.e
-	ended := e.waiter(w.hook.RunID)
-	defer e.unwait(w.hook.RunID, ended)
-	limit := time.NewTimer(e.opts.RespondWithin)
-	defer limit.Stop()
-	stopping := e.stopping()
-	for {
-		if look {
-			resp, err := w.look(ctx, request)
-			if err != nil || resp != nil {
-				return deref(resp), err
-			}
-		}
-		look = true
-		select {
-		case <-answered:
-		case <-ended:
-		case <-limit.C:
-			return workflow.Response{}, ErrResponseTimeout
-		case <-stopping:
-			return workflow.Response{}, ErrStopping
-		case <-ctx.Done():
-			return workflow.Response{}, ErrStopping
-		}
-	}
-}
-
-func deref(r *workflow.Response) workflow.Response {
-	if r == nil {
-		return workflow.Response{}
-	}
-	return *r
-}
-
-// look returns the answer, or nil if it is still to come.
-func (w *Webhook) look(ctx context.Context, request string) (*workflow.Response, error) {
-	// First the run, then the response: what a run answers comes before its end.
-	r, err := w.e.store.Run(ctx, w.hook.RunID)
-	if err != nil {
-		return nil, fmt.Errorf("webhook %s: %w", w.hook.ID, err)
-	}
-	a, err := w.e.store.Response(ctx, request)
-	switch {
-	case err == nil:
-		resp := &workflow.Response{Status: a.Status, Body: a.Body}
-		if err := json.Unmarshal(a.Header, &resp.Header); err != nil {
-			return nil, fmt.Errorf("webhook %s: decode response: %w", w.hook.ID, err)
-		}
-		return resp, nil
-	case !errors.Is(err, store.ErrNotFound):
-		return nil, fmt.Errorf("webhook %s: %w", w.hook.ID, err)
-	case r.Status.Ended():
-		return nil, ErrNoResponse
-	}
-	return nil, nil //nolint:nilnil // still to come
 }
 
 // checkWebhook says why a webhook can't be opened by this engine.

@@ -1,0 +1,97 @@
+package engine
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/tenter-dev/tenter/store"
+	"github.com/tenter-dev/tenter/workflow"
+)
+
+// lookEvery is how often a held request is looked at although nobody said a word: a
+// store's notifications can get lost.
+const lookEvery = 5 * time.Second
+
+// caller waits for the answer to its request.
+type caller struct {
+	e        *Engine
+	request  string
+	runID    string
+	answered chan struct{}
+	ended    chan *workflow.RunResult
+}
+
+// hold begins to listen for what becomes of a request, until release.
+func (e *Engine) hold(request, runID string) *caller {
+	return &caller{e: e, request: request, runID: runID, answered: e.answers.wait(request), ended: e.waiter(runID)}
+}
+
+func (c *caller) release() {
+	c.e.answers.forget(c.request, c.answered)
+	c.e.unwait(c.runID, c.ended)
+}
+
+// tell has the next wait look at once.
+func (c *caller) tell() { c.e.answers.tell(c.request) }
+
+// wait waits for the answer.
+func (c *caller) wait(ctx context.Context) (workflow.Response, error) {
+	limit := time.NewTimer(c.e.opts.RespondWithin)
+	defer limit.Stop()
+	poll := time.NewTicker(lookEvery)
+	defer poll.Stop()
+	stopping := c.e.stopping()
+	var over error
+	for over == nil {
+		select {
+		case <-c.answered:
+		case <-c.ended:
+		case <-poll.C:
+		case <-limit.C:
+			over = ErrResponseTimeout
+		case <-stopping:
+			over = ErrStopping
+		case <-ctx.Done():
+			return workflow.Response{}, ErrStopping
+		}
+		// Also when it is over: the answer may have come in the same moment.
+		resp, err := c.look(ctx)
+		switch {
+		case err == nil:
+			return resp, nil
+		case errors.Is(err, ErrNoResponse):
+			return workflow.Response{}, err
+		case !errors.Is(err, errNoAnswerYet):
+			c.e.troubles.log(c.e.log, "look for the answer to a request", c.runID, err)
+		}
+	}
+	return workflow.Response{}, over
+}
+
+var errNoAnswerYet = errors.New("no answer yet")
+
+// look returns the answer, or errNoAnswerYet, or ErrNoResponse.
+func (c *caller) look(ctx context.Context) (workflow.Response, error) {
+	// First the run, then the answer: what a run answers comes before its end.
+	r, err := c.e.store.Run(ctx, c.runID)
+	if err != nil {
+		return workflow.Response{}, fmt.Errorf("look up run %s: %w", c.runID, err)
+	}
+	a, err := c.e.store.Response(ctx, c.request)
+	switch {
+	case errors.Is(err, store.ErrNotFound) && r.Status.Ended():
+		return workflow.Response{}, ErrNoResponse
+	case errors.Is(err, store.ErrNotFound):
+		return workflow.Response{}, errNoAnswerYet
+	case err != nil:
+		return workflow.Response{}, fmt.Errorf("look up response: %w", err)
+	}
+	resp := workflow.Response{Status: a.Status, Body: a.Body}
+	if err := json.Unmarshal(a.Header, &resp.Header); err != nil {
+		return workflow.Response{}, fmt.Errorf("decode response: %w", err)
+	}
+	return resp, nil
+}
