@@ -112,6 +112,11 @@ func (s *scope) NewHook(spec run.Hook) (run.OpenHook, error) {
 		if h.spec.Webhook, err = json.Marshal(spec.Webhook); err != nil {
 			return nil, fmt.Errorf("encode webhook: %w", err)
 		}
+		if a := spec.Webhook.Static; a != nil {
+			if err := checkSize("the response", a.Body, x.env.limit); err != nil {
+				return nil, fmt.Errorf("new webhook: %w", err)
+			}
+		}
 	}
 	if spec.Token == "" {
 		sum := x.derive("token")

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -111,14 +112,17 @@ func (r *Request) Respond(ctx context.Context, resp Response) error {
 	if err != nil {
 		return fmt.Errorf("respond to request %s: %w", r.ID, err)
 	}
+	if r.ID == "" {
+		return errors.New("respond: the request has no ID: it was not taken by a webhook")
+	}
 	scene, ok := ctx.Value(run.Key{}).(*run.Scene)
 	if !ok {
 		return fmt.Errorf("respond to request %s: the context belongs to no run: use the step's or the workflow's", r.ID)
 	}
 	if scene.Scope != nil {
 		err = scene.Scope.Respond(r.ID, a)
-	} else if c, ok := scene.Client.(responder); ok {
-		err = c.Respond(ctx, r.ID, scene.Info.StepID, a)
+	} else {
+		err = scene.Client.(responder).Respond(ctx, r.ID, scene.Info.StepID, a) //nolint:forcetypeassert // it is the engine
 	}
 	if conflict, ok := err.(*run.RespondConflict); ok { //nolint:errorlint // it is the engine's, not wrapped
 		return fmt.Errorf("respond to request %s: %w: by %s", r.ID, ErrAlreadyResponded, conflict.Responder)

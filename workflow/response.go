@@ -70,17 +70,19 @@ func (r Response) answer() (run.Answer, error) {
 }
 
 func validHeader(name string, values []string) bool {
-	const tokens = "!#$%&'*+-.^_`|~"
-	isToken := func(r rune) bool {
-		return r >= '0' && r <= '9' || r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || strings.ContainsRune(tokens, r)
-	}
-	if name == "" || strings.ContainsFunc(name, func(r rune) bool { return !isToken(r) }) {
-		return false
-	}
 	for _, v := range values {
 		if strings.ContainsFunc(v, func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }) {
 			return false
 		}
 	}
-	return true
+	return validName(name)
+}
+
+// validName reports whether a header or a method may have the name.
+func validName(name string) bool {
+	const others = "!#$%&'*+-.^_`|~"
+	return name != "" && !strings.ContainsFunc(name, func(r rune) bool {
+		letter := r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z'
+		return !letter && (r < '0' || r > '9') && !strings.ContainsRune(others, r)
+	})
 }

@@ -86,6 +86,9 @@ func RespondManually() WebhookOption {
 // is answered with 401, and nothing is written.
 func Verify(name string) WebhookOption {
 	return webhookOption(func(h *run.Hook) error {
+		if name == "" {
+			return errors.New("verify: the name is empty")
+		}
 		h.Webhook.Verify = name
 		return nil
 	})
@@ -97,7 +100,7 @@ func Verify(name string) WebhookOption {
 func Methods(methods ...string) WebhookOption {
 	return webhookOption(func(h *run.Hook) error {
 		for _, m := range methods {
-			if m == http.MethodHead || m == http.MethodOptions || m == "" || strings.ToUpper(m) != m {
+			if m == http.MethodHead || m == http.MethodOptions || strings.ToUpper(m) != m || !validName(m) {
 				return fmt.Errorf("methods: %q can't resume a webhook", m)
 			}
 		}
@@ -111,6 +114,9 @@ func Methods(methods ...string) WebhookOption {
 // Requests without it are all taken. Values are kept for engine.Options.DedupeFor.
 func DedupeHeader(name string) WebhookOption {
 	return webhookOption(func(h *run.Hook) error {
+		if !validName(name) {
+			return fmt.Errorf("dedupe header: %q is no name of a header", name)
+		}
 		h.Webhook.Dedupe = http.CanonicalHeaderKey(name)
 		return nil
 	})
