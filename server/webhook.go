@@ -166,7 +166,7 @@ func (h *webhookHandler) fail(w http.ResponseWriter, r *http.Request, err error)
 	case errors.Is(err, workflow.ErrPayloadTooLarge):
 		problem{Status: http.StatusRequestEntityTooLarge}.write(w)
 	case errors.Is(err, engine.ErrNotVerified):
-		h.opts.Logger.WarnContext(r.Context(), "refused a webhook request", "path", redacted(r.URL.Path), "error", err)
+		h.opts.Logger.WarnContext(r.Context(), "refused a webhook request", "path", run.RedactPath(r.URL.Path), "error", err)
 		problem{Status: http.StatusUnauthorized, Detail: "the signature is missing, wrong, or too old"}.write(w)
 	case errors.Is(err, engine.ErrNoResponse):
 		problem{Status: http.StatusInternalServerError, Detail: "the request was taken, and the run ended without a response"}.write(w)
@@ -179,17 +179,9 @@ func (h *webhookHandler) fail(w http.ResponseWriter, r *http.Request, err error)
 		w.Header().Set("Retry-After", retryAfter)
 		problem{Status: http.StatusServiceUnavailable}.write(w)
 	default:
-		h.opts.Logger.ErrorContext(r.Context(), "webhook request failed", "path", redacted(r.URL.Path), "error", err)
+		h.opts.Logger.ErrorContext(r.Context(), "webhook request failed", "path", run.RedactPath(r.URL.Path), "error", err)
 		problem{Status: http.StatusInternalServerError}.write(w)
 	}
-}
-
-// redacted cuts a path off where a token begins.
-func redacted(path string) string {
-	if before, _, ok := strings.Cut(path, WebhookPath); ok {
-		return before + WebhookPath + "***"
-	}
-	return path
 }
 
 func notFound(w http.ResponseWriter) { problem{Status: http.StatusNotFound}.write(w) }

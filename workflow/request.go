@@ -199,8 +199,12 @@ func Sensitive(header string) bool {
 		func(word string) bool { return strings.Contains(h, word) })
 }
 
-// LogValue masks sensitive headers and leaves the body out.
+// LogValue masks sensitive headers and the token, and leaves query and body out.
 func (r *Request) LogValue() slog.Value {
+	path := ""
+	if r.URL != nil {
+		path = run.RedactPath(r.URL.EscapedPath())
+	}
 	attrs := []any{}
 	for _, name := range slices.Sorted(maps.Keys(r.Header)) {
 		value := strings.Join(r.Header[name], ", ")
@@ -209,6 +213,6 @@ func (r *Request) LogValue() slog.Value {
 		}
 		attrs = append(attrs, slog.String(name, value))
 	}
-	return slog.GroupValue(slog.String("id", r.ID), slog.String("method", r.Method), slog.String("path", r.URL.EscapedPath()),
+	return slog.GroupValue(slog.String("id", r.ID), slog.String("method", r.Method), slog.String("path", path),
 		slog.Int("body_bytes", len(r.Body)), slog.Group("header", attrs...))
 }

@@ -5,11 +5,20 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 )
 
 // WebhookPath is where webhooks are served, below the public URL.
 const WebhookPath = "/.well-known/workflow/v1/webhook/"
+
+// RedactPath cuts a path off where a token begins: whoever reads a log could use it.
+func RedactPath(path string) string {
+	if before, _, ok := strings.Cut(path, WebhookPath); ok {
+		return before + WebhookPath + "***"
+	}
+	return path
+}
 
 // Webhook says how a hook takes and answers HTTP requests. It is stored, as JSON,
 // with the hook.
