@@ -160,11 +160,8 @@ func (w *Webhook) payload(r *workflow.Request) (store.Payload, error) {
 		}
 	}
 	stored := run.Request{
-		ID: newID(), RunID: w.hook.RunID, Method: r.Method, Host: r.Host, Header: r.Header, RemoteAddr: r.RemoteAddr,
-		ReceivedAt: microseconds(now),
-	}
-	if r.URL != nil {
-		stored.URL = r.URL.String()
+		ID: newID(), RunID: w.hook.RunID, Method: r.Method, URL: run.EncodeURL(r.URL), Host: r.Host, Header: run.Header(r.Header),
+		RemoteAddr: r.RemoteAddr, ReceivedAt: microseconds(now),
 	}
 	data, err := run.EncodeRequest(stored, r.Body)
 	if err != nil {

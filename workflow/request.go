@@ -86,12 +86,12 @@ func (r *Request) MultipartForm() (*multipart.Form, error) {
 
 // HTTP returns the request as an *http.Request, for code that wants one.
 func (r *Request) HTTP(ctx context.Context) *http.Request {
-	u := &url.URL{Path: "/"}
+	u := url.URL{Path: "/"}
 	if r.URL != nil {
-		u = r.URL
+		u = *r.URL
 	}
 	req := &http.Request{
-		Method: r.Method, URL: u, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+		Method: r.Method, URL: &u, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
 		Header: r.Header.Clone(), Host: r.Host, RemoteAddr: r.RemoteAddr, RequestURI: u.RequestURI(),
 		Body: io.NopCloser(bytes.NewReader(r.Body)), ContentLength: int64(len(r.Body)),
 	}
@@ -159,22 +159,19 @@ func (r *Request) UnmarshalJSON(data []byte) error {
 }
 
 func (r *Request) stored() run.Request {
-	s := run.Request{
-		ID: r.ID, RunID: r.RunID, Method: r.Method, Host: r.Host, Header: r.Header, RemoteAddr: r.RemoteAddr, ReceivedAt: r.ReceivedAt,
+	return run.Request{
+		ID: r.ID, RunID: r.RunID, Method: r.Method, URL: run.EncodeURL(r.URL), Host: r.Host, Header: run.Header(r.Header),
+		RemoteAddr: r.RemoteAddr, ReceivedAt: r.ReceivedAt,
 	}
-	if r.URL != nil {
-		s.URL = r.URL.String()
-	}
-	return s
 }
 
 func restoreRequest(s run.Request, body []byte) (*Request, error) {
-	u, err := url.Parse(s.URL)
+	u, err := run.ParseURL(s.URL)
 	if err != nil {
 		return nil, fmt.Errorf("decode request: %w", err)
 	}
 	return &Request{
-		ID: s.ID, RunID: s.RunID, Method: s.Method, URL: u, Host: s.Host, Header: s.Header, Body: body,
+		ID: s.ID, RunID: s.RunID, Method: s.Method, URL: u, Host: s.Host, Header: http.Header(s.Header), Body: body,
 		RemoteAddr: s.RemoteAddr, ReceivedAt: s.ReceivedAt,
 	}, nil
 }
