@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -28,6 +29,7 @@ type lab struct {
 	store *sqlite.Store
 	path  string
 	eng   *engine.Engine
+	now   atomic.Pointer[engine.Engine] // eng, for handlers
 	mux   *http.ServeMux
 	srv   *httptest.Server
 	logs  *logbook
@@ -48,9 +50,7 @@ func newLab(t *testing.T) *lab {
 	}
 	l.store = st
 	l.srv = httptest.NewServer(l.mux)
-	l.mux.Handle(server.WebhookPath, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		server.Webhooks(l.eng, server.Options{Logger: l.logger()}).ServeHTTP(w, r)
-	}))
+	l.handle(server.WebhookPath, func(e *engine.Engine) http.Handler { return server.Webhooks(e, server.Options{Logger: l.logger()}) })
 	t.Cleanup(func() {
 		l.stop()
 		l.srv.Close()
@@ -59,6 +59,11 @@ func newLab(t *testing.T) *lab {
 		}
 	})
 	return l
+}
+
+// handle mounts a handler around whatever engine there is at the time.
+func (l *lab) handle(pattern string, of func(*engine.Engine) http.Handler) {
+	l.mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) { of(l.now.Load()).ServeHTTP(w, r) })
 }
 
 func (l *lab) logger() *slog.Logger { return slog.New(slog.NewTextHandler(l.logs, nil)) }
@@ -78,6 +83,7 @@ func (l *lab) runExactly(opts engine.Options, defs ...workflow.Definition) {
 	l.Helper()
 	l.stop()
 	l.eng, l.stop = l.runOn(l.store, opts, defs...)
+	l.now.Store(l.eng)
 }
 
 func (l *lab) runOn(st *sqlite.Store, opts engine.Options, defs ...workflow.Definition) (*engine.Engine, func()) {

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"errors"
 	"io"
 	"log/slog"
@@ -64,10 +65,11 @@ func newHandler(e *engine.Engine, token func(*http.Request) (string, error), opt
 
 var errNoToken = errors.New("no token in the path")
 
-// pathToken returns what follows WebhookPath, unescaped.
+// pathToken returns what follows WebhookPath, unescaped. Proxies may have unescaped
+// its slashes.
 func pathToken(r *http.Request) (string, error) {
 	_, escaped, ok := strings.Cut(r.URL.EscapedPath(), WebhookPath)
-	if !ok || escaped == "" || strings.Contains(escaped, "/") {
+	if !ok || escaped == "" {
 		return "", errNoToken
 	}
 	return url.PathUnescape(escaped)
@@ -151,11 +153,11 @@ func (h *webhookHandler) read(w http.ResponseWriter, r *http.Request, limit int6
 }
 
 func (h *webhookHandler) remote(r *http.Request) string {
-	if forwarded := r.Header.Values("X-Forwarded-For"); h.opts.TrustForwarded && len(forwarded) > 0 {
-		all := strings.Split(forwarded[len(forwarded)-1], ",")
-		return strings.TrimSpace(all[len(all)-1])
+	if !h.opts.TrustForwarded {
+		return r.RemoteAddr
 	}
-	return r.RemoteAddr
+	all := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
+	return cmp.Or(strings.TrimSpace(all[len(all)-1]), r.RemoteAddr)
 }
 
 // fail answers what went wrong, and tells no more than the caller may know.
