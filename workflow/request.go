@@ -21,8 +21,8 @@ import (
 )
 
 // Request is an HTTP request that a webhook has taken: method, URL with query, all
-// header values and the body are as they came. Headers that the HTTP server consumes
-// (Host, Content-Length, Transfer-Encoding, Connection) are not among them.
+// header values and the body are as they came, except for what net/http takes out of
+// the headers: Host, which is a field, Transfer-Encoding and trailers.
 //
 // It survives JSON, so it can be handed to steps and child runs, which can respond.
 type Request struct {
