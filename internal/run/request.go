@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -55,6 +56,9 @@ type rawValue struct {
 
 // MarshalJSON implements [json.Marshaler].
 func (h Header) MarshalJSON() ([]byte, error) {
+	if h.isText() {
+		return json.Marshal(map[string][]string(h))
+	}
 	all := make(map[string][]any, len(h))
 	for name, values := range h {
 		all[name] = make([]any, len(values))
@@ -69,8 +73,23 @@ func (h Header) MarshalJSON() ([]byte, error) {
 	return json.Marshal(all)
 }
 
+// isText reports whether JSON can express all values, as it nearly always can.
+func (h Header) isText() bool {
+	for _, values := range h {
+		if slices.ContainsFunc(values, func(v string) bool { return !utf8.ValidString(v) }) {
+			return false
+		}
+	}
+	return true
+}
+
 // UnmarshalJSON implements [json.Unmarshaler].
 func (h *Header) UnmarshalJSON(data []byte) error {
+	var text map[string][]string
+	if json.Unmarshal(data, &text) == nil {
+		*h = text
+		return nil
+	}
 	var all map[string][]json.RawMessage
 	if err := json.Unmarshal(data, &all); err != nil {
 		return err
