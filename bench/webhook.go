@@ -93,7 +93,7 @@ type site struct {
 }
 
 func newSite(ctx context.Context, e *env, answer string, runs int) (*site, error) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
 	}

@@ -59,7 +59,7 @@ func deliveries(ctx workflow.Context, branch string) (int, error) {
 func tell(url string) error {
 	_, err := fmt.Printf(`To be GitHub, which signs what it sends:
 
-  secret="It's a Secret to Everybody"
+  secret=${GITHUB_WEBHOOK_SECRET:-"It's a Secret to Everybody"}
   sign() { printf %%s "$2" | openssl dgst -sha256 -hmac "$1" | sed 's/.* //'; }
   deliver() { curl -s -w '%%{http_code}\n' '%s' -d "$3" -H "X-GitHub-Delivery: $2" -H "X-Hub-Signature-256: sha256=$(sign "$1" "$3")"; }
 
