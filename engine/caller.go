@@ -64,7 +64,7 @@ func (c *caller) wait(ctx context.Context) (workflow.Response, error) {
 			return resp, nil
 		case errors.Is(err, ErrNoResponse):
 			return workflow.Response{}, err
-		case !errors.Is(err, errNoAnswerYet):
+		case !errors.Is(err, errNoAnswerYet) && ctx.Err() == nil:
 			c.e.troubles.log(c.e.log, "look for the answer to a request", c.runID, err)
 		}
 	}

@@ -126,8 +126,11 @@ func (o *Options) setDefaults() {
 	if o.Build == "" {
 		o.Build = buildID()
 	}
-	if o.PublicURL != "" {
-		o.Build += " " + o.PublicURL // what could not go on without it can with it
+	// What could not go on without these can with them.
+	for _, given := range append([]string{o.PublicURL}, slices.Sorted(maps.Keys(o.Verifiers))...) {
+		if given != "" {
+			o.Build += " " + given
+		}
 	}
 }
 
@@ -323,6 +326,9 @@ func (e *Engine) definition(name string, version int) *run.Workflow {
 	}
 	return nil
 }
+
+// MaxPayload returns Options.MaxPayload, or its default.
+func (e *Engine) MaxPayload() int { return e.opts.MaxPayload }
 
 // usable says why the engine can't be used.
 func (e *Engine) usable(ctx context.Context) error {

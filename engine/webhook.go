@@ -32,30 +32,42 @@ var (
 
 // Webhook is a webhook as who serves it sees it. Package server is built on it.
 type Webhook struct {
-	e      *Engine
-	hook   store.Hook
-	config run.Webhook
+	e        *Engine
+	hook     store.Hook
+	config   run.Webhook
+	released bool
 }
 
-// Webhook returns the open webhook that has the token. It fails with
+// Webhook returns the open webhook that has the token; or one that had it, if it
+// knows duplicates, for the sake of senders who missed their answer. It fails with
 // [workflow.ErrHookNotFound] for all else, plain hooks too.
 func (e *Engine) Webhook(ctx context.Context, token string) (*Webhook, error) {
 	if err := e.usable(ctx); err != nil {
 		return nil, fmt.Errorf("look up webhook: %w", err)
 	}
 	// A plain hook is looked up like a token that nobody has: it takes as long.
-	w, at := e.liveHook(token)
-	if w != nil && at.hook.Webhook != nil {
+	if w, at := e.liveHook(token); w != nil && at.hook.Webhook != nil {
 		return e.webhook(*at.hook)
 	}
 	h, err := e.store.Hook(ctx, token)
-	if err == nil && h.Webhook == nil || errors.Is(err, store.ErrNotFound) {
+	if err == nil && h.Webhook != nil {
+		return e.webhook(h)
+	}
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return nil, fmt.Errorf("look up webhook: %w", err)
+	}
+	r, err := e.store.Receipt(ctx, token)
+	if errors.Is(err, store.ErrNotFound) {
 		err = workflow.ErrHookNotFound
 	}
 	if err != nil {
 		return nil, fmt.Errorf("look up webhook: %w", err)
 	}
-	return e.webhook(h)
+	w, err := e.webhook(r.Hook)
+	if err == nil {
+		w.released = true
+	}
+	return w, err
 }
 
 func (e *Engine) webhook(h store.Hook) (*Webhook, error) {
@@ -87,8 +99,9 @@ func (w *Webhook) Methods() []string {
 	return []string{"POST", "PUT", "PATCH", "DELETE"}
 }
 
-// MaxBody returns how long a body may be.
-func (w *Webhook) MaxBody() int { return w.e.opts.MaxPayload }
+// Released reports whether the webhook is closed. Then it takes no requests: repeats
+// get their answer, and all others what they would get if it had never been there.
+func (w *Webhook) Released() bool { return w.released }
 
 // Deliver checks a request, gives it to the run, and returns what the caller is to be
 // answered, which may take as long as Options.RespondWithin. Besides the errors above
@@ -99,6 +112,9 @@ func (w *Webhook) MaxBody() int { return w.e.opts.MaxPayload }
 // an answer.
 func (w *Webhook) Deliver(ctx context.Context, r *workflow.Request) (workflow.Response, error) {
 	p, err := w.payload(r)
+	if err != nil && w.released {
+		err = workflow.ErrHookNotFound
+	}
 	if err != nil {
 		return workflow.Response{}, err
 	}
@@ -112,7 +128,7 @@ func (w *Webhook) Deliver(ctx context.Context, r *workflow.Request) (workflow.Re
 		}
 		return w.static(), nil
 	}
-	if w.e.isStopping() {
+	if w.e.isStopping() && !w.released {
 		return workflow.Response{}, workflow.ErrEngineClosed // a request that nobody would answer is not taken
 	}
 	// Who listens only after the request is durable may miss what becomes of it.
@@ -146,8 +162,8 @@ func (w *Webhook) repeat(ctx context.Context, r store.Receipt) (workflow.Respons
 
 // payload verifies the request and makes a payload of it.
 func (w *Webhook) payload(r *workflow.Request) (store.Payload, error) {
-	if n := len(r.Body); n > w.MaxBody() {
-		return store.Payload{}, checkSize("the body", r.Body, w.MaxBody())
+	if err := checkSize("the body", r.Body, w.e.opts.MaxPayload); err != nil {
+		return store.Payload{}, err
 	}
 	now := w.e.store.Now()
 	if name := w.config.Verify; name != "" {

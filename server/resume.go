@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"strconv"
+	"strings"
 
 	"github.com/tenter-dev/tenter/workflow"
 )
@@ -20,21 +21,33 @@ const maxResume = 1 << 20
 // a request that the app has authorized. The answer is 202 with the hook's and run's
 // IDs, 404 for an unknown token, 422 for a payload that does not fit.
 //
-// The header Idempotency-Key, if there is one, makes it safe to repeat.
-func Resume[T any](c workflow.Client, t *workflow.HookType[T], token func(*http.Request) (string, error)) http.Handler {
+// The header Idempotency-Key, if there is one, makes it safe to repeat. A body may
+// have 1 MiB.
+func Resume[T any](c workflow.Client, t *workflow.HookType[T], token func(*http.Request) (string, error), opts ...Options) http.Handler {
+	o := withDefaults(opts)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method != http.MethodPost && r.Method != http.MethodPut {
 			w.Header().Set("Allow", "POST, PUT")
 			problem{Status: http.StatusMethodNotAllowed}.write(w)
 			return
 		}
-		to, err := token(r)
-		if err != nil {
+		in := newIntake(w, r, maxResume, o.ReadTimeout)
+		if in == nil {
+			return
+		}
+		to, err := token(in.request())
+		if err != nil && in.err == nil {
 			notFound(w)
 			return
 		}
-		payload, ok := decodeStrictly[T](w, r)
+		body, ok := in.all()
 		if !ok {
+			in.problem().write(w)
+			return
+		}
+		payload, wrong := decodeStrictly[T](body)
+		if wrong != nil {
+			wrong.write(w)
 			return
 		}
 		var opts []workflow.ResumeOption
@@ -43,49 +56,59 @@ func Resume[T any](c workflow.Client, t *workflow.HookType[T], token func(*http.
 		}
 		info, err := t.Resume(r.Context(), c, to, payload, opts...)
 		if err != nil {
-			resumeProblem(err).write(w)
+			p := resumeProblem(err)
+			switch {
+			case p.Status == http.StatusServiceUnavailable:
+				w.Header().Set("Retry-After", retryAfter)
+			case p.Status == http.StatusInternalServerError && r.Context().Err() == nil:
+				o.Logger.ErrorContext(r.Context(), "resume failed", "path", r.URL.Path, "error", err)
+			}
+			p.write(w)
 			return
 		}
-		body, err := json.Marshal(map[string]any{"hook_id": info.ID, "run_id": info.RunID, "duplicate": info.Duplicate})
+		answer, err := json.Marshal(map[string]any{"hook_id": info.ID, "run_id": info.RunID, "duplicate": info.Duplicate})
 		if err != nil {
 			problem{Status: http.StatusInternalServerError}.write(w)
 			return
 		}
 		w.Header().Set("Content-Type", "application/json")
 		w.WriteHeader(http.StatusAccepted)
-		_, _ = w.Write(append(body, '\n'))
+		_, _ = w.Write(append(answer, '\n'))
 	})
 }
 
-func decodeStrictly[T any](w http.ResponseWriter, r *http.Request) (T, bool) {
-	var v T
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxResume))
-	if err != nil {
-		if _, large := errors.AsType[*http.MaxBytesError](err); large {
-			tooLarge(w, maxResume)
-		} else {
-			problem{Status: http.StatusBadRequest, Detail: "the body could not be read"}.write(w)
-		}
-		return v, false
+// decodeStrictly decodes a payload that is all of the body, and has no fields that T
+// has not.
+func decodeStrictly[T any](body []byte) (v T, wrong *problem) {
+	if len(bytes.TrimSpace(body)) == 0 {
+		return v, misfit("", "the body is empty")
 	}
 	d := json.NewDecoder(bytes.NewReader(body))
 	d.DisallowUnknownFields()
-	err = d.Decode(&v)
+	err := d.Decode(&v)
 	if err == nil {
 		if _, more := d.Token(); !errors.Is(more, io.EOF) {
-			err = errors.New("there is more after the value")
+			return v, misfit("", "there is more after the value")
+		}
+		return v, nil
+	}
+	if bad, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
+		return v, misfit(bad.Field, fmt.Sprintf("%s has to be a %s, not a %s", orPayload(bad.Field), bad.Type, bad.Value))
+	}
+	// The decoder has no type for this error.
+	if quoted, ok := strings.CutPrefix(err.Error(), "json: unknown field "); ok {
+		if name, unquoted := strconv.Unquote(quoted); unquoted == nil {
+			return v, misfit(name, "there is no field "+quoted)
 		}
 	}
-	if err != nil {
-		p := problem{Status: http.StatusBadRequest, Title: "The payload does not fit", Detail: err.Error()}
-		if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
-			p.Field = wrong.Field
-			p.Detail = fmt.Sprintf("%s has to be a %s, not a %s", orPayload(wrong.Field), wrong.Type, wrong.Value)
-		}
-		p.write(w)
-		return v, false
+	if errors.Is(err, io.ErrUnexpectedEOF) {
+		return v, misfit("", "the value is not complete")
 	}
-	return v, true
+	return v, misfit("", err.Error())
+}
+
+func misfit(field, detail string) *problem {
+	return &problem{Status: http.StatusBadRequest, Title: "The payload does not fit", Field: field, Detail: detail}
 }
 
 func orPayload(field string) string {

@@ -3,11 +3,12 @@ package server
 import (
 	"cmp"
 	"errors"
-	"io"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -22,18 +23,37 @@ const WebhookPath = run.WebhookPath
 // retryAfter is what callers are told that come while the server stops, in seconds.
 const retryAfter = "5"
 
-// Options configure the handlers of webhooks. The zero value works.
+// Options configure the handlers. The zero value works.
 type Options struct {
 	// Logger gets what goes wrong and is not the caller's fault, and refused
 	// signatures. The default is slog.Default().
 	Logger *slog.Logger
 
-	// ReadTimeout bounds the reading of a body. The default is 30 s.
+	// ReadTimeout bounds the reading of a body, in place of http.Server.ReadTimeout.
+	// The default is 30 s.
 	ReadTimeout time.Duration
+
+	// WriteTimeout bounds the writing of an answer. It takes the place of
+	// http.Server.WriteTimeout, which would cut off callers who wait for a run. The
+	// default is 30 s.
+	WriteTimeout time.Duration
 
 	// TrustForwarded takes the caller's address from X-Forwarded-For, its last entry.
 	// Set it only behind a proxy that sets the header.
 	TrustForwarded bool
+}
+
+func withDefaults(opts []Options) Options {
+	var o Options
+	if len(opts) > 0 {
+		o = opts[0]
+	}
+	o.ReadTimeout = cmp.Or(o.ReadTimeout, 30*time.Second)
+	o.WriteTimeout = cmp.Or(o.WriteTimeout, 30*time.Second)
+	if o.Logger == nil {
+		o.Logger = slog.Default()
+	}
+	return o
 }
 
 // Webhooks serves the webhooks of all runs. Mount it at [WebhookPath]; it does not
@@ -43,24 +63,18 @@ func Webhooks(e *engine.Engine, opts ...Options) http.Handler {
 }
 
 // Webhook serves webhooks from a route of the app's own: token finds the webhook's
-// token from a request that the app has authenticated. If token fails, or the token
-// is unknown, the answer is 404.
+// token from a request that the app has authenticated. It may read the body, which is
+// delivered whole all the same. If token fails, or the token is unknown, the answer
+// is 404.
 func Webhook(e *engine.Engine, token func(*http.Request) (string, error), opts ...Options) http.Handler {
 	return newHandler(e, token, opts)
 }
 
 func newHandler(e *engine.Engine, token func(*http.Request) (string, error), opts []Options) http.Handler {
-	h := &webhookHandler{engine: e, token: token}
-	if len(opts) > 0 {
-		h.opts = opts[0]
+	if e == nil {
+		panic("server: the engine is nil")
 	}
-	if h.opts.Logger == nil {
-		h.opts.Logger = slog.Default()
-	}
-	if h.opts.ReadTimeout == 0 {
-		h.opts.ReadTimeout = 30 * time.Second
-	}
-	return h
+	return &webhookHandler{engine: e, token: token, opts: withDefaults(opts)}
 }
 
 var errNoToken = errors.New("no token in the path")
@@ -82,9 +96,17 @@ type webhookHandler struct {
 }
 
 func (h *webhookHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	token, err := h.token(r)
+	in := newIntake(w, r, int64(h.engine.MaxPayload()), h.opts.ReadTimeout)
+	if in == nil {
+		return
+	}
+	token, err := h.token(in.request())
 	if err != nil {
-		notFound(w)
+		if in.err != nil {
+			in.problem().write(w)
+		} else {
+			notFound(w)
+		}
 		return
 	}
 	hook, err := h.engine.Webhook(r.Context(), token)
@@ -92,11 +114,17 @@ func (h *webhookHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		h.fail(w, r, err)
 		return
 	}
-	if !h.allowed(w, r, hook.Methods()) {
+	if !slices.Contains(hook.Methods(), r.Method) {
+		refuseMethod(w, r, hook)
 		return
 	}
-	body, ok := h.read(w, r, int64(hook.MaxBody()))
+	body, ok := in.all()
 	if !ok {
+		if hook.Released() {
+			notFound(w)
+		} else {
+			in.problem().write(w)
+		}
 		return
 	}
 	resp, err := hook.Deliver(r.Context(), &workflow.Request{
@@ -106,7 +134,7 @@ func (h *webhookHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		h.fail(w, r, err)
 		return
 	}
-	write(w, resp)
+	h.write(w, resp)
 }
 
 // requestURL is what the caller asked for, also below http.StripPrefix.
@@ -117,39 +145,18 @@ func requestURL(r *http.Request) *url.URL {
 	return r.URL
 }
 
-// allowed answers requests that don't resume a webhook.
-func (h *webhookHandler) allowed(w http.ResponseWriter, r *http.Request, methods []string) bool {
-	if slices.Contains(methods, r.Method) {
-		return true
+// refuseMethod answers requests that don't resume a webhook.
+func refuseMethod(w http.ResponseWriter, r *http.Request, hook *engine.Webhook) {
+	if hook.Released() {
+		notFound(w)
+		return
 	}
-	w.Header().Set("Allow", strings.Join(append(slices.Clone(methods), http.MethodOptions), ", "))
+	w.Header().Set("Allow", strings.Join(append(slices.Clone(hook.Methods()), http.MethodOptions), ", "))
 	if r.Method == http.MethodOptions {
 		w.WriteHeader(http.StatusNoContent)
-		return false
+		return
 	}
 	problem{Status: http.StatusMethodNotAllowed}.write(w)
-	return false
-}
-
-// read reads the body within its limits.
-func (h *webhookHandler) read(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, bool) {
-	if r.ContentLength > limit {
-		tooLarge(w, limit)
-		return nil, false
-	}
-	// Not all ResponseWriters can; the server's own timeouts are there too.
-	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(h.opts.ReadTimeout))
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
-	_ = http.NewResponseController(w).SetReadDeadline(time.Time{})
-	if err == nil {
-		return body, true
-	}
-	if _, large := errors.AsType[*http.MaxBytesError](err); large {
-		tooLarge(w, limit)
-	} else {
-		problem{Status: http.StatusBadRequest, Detail: "the body could not be read"}.write(w)
-	}
-	return nil, false
 }
 
 func (h *webhookHandler) remote(r *http.Request) string {
@@ -188,23 +195,25 @@ func (h *webhookHandler) fail(w http.ResponseWriter, r *http.Request, err error)
 
 func notFound(w http.ResponseWriter) { problem{Status: http.StatusNotFound}.write(w) }
 
-func tooLarge(w http.ResponseWriter, limit int64) {
-	w.Header().Set("Connection", "close")
-	problem{Status: http.StatusRequestEntityTooLarge, Detail: "the limit is " + byteCount(limit)}.write(w)
-}
-
-func write(w http.ResponseWriter, resp workflow.Response) {
+func (h *webhookHandler) write(w http.ResponseWriter, resp workflow.Response) {
 	header := w.Header()
-	for name, values := range resp.Header {
-		header[name] = values
-	}
+	maps.Copy(header, resp.Header)
 	if header.Get("Content-Type") == "" && len(resp.Body) > 0 {
 		header.Set("X-Content-Type-Options", "nosniff")
 	}
-	w.WriteHeader(resp.Status)
-	if len(resp.Body) > 0 && bodyAllowed(resp.Status) {
-		_, _ = w.Write(resp.Body) // the caller has gone: the answer is recorded
+	if !bodyAllowed(resp.Status) {
+		resp.Body = nil
+	} else {
+		header.Set("Content-Length", strconv.Itoa(len(resp.Body)))
 	}
+	// What fails from here on fails because the caller has gone, or is too slow: the
+	// answer is recorded.
+	c := http.NewResponseController(w)
+	_ = c.SetWriteDeadline(time.Now().Add(h.opts.WriteTimeout))
+	w.WriteHeader(resp.Status)
+	_, _ = w.Write(resp.Body)
+	_ = c.Flush()
+	_ = c.SetWriteDeadline(time.Time{}) // the connection may serve other requests
 }
 
 func bodyAllowed(status int) bool {

@@ -88,6 +88,10 @@ type Reader interface {
 	// most limit), in the order in which they were opened.
 	Hooks(ctx context.Context, runID string, limit int) ([]Hook, error)
 
+	// Receipt returns a receipt that a payload with Request got for the token,
+	// whoever has the token now. ErrNotFound if there is none, or all have expired.
+	Receipt(ctx context.Context, token string) (Receipt, error)
+
 	// Unread returns the payloads that an ended run never took, in order.
 	Unread(ctx context.Context, runID string) ([]Message, error)
 

@@ -81,13 +81,26 @@ func (w *writer) reserve(r store.NewRun, token string, typ *string, at time.Time
 // receipt looks for what a payload with the key got. ErrNotFound if there is
 // none, or it has expired.
 func (w *writer) receipt(token, key string, now time.Time) (store.Receipt, error) {
-	st := w.on(qReceiptGet).bindText(token).bindText(key).bindTime(now)
-	return readOne(st, whole(func(st *stmt) store.Receipt {
+	return readOne(w.on(qReceiptGet).bindText(token).bindText(key).bindTime(now), whole(readReceipt(token)))
+}
+
+// Receipt returns a receipt that an HTTP request to the token got.
+func (s *Store) Receipt(ctx context.Context, token string) (store.Receipt, error) {
+	var r store.Receipt
+	err := s.pool.read(ctx, func(c *conn) (err error) {
+		r, err = readOne(c.on(qReceiptOfRequest).bindText(token).bindTime(s.Now()), whole(readReceipt(token)))
+		return err
+	})
+	return r, err
+}
+
+func readReceipt(token string) func(*stmt) store.Receipt {
+	return func(st *stmt) store.Receipt {
 		h := store.Hook{
 			Token: token, ID: st.text(), RunID: st.text(), Type: st.text(), Metadata: st.data(), Webhook: st.data(), CreatedAt: st.time(),
 		}
 		return store.Receipt{Hook: h, Duplicate: true, Request: st.text()}
-	}))
+	}
 }
 
 // keepReceipt stores a receipt.

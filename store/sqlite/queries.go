@@ -56,6 +56,7 @@ const (
 	qHooksAll
 
 	qReceiptGet
+	qReceiptOfRequest
 	qReceiptInsert
 	qReceiptPurge
 
@@ -170,6 +171,8 @@ var queries = [queryCount]string{
 	qHooksAll:       `SELECT ` + hookColumns + ` FROM tenter_hooks INDEXED BY tenter_hooks_open WHERE closed_at IS NULL ORDER BY number LIMIT ?`,
 
 	qReceiptGet: `SELECT hook_id, run_id, type, metadata, webhook, hook_created_at, request FROM tenter_receipts WHERE token = ? AND key = ? AND expires_at > ?`,
+	qReceiptOfRequest: `SELECT hook_id, run_id, type, metadata, webhook, hook_created_at, request FROM tenter_receipts
+		WHERE token = ? AND expires_at > ? AND request IS NOT NULL LIMIT 1`,
 	qReceiptInsert: `INSERT OR REPLACE INTO tenter_receipts (token, key, hook_id, run_id, type, metadata, webhook, request, hook_created_at, expires_at)
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 	qReceiptPurge: `DELETE FROM tenter_receipts WHERE (token, key) IN

@@ -65,6 +65,23 @@ var respondTests = []test{
 		k.ok(err)
 		k.same("request of the first", r.Request, "q1")
 	}},
+	{"finds the receipt of a request by the token alone", func(k *kit) {
+		h := store.Hook{ID: "h", Token: "tok", Webhook: []byte(`{"dedupe":"Id"}`), OpenedPos: 1, CreatedAt: k.now()}
+		k.apply(k.begin("r", store.Effect{Kind: store.OpenHook, Hook: h}))
+		_, err := k.s.Accept(k.ctx, store.Payload{Token: "tok", Key: "plain", KeepFor: time.Hour})
+		k.ok(err)
+		_, err = k.s.Receipt(k.ctx, "tok")
+		k.fails(err, store.ErrNotFound)
+		_, err = k.s.Accept(k.ctx, store.Payload{Token: "tok", Hook: "h", Key: "k", KeepFor: time.Hour, Request: "q"})
+		k.ok(err)
+		_, err = k.s.Receipt(k.ctx, "other")
+		k.fails(err, store.ErrNotFound)
+		k.ok(k.s.Terminate(k.ctx, "r", store.Event{At: k.now(), Kind: store.RunCanceled}))
+		got, err := k.s.Receipt(k.ctx, "tok")
+		k.ok(err)
+		h.RunID, h.OpenedPos = "r", 0
+		k.same("receipt", got, store.Receipt{Hook: h, Duplicate: true, Request: "q"})
+	}},
 	{"keeps what a webhook is", func(k *kit) {
 		h := store.Hook{ID: "h", Token: "tok", Webhook: []byte(`{"manual":true}`), OpenedPos: 1, CreatedAt: k.now()}
 		k.apply(k.begin("r", store.Effect{Kind: store.OpenHook, Hook: h}))
