@@ -278,7 +278,9 @@ func TestNoResponse(t *testing.T) {
 		case "fails":
 			return "", errors.New("no")
 		}
-		l.urls <- "taken"
+		if err := workflow.Do(ctx, "taken", func(context.Context) error { l.urls <- "taken"; return nil }); err != nil {
+			return "", err
+		}
 		_, err = w.Wait(ctx)
 		return "", err
 	})
