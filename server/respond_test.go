@@ -545,3 +545,28 @@ func TestResponsesWithoutBody(t *testing.T) {
 		}
 	}
 }
+
+// late answers each request after a while.
+func (l *lab) late(after time.Duration) *workflow.Workflow[string, string] {
+	return workflow.Define("slow", func(ctx workflow.Context, _ string) (string, error) {
+		w, err := workflow.NewWebhook(ctx, workflow.RespondManually())
+		if err != nil {
+			return "", err
+		}
+		if err := l.opened(ctx, w); err != nil {
+			return "", err
+		}
+		for r, err := range w.All(ctx) {
+			if err != nil {
+				return "", err
+			}
+			if err := workflow.Sleep(ctx, after); err != nil {
+				return "", err
+			}
+			if err := r.Respond(ctx, workflow.Text(200, "late")); err != nil {
+				return "", err
+			}
+		}
+		return "", nil
+	})
+}
