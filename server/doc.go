@@ -9,10 +9,26 @@
 //		return "slack:" + r.PathValue("channel"), nil
 //	}))
 //
-// Errors are answered as application/problem+json (RFC 9457). Bodies are bounded by
-// engine.Options.MaxPayload while they are read. Give the http.Server a
-// ReadHeaderTimeout and MaxHeaderBytes: they bound what comes before a handler sees
-// anything.
+// Errors are answered as application/problem+json (RFC 9457).
+//
+// # Limits
+//
+// A body is bounded while it is read, in size by engine.Options.MaxPayload (1 MiB for
+// [Resume]) and in time by Options.ReadTimeout. A caller that has sent nothing yet
+// costs a goroutine and some kilobytes, whatever length it announces; one that sends
+// slowly holds what it has sent. So the most that slow callers can hold is the number
+// of connections times MaxPayload, for ReadTimeout: bound the connections (in the
+// proxy, or with a net.Listener that does) if that is too much. What comes before a
+// handler sees anything is up to the http.Server: give it a ReadHeaderTimeout and
+// MaxHeaderBytes. Its WriteTimeout does not end the wait for a run's answer:
+// engine.Options.RespondWithin does.
+//
+// # Stopping
+//
+// Stop the engine first (end the context of its Run, or Close it), then the
+// http.Server: callers who wait for a run are told at once to come again (503, with
+// Retry-After), instead of holding up http.Server.Shutdown. What they sent stays
+// delivered.
 //
 // It knows engines, and no store.
 package server

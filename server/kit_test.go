@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -234,6 +235,21 @@ func do(c *http.Client, req *http.Request) (answer, error) {
 	defer resp.Body.Close()
 	data, err := io.ReadAll(resp.Body)
 	return answer{resp.StatusCode, resp.Header, string(data)}, err
+}
+
+// dial opens a connection, until the end of the test, for requests that no client
+// would send.
+func (l *lab) dial(srv *httptest.Server) net.Conn {
+	l.Helper()
+	conn, err := new(net.Dialer).DialContext(l.Context(), "tcp", srv.Listener.Addr().String())
+	if err != nil {
+		l.Fatal(err)
+	}
+	l.Cleanup(func() { _ = conn.Close() })
+	if err := conn.SetDeadline(time.Now().Add(patience)); err != nil {
+		l.Fatal(err)
+	}
+	return conn
 }
 
 func wantStatus(l *lab, a answer, want int) {

@@ -64,7 +64,7 @@ func TestAnswerFromAnotherEngine(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer st.Close()
+	defer func() { _ = st.Close() }()
 	front, stop := l.runOn(st, engine.Options{PublicURL: l.srv.URL})
 	defer stop()
 	l.now.Store(front)

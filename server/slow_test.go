@@ -17,9 +17,9 @@ import (
 )
 
 // Callers that promise a large body and never send it neither stop others nor hold
-// memory, and are let go after a while.
+// memory, and are let go after a while. Not parallel: it looks at the memory of the
+// process.
 func TestHalfOpenRequests(t *testing.T) {
-	t.Parallel()
 	l := newLab(t)
 	wf := l.collector()
 	l.run(engine.Options{}, wf)
@@ -33,12 +33,7 @@ func TestHalfOpenRequests(t *testing.T) {
 	const many = 300
 	conns := make([]net.Conn, many)
 	for i := range conns {
-		conn, err := net.Dial("tcp", l.srv.Listener.Addr().String())
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer conn.Close()
-		_ = conn.SetDeadline(time.Now().Add(patience))
+		conn := l.dial(l.srv)
 		if _, err := fmt.Fprint(conn, "POST /slow HTTP/1.1\r\nHost: x\r\nContent-Length: 4000000\r\nExpect: 100-continue\r\n\r\n"); err != nil {
 			t.Fatal(err)
 		}
@@ -60,14 +55,13 @@ func TestHalfOpenRequests(t *testing.T) {
 	if grown := int64(during.HeapAlloc) - int64(before.HeapAlloc); grown > many*64<<10 {
 		t.Errorf("%d half-open requests hold %d bytes each", many, grown/many)
 	}
-	for i, conn := range conns {
+	for i := range conns {
 		_, _ = in[i].ReadString('\n') // the empty line after 100 Continue
 		resp, err := http.ReadResponse(in[i], nil)
 		if err != nil || resp.StatusCode != 408 || !resp.Close {
 			t.Fatalf("request %d: %+v, %v, want 408", i, resp, err)
 		}
 		resp.Body.Close()
-		conn.Close()
 	}
 	if diff := cmp.Diff([]string{"others"}, collected(l, r, u)); diff != "" {
 		t.Error(diff)
@@ -80,12 +74,12 @@ func TestWriteTimeout(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
 	srv := &http.Server{Handler: l.mux, WriteTimeout: 100 * time.Millisecond, ReadHeaderTimeout: time.Second}
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	ln, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	go func() { _ = srv.Serve(ln) }()
-	defer srv.Close()
+	defer func() { _ = srv.Close() }()
 	wf := l.late(300 * time.Millisecond)
 	l.run(engine.Options{}, wf)
 	_, u := open(l, wf, "")

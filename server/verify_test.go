@@ -21,8 +21,8 @@ import (
 
 const secret = "It's a Secret to Everybody"
 
-func mac(key, text string) []byte {
-	m := hmac.New(sha256.New, []byte(key))
+func mac(text string) []byte {
+	m := hmac.New(sha256.New, []byte(secret))
 	m.Write([]byte(text))
 	return m.Sum(nil)
 }
@@ -42,14 +42,14 @@ func TestSignedWebhooks(t *testing.T) {
 				ts := strconv.FormatInt(at.Unix(), 10)
 				return []string{
 					"Webhook-Id", "msg_1", "Webhook-Timestamp", ts,
-					"Webhook-Signature", "v1," + base64.StdEncoding.EncodeToString(mac(secret, "msg_1."+ts+"."+body)),
+					"Webhook-Signature", "v1," + base64.StdEncoding.EncodeToString(mac("msg_1."+ts+"."+body)),
 				}
 			},
 		},
 		"github": {
 			verifier: signature.Must(signature.GitHub("an older secret", secret)),
 			sign: func(body string, _ time.Time) []string {
-				return []string{"X-Hub-Signature-256", "sha256=" + hex.EncodeToString(mac(secret, body))}
+				return []string{"X-Hub-Signature-256", "sha256=" + hex.EncodeToString(mac(body))}
 			},
 			timeless: true,
 		},
@@ -57,25 +57,25 @@ func TestSignedWebhooks(t *testing.T) {
 			verifier: signature.Must(signature.Stripe(secret)),
 			sign: func(body string, at time.Time) []string {
 				ts := strconv.FormatInt(at.Unix(), 10)
-				return []string{"Stripe-Signature", "t=" + ts + ",v1=" + hex.EncodeToString(mac(secret, ts+"."+body))}
+				return []string{"Stripe-Signature", "t=" + ts + ",v1=" + hex.EncodeToString(mac(ts+"."+body))}
 			},
 		},
 		"slack": {
 			verifier: signature.Must(signature.Slack(secret)),
 			sign: func(body string, at time.Time) []string {
 				ts := strconv.FormatInt(at.Unix(), 10)
-				return []string{"X-Slack-Request-Timestamp", ts, "X-Slack-Signature", "v0=" + hex.EncodeToString(mac(secret, "v0:"+ts+":"+body))}
+				return []string{"X-Slack-Request-Timestamp", ts, "X-Slack-Signature", "v0=" + hex.EncodeToString(mac("v0:"+ts+":"+body))}
 			},
 		},
 		"custom": {
 			verifier: signature.Func(func(r signature.Request, _ time.Time) error {
-				if r.Header.Get("X-Sum") != hex.EncodeToString(mac(secret, r.Method+r.URL.Path+string(r.Body))) {
+				if r.Header.Get("X-Sum") != hex.EncodeToString(mac(r.Method+r.URL.Path+string(r.Body))) {
 					return errors.New("wrong sum")
 				}
 				return nil
 			}, "X-Sum"),
 			sign: func(body string, _ time.Time) []string {
-				return []string{"X-Sum", hex.EncodeToString(mac(secret, "POST/.well-known/workflow/v1/webhook/custom"+body))}
+				return []string{"X-Sum", hex.EncodeToString(mac("POST/.well-known/workflow/v1/webhook/custom" + body))}
 			},
 			timeless: true,
 		},
@@ -175,12 +175,12 @@ func TestUnknownVerifier(t *testing.T) {
 	without, stop := l.runOn(l.store, engine.Options{PublicURL: l.srv.URL})
 	defer stop()
 	with := l.now.Swap(without)
-	a := l.post(u, "x", "X-Hub-Signature-256", "sha256="+hex.EncodeToString(mac(secret, "x")))
+	a := l.post(u, "x", "X-Hub-Signature-256", "sha256="+hex.EncodeToString(mac("x")))
 	if wantStatus(l, a, 500); strings.Contains(a.body, "hub") {
 		t.Errorf("it tells: %s", a.body)
 	}
 	l.now.Store(with)
-	wantStatus(l, l.post(u, "stop", "X-Hub-Signature-256", "sha256="+hex.EncodeToString(mac(secret, "stop"))), 202)
+	wantStatus(l, l.post(u, "stop", "X-Hub-Signature-256", "sha256="+hex.EncodeToString(mac("stop"))), 202)
 	if got := result(l, r); len(got) != 0 {
 		t.Errorf("delivered: %q", got[0].Body)
 	}

@@ -237,12 +237,7 @@ func TestExpectContinue(t *testing.T) {
 		{path, "10001", "HTTP/1.1 413 Request Entity Too Large"},
 		{path + "x", "5", "HTTP/1.1 404 Not Found"},
 	} {
-		conn, err := net.Dial("tcp", l.srv.Listener.Addr().String())
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer conn.Close()
-		_ = conn.SetDeadline(time.Now().Add(patience))
+		conn := l.dial(l.srv)
 		if _, err := fmt.Fprintf(conn, "POST %s HTTP/1.1\r\nHost: x\r\nContent-Length: %s\r\nExpect: 100-continue\r\n\r\n", tt.path, tt.length); err != nil {
 			t.Fatal(err)
 		}
@@ -276,11 +271,7 @@ func TestTruncatedBody(t *testing.T) {
 	for _, request := range []string{
 		"Content-Length: 10\r\n\r\nhel", "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n", "Transfer-Encoding: chunked\r\n\r\nfive\r\nhello\r\n0\r\n\r\n",
 	} {
-		conn, err := net.Dial("tcp", l.srv.Listener.Addr().String())
-		if err != nil {
-			t.Fatal(err)
-		}
-		_ = conn.SetDeadline(time.Now().Add(patience))
+		conn := l.dial(l.srv)
 		if _, err := fmt.Fprintf(conn, "POST %s HTTP/1.1\r\nHost: x\r\n%s", path, request); err != nil {
 			t.Fatal(err)
 		}
@@ -289,7 +280,6 @@ func TestTruncatedBody(t *testing.T) {
 		if !strings.HasPrefix(status, "HTTP/1.1 400") {
 			t.Errorf("%q: status line %q", request, status)
 		}
-		conn.Close()
 	}
 	if got := collected(l, r, u); len(got) != 0 {
 		t.Errorf("delivered: %q", got)
@@ -303,12 +293,7 @@ func TestKeepAlive(t *testing.T) {
 	wf := l.answering()
 	l.run(engine.Options{}, wf)
 	_, u := open(l, wf, "")
-	conn, err := net.Dial("tcp", l.srv.Listener.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close()
-	_ = conn.SetDeadline(time.Now().Add(patience))
+	conn := l.dial(l.srv)
 	in := bufio.NewReader(conn)
 	path := strings.TrimPrefix(u, l.srv.URL)
 	for i, tt := range []struct {
@@ -395,18 +380,13 @@ func TestOddURLs(t *testing.T) {
 		"http://other.example" + server.WebhookPath + "t?", "/..//." + server.WebhookPath + "t?a#b", server.WebhookPath + "%74",
 	}
 	for _, target := range targets {
-		conn, err := net.Dial("tcp", bare.Listener.Addr().String())
-		if err != nil {
-			t.Fatal(err)
-		}
-		_ = conn.SetDeadline(time.Now().Add(patience))
+		conn := l.dial(bare)
 		if _, err := fmt.Fprintf(conn, "POST %s HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 0\r\n\r\n", target); err != nil {
 			t.Fatal(err)
 		}
 		if status, _ := bufio.NewReader(conn).ReadString('\n'); !strings.HasPrefix(status, "HTTP/1.1 202") {
 			t.Errorf("%s: %s", target, status)
 		}
-		conn.Close()
 	}
 	wantStatus(l, l.post(u, "stop"), 202)
 	got := result(l, r)
