@@ -15,7 +15,6 @@ import (
 
 // respond is an answer to an HTTP request, given by workflow code.
 type respond struct {
-	x       *execution
 	ref     string // its number in the run
 	spec    store.Response
 	done    bool
@@ -36,7 +35,7 @@ func (s *scope) Respond(request string, a run.Answer) error {
 		return err
 	}
 	x.respondCount++
-	r := &respond{x: x, ref: strconv.Itoa(x.respondCount)}
+	r := &respond{ref: strconv.Itoa(x.respondCount)}
 	if r.spec, err = newResponse(request, x.info.RunID, x.info.RunID+"/respond "+r.ref, a, x.now, x.env.dedupeFor); err != nil {
 		return err
 	}
