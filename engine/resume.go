@@ -9,6 +9,8 @@ import (
 	"github.com/tenter-dev/tenter/workflow"
 )
 
+var errWebhook = errors.New("it belongs to a webhook, which takes HTTP requests at its URL")
+
 // Resume sends a payload, as JSON, to the hook that has the token, and returns when
 // it is durable: then it will be delivered, whatever crashes. Who may call it is up
 // to the app: the token names a hook, it does not authorize. Options:
@@ -16,7 +18,7 @@ import (
 //
 // Errors, after which nothing was written: [workflow.ErrHookNotFound],
 // *[workflow.PayloadError] if the hook's type is in Options.Hooks and the payload
-// does not fit, [workflow.ErrInvalidToken], [workflow.ErrPayloadTooLarge].
+// does not fit, or it is a webhook, [workflow.ErrInvalidToken], [workflow.ErrPayloadTooLarge].
 func (e *Engine) Resume(ctx context.Context, token string, payload any, opts ...workflow.ResumeOption) (workflow.HookInfo, error) {
 	if err := e.usable(ctx); err != nil {
 		return workflow.HookInfo{}, fmt.Errorf("resume hook: %w", err)
@@ -71,6 +73,9 @@ func (e *Engine) offer(ctx context.Context, w *worker, to *address, p store.Payl
 	if p.Type != nil && *p.Type != to.hook.Type {
 		return workflow.HookInfo{}, &workflow.HookTypeError{Token: p.Token, Want: *p.Type, Got: to.hook.Type}
 	}
+	if to.hook.Webhook != nil {
+		return workflow.HookInfo{}, &workflow.PayloadError{Token: p.Token, Err: errWebhook}
+	}
 	if err := e.checkPayload(to.hook.Type, p); err != nil {
 		return workflow.HookInfo{}, err
 	}
@@ -103,6 +108,9 @@ func (e *Engine) accept(ctx context.Context, p store.Payload) (workflow.HookInfo
 		}
 		r, err := e.store.Accept(ctx, p)
 		if errors.Is(err, store.ErrMismatch) {
+			if r.Hook.Webhook != nil && (asked == nil || *asked == r.Hook.Type) {
+				return workflow.HookInfo{}, &workflow.PayloadError{Token: p.Token, Err: errWebhook}
+			}
 			if asked == nil {
 				continue // the token has changed hands meanwhile
 			}

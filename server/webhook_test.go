@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"mime/multipart"
@@ -619,5 +620,76 @@ func TestCurl(t *testing.T) {
 	}
 	if n := result(l, r); n != 4 {
 		t.Errorf("the run took %d requests", n)
+	}
+}
+
+// A webhook takes requests only: other payloads are refused where they are sent.
+func TestResumeOfWebhook(t *testing.T) {
+	t.Parallel()
+	for name, cache := range map[string]int{"live": 0, "parked": -1} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			l := newLab(t)
+			wf := l.collector()
+			l.run(engine.Options{CacheSize: cache}, wf)
+			r, u := open(l, wf, "t")
+			_, err := l.eng.Resume(t.Context(), "t", "no request")
+			if _, ok := errors.AsType[*workflow.PayloadError](err); !ok {
+				t.Errorf("error is %v, want a *PayloadError", err)
+			}
+			if diff := cmp.Diff([]string(nil), collected(l, r, u)); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+// A server that gives up its connections has callers told to come again.
+func TestServerStopsWhileCallersWait(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	ctx, stop := context.WithCancel(t.Context())
+	taken := make(chan string, 1)
+	srv := httptest.NewUnstartedServer(l.mux)
+	srv.Config.BaseContext = func(net.Listener) context.Context { return ctx }
+	srv.Start()
+	defer srv.Close()
+	holding := workflow.Define("holding", func(ctx workflow.Context, _ string) (string, error) {
+		w, err := workflow.NewWebhook(ctx, workflow.RespondManually())
+		if err != nil {
+			return "", err
+		}
+		if err := l.opened(ctx, w); err != nil {
+			return "", err
+		}
+		r, err := w.Wait(ctx)
+		if err != nil {
+			return "", err
+		}
+		if err := workflow.Do(ctx, "taken", func(context.Context) error { taken <- ""; return nil }); err != nil {
+			return "", err
+		}
+		_, err = w.Wait(ctx)
+		return string(r.Body), err
+	})
+	l.run(engine.Options{}, holding)
+	r, u := open(l, holding, "")
+	got := make(chan answer, 1)
+	go func() {
+		a, err := try(t.Context(), "POST", srv.URL+strings.TrimPrefix(u, l.srv.URL), strings.NewReader("hello"))
+		if err != nil {
+			t.Error(err)
+		}
+		got <- a
+	}()
+	receive(l, taken)
+	stop()
+	a := receive(l, got)
+	if wantStatus(l, a, 503); a.header.Get("Retry-After") == "" {
+		t.Error("no Retry-After")
+	}
+	wantStatus(l, l.post(u, ""), 500)
+	if got := result(l, r); got != "hello" {
+		t.Errorf("the run got %q", got)
 	}
 }

@@ -34,10 +34,11 @@ type Client interface {
 
 	// Accept puts a payload in the mailbox of the run whose open hook has the
 	// token. In this order: a known key returns its receipt; no open hook and no
-	// OrStart is ErrNotFound; a hook of another type is ErrMismatch, with the hook
-	// in the receipt; with OrStart a run that has no open hook for the token is
-	// started, with a reserved hook (ID of the run + ".h0") and the payload after
-	// its Started message; ErrExists if the run's ID is taken.
+	// OrStart is ErrNotFound; a hook of another type, or a webhook if there is no
+	// Request, is ErrMismatch, with the hook in the receipt; with OrStart a run that
+	// has no open hook for the token is started, with a reserved hook (ID of the run
+	// + ".h0") and the payload after its Started message; ErrExists if the run's ID
+	// is taken.
 	Accept(ctx context.Context, p Payload) (Receipt, error)
 
 	// Send puts a message in a run's mailbox. ErrNotFound if there is no such run,

@@ -40,6 +40,9 @@ func (w *writer) accept(p store.Payload) (store.Receipt, error) {
 		if p.Type != nil && *p.Type != h.Type && !h.Reserved {
 			return store.Receipt{Hook: h}, store.ErrMismatch
 		}
+		if h.Webhook != nil && p.Request == "" {
+			return store.Receipt{Hook: h}, store.ErrMismatch
+		}
 		owner, err := w.head(h.RunID)
 		if err != nil {
 			return store.Receipt{}, err

@@ -68,9 +68,7 @@ var respondTests = []test{
 	{"finds the receipt of a request by the token alone", func(k *kit) {
 		h := store.Hook{ID: "h", Token: "tok", Webhook: []byte(`{"dedupe":"Id"}`), OpenedPos: 1, CreatedAt: k.now()}
 		k.apply(k.begin("r", store.Effect{Kind: store.OpenHook, Hook: h}))
-		_, err := k.s.Accept(k.ctx, store.Payload{Token: "tok", Key: "plain", KeepFor: time.Hour})
-		k.ok(err)
-		_, err = k.s.Receipt(k.ctx, "tok")
+		_, err := k.s.Receipt(k.ctx, "tok")
 		k.fails(err, store.ErrNotFound)
 		_, err = k.s.Accept(k.ctx, store.Payload{Token: "tok", Hook: "h", Key: "k", KeepFor: time.Hour, Request: "q"})
 		k.ok(err)
@@ -81,6 +79,18 @@ var respondTests = []test{
 		k.ok(err)
 		h.RunID, h.OpenedPos = "r", 0
 		k.same("receipt", got, store.Receipt{Hook: h, Duplicate: true, Request: "q"})
+	}},
+	{"refuses other payloads for a webhook", func(k *kit) {
+		h := store.Hook{ID: "h", Token: "tok", Webhook: []byte(`{}`), OpenedPos: 1, CreatedAt: k.now()}
+		k.apply(k.begin("r", store.Effect{Kind: store.OpenHook, Hook: h}))
+		r, err := k.s.Accept(k.ctx, store.Payload{Token: "tok", Key: "k", KeepFor: time.Hour})
+		k.fails(err, store.ErrMismatch)
+		k.same("hook", r.Hook.ID, "h")
+		k.park("p", "plain")
+		_, err = k.s.Accept(k.ctx, store.Payload{Token: "plain", Key: "k", KeepFor: time.Hour})
+		k.ok(err)
+		_, err = k.s.Receipt(k.ctx, "plain")
+		k.fails(err, store.ErrNotFound) // it was no request
 	}},
 	{"keeps what a webhook is", func(k *kit) {
 		h := store.Hook{ID: "h", Token: "tok", Webhook: []byte(`{"manual":true}`), OpenedPos: 1, CreatedAt: k.now()}
