@@ -44,7 +44,7 @@ func ExampleNewWebhook() {
 	})
 
 	ctx := context.Background()
-	eng, stop := serve(parcel)
+	eng, stop := serveWeb(parcel)
 	defer stop()
 	run, err := parcel.Start(ctx, eng, 7)
 	if err != nil {
@@ -87,7 +87,7 @@ func ExampleRespondWith() {
 	})
 
 	ctx := context.Background()
-	eng, stop := serve(survey)
+	eng, stop := serveWeb(survey)
 	defer stop()
 	run, err := survey.Start(ctx, eng, struct{}{})
 	if err != nil {
@@ -138,7 +138,7 @@ func ExampleRespondManually() {
 	})
 
 	ctx := context.Background()
-	eng, stop := serve(auction)
+	eng, stop := serveWeb(auction)
 	defer stop()
 	run, err := auction.Start(ctx, eng, 100)
 	if err != nil {
@@ -181,7 +181,7 @@ func ExampleRequest_Form() {
 	})
 
 	ctx := context.Background()
-	eng, stop := serve(command)
+	eng, stop := serveWeb(command)
 	defer stop()
 	run, err := command.Start(ctx, eng, "general")
 	if err != nil {
@@ -222,7 +222,7 @@ func ExampleOnRequest() {
 	})
 
 	ctx := context.Background()
-	eng, stop := serve(payment)
+	eng, stop := serveWeb(payment)
 	defer stop()
 	run, err := payment.Start(ctx, eng, 42)
 	if err != nil {
@@ -235,8 +235,8 @@ func ExampleOnRequest() {
 	// order 42 is paid <nil>
 }
 
-// serve is what a program with webhooks has in its main function.
-func serve(workflows ...workflow.Definition) (eng *engine.Engine, stop func()) {
+// serveWeb is what a program with webhooks has in its main function.
+func serveWeb(workflows ...workflow.Definition) (eng *engine.Engine, stop func()) {
 	dir, err := os.MkdirTemp("", "tenter-example-")
 	if err != nil {
 		panic(err)
