@@ -278,6 +278,7 @@ func TestStripeHeader(t *testing.T) {
 		"t=1700000001,v1=" + sum:                            signature.Mismatch,
 		"t=1700000000,v1=" + hexMAC(secret, body):           signature.Mismatch,
 		"t=1700000000,v1=" + hexMAC("", "1700000000."+body): signature.Mismatch,
+
 		"t=1700000000,v1=" + hexMAC(secret[6:], "1700000000."+body):   signature.Mismatch,
 		"t=1700000000,v1=" + strings.Repeat("0", 64) + ",v0=" + sum:   signature.Mismatch,
 		"t=1700000000,v1=" + strings.Repeat("0", 64) + ",v1=" + "0x1": signature.Mismatch,
