@@ -38,9 +38,7 @@ func (a *actor) enterSolo(inbox []arrival) bool {
 		a.block(inbox, fmt.Sprintf("its workflow code killed its worker %d times", a.head.Crashes))
 		return false
 	}
-	select {
-	case a.w.solos <- struct{}{}:
-	case <-a.w.ending:
+	if !a.probation() {
 		a.leave(inbox)
 		return false
 	}
@@ -59,6 +57,28 @@ func (a *actor) enterSolo(inbox []arrival) bool {
 	}
 	a.w.log.Warn("run is in quarantine: its worker died more than once", "run", a.id, "workflow", a.head.Workflow)
 	return true
+}
+
+// probation waits for the run's turn in quarantine. One that has been convicted waits
+// for the lease time before that: if workers are being killed by something else, it
+// shows while the run is not executing and bears no mark. It returns false if the
+// worker ends first.
+func (a *actor) probation() bool {
+	if a.head.Crashes > 0 {
+		wait := time.NewTimer(a.w.e.opts.Lease)
+		defer wait.Stop()
+		select {
+		case <-wait.C:
+		case <-a.w.ending:
+			return false
+		}
+	}
+	select {
+	case a.w.solos <- struct{}{}:
+		return true
+	case <-a.w.ending:
+		return false
+	}
 }
 
 // endSolo lets the next one in.
