@@ -156,33 +156,34 @@ func (p program) String() string {
 }
 
 func (o op) String() string {
-	s := string(o.verb)
+	var s strings.Builder
+	s.WriteString(string(o.verb))
 	switch o.verb {
 	case vStep:
-		s += fmt.Sprintf(" %v", o.d)
+		s.WriteString(fmt.Sprintf(" %v", o.d))
 		if o.flag {
-			s += " fatal"
+			s.WriteString(" fatal")
 		} else if o.n > 0 {
-			s += fmt.Sprintf(" fails %d", o.n)
+			s.WriteString(fmt.Sprintf(" fails %d", o.n))
 		}
 	case vDeaf, vSleep, vTimeout:
-		s += fmt.Sprintf(" %v", o.d)
+		s.WriteString(fmt.Sprintf(" %v", o.d))
 	case vOpen, vSend:
-		s += " " + o.token
+		s.WriteString(" " + o.token)
 	case vWait, vClose, vDrain, vJoin:
-		s += fmt.Sprintf(" %d", o.slot)
+		s.WriteString(fmt.Sprintf(" %d", o.slot))
 	case vWaitFor:
-		s += fmt.Sprintf(" %d %v", o.slot, o.d)
+		s.WriteString(fmt.Sprintf(" %d %v", o.slot, o.d))
 	case vRange:
-		s += fmt.Sprintf(" %d take %d", o.slot, o.n)
+		s.WriteString(fmt.Sprintf(" %d take %d", o.slot, o.n))
 	case vSelect:
-		s += fmt.Sprintf(" %d %d %v future=%t", o.slot, o.slot+1, o.d, o.flag)
+		s.WriteString(fmt.Sprintf(" %d %d %v future=%t", o.slot, o.slot+1, o.d, o.flag))
 	case vCall:
-		s += fmt.Sprintf(" p%d run=%q go=%t", o.n, o.token, o.flag)
+		s.WriteString(fmt.Sprintf(" p%d run=%q go=%t", o.n, o.token, o.flag))
 	case vFirst, vAll, vGo, vCancel, vWithout, vDraw, vFail, vPanic:
 	}
 	for _, p := range o.inner {
-		s += " {" + p.String() + "}"
+		s.WriteString(" {" + p.String() + "}")
 	}
-	return strings.TrimSpace(s)
+	return strings.TrimSpace(s.String())
 }

@@ -45,11 +45,11 @@ func eachOrder(t *testing.T, wait func(ctx workflow.Context, a, b *workflow.Hook
 					l.run(engine.Options{CacheSize: cache}, wf)
 					r := mustStart(l, wf, "")
 					before, later, _ := strings.Cut(sent, "|")
-					for _, token := range strings.Fields(before) {
+					for token := range strings.FieldsSeq(before) {
 						l.resume(token, token)
 					}
 					l.advance(2 * time.Minute)
-					for _, token := range strings.Fields(later) {
+					for token := range strings.FieldsSeq(later) {
 						l.resume(token, token)
 					}
 					if diff := cmp.Diff(want, mustResult(l, r)); diff != "" {
@@ -137,16 +137,16 @@ func TestSelectPoll(t *testing.T) {
 	got, err := inWorkflow(t, func(ctx workflow.Context) (string, error) {
 		began := workflow.Now(ctx)
 		never := workflow.Go(ctx, func(ctx workflow.Context) (int, error) { return 0, workflow.Sleep(ctx, time.Hour) })
-		polled := ""
+		var polled strings.Builder
 		for range 3 {
 			err := workflow.Select(ctx,
 				workflow.OnDone(never, func(int, error) error { return errors.New("it is not ready") }),
-				workflow.OnTimer(0, func() error { polled += "p"; return nil }))
+				workflow.OnTimer(0, func() error { polled.WriteString("p"); return nil }))
 			if err != nil {
 				return "", err
 			}
 		}
-		return fmt.Sprint(polled, workflow.Now(ctx).Sub(began)), nil
+		return fmt.Sprint(polled.String(), workflow.Now(ctx).Sub(began)), nil
 	})
 	if got != "ppp0s" || err != nil {
 		t.Errorf("result is %q, error %v", got, err)
@@ -208,16 +208,16 @@ func TestSelectTimerStops(t *testing.T) {
 			if err != nil {
 				return "", err
 			}
-			got := ""
+			var got strings.Builder
 			for range 2 {
 				err := workflow.Select(ctx,
-					workflow.OnPayload(hook, func(s string) error { got += s; return nil }),
-					workflow.OnTimer(2*time.Hour, func() error { got += "late"; return nil }))
+					workflow.OnPayload(hook, func(s string) error { got.WriteString(s); return nil }),
+					workflow.OnTimer(2*time.Hour, func() error { got.WriteString("late"); return nil }))
 				if err != nil {
 					return "", err
 				}
 			}
-			return got, nil
+			return got.String(), nil
 		})
 		l.run(engine.Options{CacheSize: noCache}, wf)
 		r := mustStart(l, wf, "")

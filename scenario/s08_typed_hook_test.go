@@ -99,10 +99,10 @@ func TestS08TypedHook(t *testing.T) {
 // not of the parameter's type.
 func TestS08PayloadIsTyped(t *testing.T) {
 	t.Parallel()
-	if got := reflect.TypeOf(approvals.Resume).In(3); got != reflect.TypeFor[approvalRequest]() {
+	if got := reflect.TypeFor[func(ctx context.Context, c workflow.Client, token string, payload approvalRequest, opts ...workflow.ResumeOption) (workflow.HookInfo, error)]().In(3); got != reflect.TypeFor[approvalRequest]() {
 		t.Errorf("Resume of a defined hook takes a %v", got)
 	}
-	wait, _ := reflect.TypeOf(approvals.New).Out(0).MethodByName("Wait")
+	wait, _ := reflect.TypeFor[func(ctx workflow.Context, opts ...workflow.HookOption) (*workflow.Hook[approvalRequest], error)]().Out(0).MethodByName("Wait")
 	if got := wait.Type.Out(0); got != reflect.TypeFor[approvalRequest]() {
 		t.Errorf("Wait of a defined hook gives a %v", got)
 	}

@@ -2,6 +2,7 @@ package sqlite
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -168,10 +169,8 @@ func (st *stmt) bindBlob(b []byte) *stmt {
 // isText reports whether b reads as text everywhere: SQLite's tools end a text
 // at a zero byte.
 func isText(b []byte) bool {
-	for _, c := range b {
-		if c == 0 {
-			return false
-		}
+	if slices.Contains(b, 0) {
+		return false
 	}
 	return utf8.Valid(b)
 }

@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/tenter-dev/tenter/store"
@@ -120,12 +121,7 @@ var watchTests = []test{
 }
 
 func has(list []string, id string) bool {
-	for _, s := range list {
-		if s == id {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(list, id)
 }
 
 // signal waits for a signal that is as it should be, or says All.
