@@ -160,26 +160,26 @@ func (o op) String() string {
 	s.WriteString(string(o.verb))
 	switch o.verb {
 	case vStep:
-		s.WriteString(fmt.Sprintf(" %v", o.d))
+		fmt.Fprintf(&s, " %v", o.d)
 		if o.flag {
 			s.WriteString(" fatal")
 		} else if o.n > 0 {
-			s.WriteString(fmt.Sprintf(" fails %d", o.n))
+			fmt.Fprintf(&s, " fails %d", o.n)
 		}
 	case vDeaf, vSleep, vTimeout:
-		s.WriteString(fmt.Sprintf(" %v", o.d))
+		fmt.Fprintf(&s, " %v", o.d)
 	case vOpen, vSend:
 		s.WriteString(" " + o.token)
 	case vWait, vClose, vDrain, vJoin:
-		s.WriteString(fmt.Sprintf(" %d", o.slot))
+		fmt.Fprintf(&s, " %d", o.slot)
 	case vWaitFor:
-		s.WriteString(fmt.Sprintf(" %d %v", o.slot, o.d))
+		fmt.Fprintf(&s, " %d %v", o.slot, o.d)
 	case vRange:
-		s.WriteString(fmt.Sprintf(" %d take %d", o.slot, o.n))
+		fmt.Fprintf(&s, " %d take %d", o.slot, o.n)
 	case vSelect:
-		s.WriteString(fmt.Sprintf(" %d %d %v future=%t", o.slot, o.slot+1, o.d, o.flag))
+		fmt.Fprintf(&s, " %d %d %v future=%t", o.slot, o.slot+1, o.d, o.flag)
 	case vCall:
-		s.WriteString(fmt.Sprintf(" p%d run=%q go=%t", o.n, o.token, o.flag))
+		fmt.Fprintf(&s, " p%d run=%q go=%t", o.n, o.token, o.flag)
 	case vFirst, vAll, vGo, vCancel, vWithout, vDraw, vFail, vPanic:
 	}
 	for _, p := range o.inner {

@@ -30,7 +30,7 @@ func (w *writer) accept(p store.Payload) (store.Receipt, error) {
 		}
 	}
 	started := false
-	due := ""
+	var due string
 	h, err := w.hookByToken(p.Token)
 	switch {
 	case p.Hook != "" && (err == nil && h.ID != p.Hook || errors.Is(err, store.ErrNotFound)):

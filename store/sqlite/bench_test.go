@@ -38,7 +38,7 @@ func benchmark(b *testing.B, n int, f func(ctx context.Context, s *Store, i int6
 	if err != nil {
 		b.Fatal(err)
 	}
-	defer s.Close()
+	defer func() { _ = s.Close() }()
 	ctx := b.Context()
 	var next atomic.Int64
 	var wg sync.WaitGroup

@@ -133,14 +133,6 @@ func (st *stmt) bindBool(v bool) *stmt {
 
 func (st *stmt) bindTime(t time.Time) *stmt { return st.bindText(formatTime(t)) }
 
-// bindOptTime binds NULL for the zero time.
-func (st *stmt) bindOptTime(t time.Time) *stmt {
-	if t.IsZero() {
-		return st.bindOptText("")
-	}
-	return st.bindText(formatTime(t))
-}
-
 // bindData binds text as text, so that it can be read by hand, anything else as
 // a blob, and nil as NULL.
 func (st *stmt) bindData(b []byte) *stmt {

@@ -22,7 +22,7 @@ func TestKill(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "a.db")
 	seen := map[string]bool{}
 	for _, lines := range []int{1, 50, 2000} {
-		cmd := exec.Command(os.Args[0], "-test.run=^TestKill$")
+		cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestKill$")
 		cmd.Env = append(os.Environ(), "TENTER_TEST_KILL="+path)
 		out, err := cmd.StdoutPipe()
 		if err != nil {
@@ -49,7 +49,7 @@ func check(t *testing.T, path string, seen map[string]bool) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer s.Close()
+	defer func() { _ = s.Close() }()
 	for id := range seen {
 		if l, err := s.Load(t.Context(), id, 0); err != nil || len(l.Mail) != 2 {
 			t.Fatalf("run %s has %+v, %v", id, l.Mail, err)

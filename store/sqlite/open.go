@@ -57,7 +57,7 @@ func inspectHeader(path string, size int64, refuse func(err error, detail, advic
 	if err != nil {
 		return refuse(err, "", "")
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }()
 	var h [100]byte
 	n, err := io.ReadFull(f, h[:])
 	if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) {
@@ -113,7 +113,7 @@ func readVersion(path string) (int, error) {
 		if err != nil {
 			return 0, err
 		}
-		defer c.close()
+		defer func() { _ = c.close() }()
 		c.c.SetBusyTimeout(10 * time.Second)
 		return schemaVersion(c)
 	}
@@ -134,7 +134,7 @@ func openWriter(path string) (*conn, error) {
 		return nil, &OpenError{Path: path, Err: err}
 	}
 	if err := setUpWriter(c); err != nil {
-		c.close()
+		_ = c.close()
 		if isDamage(err) {
 			return nil, &OpenError{Path: path, Err: ErrCorrupt, Detail: err.Error(), Advice: adviceCorrupt}
 		}
@@ -155,7 +155,7 @@ func setUpWriter(c *conn) error {
 		if !isBusy(err) || tries == 100 {
 			return err
 		}
-		time.Sleep(20 * time.Millisecond)
+		time.Sleep(20 * time.Millisecond) //nolint:forbidigo // Open has no context, and another process is done with its PRAGMA at once
 	}
 	if mode != "wal" {
 		return fmt.Errorf("the file system does not allow a write-ahead log (journal mode %s)", mode)
@@ -177,7 +177,7 @@ func openReader(path string) (*conn, error) {
 	}
 	c.c.SetBusyTimeout(10 * time.Second)
 	if err := c.exec("PRAGMA query_only=1; PRAGMA cache_size=-2000; PRAGMA temp_store=MEMORY;"); err != nil {
-		c.close()
+		_ = c.close()
 		return nil, err
 	}
 	return c, nil

@@ -74,7 +74,7 @@ func TestOpenRefuses(t *testing.T) {
 			before, _ := os.ReadFile(tt.path)
 			s, err := Open(tt.path)
 			if err == nil {
-				s.Close()
+				_ = s.Close()
 				t.Fatal("it was opened")
 			}
 			oe, ok := errors.AsType[*OpenError](err)
@@ -100,7 +100,7 @@ func TestOpenNextToTablesOfTheApplication(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer s.Close()
+	defer func() { _ = s.Close() }()
 	if err := s.Start(t.Context(), store.NewRun{ID: "r", Workflow: "w"}); err != nil {
 		t.Fatal(err)
 	}
@@ -137,7 +137,7 @@ func TestSettings(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer s.Close()
+	defer func() { _ = s.Close() }()
 	err = s.w.do(t.Context(), func(w *writer) error {
 		for query, want := range map[string]string{"PRAGMA journal_mode": "wal", "PRAGMA synchronous": "2"} {
 			if got, err := w.text(query); err != nil || got != want {

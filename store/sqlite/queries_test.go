@@ -109,7 +109,7 @@ func BenchmarkClaim(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	defer s.Close()
+	defer func() { _ = s.Close() }()
 	parked(b, s)
 	for b.Loop() {
 		if err := s.Send(b.Context(), store.Message{RunID: "p000777", Kind: store.Woken}); err != nil {

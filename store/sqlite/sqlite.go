@@ -69,14 +69,14 @@ func OpenWith(path string, o Options) (*Store, error) {
 		return nil, err
 	}
 	if err := migrate(c, path, o.Clock); err != nil {
-		c.close()
+		_ = c.close()
 		return nil, err
 	}
 	s := &Store{path: path, opts: o}
 	s.pool = newPool(path, o.Readers)
 	s.w = newWriter(s, c)
 	if err := s.w.start(); err != nil {
-		c.close()
+		_ = c.close()
 		return nil, fmt.Errorf("open database %q: %w", path, err)
 	}
 	return s, nil

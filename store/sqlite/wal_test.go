@@ -15,7 +15,7 @@ func TestLogIsBounded(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer s.Close()
+	defer func() { _ = s.Close() }()
 	// A tenth of what it is, so that less has to be written here.
 	if err := s.w.do(t.Context(), func(w *writer) error { return w.exec("PRAGMA wal_autocheckpoint=200") }); err != nil {
 		t.Fatal(err)

@@ -24,7 +24,7 @@ func open(t *testing.T, o Options) *Store {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { s.Close() })
+	t.Cleanup(func() { _ = s.Close() })
 	return s
 }
 
@@ -124,12 +124,12 @@ func TestPrivateStoreIsIdle(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer s.Close()
+		defer func() { _ = s.Close() }()
 		if err := s.Start(t.Context(), store.NewRun{ID: "r", Workflow: "w"}); err != nil {
 			t.Fatal(err)
 		}
 		before := s.Now()
-		time.Sleep(365 * 24 * time.Hour) // of the bubble: one hop
+		pass(365 * 24 * time.Hour) // one hop
 		r, err := s.Load(t.Context(), "r", 0)
 		if err != nil || s.Now().Sub(before) < 365*24*time.Hour || !r.Run.CreatedAt.Equal(before) {
 			t.Errorf("run is %+v, %v", r, err)
@@ -155,7 +155,7 @@ func locked(t *testing.T, path string, o Options) (s *Store, unlock func()) {
 		if err := c.exec("COMMIT"); err != nil {
 			t.Error(err)
 		}
-		c.close()
+		_ = c.close()
 	}
 }
 
@@ -164,7 +164,7 @@ func TestBusy(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log bytes.Buffer
 		s, unlock := locked(t, path, Options{Logger: slog.New(slog.NewTextHandler(&log, nil))})
-		defer s.Close()
+		defer func() { _ = s.Close() }()
 		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 		defer cancel()
 		if err := s.Start(ctx, store.NewRun{ID: "late", Workflow: "w"}); !errors.Is(err, context.DeadlineExceeded) {
@@ -172,7 +172,7 @@ func TestBusy(t *testing.T) {
 		}
 		done := make(chan error)
 		go func() { done <- s.Start(t.Context(), store.NewRun{ID: "r", Workflow: "w"}) }()
-		time.Sleep(5 * time.Second) // of the bubble
+		pass(5 * time.Second)
 		synctest.Wait()
 		if n := strings.Count(log.String(), "another process"); n != 1 {
 			t.Errorf("warned %d times: %s", n, &log)
@@ -195,10 +195,15 @@ func TestCloseWhileBusy(t *testing.T) {
 		done := make(chan error)
 		go func() { done <- s.Start(t.Context(), store.NewRun{ID: "r", Workflow: "w"}) }()
 		synctest.Wait()
-		go s.Close()
+		go func() { _ = s.Close() }()
 		if err := <-done; !errors.Is(err, store.ErrClosed) {
 			t.Errorf("error is %v", err)
 		}
 		unlock()
 	})
+}
+
+// pass lets time pass in a synctest bubble.
+func pass(d time.Duration) {
+	time.Sleep(d) //nolint:forbidigo // it is the bubble's time
 }

@@ -263,9 +263,8 @@ func (k *kit) owner(token string) string {
 	return h.RunID
 }
 
-// fail ends a run as failed, one event after what it has.
-func (k *kit) fail(id string) {
+// fail ends run r as failed, one event after what it has.
+func (k *kit) fail() {
 	k.Helper()
-	t := k.then(id, store.Failed, store.RunFailed)
-	k.apply(t)
+	k.apply(k.then("r", store.Failed, store.RunFailed))
 }

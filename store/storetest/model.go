@@ -203,6 +203,7 @@ func (m *model) effect(r *modelRun, e store.Effect) store.Outcome {
 		}
 	case store.Send:
 		_ = m.send(e.Message)
+	case store.Respond: // has its own tests: answers touch nothing that is modeled here
 	}
 	return store.Outcome{}
 }

@@ -17,7 +17,7 @@ import (
 func runModel(t *testing.T, open func(t *testing.T) *Harness) {
 	rapid.Check(t, func(rt *rapid.T) {
 		h := open(t)
-		defer h.Store.Close()
+		defer func() { _ = h.Store.Close() }()
 		c := &checker{T: rt, k: newKit(t, h), m: newModel()}
 		for _, w := range workers {
 			c.renew(w)

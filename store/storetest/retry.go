@@ -55,7 +55,7 @@ var retryTests = []test{
 		step(closes("r/before", 2))                                      // 2
 		step(closes("r/across", 3), k.opens("after", "other", 3))        // 3
 		step(k.opens("again", "across", 4), k.opens("late", "later", 4)) // 4
-		k.fail("r")                                                      // 5
+		k.fail()                                                         // 5
 		k.same("hooks", k.hooks("r"), []string{})
 		_, err := k.s.Retry(k.ctx, store.Cut{RunID: "r", Events: 5, From: 3})
 		k.ok(err)
@@ -74,7 +74,7 @@ var retryTests = []test{
 	{"changes nothing if a token has another owner", func(k *kit) {
 		k.park("r", "free", "tok")
 		k.accept("tok", "1")
-		k.fail("r")
+		k.fail()
 		k.park("other", "tok")
 		before := k.load("r")
 		h, err := k.s.Retry(k.ctx, store.Cut{RunID: "r", Events: 2, From: 2})
@@ -95,7 +95,7 @@ var retryTests = []test{
 		k.park("r")
 		_, err = k.s.Retry(k.ctx, cut)
 		k.fails(err, store.ErrConflict)
-		k.fail("r")
+		k.fail()
 		_, err = k.s.Retry(k.ctx, cut)
 		k.fails(err, store.ErrConflict)
 		cut.Events = 2
@@ -110,7 +110,7 @@ var retryTests = []test{
 	}},
 	{"the result of a child that came meanwhile is there", func(k *kit) {
 		k.park("r")
-		k.fail("r")
+		k.fail()
 		k.fails(k.s.Send(k.ctx, store.Message{RunID: "r", Kind: store.ChildCompleted, Ref: "a#1", Data: []byte("1")}), store.ErrFenced)
 		m := store.Message{RunID: "r", Kind: store.ChildFailed, Ref: "b#1", Data: []byte("2")}
 		k.apply(k.begin("child", store.Effect{Kind: store.Send, Message: m}))
@@ -122,7 +122,7 @@ var retryTests = []test{
 	{"can be done again", func(k *kit) {
 		k.park("r")
 		for i := range 3 {
-			k.fail("r")
+			k.fail()
 			_, err := k.s.Retry(k.ctx, store.Cut{RunID: "r", Events: 2, From: 2})
 			k.ok(err)
 			k.same("epoch", k.load("r").Run.Epoch, int64(i+2))

@@ -84,5 +84,5 @@ type test struct {
 
 func newKit(t *testing.T, h *Harness) *kit {
 	// Not t.Context: that ends before the harness closes the store.
-	return &kit{T: t, h: h, s: h.Store, ctx: context.Background(), leased: map[string]bool{}}
+	return &kit{T: t, h: h, s: h.Store, ctx: context.WithoutCancel(t.Context()), leased: map[string]bool{}}
 }
