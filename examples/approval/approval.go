@@ -23,7 +23,6 @@ func (a *app) approve(ctx workflow.Context, document string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	defer hook.Close()
 
 	err = workflow.Do(ctx, "ask", func(context.Context) error {
 		return a.ask(document, hook.Token())
@@ -36,6 +35,7 @@ func (a *app) approve(ctx workflow.Context, document string) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	hook.Close() // the first decision counts
 
 	return workflow.Step(ctx, "publish", func(context.Context) (string, error) {
 		return a.publish(document, decision)

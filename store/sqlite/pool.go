@@ -69,6 +69,25 @@ func (c *conn) snapshot(f func(c *conn) error) error {
 	return err
 }
 
+// pause calls f while nobody reads.
+func (p *pool) pause(f func()) {
+	var conns []*conn
+	defer func() {
+		for _, c := range conns {
+			p.slots <- c
+		}
+	}()
+	for range cap(p.slots) {
+		select {
+		case c := <-p.slots:
+			conns = append(conns, c)
+		case <-p.closed:
+			return
+		}
+	}
+	f()
+}
+
 // close waits for the reads under way.
 func (p *pool) close() {
 	p.once.Do(func() {

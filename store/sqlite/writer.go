@@ -35,7 +35,11 @@ type writer struct {
 	wake chan struct{} // holds a token when there is something to look at
 	stop chan struct{} // closed by close
 	done chan struct{} // closed when the goroutine has ended
-	err  error         // of closing the connection
+
+	maxLog    int64 // see boundLog
+	lookEvery int64
+	looked    int64 // operations at the last look
+	err       error // of closing the connection
 
 	// The rest belongs to the goroutine.
 	sig      store.Signal // of the transaction under way
@@ -65,6 +69,9 @@ func newWriter(s *Store, c *conn) *writer {
 		wake: make(chan struct{}, 1),
 		stop: make(chan struct{}),
 		done: make(chan struct{}),
+
+		maxLog:    maxLog,
+		lookEvery: lookAtLog,
 	}
 }
 
@@ -163,6 +170,7 @@ func (w *writer) work() {
 			continue
 		}
 		w.commitBatch(w.take())
+		w.boundLog()
 	}
 }
 
