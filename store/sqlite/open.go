@@ -165,7 +165,7 @@ func setUpWriter(c *conn) error {
 		PRAGMA cache_size=-8000;
 		PRAGMA temp_store=MEMORY;
 		PRAGMA journal_size_limit=67108864;
-		PRAGMA wal_autocheckpoint=2000;`)
+		PRAGMA wal_autocheckpoint=8000;`)
 }
 
 // openReader opens a connection that only reads.

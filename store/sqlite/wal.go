@@ -2,15 +2,32 @@ package sqlite
 
 import "os"
 
+// A checkpoint copies pages from the write-ahead log into the database, so that the
+// log can start over: overwriting it is cheaper than making it longer. It is carried
+// out by the writer, between commits: beside it, it would never catch up. SQLite does
+// one by itself every 8,000 pages (32 MiB), where under load the same page is copied
+// once for many commits; but then a commit waits for all of it, so that a writer with
+// nothing to do goes ahead.
 const (
-	// maxLog is how long the write-ahead log may get before reads are held back for
-	// a moment. Normally SQLite starts it over by itself, after 8 MiB; it can't while
-	// reads follow on each other without a gap.
-	maxLog = 32 << 20
+	// idleCheckpoint is how many operations are worth a checkpoint when nothing else
+	// is to be done.
+	idleCheckpoint = 1000
+
+	// maxLog is how long the log may get before reads are held back for a moment.
+	// While they follow on each other without a gap, it can't start over.
+	maxLog = 128 << 20
 
 	// lookAtLog is how many operations are written between two looks at its length.
 	lookAtLog = 2000
 )
+
+// checkpoint is called when nothing is queued.
+func (w *writer) checkpoint() {
+	if n := w.s.stats.operations.Load(); n-w.copied >= idleCheckpoint {
+		w.copied = n
+		_ = w.exec("PRAGMA wal_checkpoint(PASSIVE)") // SQLite tries again
+	}
+}
 
 // boundLog starts the log over if it has become too long. Reads of other processes
 // can't be held back: then it is tried again later.

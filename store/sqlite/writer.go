@@ -39,6 +39,7 @@ type writer struct {
 	maxLog    int64 // see boundLog
 	lookEvery int64
 	looked    int64 // operations at the last look
+	copied    int64 // operations at the last idle checkpoint
 	err       error // of closing the connection
 
 	// The rest belongs to the goroutine.
@@ -145,6 +146,7 @@ func (w *writer) loop() {
 		select {
 		case <-w.wake:
 			w.work()
+			w.checkpoint()
 		case <-tick:
 			w.lookForOthers()
 		case <-w.stop:
