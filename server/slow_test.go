@@ -30,7 +30,7 @@ func TestHalfOpenRequests(t *testing.T) {
 	var before, during runtime.MemStats
 	runtime.GC()
 	runtime.ReadMemStats(&before)
-	const many = 300
+	const many = 1000
 	conns := make([]net.Conn, many)
 	for i := range conns {
 		conn := l.dial(l.srv)
