@@ -166,6 +166,7 @@ func (w *Webhook) payload(r *workflow.Request) (store.Payload, error) {
 		return store.Payload{}, err
 	}
 	now := w.e.store.Now()
+	var sensitive []string
 	if name := w.config.Verify; name != "" {
 		v := w.e.opts.Verifiers[name]
 		if v == nil {
@@ -174,10 +175,11 @@ func (w *Webhook) payload(r *workflow.Request) (store.Payload, error) {
 		if err := v.Verify(signature.Request{Method: r.Method, URL: r.URL, Header: r.Header, Body: r.Body}, now); err != nil {
 			return store.Payload{}, fmt.Errorf("%w: %w", ErrNotVerified, err)
 		}
+		sensitive = v.SensitiveHeaders()
 	}
 	stored := run.Request{
 		ID: newID(), RunID: w.hook.RunID, Method: r.Method, URL: run.EncodeURL(r.URL), Host: r.Host, Header: run.Header(r.Header),
-		RemoteAddr: r.RemoteAddr, ReceivedAt: microseconds(now),
+		RemoteAddr: r.RemoteAddr, ReceivedAt: microseconds(now), Sensitive: sensitive,
 	}
 	data, err := run.EncodeRequest(stored, r.Body)
 	if err != nil {

@@ -19,7 +19,9 @@ const maxResume = 1 << 20
 // Resume serves a JSON endpoint for a defined hook: the body is the payload, decoded
 // strictly (unknown fields are refused) and validated, and token finds the hook from
 // a request that the app has authorized. The answer is 202 with the hook's and run's
-// IDs, 404 for an unknown token, 422 for a payload that does not fit.
+// IDs, 404 for an unknown token, 400 for a payload that does not decode, 422 for one
+// that does not validate, as problem+json. Its "field" says which field is wrong; for
+// a validation error if that has a method Field() string.
 //
 // The header Idempotency-Key, if there is one, makes it safe to repeat. A body may
 // have 1 MiB.
@@ -118,9 +120,19 @@ func orPayload(field string) string {
 	return field
 }
 
+// fielder is a validation error that knows which field is wrong.
+type fielder interface {
+	error
+	Field() string
+}
+
 func resumeProblem(err error) problem {
 	if bad, ok := errors.AsType[*workflow.PayloadError](err); ok {
-		return problem{Status: http.StatusUnprocessableEntity, Title: "The payload is not valid", Detail: bad.Err.Error()}
+		p := problem{Status: http.StatusUnprocessableEntity, Title: "The payload is not valid", Detail: bad.Err.Error()}
+		if wrong, ok := errors.AsType[fielder](bad.Err); ok {
+			p.Field = wrong.Field()
+		}
+		return p
 	}
 	_, foreign := errors.AsType[*workflow.HookTypeError](err)
 	switch {

@@ -85,10 +85,16 @@ type review struct {
 
 func (r review) Validate() error {
 	if r.Reviewer == "" {
-		return errors.New("reviewer is missing")
+		return missing("reviewer")
 	}
 	return nil
 }
+
+// missing is a validation error that knows its field.
+type missing string
+
+func (m missing) Error() string { return string(m) + " is missing" }
+func (m missing) Field() string { return string(m) }
 
 // The typed door for the app's own endpoints.
 func TestResume(t *testing.T) {
@@ -150,7 +156,7 @@ func TestResume(t *testing.T) {
 		{`{"reviewer": "bob"} {}`, 400, ""},
 		{`{"reviewer": "bob"`, 400, ""},
 		{"\x00", 400, ""},
-		{`{"approved": true}`, 422, ""},
+		{`{"approved": true}`, 422, "reviewer"},
 		{`{"reviewer": "` + strings.Repeat("x", 2<<20) + `"}`, 413, ""},
 	} {
 		a := l.post(u, tt.body)

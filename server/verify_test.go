@@ -1,6 +1,7 @@
 package server_test
 
 import (
+	"context"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base64"
@@ -183,5 +184,36 @@ func TestUnknownVerifier(t *testing.T) {
 	wantStatus(l, l.post(u, "stop", "X-Hub-Signature-256", "sha256="+hex.EncodeToString(mac("stop"))), 202)
 	if got := result(l, r); len(got) != 0 {
 		t.Errorf("delivered: %q", got[0].Body)
+	}
+}
+
+// What a verifier calls sensitive is masked where people look, also for headers whose
+// names say nothing.
+func TestSensitiveHeadersOfAVerifier(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	wf := workflow.Define("logging", func(ctx workflow.Context, _ string) (string, error) {
+		w, err := workflow.NewWebhook(ctx, workflow.Token("t"), workflow.Verify("sum"))
+		if err != nil {
+			return "", err
+		}
+		if err := l.opened(ctx, w); err != nil {
+			return "", err
+		}
+		r, err := w.Wait(ctx)
+		if err != nil {
+			return "", err
+		}
+		return workflow.Step(ctx, "log", func(context.Context) (string, error) {
+			return r.LogValue().String() + " " + r.Header.Get("X-Sum"), nil
+		})
+	})
+	sum := signature.Func(func(signature.Request, time.Time) error { return nil }, "X-Sum")
+	l.run(engine.Options{Verifiers: map[string]signature.Verifier{"sum": sum}}, wf)
+	r, u := open(l, wf, "")
+	wantStatus(l, l.post(u, "x", "X-Sum", "abc", "X-Seen", "def"), 202)
+	got := result(l, r)
+	if strings.Count(got, "abc") != 1 || !strings.HasSuffix(got, " abc") || !strings.Contains(got, "def") {
+		t.Errorf("logged, then the value itself: %s", got)
 	}
 }

@@ -35,6 +35,7 @@ type Request struct {
 	Body       []byte
 	RemoteAddr string // of the connection, a proxy's if there is one
 	ReceivedAt time.Time
+	Sensitive  []string // further headers that logs should not show: those of the verifier
 }
 
 // JSON decodes the body into v.
@@ -161,7 +162,7 @@ func (r *Request) UnmarshalJSON(data []byte) error {
 func (r *Request) stored() run.Request {
 	return run.Request{
 		ID: r.ID, RunID: r.RunID, Method: r.Method, URL: run.EncodeURL(r.URL), Host: r.Host, Header: run.Header(r.Header),
-		RemoteAddr: r.RemoteAddr, ReceivedAt: r.ReceivedAt,
+		RemoteAddr: r.RemoteAddr, ReceivedAt: r.ReceivedAt, Sensitive: r.Sensitive,
 	}
 }
 
@@ -172,7 +173,7 @@ func restoreRequest(s run.Request, body []byte) (*Request, error) {
 	}
 	return &Request{
 		ID: s.ID, RunID: s.RunID, Method: s.Method, URL: u, Host: s.Host, Header: http.Header(s.Header), Body: body,
-		RemoteAddr: s.RemoteAddr, ReceivedAt: s.ReceivedAt,
+		RemoteAddr: s.RemoteAddr, ReceivedAt: s.ReceivedAt, Sensitive: s.Sensitive,
 	}, nil
 }
 
@@ -196,7 +197,8 @@ func Sensitive(header string) bool {
 		func(word string) bool { return strings.Contains(h, word) })
 }
 
-// LogValue masks sensitive headers and the token, and leaves query and body out.
+// LogValue masks sensitive headers (see [Sensitive], and those that the webhook's
+// verifier names) and the token, and leaves query and body out.
 func (r *Request) LogValue() slog.Value {
 	path := ""
 	if r.URL != nil {
@@ -205,7 +207,7 @@ func (r *Request) LogValue() slog.Value {
 	attrs := []any{}
 	for _, name := range slices.Sorted(maps.Keys(r.Header)) {
 		value := strings.Join(r.Header[name], ", ")
-		if Sensitive(name) {
+		if Sensitive(name) || slices.Contains(r.Sensitive, name) {
 			value = "***"
 		}
 		attrs = append(attrs, slog.String(name, value))

@@ -22,6 +22,7 @@ type Request struct {
 	Header     Header    `json:"header,omitempty"`
 	RemoteAddr string    `json:"remote_addr,omitempty"`
 	ReceivedAt time.Time `json:"received_at"`
+	Sensitive  []string  `json:"sensitive,omitempty"` // headers that its verifier wants masked
 }
 
 // EncodeRequest makes the payload of a webhook: a line of JSON, then the body as it
