@@ -21,10 +21,11 @@
 // what was is replayed (execution.replay) the same way.
 //
 // The parts, each in its file: branch (coroutines), scope (what branches can do and
-// how they are canceled), step, timer, hook, child (what they wait for), execution
-// (all of a run's code), actor and advance (the run in its worker), attempt (steps
-// being executed), quarantine (runs that kill their worker), worker (claims, cache),
-// lease, watchdog.
+// how they are canceled), step, timer, hook, child, respond (what they wait for),
+// execution (all of a run's code), actor (the run in its worker), advance, transition
+// and commit (a round of it), attempt (steps being executed), quarantine (runs that
+// kill their worker), worker, claim, cache and address (which runs are here, and who
+// finds them), lease, watchdog, webhook and caller (requests that wait for an answer).
 //
 // It knows no driver and no HTTP: stores and servers are built around it.
 package engine

@@ -1,0 +1,67 @@
+package engine
+
+import (
+	"context"
+
+	"github.com/tenter-dev/tenter/store"
+)
+
+// address is where payloads of a token are taken in.
+type address struct {
+	actor *actor
+	hook  *store.Hook // of the run's execution; it does not change once it is open
+}
+
+// follow makes the open hooks of a run findable, and those that it has closed not.
+func (w *worker) follow(a *actor) {
+	changed := a.x.changed
+	if len(changed) == 0 {
+		return
+	}
+	a.x.changed = nil
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, h := range changed {
+		if h.open {
+			w.hooks[h.spec.Token] = &address{actor: a, hook: &h.spec}
+		} else if at := w.hooks[h.spec.Token]; at != nil && at.actor == a && at.hook.ID == h.spec.ID {
+			delete(w.hooks, h.spec.Token)
+		}
+	}
+}
+
+// closeHooks makes the hooks of a run unfindable.
+func (w *worker) closeHooks(a *actor) {
+	if a.x == nil || len(a.x.hookByID) == 0 {
+		return
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, h := range a.x.hookByID {
+		if at := w.hooks[h.spec.Token]; at != nil && at.actor == a {
+			delete(w.hooks, h.spec.Token)
+		}
+	}
+}
+
+// address finds the live run that a token belongs to, or nil.
+func (w *worker) address(token string) *address {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.hooks[token]
+}
+
+// offer hands a payload to a live run. It fails with errDeclined if the payload has
+// to go through the mailbox.
+func (w *worker) offer(ctx context.Context, to *address, data []byte, orStart *store.NewRun) error {
+	o := &offer{hookID: to.hook.ID, data: data, orStart: orStart, done: make(chan error, 1)}
+	if !to.actor.post(arrival{at: w.store.Now(), offer: o}) {
+		return errDeclined
+	}
+	select {
+	case err := <-o.done:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}

@@ -1,0 +1,241 @@
+package engine
+
+import (
+	"bytes"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/tenter-dev/tenter/store"
+)
+
+// commit writes a transition, under a valid lease if it keeps the run.
+func (a *actor) commit(t *store.Transition) ([]store.Outcome, error) {
+	if t.Keep {
+		if err := a.w.lease.ensure(); err != nil {
+			return nil, err
+		}
+	}
+	a.ending.Store(t.Status.Ended())
+	outcomes, err := a.w.store.Apply(a.w.ctx, t)
+	if err != nil {
+		a.ending.Store(false)
+	}
+	return outcomes, err
+}
+
+// committed does what had to wait for the transition to be durable.
+func (b *batch) committed(t *store.Transition, effects []effect, outcomes []store.Outcome) {
+	a, x := b.a, b.a.x
+	a.pause = 0
+	a.head.Events += int64(len(t.Events))
+	a.head.Suspicion, a.head.Crashes, a.head.Mark = t.Suspicion, t.Crashes, false
+	a.head.Status, a.head.Version = t.Status, t.Version
+	a.hold(t.Keep)
+	if a.start != nil {
+		a.start.done <- nil
+		a.start = nil
+	}
+	for _, o := range b.offers {
+		o.done <- nil
+	}
+	for _, log := range x.logs {
+		log()
+	}
+	x.logs = nil
+	for _, ref := range b.resolved {
+		a.attempts[ref].abandon()
+		delete(a.attempts, ref)
+	}
+	for _, at := range b.show {
+		at.shown = true
+	}
+	a.w.follow(a)
+	if t.Status.Ended() {
+		a.w.ended(a, t)
+		a.leave(nil)
+		return
+	}
+	a.warn()
+	for i, o := range outcomes {
+		if s := effects[i].settler; s != nil {
+			kind, ref, data := s.outcome(o)
+			if kind == "" {
+				continue
+			}
+			a.arrive(arrival{at: a.w.store.Now(), event: &store.Event{Kind: kind, Ref: ref, Data: data}})
+		}
+	}
+	if slices.ContainsFunc(x.unsettled, func(s settler) bool { _, ok := s.(*drain); return ok }) {
+		a.repoke()
+	}
+	b.stopCanceled()
+	if !t.WakeAt.IsZero() && !t.Keep {
+		a.w.wakeAt(t.WakeAt)
+	}
+	a.setAlarm(b.next)
+	b.start()
+	if a.solo != nil && len(a.attempts) == 0 {
+		a.endSolo()
+	}
+	if !a.held && a.head.Suspicion >= suspicious {
+		a.leave(nil) // what comes next for it has to pass the quarantine again
+		a.w.trigger()
+	}
+}
+
+// stopCanceled has the attempts of canceled steps stopped. What canceled them is
+// durable.
+func (b *batch) stopCanceled() {
+	a := b.a
+	for _, at := range b.stop {
+		at.stop()
+		at.grace = time.AfterFunc(a.w.e.opts.StepGrace, func() { a.post(arrival{at: time.Now(), overdue: at}) })
+	}
+}
+
+// start begins the steps whose decision is durable.
+func (b *batch) start() {
+	if len(b.begin) == 0 {
+		return
+	}
+	if err := b.a.w.lease.ensure(); err != nil {
+		b.a.troubled("renew the lease", err)
+		b.a.repoke()
+		return
+	}
+	for _, s := range b.begin {
+		b.a.begin(s)
+	}
+}
+
+// refused handles a transition that was not written, or maybe was.
+func (b *batch) refused(t *store.Transition, err error) {
+	a := b.a
+	switch {
+	case errors.Is(err, store.ErrExists) && a.start != nil:
+		a.start.done <- err
+		a.start = nil
+		a.fenced()
+	case errors.Is(err, store.ErrFenced):
+		b.decline()
+		a.fenced()
+	case errors.Is(err, store.ErrConflict):
+		b.decline()
+		a.forget()
+		a.repoke()
+	default:
+		b.doubt(t, err)
+	}
+}
+
+// decline sends what was offered the long way.
+func (b *batch) decline() {
+	for _, o := range b.offers {
+		o.done <- errDeclined
+	}
+}
+
+// fenced gives the run up, unless it is this worker that has claimed it meanwhile.
+func (a *actor) fenced() {
+	a.forget()
+	a.mu.Lock()
+	mine := slices.ContainsFunc(a.inbox, func(in arrival) bool { return in.claimed != nil })
+	a.mu.Unlock()
+	a.hold(false)
+	if !mine {
+		a.leave(nil)
+		a.w.trigger() // signals may have come to this actor
+	}
+}
+
+// doubt finds out whether a transition was written whose answer is lost. Until that
+// is known nobody is told anything.
+func (b *batch) doubt(t *store.Transition, err error) {
+	a, start := b.a, b.a.start
+	a.start = nil
+	for {
+		a.troubled("commit", err)
+		if a.isGone() {
+			b.answer(start, err) // the worker stops: nobody here will know
+			return
+		}
+		var l store.Loaded
+		l, err = a.w.store.Load(a.w.ctx, a.id, t.After)
+		if err != nil && !errors.Is(err, store.ErrNotFound) {
+			continue
+		}
+		written := len(l.Events) > 0 && l.Events[0].Epoch == t.Epoch && l.Events[0].Seq == t.Seq
+		if start != nil && written {
+			written = bytes.Equal(l.Run.Secret, t.Create.Secret) // else another run has the ID
+		}
+		if !written {
+			b.answer(start, errDeclined)
+		} else {
+			b.answer(start, nil)
+		}
+		a.settle(t, l.Run, written, start != nil)
+		return
+	}
+}
+
+// answer tells who waits for the transition what became of it.
+func (b *batch) answer(start *starting, err error) {
+	if start != nil {
+		start.done <- err
+	}
+	for _, o := range b.offers {
+		o.done <- err
+	}
+}
+
+// settle goes on after a doubt, with the run as the store has it.
+func (a *actor) settle(t *store.Transition, head store.Run, written, born bool) {
+	switch {
+	case written && t.Status.Ended():
+		a.w.ended(a, t)
+		a.leave(nil)
+	case !written && born:
+		a.leave(nil)
+	case head.Worker != a.w.id || head.Epoch != t.Epoch:
+		a.leave(nil)
+		a.w.trigger()
+	default:
+		a.head = head
+		a.hold(true)
+		a.repoke()
+	}
+}
+
+func (a *actor) isGone() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.gone
+}
+
+// repoke makes the next round read the mailbox.
+func (a *actor) repoke() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.poked = true
+}
+
+// declineOffers answers the offers that come after the run's end.
+func declineOffers(inbox []arrival) {
+	for _, in := range inbox {
+		if in.offer != nil {
+			in.offer.done <- errDeclined
+		}
+	}
+}
+
+// warnEvents is the length of a journal that is worth a warning, and each double of it.
+const warnEvents = 20_000
+
+func (a *actor) warn() {
+	if a.head.Events >= max(warnEvents, 2*a.warned) {
+		a.warned = a.head.Events
+		a.w.log.Warn("the journal is getting long: replays take time; consider to end the run and start a successor",
+			"run", a.id, "workflow", a.head.Workflow, "events", a.head.Events)
+	}
+}

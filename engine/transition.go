@@ -1,0 +1,146 @@
+package engine
+
+import (
+	"slices"
+	"sort"
+	"time"
+
+	"github.com/tenter-dev/tenter/internal/run"
+	"github.com/tenter-dev/tenter/store"
+)
+
+// transition completes the batch. It returns nil if there is nothing to be written.
+func (b *batch) transition() *store.Transition {
+	a, x := b.a, b.a.x
+	if x.finished {
+		return b.end()
+	}
+	now := microseconds(a.w.store.Now())
+	b.begin, b.next = b.due(now)
+	if t := x.timers.next(); t != nil && (b.next.IsZero() || t.at.Before(b.next)) {
+		b.next = t.at
+	}
+	executing := 0
+	for _, at := range a.attempts {
+		if at.result == nil && !slices.Contains(b.resolved, at.ref) {
+			executing++
+		}
+	}
+	keep := executing > 0 || len(x.unsettled) > 0
+	status, wake := store.Waiting, b.next
+	switch {
+	case len(b.begin) > 0 && a.w.draining():
+		b.begin = nil
+		status, wake = store.Running, now
+	case keep || len(b.begin) > 0:
+		keep, status, wake = true, store.Running, now
+	}
+	if len(b.events) == 0 && len(x.effects) == 0 && len(b.show) == 0 && keep == a.held && a.start == nil {
+		return nil
+	}
+	t := a.transition(status)
+	t.WakeAt, t.Keep = wake, keep
+	b.fill(t)
+	return t
+}
+
+// due returns the steps to begin now, and when the next one is to begin otherwise.
+func (b *batch) due(now time.Time) (begin []*step, next time.Time) {
+	a := b.a
+	for _, s := range a.x.steps {
+		switch {
+		case a.attempts[s.ref] != nil && !slices.Contains(b.resolved, s.ref) || s.canceled != nil:
+		case s.retryAt.After(now):
+			if next.IsZero() || s.retryAt.Before(next) {
+				next = s.retryAt
+			}
+		default:
+			begin = append(begin, s)
+		}
+	}
+	if len(begin) > 1 {
+		sort.Slice(begin, func(i, j int) bool { return begin[i].order < begin[j].order })
+	}
+	if a.solo != nil {
+		begin = a.solo.admit(b, begin)
+	}
+	return begin, next
+}
+
+// end makes the transition that ends the run.
+func (b *batch) end() *store.Transition {
+	a, x := b.a, b.a.x
+	f := x.failure
+	if limit := a.w.e.opts.MaxPayload; f == nil && len(x.result) > limit {
+		large := tooLarge("the result of the run", len(x.result), limit)
+		f = &large
+	}
+	e := store.Event{Kind: store.RunCompleted, Data: x.result, At: x.now}
+	status, parent := store.Completed, store.ChildCompleted
+	if f != nil {
+		e.Kind, status, parent = store.RunFailed, store.Failed, store.ChildFailed
+		if x.cancelRequested && slices.Contains(f.Is, run.IsCanceled) {
+			e.Kind, status = store.RunCanceled, store.Canceled
+			f.Is = append(f.Is, run.IsRunCanceled)
+		}
+		e.Data = encodeFailure(f)
+	}
+	e.Position = a.head.Events + int64(len(b.events)) + 1
+	b.events = append(b.events, e)
+	if a.head.ParentID != "" {
+		x.emit(&store.Effect{Kind: store.Send, Message: store.Message{
+			RunID: a.head.ParentID, Kind: parent, Ref: a.head.ParentRef, Data: e.Data,
+		}}, nil)
+	}
+	t := a.transition(status)
+	t.TookAny = x.took
+	for _, it := range x.untaken() {
+		t.Unread = append(t.Unread, store.Message{
+			RunID: a.id, Kind: store.PayloadReceived, Ref: it.hookID, Data: it.data, AcceptedAt: it.at, OrStart: it.orStart,
+		})
+	}
+	b.fill(t)
+	return t
+}
+
+func (b *batch) fill(t *store.Transition) {
+	a := b.a
+	t.Events, t.Took, t.NoMailBefore = b.events, b.took, b.guard
+	for _, e := range a.x.effects {
+		t.Effects = append(t.Effects, *e.Effect)
+	}
+	for _, at := range b.show {
+		t.Executing = append(t.Executing, store.Attempt{
+			RunID: a.id, Step: at.ref, Attempt: at.number, StartedAt: at.started, Worker: a.w.id,
+		})
+	}
+	for _, ref := range b.resolved {
+		if at := a.attempts[ref]; at != nil && at.shown {
+			t.Executed = append(t.Executed, ref)
+		}
+	}
+	t.Suspicion, t.Crashes = a.suspicion(len(b.resolved) > 0)
+}
+
+// transition returns an empty one.
+func (a *actor) transition(status store.Status) *store.Transition {
+	a.seq++
+	t := &store.Transition{
+		RunID:     a.id,
+		Worker:    a.w.id,
+		Epoch:     a.head.Epoch,
+		Seq:       a.seq,
+		After:     a.head.Events,
+		At:        microseconds(a.w.store.Now()),
+		Status:    status,
+		Suspicion: a.head.Suspicion,
+		Crashes:   a.head.Crashes,
+	}
+	if a.def != nil {
+		t.Version = a.def.Version
+	}
+	if a.start != nil {
+		t.Create = &a.start.run
+	}
+	return t
+}
