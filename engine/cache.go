@@ -1,7 +1,5 @@
 package engine
 
-import ()
-
 // busy counts an actor that begins to go round. It is called with a.mu held.
 func (w *worker) busy(a *actor) {
 	w.mu.Lock()
