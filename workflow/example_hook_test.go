@@ -55,7 +55,13 @@ func ExampleHook_All() {
 				hook.Close() // no more is accepted; what was is still delivered
 				continue
 			}
-			fmt.Println("heard", msg)
+			err := workflow.Do(ctx, "hear", func(context.Context) error {
+				fmt.Println("heard", msg)
+				return nil
+			})
+			if err != nil {
+				return n, err
+			}
 			n++
 		}
 		return n, nil
