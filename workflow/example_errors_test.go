@@ -17,7 +17,11 @@ func ExampleDefineError() {
 			return workflow.Fatal(fmt.Errorf("item %s: %w", item, ErrOutOfStock))
 		})
 		if errors.Is(err, ErrOutOfStock) { // live and on replay
-			fmt.Println("tell the customer")
+			tell := workflow.Do(ctx, "tell", func(context.Context) error {
+				fmt.Println("tell the customer")
+				return nil
+			})
+			err = errors.Join(err, tell)
 		}
 		return "", err
 	})
