@@ -29,7 +29,7 @@ func (a *actor) advance(mail []store.Message, inbox []arrival) {
 	b := &batch{a: a}
 	mail, inbox = b.feedAll(mail, inbox)
 	if a.x.diverged != nil {
-		// Not seen in a replay: the code is not deterministic within one turn.
+		b.decline() // what was offered waits in the mailbox, as the rest does
 		a.block(inbox, a.x.diverged.String())
 		return
 	}
