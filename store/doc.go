@@ -26,8 +26,12 @@
 //   - Time comes in as data. Only leases and acceptance times are the store's:
 //     it is given durations, and its own clock decides. Stores keep microseconds.
 //
-// An error that is none of the sentinels means that the outcome is unknown: the
-// operation may or may not have happened.
+// An error that is none of the sentinels, nor that of a context that had ended
+// before, means that the outcome is unknown: the operation may or may not have
+// happened, or may still happen, because a database goes on with what it has been
+// sent when the connection is cut. Whoever has to know looks in a way that excludes
+// what is late: [Worker.Fence] for a transition, a repeat for what is safe to repeat.
+// An operation does not wait for ever for a database that does not answer: it fails.
 //
 // A store knows nothing of workflows, steps or code, and this package imports the
 // standard library only. Package storetest checks all this for any store.

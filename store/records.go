@@ -41,7 +41,7 @@ type Run struct {
 	WakeAt time.Time
 
 	Worker string // its owner, or empty: parked runs are free
-	Epoch  int64  // raised by each claim, Terminate and Retry
+	Epoch  int64  // raised by each claim, Fence, Terminate and Retry
 	Events int64  // length of the journal
 
 	// Suspicion counts take-overs from a lapsed lease since the last progress.
@@ -304,8 +304,8 @@ type Claim struct {
 	Limit       int
 	Now         time.Time // a WakeAt at or before it is due
 	// Again says that Worker may not know of all it owns, because the answer to a
-	// claim got lost: its runs that have something to do are returned too, as they
-	// are.
+	// claim got lost, or the claim was carried out late: its runs that have something
+	// to do are returned too, as they are.
 	Again bool
 }
 
@@ -355,9 +355,8 @@ type Filter struct {
 
 // Signal says what may have changed.
 type Signal struct {
-	Mail  []string // runs that got a message
-	Ended []string // runs that ended
-	All   bool     // anything may have changed
-	// Responded are requests that were answered.
-	Responded []string
+	Mail      []string // runs that got a message, or were freed with something to do
+	Ended     []string // runs that ended
+	Responded []string // requests that were answered
+	All       bool     // anything may have changed
 }

@@ -11,10 +11,11 @@ type Store interface {
 	Reader
 	Worker
 
-	// Watch calls f after each commit that gave runs messages, ended them, or
-	// answered requests, here or in another process, until stop is called; f must not block. Signals may
-	// come late, be merged, or say All when the store can't tell. A store whose
-	// notifications can get lost sends All from time to time.
+	// Watch calls f after each commit that gave runs messages or freed them with
+	// something to do (both Mail), ended them, or answered requests, here or in
+	// another process, until stop is called; f must not block. Signals may come late,
+	// be merged, or say All when the store can't tell. A store whose notifications can
+	// get lost sends All from time to time.
 	Watch(f func(Signal)) (stop func())
 
 	// Now is the clock that decides acceptance times.
@@ -22,6 +23,9 @@ type Store interface {
 
 	// Shared reports whether other processes may have the database open.
 	Shared() bool
+
+	// String names the database, for logs. It tells no secret.
+	String() string
 
 	// Close waits for operations under way and closes the database.
 	Close() error
@@ -101,6 +105,11 @@ type Reader interface {
 
 	// Executing returns the attempts shown for a run.
 	Executing(ctx context.Context, runID string) ([]Attempt, error)
+
+	// CatchUp returns what of s is so now: runs of Mail that have messages, runs of
+	// Ended that have ended, requests of Responded that were answered. It is for who
+	// was told All, and costs few queries however many it is asked about.
+	CatchUp(ctx context.Context, s Signal) (Signal, error)
 }
 
 // Worker is how an engine executes runs.
@@ -108,7 +117,7 @@ type Worker interface {
 	// Renew extends a worker's lease, or registers it.
 	Renew(ctx context.Context, l Lease) error
 
-	// Release ends a worker's lease and frees its runs, at once.
+	// Release ends a worker's lease and frees its runs, at once. It is signaled as All.
 	Release(ctx context.Context, worker string) error
 
 	// Claim takes ownership of runs that have something to do, and that the worker
@@ -119,4 +128,13 @@ type Worker interface {
 	// each effect. ErrFenced, ErrConflict and ErrExists mean that nothing was
 	// written.
 	Apply(ctx context.Context, t *Transition) ([]Outcome, error)
+
+	// Fence is for a worker that does not know what became of a transition: the
+	// database may still be about to write it. After Fence it was written, or never
+	// will be. If the run has the epoch and is free or the worker's own, Fence raises
+	// the epoch, makes the run the worker's and takes a Mark off, as a claim does; if
+	// it has another epoch or owner, or has ended, nothing of that epoch can be written
+	// any more, and it is left as it is. Either way it is returned as it is then, after
+	// all that was written in that epoch. ErrNotFound if there is no such run.
+	Fence(ctx context.Context, runID, worker string, epoch int64) (Loaded, error)
 }

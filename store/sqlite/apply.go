@@ -52,10 +52,13 @@ func (w *writer) apply(t *store.Transition) ([]store.Outcome, error) {
 			return nil, err
 		}
 	}
-	if t.Status.Ended() {
+	switch {
+	case t.Status.Ended():
 		if err := w.end(t, left); err != nil {
 			return nil, err
 		}
+	case !t.Keep && !t.WakeAt.IsZero() && !t.WakeAt.After(t.At):
+		w.sig.Mail = append(w.sig.Mail, t.RunID) // others may go on with it
 	}
 	return outcomes, nil
 }

@@ -41,7 +41,7 @@ func (s *Store) Renew(ctx context.Context, l store.Lease) error {
 	})
 }
 
-// Release ends a worker's lease and frees its runs, at once.
+// Release ends a worker's lease and frees its runs, at once, and says so.
 func (s *Store) Release(ctx context.Context, worker string) error {
 	return s.w.do(ctx, func(w *writer) error {
 		for _, st := range []*stmt{
@@ -53,7 +53,7 @@ func (s *Store) Release(ctx context.Context, worker string) error {
 				return err
 			}
 		}
-		w.sig.All = w.sig.All || w.changed() // others may claim its runs now
+		w.sig.All = true // others may claim its runs now
 		return nil
 	})
 }

@@ -13,31 +13,36 @@ import (
 func (s *Store) Load(ctx context.Context, runID string, after int64) (store.Loaded, error) {
 	var l store.Loaded
 	err := s.pool.read(ctx, func(c *conn) (err error) {
-		if l.Run, err = readOne(c.on(qRunFull).bindText(runID), whole(readRun)); err != nil {
-			return err
-		}
-		if n := l.Run.Events - after; n > 0 {
-			l.Events = make([]store.Event, 0, n)
-			st := c.on(qJournalAfter).bindText(runID).bindInt(after)
-			for st.next() {
-				e, err := readEvent(st)
-				if err != nil {
-					_ = st.end()
-					return err
-				}
-				l.Events = append(l.Events, e)
-			}
-			if err := st.end(); err != nil {
-				return err
-			}
-		}
-		l.Mail, err = c.mailOf(runID)
+		l, err = c.load(runID, after)
 		return err
 	})
 	if err != nil {
 		return store.Loaded{}, err
 	}
 	return l, nil
+}
+
+func (c *conn) load(runID string, after int64) (l store.Loaded, err error) {
+	if l.Run, err = readOne(c.on(qRunFull).bindText(runID), whole(readRun)); err != nil {
+		return l, err
+	}
+	if n := l.Run.Events - after; n > 0 {
+		l.Events = make([]store.Event, 0, n)
+		st := c.on(qJournalAfter).bindText(runID).bindInt(after)
+		for st.next() {
+			e, err := readEvent(st)
+			if err != nil {
+				_ = st.end()
+				return l, err
+			}
+			l.Events = append(l.Events, e)
+		}
+		if err := st.end(); err != nil {
+			return l, err
+		}
+	}
+	l.Mail, err = c.mailOf(runID)
+	return l, err
 }
 
 // Run returns the head of a run. One that no live worker has the workflow or

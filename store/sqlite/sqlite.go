@@ -85,6 +85,9 @@ func OpenWith(path string, o Options) (*Store, error) {
 // Path is the file that the store is in.
 func (s *Store) Path() string { return s.path }
 
+// String names the file, for logs.
+func (s *Store) String() string { return "sqlite " + s.path }
+
 // Now is the clock that decides acceptance times and leases.
 func (s *Store) Now() time.Time { return s.opts.Clock() }
 

@@ -1,6 +1,7 @@
 package sqlite
 
 import (
+	"context"
 	"sync"
 
 	"github.com/tenter-dev/tenter/store"
@@ -13,8 +14,9 @@ type watchers struct {
 	fs   map[int]func(store.Signal)
 }
 
-// Watch calls f after each commit that gave runs messages or ended them. For
-// changes of other processes it says All, within 250 ms. f must not block.
+// Watch calls f after each commit that gave runs something to do, ended them, or
+// answered requests. For changes of other processes it says All, within 250 ms. f
+// must not block.
 func (s *Store) Watch(f func(store.Signal)) (stop func()) {
 	ws := &s.watch
 	ws.mu.Lock()
@@ -48,4 +50,35 @@ func (ws *watchers) tell(sig store.Signal) {
 	for _, f := range fs {
 		f(sig)
 	}
+}
+
+// CatchUp returns what of sig is so now.
+func (s *Store) CatchUp(ctx context.Context, sig store.Signal) (store.Signal, error) {
+	var is store.Signal
+	err := s.pool.read(ctx, func(c *conn) error {
+		is = store.Signal{}
+		for _, id := range sig.Mail {
+			if h, err := c.head(id); err == nil && h.messages > 0 {
+				is.Mail = append(is.Mail, id)
+			} else if err != nil && !isNotFound(err) {
+				return err
+			}
+		}
+		for _, id := range sig.Ended {
+			if h, err := c.head(id); err == nil && h.status.Ended() {
+				is.Ended = append(is.Ended, id)
+			} else if err != nil && !isNotFound(err) {
+				return err
+			}
+		}
+		for _, id := range sig.Responded {
+			if _, err := readOne(c.on(qResponseResponder).bindText(id), whole((*stmt).text)); err == nil {
+				is.Responded = append(is.Responded, id)
+			} else if !isNotFound(err) {
+				return err
+			}
+		}
+		return nil
+	})
+	return is, err
 }

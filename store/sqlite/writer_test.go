@@ -112,7 +112,7 @@ func TestBatchWithAnError(t *testing.T) {
 	if err := s.Close(); err != nil { // the signals are all there then
 		t.Fatal(err)
 	}
-	if got := fmt.Sprint(signals); got != "[{[a b] [] false []}]" {
+	if got := fmt.Sprint(signals); got != "[{[a b] [] [] false}]" {
 		t.Errorf("signals are %s", got)
 	}
 }

@@ -217,6 +217,78 @@ var lostTests = []test{
 			k.Fatalf("event has the epoch of the writer that lost: %+v", e)
 		}
 	}},
+	// Whether a transition may still be on its way to the database, nobody knows.
+	{"a transition that comes after the fence is refused", func(k *kit) {
+		k.park("r", "tok")
+		late := k.then("r", store.Waiting, store.StepCompleted)
+		late.Effects = []store.Effect{closes("r/tok", 2)}
+		k.accept("tok", "1")
+		l := k.fence("r", "w1", 1)
+		k.same("owner", []any{l.Run.Worker, l.Run.Epoch, len(l.Events), len(l.Mail)}, []any{"w1", int64(2), 1, 1})
+		k.same("loaded", k.load("r"), l)
+		k.refused(late, store.ErrFenced)
+		k.same("token", k.owner("tok"), "r")
+		k.apply(takes(k.then("r", store.Completed, store.RunCompleted), l.Mail))
+	}},
+	{"a transition that comes before the fence is seen by it", func(k *kit) {
+		k.park("r")
+		k.lease("w1", long)
+		t := k.then("r", store.Running, store.StepCompleted)
+		t.Keep, t.WakeAt, t.Mark, t.Suspicion, t.Crashes = true, t.At, true, 2, 1
+		k.apply(t)
+		l := k.fence("r", "w1", 1)
+		k.same("event", []int64{l.Events[1].Epoch, l.Events[1].Seq}, []int64{1, t.Seq})
+		k.same("run", []any{l.Run.Epoch, l.Run.Worker, l.Run.Mark, l.Run.Suspicion, l.Run.Crashes, l.Run.Status, l.Run.WakeAt},
+			[]any{int64(2), "w1", false, 2, 1, store.Running, t.WakeAt})
+		k.same("loaded", k.load("r"), l)
+		k.claims(k.claim("w2", 10)) // it is owned
+	}},
+	{"a fence whose answer got lost is repeated", func(k *kit) {
+		k.park("r")
+		l := k.fence("r", "w1", 1)
+		k.same("run", k.fence("r", "w1", 1), l)
+	}},
+	{"a fence leaves a run alone that is beyond the epoch", func(k *kit) {
+		k.start("claimed")
+		k.claims(k.claim("w2", 1), "claimed")
+		t := k.begin("owned")
+		t.Worker, t.Keep = "w2", true
+		k.apply(t)
+		k.park("ended")
+		k.apply(k.then("ended", store.Completed, store.RunCompleted))
+		for _, id := range []string{"claimed", "owned", "ended"} {
+			before := k.load(id)
+			k.same("run "+id, k.fence(id, "w1", before.Run.Epoch-1), before)
+			if id != "ended" {
+				k.same("run "+id, k.fence(id, "w1", before.Run.Epoch), before)
+			}
+			k.same("run "+id, k.load(id), before)
+		}
+		k.same("ended", k.fence("ended", "w1", 1).Run.Epoch, int64(1))
+		_, err := k.s.Fence(k.ctx, "nobody", "w1", 1)
+		k.fails(err, store.ErrNotFound)
+	}},
+	{"a fence and the transitions under way exclude each other", func(k *kit) {
+		k.park("r")
+		t := k.then("r", store.Waiting, store.TimerFired)
+		written := make(chan bool, crowd)
+		seen := make(chan int64, 1)
+		k.all(crowd, func(i int) {
+			if i == crowd/2 {
+				l, err := k.s.Fence(k.ctx, "r", "w1", 1)
+				k.check(err)
+				seen <- l.Run.Events
+				return
+			}
+			_, err := k.s.Apply(k.ctx, t)
+			if !errors.Is(err, store.ErrConflict) && !errors.Is(err, store.ErrFenced) {
+				k.check(err)
+				written <- true
+			}
+		})
+		k.same("events at the fence", <-seen, int64(1+len(written)))
+		k.same("events now", k.load("r").Run.Events, int64(1+len(written)))
+	}},
 	{"a start that was written is refused", func(k *kit) {
 		k.start("r")
 		k.fails(k.s.Start(k.ctx, newRun("r")), store.ErrExists)

@@ -212,6 +212,13 @@ func (k *kit) claimAt(worker string, limit int, now time.Time) store.Claimed {
 	return c
 }
 
+func (k *kit) fence(id, worker string, epoch int64) store.Loaded {
+	k.Helper()
+	l, err := k.s.Fence(k.ctx, id, worker, epoch)
+	k.ok(err)
+	return l
+}
+
 func ids(runs []store.Run) []string {
 	out := []string{}
 	for _, r := range runs {

@@ -107,6 +107,43 @@ var watchTests = []test{
 		k.start("unseen")
 		k.same("signals", len(signals), 0)
 	}},
+	{"signals runs that were freed with something to do", func(k *kit) {
+		t := k.begin("r")
+		t.Keep, t.WakeAt = true, t.At
+		k.apply(t)
+		k.lease("w1", long)
+		k.lease("w2", long)
+		signals := make(chan store.Signal, 1000)
+		defer k.s.Watch(func(s store.Signal) { signals <- s })()
+		handOver := k.then("r", store.Running)
+		handOver.WakeAt = handOver.At
+		k.apply(handOver)
+		k.signal(signals, func(s store.Signal) bool { return has(s.Mail, "r") })
+		k.claims(k.claim("w2", 1), "r")
+		k.ok(k.s.Release(k.ctx, "w2"))
+		k.signal(signals, func(s store.Signal) bool { return s.All })
+		k.claims(k.claim("w1", 1), "r")
+		k.apply(k.then("r", store.Waiting)) // nothing to do: nobody has to know
+		k.ok(k.s.Release(k.ctx, "w1"))      // others may have waited for it to say where it is
+		k.signal(signals, func(s store.Signal) bool { return s.All })
+	}},
+	{"catches up on what signals would have said", func(k *kit) {
+		k.start("new")
+		k.park("p", "tok")
+		k.accept("tok", "1")
+		k.park("parked")
+		k.park("ended")
+		k.apply(k.then("ended", store.Completed, store.RunCompleted))
+		k.ok(k.s.Respond(k.ctx, k.response("q", "step#1", "x")))
+		all := []string{"p", "parked", "nobody", "ended", "new"}
+		got, err := k.s.CatchUp(k.ctx, store.Signal{Mail: all, Ended: all, Responded: []string{"nobody", "q"}})
+		k.ok(err)
+		slices.Sort(got.Mail)
+		k.same("signal", got, store.Signal{Mail: []string{"new", "p"}, Ended: []string{"ended"}, Responded: []string{"q"}})
+		got, err = k.s.CatchUp(k.ctx, store.Signal{})
+		k.ok(err)
+		k.same("signal", got, store.Signal{})
+	}},
 	{"notices what another process does", func(k *kit) {
 		if !k.s.Shared() {
 			k.Skip("the database is not shared")

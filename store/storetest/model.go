@@ -365,6 +365,19 @@ func (m *model) claim(id, worker string) {
 	r.epoch++
 }
 
+func (m *model) fence(id, worker string, epoch int64) error {
+	r := m.runs[id]
+	switch {
+	case r == nil:
+		return store.ErrNotFound
+	case r.epoch != epoch, r.worker != "" && r.worker != worker, r.status.Ended():
+		return nil
+	}
+	r.worker, r.mark = worker, false
+	r.epoch++
+	return nil
+}
+
 func (m *model) release(worker string) {
 	m.live[worker] = false
 	for _, r := range m.runs {

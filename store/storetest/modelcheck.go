@@ -33,6 +33,7 @@ func runModel(t *testing.T, open func(t *testing.T) *Harness) {
 			"advance2":  func(*rapid.T) { c.advance() },
 			"advance3":  func(*rapid.T) { c.advance() },
 			"claim":     func(*rapid.T) { c.claim() },
+			"fence":     func(*rapid.T) { c.fence() },
 			"terminate": func(*rapid.T) { c.terminate() },
 			"retry":     func(*rapid.T) { c.retry() },
 			"unblock":   func(*rapid.T) { c.unblock() },
@@ -228,6 +229,20 @@ func (c *checker) claim() {
 			c.Fatalf("claimed %s, which was not to be had", id)
 		}
 		c.m.claim(id, worker)
+	}
+}
+
+func (c *checker) fence() {
+	id, worker, epoch := c.runID(), c.worker(), rapid.Int64Range(0, 3).Draw(c.T, "epoch")
+	if r := c.m.runs[id]; r != nil && !c.seldom("another epoch") {
+		epoch = r.epoch
+	}
+	l, err := c.k.s.Fence(c.k.ctx, id, worker, epoch)
+	c.agree("fence", err, c.m.fence(id, worker, epoch))
+	if err == nil {
+		now, err := c.k.s.Load(c.k.ctx, id, 0)
+		c.ok(err)
+		c.same("what the fence loaded", l, now)
 	}
 }
 
