@@ -1,0 +1,82 @@
+package postgres
+
+import (
+	"context"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/tenter-dev/tenter/store"
+)
+
+// Accept puts a payload in the mailbox of the run whose open hook has the token.
+func (s *Store) Accept(ctx context.Context, p store.Payload) (store.Receipt, error) {
+	o := &op{kind: opAccept, ctx: ctx, arg: &p}
+	err := s.w.do(o)
+	return o.receipt, err
+}
+
+// acceptAll accepts payloads.
+func (s *Store) acceptAll(b *pgx.Batch, mode string, ops []*op, told *store.Signal) {
+	payloads := args(ops, encodePayload)
+	b.Queue(s.sql.accept, mode, payloads).Query(func(rows pgx.Rows) error {
+		for i := 0; rows.Next(); i++ {
+			o := ops[i]
+			if o.receipt, o.err = readAcceptance(rows, o.arg.(*store.Payload)); o.err == nil && !o.receipt.Duplicate {
+				told.Mail = append(told.Mail, o.receipt.Hook.RunID)
+			}
+		}
+		return rows.Err()
+	})
+}
+
+func encodePayload(p *store.Payload) composite {
+	var typ, key, keep any
+	if p.Type != nil {
+		typ = *p.Type
+	}
+	if p.Key != "" {
+		key, keep = p.Key, p.KeepFor
+	}
+	return composite{p.Token, p.Data, typ, key, keep, optText(p.Hook), optText(p.Request), encodeNewRun(p.OrStart)}
+}
+
+// readAcceptance reads the answer to a payload. The hook is there if it was accepted
+// or is of another type.
+func readAcceptance(row pgx.Row, p *store.Payload) (store.Receipt, error) {
+	var code, hookID, runID, typ, request *string
+	var reserved, started, duplicate *bool
+	var created *time.Time
+	var opened *int64
+	h := store.Hook{Token: p.Token}
+	err := row.Scan(&code, &hookID, &runID, &typ, &h.Metadata, &h.Webhook, &reserved, &created, &opened, &started, &duplicate, &request)
+	if err != nil {
+		return store.Receipt{}, err
+	}
+	err = refusal(code)
+	if hookID == nil {
+		return store.Receipt{}, err
+	}
+	h.ID, h.RunID, h.Type, h.Reserved, h.CreatedAt, h.OpenedPos = *hookID, *runID, *typ, *reserved, created.UTC(), *opened
+	r := store.Receipt{Hook: h, Started: *started, Duplicate: *duplicate}
+	if request != nil {
+		r.Request = *request
+	}
+	return r, err
+}
+
+// Receipt returns a receipt that an HTTP request to the token got.
+func (s *Store) Receipt(ctx context.Context, token string) (store.Receipt, error) {
+	r := store.Receipt{Hook: store.Hook{Token: token}, Duplicate: true}
+	err := s.with(ctx, func(ctx context.Context, c *pgxpool.Conn) error {
+		h := &r.Hook
+		err := c.QueryRow(ctx, s.sql.receipt, token).Scan(&h.ID, &h.RunID, &h.Type, &h.Metadata, &h.Webhook, &h.CreatedAt, &r.Request)
+		h.CreatedAt = h.CreatedAt.UTC()
+		return found(err)
+	})
+	if err != nil {
+		return store.Receipt{}, err
+	}
+	return r, nil
+}

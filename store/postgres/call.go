@@ -1,0 +1,79 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/tenter-dev/tenter/store"
+)
+
+// The modes of functions that write, see patience in the schema.
+const (
+	inBatch = "batch" // with others, so never wait for long
+	alone   = "alone" // give way before a deadlock is looked for
+)
+
+// call runs statements, again while nothing was written because of a lock.
+func (s *Store) call(ctx context.Context, what string, f func(ctx context.Context, c *pgxpool.Conn) error) error {
+	for pause := time.Millisecond; ; pause = min(2*pause, 100*time.Millisecond) {
+		err := s.with(ctx, f)
+		switch {
+		case err == nil || refused(err):
+			return err
+		case !passing(err):
+			return fmt.Errorf("%s: database %s: %w", what, s.name, err)
+		}
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+			return fmt.Errorf("%s: nothing was written, another transaction has a lock: %w", what, ctx.Err())
+		}
+	}
+}
+
+// verdicts calls a function that returns verdicts on one operation.
+func (s *Store) verdicts(ctx context.Context, what, sql string, args ...any) (*op, error) {
+	var o *op
+	err := s.call(ctx, what, func(ctx context.Context, c *pgxpool.Conn) error {
+		o = new(op)
+		var told store.Signal
+		rows, err := c.Query(ctx, sql, args...)
+		if err != nil {
+			return err
+		}
+		defer rows.Close()
+		if err := readVerdicts(rows, []*op{o}, &told); err != nil {
+			return err
+		}
+		s.tell(told)
+		return o.err
+	})
+	return o, err
+}
+
+// refused reports whether an error is one that says that nothing was written, and
+// will not be.
+func refused(err error) bool {
+	for _, e := range []error{
+		store.ErrNotFound, store.ErrExists, store.ErrConflict,
+		store.ErrFenced, store.ErrMismatch, store.ErrClosed,
+	} {
+		if errors.Is(err, e) {
+			return true
+		}
+	}
+	return false
+}
+
+// found turns the error for a row that is not there into the contract's.
+func found(err error) error {
+	if errors.Is(err, pgx.ErrNoRows) {
+		return store.ErrNotFound
+	}
+	return err
+}

@@ -1,0 +1,22 @@
+package postgres
+
+import (
+	"context"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/tenter-dev/tenter/store"
+)
+
+// Send puts a message in a run's mailbox.
+func (s *Store) Send(ctx context.Context, m store.Message) error {
+	return s.w.do(&op{kind: opSend, ctx: ctx, arg: &m})
+}
+
+// sendAll sends messages.
+func (s *Store) sendAll(b *pgx.Batch, mode string, ops []*op, told *store.Signal) {
+	messages := args(ops, func(m *store.Message) composite { return encodeMessage(m, 0, false) })
+	b.Queue(s.sql.send, mode, messages).Query(answers(ops, func(o *op) {
+		told.Mail = append(told.Mail, o.arg.(*store.Message).RunID)
+	}))
+}

@@ -1,0 +1,298 @@
+package postgres
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/tenter-dev/tenter/store"
+)
+
+const (
+	// beat is how often a process says that it listens. Who was not heard for three
+	// of them is gone.
+	beat = 10 * time.Second
+
+	// slower is how much less often the database is looked at when notifications come.
+	slower = 10
+
+	// maxIDs fit into one notification, which has less than 8,000 bytes.
+	maxIDs = 100
+)
+
+// notice is what processes tell each other, as JSON in a notification.
+type notice struct {
+	From      string   `json:"from"`
+	Here      bool     `json:"here,omitempty"` // I listen
+	Mail      []string `json:"mail,omitempty"`
+	Ended     []string `json:"ended,omitempty"`
+	Responded []string `json:"responded,omitempty"`
+	All       bool     `json:"all,omitempty"`
+}
+
+// peers are the other processes that have the schema open. What this one commits is
+// announced if any of them listens: after the commit, because a notification in the
+// transaction would have all commits of the server wait for each other.
+type peers struct {
+	s       *Store
+	conf    *pgx.ConnConfig
+	channel string
+	id      string
+	wake    chan struct{}
+
+	mu        sync.Mutex
+	pending   store.Signal
+	seen      map[string]time.Time // when they were last heard
+	listening bool                 // notifications come
+	since     time.Time            // that is so
+}
+
+func newPeers(s *Store, conf *pgx.ConnConfig) *peers {
+	return &peers{
+		s: s, conf: conf, channel: s.opts.Schema, id: rand.Text()[:10],
+		wake: make(chan struct{}, 1), seen: make(map[string]time.Time),
+	}
+}
+
+func (p *peers) start(ctx context.Context, tasks *sync.WaitGroup) {
+	tasks.Go(func() { p.listen(ctx) })
+	tasks.Go(func() { p.send(ctx) })
+	tasks.Go(func() { p.poll(ctx) })
+}
+
+// announce has the other processes told. It does not wait.
+func (p *peers) announce(sig store.Signal) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.audience() {
+		return
+	}
+	p.pending.Mail = append(p.pending.Mail, sig.Mail...)
+	p.pending.Ended = append(p.pending.Ended, sig.Ended...)
+	p.pending.Responded = append(p.pending.Responded, sig.Responded...)
+	p.pending.All = p.pending.All || sig.All
+	select {
+	case p.wake <- struct{}{}:
+	default:
+	}
+}
+
+// audience reports whether others may listen. Who cannot listen, or has not for
+// long, cannot know.
+func (p *peers) audience() bool {
+	if !p.listening || time.Since(p.since) < beat {
+		return true
+	}
+	for id, at := range p.seen {
+		if time.Since(at) < 3*beat {
+			return true
+		}
+		delete(p.seen, id)
+	}
+	return false
+}
+
+// send sends what is pending, all that has come together meanwhile at once.
+func (p *peers) send(ctx context.Context) {
+	for {
+		select {
+		case <-p.wake:
+		case <-ctx.Done():
+			return
+		}
+		p.mu.Lock()
+		sig := p.pending
+		p.pending = store.Signal{}
+		p.mu.Unlock()
+		// Others look at the database now and then: a notification may get lost, but
+		// not those that come after it.
+		_ = p.notify(ctx, p.notices(sig))
+	}
+}
+
+// notices are the notifications for a signal.
+func (p *peers) notices(sig store.Signal) []notice {
+	if sig.All {
+		return []notice{{From: p.id, All: true}}
+	}
+	var all []notice
+	cut := func(ids *[]string) []string {
+		part := (*ids)[:min(len(*ids), maxIDs/3)]
+		*ids = (*ids)[len(part):]
+		return part
+	}
+	for len(sig.Mail)+len(sig.Ended)+len(sig.Responded) > 0 {
+		all = append(all, notice{From: p.id, Mail: cut(&sig.Mail), Ended: cut(&sig.Ended), Responded: cut(&sig.Responded)})
+	}
+	return all
+}
+
+// notify sends notifications. They say what is durable already, so nobody waits until
+// they are themselves.
+func (p *peers) notify(ctx context.Context, notices []notice) error {
+	if len(notices) == 0 {
+		return nil
+	}
+	var b pgx.Batch
+	b.Queue("SELECT set_config('synchronous_commit', 'off', true)")
+	for _, n := range notices {
+		js, err := json.Marshal(n)
+		if err != nil {
+			return fmt.Errorf("encode a notification: %w", err)
+		}
+		if len(js) >= 8000 { // IDs are long here
+			js, _ = json.Marshal(notice{From: p.id, All: true})
+		}
+		b.Queue("SELECT pg_notify($1, $2)", p.channel, string(js))
+	}
+	p.s.stats.notified.Add(int64(len(notices)))
+	return p.s.pool.SendBatch(ctx, &b).Close()
+}
+
+// listen listens for notifications, and connects again when the connection is lost.
+func (p *peers) listen(ctx context.Context) {
+	troubled := false
+	for pause := 100 * time.Millisecond; ; pause = min(2*pause, 5*time.Second) {
+		err := p.listenOnce(ctx, func() {
+			if troubled {
+				p.s.opts.Logger.Info("notifications come again", "database", p.s.name)
+			}
+			troubled, pause = false, 100*time.Millisecond
+		})
+		p.deaf()
+		if ctx.Err() != nil {
+			return
+		}
+		if !troubled {
+			troubled = true
+			p.s.opts.Logger.Warn("notifications do not come; the database is looked at instead",
+				"database", p.s.name, "every", p.s.opts.Poll, "error", err)
+		}
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// errDeaf is what a listener gets that does not hear itself.
+var errDeaf = errors.New("a notification to itself did not come, as through a PgBouncer in transaction mode: set ListenURL to a direct connection")
+
+// listenOnce listens until the connection is lost. It calls heard when the first
+// notification has come: this process's own.
+func (p *peers) listenOnce(ctx context.Context, heard func()) error {
+	c, err := pgx.ConnectConfig(ctx, p.conf)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = c.Close(context.WithoutCancel(ctx)) }()
+	if _, err := c.Exec(ctx, "LISTEN "+pgx.Identifier{p.channel}.Sanitize()); err != nil {
+		return err
+	}
+	if err := p.here(ctx); err != nil {
+		return err
+	}
+	alive := false // it has heard something since the last beat
+	for {
+		wait, cancel := context.WithTimeout(ctx, 2*beat)
+		n, err := c.WaitForNotification(wait)
+		cancel()
+		switch {
+		case err == nil:
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case !alive && errors.Is(err, context.DeadlineExceeded):
+			return errDeaf
+		default:
+			return err
+		}
+		if p.hear(ctx, n.Payload) && !alive {
+			alive = true
+			heard()
+		}
+	}
+}
+
+// hear takes in a notification. It reports whether it was this process's own.
+func (p *peers) hear(ctx context.Context, payload string) bool {
+	var n notice
+	if err := json.Unmarshal([]byte(payload), &n); err != nil {
+		n = notice{All: true} // of another version
+	}
+	if n.From == p.id {
+		p.mu.Lock()
+		first := !p.listening
+		if first {
+			p.listening, p.since = true, time.Now()
+		}
+		p.mu.Unlock()
+		if first {
+			p.s.watch.tell(store.Signal{All: true}) // what it has missed
+		}
+		return true
+	}
+	if n.Here {
+		p.mu.Lock()
+		at, known := p.seen[n.From]
+		known = known && time.Since(at) < 3*beat
+		p.seen[n.From] = time.Now()
+		p.mu.Unlock()
+		if !known {
+			_ = p.here(ctx)
+			n.All = true // until it knew, it may have kept things to itself
+		}
+	}
+	if sig := (store.Signal{Mail: n.Mail, Ended: n.Ended, Responded: n.Responded, All: n.All}); n.All || len(n.Mail)+len(n.Ended)+len(n.Responded) > 0 {
+		p.s.watch.tell(sig)
+	}
+	return false
+}
+
+// here tells the others, and itself, that this process listens.
+func (p *peers) here(ctx context.Context) error {
+	return p.notify(ctx, []notice{{From: p.id, Here: true}})
+}
+
+// deaf notes that notifications do not come.
+func (p *peers) deaf() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.listening = false
+}
+
+// poll looks at the database from time to time, in case notifications got lost, and
+// says that this process is still there.
+func (p *peers) poll(ctx context.Context) {
+	tick := time.NewTicker(p.s.opts.Poll)
+	defer tick.Stop()
+	beats := time.NewTicker(beat)
+	defer beats.Stop()
+	for n := 1; ; {
+		select {
+		case <-tick.C:
+			p.mu.Lock()
+			due := !p.listening || n >= slower
+			p.mu.Unlock()
+			if n++; due {
+				n = 1
+				p.s.watch.tell(store.Signal{All: true})
+			}
+		case <-beats.C:
+			p.mu.Lock()
+			listening := p.listening
+			p.mu.Unlock()
+			if listening {
+				_ = p.here(ctx) // a lost connection is noticed by those who need it
+			}
+		case <-ctx.Done():
+			return
+		}
+	}
+}

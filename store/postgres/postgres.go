@@ -1,0 +1,172 @@
+package postgres
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/url"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/tenter-dev/tenter/store"
+)
+
+// Options are what can be chosen when a database is opened. The zero value works.
+type Options struct {
+	// Schema holds the tables and functions of Tenter. It is made if it does not
+	// exist. Default: "tenter".
+	Schema string
+
+	// ListenURL is where notifications are listened for: a direct connection, if the
+	// URL of the store leads to a PgBouncer in transaction mode, which does not pass
+	// them on. Default: the URL of the store.
+	ListenURL string
+
+	// Poll is how often runs and answers are looked for if no notification comes;
+	// with notifications it is done ten times less often. Default: 1 s.
+	Poll time.Duration
+
+	// Logger gets what is worth knowing about the connection to the database, such
+	// as notifications that stay away. Default: slog.Default().
+	Logger *slog.Logger
+}
+
+func (o Options) withDefaults() Options {
+	if o.Schema == "" {
+		o.Schema = "tenter"
+	}
+	if o.Poll <= 0 {
+		o.Poll = time.Second
+	}
+	if o.Logger == nil {
+		o.Logger = slog.Default()
+	}
+	return o
+}
+
+// defaultConns is the size of the pool if the URL does not have pool_max_conns. Two
+// connections write; the others read, claim, and wait for locks.
+const defaultConns = 12
+
+// Store is a store in a schema of a PostgreSQL database. It is safe for concurrent
+// use.
+type Store struct {
+	opts   Options
+	name   string // of the database, for messages; without the password
+	pool   *pgxpool.Pool
+	sql    queries
+	w      *writer
+	clock  clock
+	watch  watchers
+	peers  *peers
+	defs   definitionCache
+	stats  counters
+	stop   context.CancelFunc
+	tasks  sync.WaitGroup
+	closed atomic.Bool
+}
+
+var _ store.Store = (*Store)(nil)
+
+// Open opens the schema "tenter" of the database that a URL, or a list of
+// key=value pairs, names, as libpq has them; pool_max_conns in it is the size of
+// the connection pool. The schema is made, or brought to the version of this
+// binary, if need be. ctx limits the opening.
+func Open(ctx context.Context, url string) (*Store, error) {
+	return OpenWith(ctx, url, Options{})
+}
+
+// OpenWith is Open with options. Where the database cannot be used the error is an
+// *OpenError that says what to do, and nothing was changed.
+func OpenWith(ctx context.Context, url string, o Options) (*Store, error) {
+	o = o.withDefaults()
+	conf, err := pgxpool.ParseConfig(url)
+	if err != nil {
+		return nil, &OpenError{Database: redacted(url), Err: ErrURL, Detail: err.Error(), Advice: "it looks like postgres://user@host:5432/database"}
+	}
+	if !strings.Contains(url, "pool_max_conns") {
+		conf.MaxConns = defaultConns
+	}
+	name := fmt.Sprintf("%s:%d/%s", conf.ConnConfig.Host, conf.ConnConfig.Port, conf.ConnConfig.Database)
+	s := &Store{opts: o, name: name, sql: newQueries(o.Schema)}
+	types, err := prepare(ctx, conf.ConnConfig, name, o)
+	if err != nil {
+		return nil, openError(name, err)
+	}
+	conf.AfterConnect = func(_ context.Context, c *pgx.Conn) error { return registerTypes(c.TypeMap(), types) }
+	if s.pool, err = pgxpool.NewWithConfig(ctx, conf); err != nil {
+		return nil, openError(name, err)
+	}
+	if err := s.setClock(ctx); err != nil {
+		s.pool.Close()
+		return nil, openError(name, err)
+	}
+	listen := conf.ConnConfig.Copy()
+	if o.ListenURL != "" {
+		if listen, err = pgx.ParseConfig(o.ListenURL); err != nil {
+			s.pool.Close()
+			return nil, &OpenError{Database: redacted(o.ListenURL), Err: ErrURL, Detail: err.Error(), Advice: "Options.ListenURL is a URL as the store's"}
+		}
+	}
+	background, stop := context.WithCancel(context.WithoutCancel(ctx))
+	s.stop = stop
+	s.w = newWriter(s)
+	s.peers = newPeers(s, listen)
+	s.w.start(background, &s.tasks)
+	s.peers.start(background, &s.tasks)
+	return s, nil
+}
+
+// String says which database it is: host, port and name.
+func (s *Store) String() string { return s.name }
+
+// Shared reports whether other processes may have the database open: they may.
+func (s *Store) Shared() bool { return true }
+
+// Close carries out the operations that wait and closes the connections. Operations
+// called later return store.ErrClosed.
+func (s *Store) Close() error {
+	if !s.closed.CompareAndSwap(false, true) {
+		return nil
+	}
+	s.w.close()
+	s.stop()
+	s.tasks.Wait()
+	s.pool.Close()
+	return nil
+}
+
+// patience is how long a database that does not answer is waited for.
+const patience = 15 * time.Second
+
+// read lends a connection.
+func (s *Store) with(ctx context.Context, f func(ctx context.Context, c *pgxpool.Conn) error) error {
+	if s.closed.Load() {
+		return store.ErrClosed
+	}
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	c, err := s.pool.Acquire(ctx)
+	if err != nil {
+		if s.closed.Load() {
+			return store.ErrClosed
+		}
+		return fmt.Errorf("connect to database %s: %w", s.name, err)
+	}
+	defer c.Release()
+	return f(ctx, c)
+}
+
+// redacted is a URL without its password.
+func redacted(s string) string {
+	u, err := url.Parse(s)
+	if err != nil || u.Host == "" {
+		return "(connection string)"
+	}
+	return u.Redacted()
+}

@@ -1,0 +1,78 @@
+package postgres
+
+import (
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// queries are the statements, with the name of the schema in them. What writes is a
+// function of the schema, see migrations.
+type queries struct {
+	schema string
+
+	apply, accept, start, send, respond            string
+	terminate, retry, unblock                      string
+	renew, release, claim, fence, catchUp          string
+	run, workers, journal, mail                    string
+	hook, hooksOf, hooks, unread, executing        string
+	receipt, response, purgeReceipts, purgeAnswers string
+}
+
+const (
+	runColumns = `id, workflow, version, status, parent_id, parent_ref, secret, created_at, updated_at,
+		ended_at, wake_at, worker, epoch, events, suspicion, mark, crashes, blocked_build, blocked_reason`
+	hookColumns = `id, run_id, token, type, metadata, webhook, reserved, created_at, closed_at, opened_pos, closed_pos`
+	mailColumns = `run_id, kind, ref, data, accepted_at, or_start`
+)
+
+func newQueries(schema string) queries {
+	schema = pgx.Identifier{schema}.Sanitize()
+	in := func(sql string) string { return strings.ReplaceAll(sql, "tenter.", schema+".") }
+	return queries{
+		schema: schema,
+
+		apply:   in(`SELECT t, n, code, run_id, hook_id FROM tenter.apply($1, $2, $3, $4, $5, $6)`),
+		accept:  in(`SELECT a.* FROM unnest($2::tenter.payload[]) p, tenter.accept($1, p) a`),
+		start:   in(`SELECT tenter.start($1, r) FROM unnest($2::jsonb[]) r`),
+		send:    in(`SELECT tenter.send($1, m) FROM unnest($2::tenter.message[]) m`),
+		respond: in(`SELECT tenter.respond($1, e) FROM unnest($2::tenter.effect[]) e`),
+
+		terminate: in(`SELECT t, n, code, run_id, hook_id FROM tenter.terminate($1, $2, $3, $4, $5, $6, $7, $8)`),
+		retry:     in(`SELECT t, n, code, run_id, hook_id FROM tenter.retry($1, $2, $3, $4, $5)`),
+		unblock:   in(`SELECT tenter.unblock($1, $2)`),
+
+		renew:   in(`SELECT tenter.renew($1, $2, $3, $4)`),
+		release: in(`SELECT tenter.release($1, $2)`),
+		claim:   in(`SELECT next_at, more, ` + runColumns + ` FROM tenter.claim($1, $2, $3, $4, $5, $6) c, LATERAL (SELECT (c.run).*) r`),
+
+		fence: in(`SELECT tenter.fence($1, $2, $3, $4)`),
+		catchUp: in(`SELECT
+			ARRAY(SELECT m FROM unnest($1::text[]) m WHERE EXISTS (SELECT FROM tenter.mailbox b WHERE b.run_id = m)),
+			ARRAY(SELECT r.id FROM tenter.runs r WHERE r.id = ANY ($2) AND r.ended_at IS NOT NULL),
+			ARRAY(SELECT a.request FROM tenter.responses a WHERE a.request = ANY ($3))`),
+
+		run:     in(`SELECT ` + runColumns + ` FROM tenter.runs WHERE id = $1`),
+		workers: in(`SELECT definitions FROM tenter.workers WHERE lease_until > clock_timestamp()`),
+		journal: in(`SELECT position, at, kind, ref, data, coalesce(asked, ''), or_start, epoch, seq FROM tenter.journal
+			WHERE run_id = $1 AND position > $2 ORDER BY position`),
+		mail: in(`SELECT id, ` + mailColumns + ` FROM tenter.mailbox WHERE run_id = $1 ORDER BY id`),
+
+		hook: in(`SELECT ` + hookColumns + ` FROM tenter.hooks WHERE token = $1 AND closed_at IS NULL`),
+		hooksOf: in(`SELECT ` + hookColumns + ` FROM tenter.hooks WHERE run_id = $1 AND closed_at IS NULL
+			ORDER BY number LIMIT $2`),
+		hooks: in(`SELECT ` + hookColumns + ` FROM tenter.hooks WHERE closed_at IS NULL ORDER BY number LIMIT $1`),
+		unread: in(`SELECT message_id, ` + mailColumns + ` FROM tenter.unread
+			WHERE run_id = $1 AND kind = 'payload_received' ORDER BY number`),
+		executing: in(`SELECT run_id, step, attempt, started_at, worker FROM tenter.executing WHERE run_id = $1 ORDER BY step`),
+
+		receipt: in(`SELECT hook_id, run_id, type, metadata, webhook, hook_created_at, request FROM tenter.receipts
+			WHERE token = $1 AND expires_at > clock_timestamp() AND request IS NOT NULL LIMIT 1`),
+		response: in(`SELECT request, run_id, responder, status, header, body, at, expires_at FROM tenter.responses WHERE request = $1`),
+
+		purgeReceipts: in(`DELETE FROM tenter.receipts WHERE (token, key) IN
+			(SELECT token, key FROM tenter.receipts WHERE expires_at <= clock_timestamp() ORDER BY expires_at LIMIT $1 FOR UPDATE SKIP LOCKED)`),
+		purgeAnswers: in(`DELETE FROM tenter.responses WHERE request IN
+			(SELECT request FROM tenter.responses WHERE expires_at <= clock_timestamp() ORDER BY expires_at LIMIT $1 FOR UPDATE SKIP LOCKED)`),
+	}
+}

@@ -1,0 +1,259 @@
+package postgres
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/tenter-dev/tenter/store"
+)
+
+// Load returns a run, the events after a position, and its mailbox, as of one
+// moment.
+func (s *Store) Load(ctx context.Context, runID string, after int64) (store.Loaded, error) {
+	var l store.Loaded
+	err := s.with(ctx, func(ctx context.Context, c *pgxpool.Conn) error {
+		var b pgx.Batch
+		b.Queue("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+		s.load(&b, runID, after, &l)
+		b.Queue("COMMIT")
+		return c.SendBatch(ctx, &b).Close()
+	})
+	if err != nil {
+		return store.Loaded{}, s.readError("load run "+runID, err)
+	}
+	return l, nil
+}
+
+// load reads a run in a batch. It is of one moment if nobody can write meanwhile, or
+// the transaction has one snapshot.
+func (s *Store) load(b *pgx.Batch, runID string, after int64, l *store.Loaded) {
+	b.Queue(s.sql.run, runID).QueryRow(func(row pgx.Row) (err error) {
+		l.Run, err = readRun(row)
+		return found(err)
+	})
+	b.Queue(s.sql.journal, runID, after).Query(func(rows pgx.Rows) (err error) {
+		l.Events, err = readAll(rows, readEvent)
+		return err
+	})
+	b.Queue(s.sql.mail, runID).Query(func(rows pgx.Rows) (err error) {
+		l.Mail, err = readAll(rows, readMessage)
+		return err
+	})
+}
+
+// Run returns the head of a run. One that no live worker has the workflow or
+// version for is shown as blocked.
+func (s *Store) Run(ctx context.Context, runID string) (store.Run, error) {
+	var r store.Run
+	err := s.with(ctx, func(ctx context.Context, c *pgxpool.Conn) error {
+		var b pgx.Batch
+		b.Queue(s.sql.run, runID).QueryRow(func(row pgx.Row) (err error) {
+			r, err = readRun(row)
+			return found(err)
+		})
+		b.Queue(s.sql.workers).Query(func(rows pgx.Rows) error {
+			if r.Status != store.Running && r.Status != store.Waiting {
+				return nil
+			}
+			lists, err := pgx.CollectRows(rows, pgx.RowTo[string])
+			if err != nil {
+				return err
+			}
+			reason, err := s.available(lists, r.Workflow, r.Version)
+			if err == nil && reason != "" {
+				r.Status, r.BlockedReason = store.Blocked, reason
+			}
+			return err
+		})
+		return c.SendBatch(ctx, &b).Close()
+	})
+	if err != nil {
+		return store.Run{}, s.readError("look up run "+runID, err)
+	}
+	return r, nil
+}
+
+// Runs lists runs, newest first.
+func (s *Store) Runs(ctx context.Context, f store.Filter) ([]store.Run, error) {
+	sql, args := s.sql.runs(f)
+	return list(ctx, s, "list runs", func(row pgx.Row) (store.Run, error) { return readRun(row) }, sql, args...)
+}
+
+// runs builds the query of a filter.
+func (q *queries) runs(f store.Filter) (sql string, args []any) {
+	var where []string
+	add := func(cond, arg string) {
+		args = append(args, arg)
+		where = append(where, strings.ReplaceAll(cond, "?", fmt.Sprintf("$%d", len(args))))
+	}
+	switch f.Status {
+	case "":
+	case store.Waiting, store.Blocked, store.Failed, store.Canceled:
+		// As a constant, so that the index of these can be used.
+		where = append(where, "status = '"+string(f.Status)+"'")
+	case store.Running:
+		// Those are few, and in the claim index.
+		where = append(where, "status = 'running' AND (worker <> '' OR due_at IS NOT NULL)")
+	default:
+		add("status = ?", string(f.Status))
+	}
+	if f.ParentID != "" {
+		add("parent_id = ? AND parent_id <> ''", f.ParentID)
+	}
+	if f.Workflow != "" {
+		add("workflow = ?", f.Workflow)
+	}
+	if f.Before != "" {
+		add("id < ?", f.Before)
+	}
+	sql = "SELECT " + runColumns + " FROM " + q.schema + ".runs"
+	if len(where) > 0 {
+		sql += " WHERE " + strings.Join(where, " AND ")
+	}
+	limit := f.Limit
+	if limit <= 0 {
+		limit = 100
+	}
+	return sql + fmt.Sprintf(" ORDER BY id DESC LIMIT %d", limit), args
+}
+
+// Hook returns the open hook that has the token.
+func (s *Store) Hook(ctx context.Context, token string) (store.Hook, error) {
+	var h store.Hook
+	err := s.with(ctx, func(ctx context.Context, c *pgxpool.Conn) (err error) {
+		h, err = readHook(c.QueryRow(ctx, s.sql.hook, token))
+		return found(err)
+	})
+	return h, s.readError("look up a hook", err)
+}
+
+// Hooks returns the open hooks of a run, or of all runs, in the order in which
+// they were opened.
+func (s *Store) Hooks(ctx context.Context, runID string, limit int) ([]store.Hook, error) {
+	var most any // NULL: all
+	if limit > 0 {
+		most = limit
+	}
+	if runID == "" {
+		return list(ctx, s, "list hooks", readHook, s.sql.hooks, most)
+	}
+	return list(ctx, s, "list hooks of run "+runID, readHook, s.sql.hooksOf, runID, most)
+}
+
+// Unread returns the payloads that an ended run never took, in order.
+func (s *Store) Unread(ctx context.Context, runID string) ([]store.Message, error) {
+	return list(ctx, s, "list unread payloads of run "+runID, readMessage, s.sql.unread, runID)
+}
+
+// Executing returns the attempts shown for a run.
+func (s *Store) Executing(ctx context.Context, runID string) ([]store.Attempt, error) {
+	return list(ctx, s, "list attempts of run "+runID, func(row pgx.Row) (a store.Attempt, err error) {
+		err = row.Scan(&a.RunID, &a.Step, &a.Attempt, &a.StartedAt, &a.Worker)
+		a.StartedAt = a.StartedAt.UTC()
+		return a, err
+	}, s.sql.executing, runID)
+}
+
+// list runs a query and reads all its rows.
+func list[T any](ctx context.Context, s *Store, what string, read func(pgx.Row) (T, error), sql string, args ...any) (all []T, err error) {
+	err = s.with(ctx, func(ctx context.Context, c *pgxpool.Conn) error {
+		rows, err := c.Query(ctx, sql, args...)
+		if err == nil {
+			all, err = readAll(rows, read)
+		}
+		return err
+	})
+	return all, s.readError(what, err)
+}
+
+// readError says what was being read.
+func (s *Store) readError(what string, err error) error {
+	if err == nil || refused(err) {
+		return err
+	}
+	return fmt.Errorf("%s: database %s: %w", what, s.name, err)
+}
+
+func readAll[T any](rows pgx.Rows, read func(pgx.Row) (T, error)) ([]T, error) {
+	defer rows.Close()
+	var all []T
+	for rows.Next() {
+		v, err := read(rows)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, v)
+	}
+	return all, rows.Err()
+}
+
+// readRun reads runColumns, after others.
+func readRun(row pgx.Row, before ...any) (store.Run, error) {
+	var r store.Run
+	var ended, wake *time.Time
+	err := row.Scan(append(before, &r.ID, &r.Workflow, &r.Version, &r.Status, &r.ParentID, &r.ParentRef, &r.Secret, &r.CreatedAt, &r.UpdatedAt,
+		&ended, &wake, &r.Worker, &r.Epoch, &r.Events, &r.Suspicion, &r.Mark, &r.Crashes, &r.BlockedBuild, &r.BlockedReason)...)
+	r.CreatedAt, r.UpdatedAt = r.CreatedAt.UTC(), r.UpdatedAt.UTC()
+	r.EndedAt, r.WakeAt = timeOf(ended), timeOf(wake)
+	return r, err
+}
+
+// readHook reads hookColumns.
+func readHook(row pgx.Row) (store.Hook, error) {
+	var h store.Hook
+	var closed *time.Time
+	err := row.Scan(&h.ID, &h.RunID, &h.Token, &h.Type, &h.Metadata, &h.Webhook, &h.Reserved, &h.CreatedAt, &closed, &h.OpenedPos, &h.ClosedPos)
+	h.CreatedAt, h.ClosedAt = h.CreatedAt.UTC(), timeOf(closed)
+	return h, err
+}
+
+// readMessage reads an ID and mailColumns.
+func readMessage(row pgx.Row) (store.Message, error) {
+	var m store.Message
+	var orStart []byte
+	err := row.Scan(&m.ID, &m.RunID, &m.Kind, &m.Ref, &m.Data, &m.AcceptedAt, &orStart)
+	if err != nil {
+		return m, err
+	}
+	m.AcceptedAt = m.AcceptedAt.UTC()
+	m.OrStart, err = readNewRun(orStart)
+	return m, err
+}
+
+func readEvent(row pgx.Row) (store.Event, error) {
+	var e store.Event
+	var orStart []byte
+	err := row.Scan(&e.Position, &e.At, &e.Kind, &e.Ref, &e.Data, &e.Asked, &orStart, &e.Epoch, &e.Seq)
+	if err != nil {
+		return e, err
+	}
+	e.At = e.At.UTC()
+	e.OrStart, err = readNewRun(orStart)
+	return e, err
+}
+
+// readNewRun reads what encodeNewRun made.
+func readNewRun(b []byte) (*store.NewRun, error) {
+	if b == nil {
+		return nil, nil
+	}
+	r := new(store.NewRun)
+	if err := json.Unmarshal(b, r); err != nil {
+		return nil, fmt.Errorf("read run to start: %w", err)
+	}
+	return r, nil
+}
+
+// timeOf is a time that may be NULL.
+func timeOf(t *time.Time) time.Time {
+	if t == nil {
+		return time.Time{}
+	}
+	return t.UTC()
+}

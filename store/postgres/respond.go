@@ -1,0 +1,38 @@
+package postgres
+
+import (
+	"context"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/tenter-dev/tenter/store"
+)
+
+// Respond answers an HTTP request. A repeat by the same responder changes nothing;
+// if another one has answered it is ErrExists.
+func (s *Store) Respond(ctx context.Context, r store.Response) error {
+	return s.w.do(&op{kind: opRespond, ctx: ctx, arg: &r})
+}
+
+// respondAll records answers.
+func (s *Store) respondAll(b *pgx.Batch, mode string, ops []*op, told *store.Signal) {
+	responses := args(ops, func(r *store.Response) composite { return encodeResponse(r, 0, 0) })
+	b.Queue(s.sql.respond, mode, responses).Query(answers(ops, func(o *op) {
+		told.Responded = append(told.Responded, o.arg.(*store.Response).Request)
+	}))
+}
+
+// Response returns the answer to a request. ErrNotFound if there is none yet.
+func (s *Store) Response(ctx context.Context, request string) (store.Response, error) {
+	var r store.Response
+	err := s.with(ctx, func(ctx context.Context, c *pgxpool.Conn) error {
+		err := c.QueryRow(ctx, s.sql.response, request).Scan(&r.Request, &r.RunID, &r.Responder, &r.Status, &r.Header, &r.Body, &r.At, &r.KeepUntil)
+		r.At, r.KeepUntil = r.At.UTC(), r.KeepUntil.UTC()
+		return found(err)
+	})
+	if err != nil {
+		return store.Response{}, err
+	}
+	return r, nil
+}

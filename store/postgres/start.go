@@ -1,0 +1,21 @@
+package postgres
+
+import (
+	"context"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/tenter-dev/tenter/store"
+)
+
+// Start inserts a run with a Started message.
+func (s *Store) Start(ctx context.Context, r store.NewRun) error {
+	return s.w.do(&op{kind: opStart, ctx: ctx, arg: &r})
+}
+
+// startAll starts runs.
+func (s *Store) startAll(b *pgx.Batch, mode string, ops []*op, told *store.Signal) {
+	b.Queue(s.sql.start, mode, args(ops, encodeNewRun)).Query(answers(ops, func(o *op) {
+		told.Mail = append(told.Mail, o.arg.(*store.NewRun).ID)
+	}))
+}
