@@ -66,15 +66,15 @@ CREATE TABLE journal_cuts (
 );
 
 CREATE TABLE mailbox (
-	id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
 	run_id      text COLLATE "C" NOT NULL,
+	id          bigint GENERATED ALWAYS AS IDENTITY,
 	kind        text NOT NULL,
 	ref         text NOT NULL,
 	data        bytea,
 	accepted_at timestamptz NOT NULL,
-	or_start    jsonb           -- the run to start if this one does not take it
+	or_start    jsonb,          -- the run to start if this one does not take it
+	PRIMARY KEY (run_id, id)
 );
-CREATE INDEX mailbox_run ON mailbox (run_id, id);
 
 CREATE TABLE hooks (
 	number     bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,  -- in the order in which they were opened
@@ -93,7 +93,11 @@ CREATE TABLE hooks (
 	UNIQUE (run_id, id)
 );
 CREATE UNIQUE INDEX hooks_token ON hooks (token) WHERE closed_at IS NULL;
-CREATE INDEX hooks_open ON hooks (number) WHERE closed_at IS NULL;
+-- Whether a hook is open is asked in three ways, so that the planner cannot choose to
+-- walk through all open hooks, of which its statistics may say that there are none: by
+-- closed_at for the hook of a token, by closed_pos for all, by the sign of closed_pos for
+-- those of a run.
+CREATE INDEX hooks_open ON hooks (number) WHERE closed_pos = 0;
 
 CREATE TABLE receipts (
 	token           text COLLATE "C" NOT NULL,
@@ -522,7 +526,6 @@ DECLARE
 	targets text[];    -- runs that get messages
 	locked text[];     -- of those, the ones that are there and locked
 	missing text[];    -- and the ones that are not there
-	taken bigint[];    -- messages that are taken in
 	ended text[];
 	t transition;
 	e effect;
@@ -615,10 +618,8 @@ BEGIN
 		RETURN;
 	END IF;
 
-	SELECT array_agg(k) INTO taken FROM unnest(ts) WITH ORDINALITY x, unnest(x.took) k WHERE written[x.ordinality];
-	IF taken IS NOT NULL THEN
-		DELETE FROM mailbox m WHERE m.id = ANY (taken);
-	END IF;
+	DELETE FROM mailbox m USING unnest(ts) WITH ORDINALITY x, unnest(x.took) k
+		WHERE written[x.ordinality] AND m.run_id = x.run_id AND m.id = k;
 	UPDATE runs q SET
 		updated_at = x.at, events = q.events + x.events, messages = lefts[x.ordinality],
 		status = x.status, version = coalesce(nullif(x.version, 0), q.version),
@@ -652,7 +653,7 @@ BEGIN
 				RETURN NEXT (e.t, e.n, 'opened', NULL, hook)::verdict;
 			END IF;
 		WHEN 'close' THEN
-			UPDATE hooks h SET closed_at = e.at, closed_pos = e.position WHERE h.run_id = e.run_id AND h.id = e.id AND h.closed_at IS NULL;
+			UPDATE hooks h SET closed_at = e.at, closed_pos = e.position WHERE h.run_id = e.run_id AND h.id = e.id AND h.closed_pos <= 0;
 		WHEN 'start' THEN
 			IF start_run(e.run, clock_timestamp()) THEN
 				RETURN NEXT (e.t, e.n, 'mail', e.run->>'id', NULL)::verdict;
@@ -688,7 +689,7 @@ BEGIN
 		DELETE FROM executing q WHERE q.run_id = ANY (ended);
 		UPDATE hooks h SET closed_at = x.at, closed_pos = x.after + x.events
 		FROM unnest(ts) WITH ORDINALITY x
-		WHERE x.ended AND written[x.ordinality] AND h.run_id = x.run_id AND h.closed_at IS NULL;
+		WHERE x.ended AND written[x.ordinality] AND h.run_id = x.run_id AND h.closed_pos <= 0;
 		FOR i IN 1 .. cardinality(ts) LOOP
 			t := ts[i];
 			IF written[i] AND t.ended AND (t.unread OR lefts[i] > 0 OR t.run_id = ANY (targets)) THEN
@@ -708,6 +709,7 @@ DECLARE
 	a acceptance;
 	h hooks;
 	r runs;
+	known receipts;
 	at timestamptz;
 	started boolean;
 BEGIN
@@ -721,14 +723,15 @@ BEGIN
 				RETURN a;
 			END IF;
 			-- Closing takes the same lock: now it stays open, or is closed for good.
-			SELECT * INTO h FROM hooks q WHERE q.number = h.number AND q.closed_at IS NULL;
+			SELECT * INTO h FROM hooks q WHERE q.number = h.number AND q.closed_pos <= 0;
 			CONTINUE WHEN h.number IS NULL;
 		END IF;
 		at := clock_timestamp();
 		IF p.key IS NOT NULL THEN
-			SELECT NULL, q.hook_id, q.run_id, q.type, q.metadata, q.webhook, false, q.hook_created_at, 0, false, true, q.request INTO a
-			FROM receipts q WHERE q.token = p.token AND q.key = p.key AND q.expires_at > at;
-			IF FOUND THEN
+			SELECT * INTO known FROM receipts q WHERE q.token = p.token AND q.key = p.key;
+			IF known.expires_at > at THEN
+				a := (NULL, known.hook_id, known.run_id, known.type, known.metadata, known.webhook, false, known.hook_created_at, 0,
+					false, true, known.request);
 				RETURN a;
 			END IF;
 		END IF;
@@ -833,7 +836,7 @@ BEGIN
 	t.run_id := run;
 	t.status := 'canceled';
 	PERFORM keep_unread(t, NULL);
-	UPDATE hooks h SET closed_at = at, closed_pos = r.events + 1 WHERE h.run_id = run AND h.closed_at IS NULL;
+	UPDATE hooks h SET closed_at = at, closed_pos = r.events + 1 WHERE h.run_id = run AND h.closed_pos <= 0;
 	FOR o IN SELECT * FROM runs q WHERE q.parent_id = run AND q.parent_id <> '' AND q.ended_at IS NULL ORDER BY q.id FOR NO KEY UPDATE LOOP
 		IF send_to(o, 'cancel_requested', '', NULL, NULL) THEN
 			RETURN NEXT (1, NULL, 'mail', o.id, NULL)::verdict;
@@ -872,7 +875,7 @@ BEGIN
 		RETURN;
 	END IF;
 	SELECT h.token INTO tok FROM hooks h
-	WHERE h.run_id = run AND h.opened_pos < cut_from AND h.closed_pos >= cut_from AND h.closed_at IS NOT NULL
+	WHERE h.run_id = run AND h.opened_pos < cut_from AND h.closed_pos >= cut_from
 		AND EXISTS (SELECT FROM hooks o WHERE o.token = h.token AND o.closed_at IS NULL)
 	LIMIT 1;
 	IF FOUND THEN
@@ -896,7 +899,7 @@ BEGIN
 	DELETE FROM journal e WHERE e.run_id = run AND e.position >= cut_from;
 	DELETE FROM hooks h WHERE h.run_id = run AND h.opened_pos >= cut_from;
 	UPDATE hooks h SET closed_at = NULL, closed_pos = 0
-	WHERE h.run_id = run AND h.opened_pos < cut_from AND h.closed_pos >= cut_from AND h.closed_at IS NOT NULL;
+	WHERE h.run_id = run AND h.opened_pos < cut_from AND h.closed_pos >= cut_from;
 	DELETE FROM unread u WHERE u.run_id = run;
 	UPDATE runs q SET status = 'running', updated_at = cut_at, ended_at = NULL, wake_at = NULL, due_at = first, messages = n, worker = '',
 		epoch = q.epoch + 1, events = cut_from - 1, suspicion = 0, mark = false, crashes = 0, blocked_build = '', blocked_reason = ''
