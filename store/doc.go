@@ -1,7 +1,8 @@
 // Package store is the contract between the engine and its database.
 //
 // A store keeps runs, their journals, their mailboxes, hooks, receipts and
-// workers. Each method is one atomic operation; no transaction is exposed.
+// workers. Each method is one atomic operation; no transaction is exposed. A store that
+// is a [Joiner] can carry operations out in a transaction of the application.
 // Payloads, inputs and results are bytes to a store.
 //
 // # The rules every store keeps

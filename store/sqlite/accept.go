@@ -9,9 +9,9 @@ import (
 )
 
 // Accept puts a payload in the mailbox of the run whose open hook has the token.
-func (s *Store) Accept(ctx context.Context, p store.Payload) (store.Receipt, error) {
+func (c client) Accept(ctx context.Context, p store.Payload) (store.Receipt, error) {
 	var receipt store.Receipt
-	err := s.w.do(ctx, func(w *writer) (err error) {
+	err := c.do(ctx, func(w *writer) (err error) {
 		receipt, err = w.accept(p)
 		return err
 	})

@@ -72,6 +72,9 @@ func (c *conn) text(query string) (string, error) {
 // changed reports whether the last statement changed a row.
 func (c *conn) changed() bool { return c.c.Changes() > 0 }
 
+// inserted is the rowid of the last row that was inserted into a table that has them.
+func (c *conn) inserted() int64 { return c.c.LastInsertRowID() }
+
 // on returns the prepared statement of a query, ready to be bound.
 func (c *conn) on(q query) *stmt {
 	st := &c.stmts[q]

@@ -8,8 +8,8 @@ import (
 )
 
 // Send puts a message in a run's mailbox.
-func (s *Store) Send(ctx context.Context, m store.Message) error {
-	return s.w.do(ctx, func(w *writer) error {
+func (c client) Send(ctx context.Context, m store.Message) error {
+	return c.do(ctx, func(w *writer) error {
 		h, err := w.head(m.RunID)
 		switch {
 		case err != nil:

@@ -91,6 +91,14 @@ const (
 
 	qChildren
 
+	qTxStepClaim
+	qTxStepGet
+	qTxStepComplete
+
+	qSavepoint
+	qReleaseSavepoint
+	qRollbackSavepoint
+
 	queryCount
 )
 
@@ -221,4 +229,12 @@ var queries = [queryCount]string{
 	qExecutingList:    `SELECT run_id, step, attempt, started_at, worker FROM tenter_executing WHERE run_id = ? ORDER BY step`,
 
 	qChildren: `SELECT id FROM tenter_runs WHERE parent_id = ? AND ended_at IS NULL ORDER BY id`,
+
+	qTxStepClaim:    `INSERT OR IGNORE INTO tenter_tx_steps (run_id, step) VALUES (?, ?)`,
+	qTxStepGet:      `SELECT message_id FROM tenter_tx_steps WHERE run_id = ? AND step = ?`,
+	qTxStepComplete: `UPDATE tenter_tx_steps SET message_id = ? WHERE run_id = ? AND step = ? AND message_id IS NULL`,
+
+	qSavepoint:         `SAVEPOINT tenter`,
+	qReleaseSavepoint:  `RELEASE tenter`,
+	qRollbackSavepoint: `ROLLBACK TO tenter`,
 }

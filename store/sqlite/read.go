@@ -50,18 +50,22 @@ func (c *conn) load(runID string, after int64) (l store.Loaded, err error) {
 func (s *Store) Run(ctx context.Context, runID string) (store.Run, error) {
 	var r store.Run
 	err := s.pool.read(ctx, func(c *conn) (err error) {
-		if r, err = readOne(c.on(qRunFull).bindText(runID), whole(readRun)); err != nil {
-			return err
-		}
-		if r.Status != store.Running && r.Status != store.Waiting {
-			return nil
-		}
-		reason, err := s.available(c, r.Workflow, r.Version)
-		if err == nil && reason != "" {
-			r.Status, r.BlockedReason = store.Blocked, reason
-		}
+		r, err = s.look(c, runID)
 		return err
 	})
+	return r, err
+}
+
+// look reads the head of a run as it is shown.
+func (s *Store) look(c *conn, runID string) (store.Run, error) {
+	r, err := readOne(c.on(qRunFull).bindText(runID), whole(readRun))
+	if err != nil || (r.Status != store.Running && r.Status != store.Waiting) {
+		return r, err
+	}
+	reason, err := s.available(c, r.Workflow, r.Version)
+	if err == nil && reason != "" {
+		r.Status, r.BlockedReason = store.Blocked, reason
+	}
 	return r, err
 }
 

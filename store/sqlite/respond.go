@@ -8,8 +8,8 @@ import (
 
 // Respond answers an HTTP request. A repeat by the same responder changes nothing;
 // if another one has answered it is ErrExists.
-func (s *Store) Respond(ctx context.Context, r store.Response) error {
-	return s.w.do(ctx, func(w *writer) error {
+func (c client) Respond(ctx context.Context, r store.Response) error {
+	return c.do(ctx, func(w *writer) error {
 		o, err := w.respond(r)
 		if err == nil && o.Conflict != "" {
 			err = store.ErrExists

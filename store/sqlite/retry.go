@@ -8,10 +8,10 @@ import (
 )
 
 // Retry reopens a failed run from its journal.
-func (s *Store) Retry(ctx context.Context, c store.Cut) (store.Hook, error) {
+func (c client) Retry(ctx context.Context, cut store.Cut) (store.Hook, error) {
 	var owner store.Hook
-	err := s.w.do(ctx, func(w *writer) (err error) {
-		owner, err = w.retry(c)
+	err := c.do(ctx, func(w *writer) (err error) {
+		owner, err = w.retry(cut)
 		return err
 	})
 	return owner, err

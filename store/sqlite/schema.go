@@ -159,5 +159,14 @@ CREATE TABLE tenter_executing (
 	worker     TEXT NOT NULL,
 	PRIMARY KEY (run_id, step)
 ) WITHOUT ROWID;
+
+-- Transactional steps that have been executed. A row outlives the message with the
+-- result, so that no later attempt executes the step again.
+CREATE TABLE tenter_tx_steps (
+	run_id     TEXT NOT NULL,
+	step       TEXT NOT NULL,
+	message_id INTEGER,  -- of the result in tenter_mailbox, at first; NULL: claimed and not completed
+	PRIMARY KEY (run_id, step)
+) WITHOUT ROWID;
 `,
 }

@@ -1,6 +1,7 @@
 package sqlite
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 	"sync/atomic"
@@ -42,6 +43,7 @@ func (o Options) withDefaults() Options {
 
 // Store is a store in one SQLite file. It is safe for concurrent use.
 type Store struct {
+	client
 	path   string
 	opts   Options
 	w      *writer
@@ -53,6 +55,12 @@ type Store struct {
 }
 
 var _ store.Store = (*Store)(nil)
+
+// client has the operations of store.Client. They are carried out by do: the writer,
+// or what carries them out in a transaction of the application.
+type client struct {
+	do func(ctx context.Context, run func(w *writer) error) error
+}
 
 // Open opens the database in the file at path, which is made if it does not exist.
 func Open(path string) (*Store, error) { return OpenWith(path, Options{}) }
@@ -75,6 +83,7 @@ func OpenWith(path string, o Options) (*Store, error) {
 	s := &Store{path: path, opts: o}
 	s.pool = newPool(path, o.Readers)
 	s.w = newWriter(s, c)
+	s.client = client{s.w.do}
 	if err := s.w.start(); err != nil {
 		_ = c.close()
 		return nil, fmt.Errorf("open database %q: %w", path, err)

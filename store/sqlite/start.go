@@ -8,8 +8,8 @@ import (
 )
 
 // Start inserts a run with a Started message.
-func (s *Store) Start(ctx context.Context, r store.NewRun) error {
-	return s.w.do(ctx, func(w *writer) error { return w.startRun(r, w.acceptTime()) })
+func (c client) Start(ctx context.Context, r store.NewRun) error {
+	return c.do(ctx, func(w *writer) error { return w.startRun(r, w.acceptTime()) })
 }
 
 // startRun inserts a run that is free, with its Started message. ErrExists if

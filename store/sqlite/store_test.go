@@ -38,6 +38,7 @@ func harness(t *testing.T, o Options) *storetest.Harness {
 		Store:   s,
 		Open:    func(t *testing.T) store.Store { return open(t) },
 		Check:   func() error { return consistent(s) },
+		Begin:   func(t *testing.T) storetest.AppTx { return begin(t, path) },
 		Advance: func(d time.Duration) { ahead.Add(int64(d)) },
 	}
 }

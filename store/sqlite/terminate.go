@@ -7,8 +7,8 @@ import (
 )
 
 // Terminate ends a run now, whatever state it is in.
-func (s *Store) Terminate(ctx context.Context, runID string, e store.Event) error {
-	return s.w.do(ctx, func(w *writer) error { return w.terminate(runID, e) })
+func (c client) Terminate(ctx context.Context, runID string, e store.Event) error {
+	return c.do(ctx, func(w *writer) error { return w.terminate(runID, e) })
 }
 
 func (w *writer) terminate(runID string, e store.Event) error {

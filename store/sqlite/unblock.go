@@ -7,8 +7,8 @@ import (
 )
 
 // Unblock makes a blocked run claimable by every build again, at once.
-func (s *Store) Unblock(ctx context.Context, runID string) error {
-	return s.w.do(ctx, func(w *writer) error {
+func (c client) Unblock(ctx context.Context, runID string) error {
+	return c.do(ctx, func(w *writer) error {
 		h, err := w.head(runID)
 		switch {
 		case err != nil:

@@ -37,6 +37,11 @@ type Harness struct {
 	// pass meanwhile are an hour.
 	Advance func(d time.Duration)
 
+	// Begin begins a transaction of the application on the database of Store. It is nil
+	// if the store is no store.Joiner. The harness rolls back what has not ended when
+	// the test does.
+	Begin func(t *testing.T) AppTx
+
 	// Check, if not nil, looks for damage that only the store can see. The model
 	// test calls it after each operation.
 	Check func() error
@@ -74,6 +79,7 @@ func Run(t *testing.T, open func(t *testing.T) *Harness) {
 			}
 		})
 	}
+	t.Run("Within", func(t *testing.T) { RunWithin(t, open) })
 	t.Run("Model", func(t *testing.T) { runModel(t, open) })
 }
 
