@@ -47,6 +47,10 @@ var layers = []layer{
 		why: "it tells goroutines apart, and knows nothing else",
 	},
 	{
+		pkg: "internal/pgtest",
+		why: "it gives any test a PostgreSQL, so it can know nothing that is tested",
+	},
+	{
 		pkg: "engine", may: []string{"workflow", "internal/run", "internal/gid", "store", "signature"},
 		why: "an engine knows its database by the store contract alone, and its callers not at all",
 	},
@@ -108,7 +112,7 @@ var confinedImports = []confined{
 	},
 	{
 		path: "testing",
-		in:   []string{"store/storetest", "workflowtest", "examples/internal/exampletest"},
+		in:   []string{"store/storetest", "workflowtest", "internal/pgtest", "examples/internal/exampletest"},
 		why:  "it would put test flags and test code into every user's program",
 	},
 	{
@@ -123,7 +127,7 @@ var confinedImports = []confined{
 	},
 	{path: "modernc.org/sqlite", in: []string{"store/sqlite"}, tests: true, why: driverWhy},
 	{path: "zombiezen.com/go/sqlite", in: []string{"store/sqlite"}, tests: true, why: driverWhy},
-	{path: "github.com/jackc/pgx", in: []string{"store/postgres", "examples/..."}, tests: true, why: driverWhy},
+	{path: "github.com/jackc/pgx", in: []string{"store/postgres", "internal/pgtest", "examples/..."}, tests: true, why: driverWhy},
 }
 
 const driverWhy = "a driver is known to its own store alone; everybody else goes through the contract"
