@@ -47,6 +47,10 @@ var layers = []layer{
 		why: "it tells goroutines apart, and knows nothing else",
 	},
 	{
+		pkg: "internal/faultproxy", std: true,
+		why: "it does to connections what networks do; whoever suffers it has to cope without its help",
+	},
+	{
 		pkg: "internal/pgtest",
 		why: "it gives any test a PostgreSQL, so it can know nothing that is tested",
 	},
@@ -127,7 +131,7 @@ var confinedImports = []confined{
 	},
 	{path: "modernc.org/sqlite", in: []string{"store/sqlite"}, tests: true, why: driverWhy},
 	{path: "zombiezen.com/go/sqlite", in: []string{"store/sqlite"}, tests: true, why: driverWhy},
-	{path: "github.com/jackc/pgx", in: []string{"store/postgres", "internal/pgtest", "examples/..."}, tests: true, why: driverWhy},
+	{path: "github.com/jackc/pgx", in: []string{"store/postgres", "internal/pgtest", "scenario", "examples/..."}, tests: true, why: driverWhy},
 }
 
 const driverWhy = "a driver is known to its own store alone; everybody else goes through the contract"
