@@ -59,9 +59,9 @@ func newQueries(schema string) queries {
 		mail: in(`SELECT id, ` + mailColumns + ` FROM tenter.mailbox WHERE run_id = $1 ORDER BY id`),
 
 		hook: in(`SELECT ` + hookColumns + ` FROM tenter.hooks WHERE token = $1 AND closed_at IS NULL`),
-		hooksOf: in(`SELECT ` + hookColumns + ` FROM tenter.hooks WHERE run_id = $1 AND closed_pos <= 0
+		hooksOf: in(`SELECT ` + hookColumns + ` FROM tenter.hooks WHERE run_id = $1 AND coalesce(closed_at, 'infinity') = 'infinity'
 			ORDER BY number LIMIT $2`),
-		hooks: in(`SELECT ` + hookColumns + ` FROM tenter.hooks WHERE closed_pos = 0 ORDER BY number LIMIT $1`),
+		hooks: in(`SELECT ` + hookColumns + ` FROM tenter.hooks WHERE closed_pos = 0 AND closed_at IS NULL ORDER BY number LIMIT $1`),
 		unread: in(`SELECT message_id, ` + mailColumns + ` FROM tenter.unread
 			WHERE run_id = $1 AND kind = 'payload_received' ORDER BY number`),
 		executing: in(`SELECT run_id, step, attempt, started_at, worker FROM tenter.executing WHERE run_id = $1 ORDER BY step`),

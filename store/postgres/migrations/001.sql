@@ -95,8 +95,8 @@ CREATE TABLE hooks (
 CREATE UNIQUE INDEX hooks_token ON hooks (token) WHERE closed_at IS NULL;
 -- Whether a hook is open is asked in three ways, so that the planner cannot choose to
 -- walk through all open hooks, of which its statistics may say that there are none: by
--- closed_at for the hook of a token, by closed_pos for all, by the sign of closed_pos for
--- those of a run.
+-- closed_at for the hook of a token, by closed_pos too for all hooks, and by a coalesced
+-- closed_at, which no index has, for those of a run.
 CREATE INDEX hooks_open ON hooks (number) WHERE closed_pos = 0;
 
 CREATE TABLE receipts (
@@ -496,22 +496,6 @@ BEGIN
 	END LOOP;
 END $$;
 
--- Locks the runs of transitions, in the order of their IDs, and returns them as they
--- are once they are locked. Those that somebody else has are left out in a batch.
-CREATE FUNCTION lock_runs(mode text, ts transition[])
-RETURNS TABLE (i integer, epoch bigint, worker text, ended_at timestamptz, events bigint, messages integer) LANGUAGE plpgsql AS $$
-BEGIN
-	IF mode = 'batch' THEN
-		RETURN QUERY SELECT x.ordinality::integer, q.epoch, q.worker, q.ended_at, q.events, q.messages
-			FROM unnest(ts) WITH ORDINALITY x JOIN runs q ON q.id = x.run_id
-			WHERE x.creates IS NULL ORDER BY q.id FOR NO KEY UPDATE OF q SKIP LOCKED;
-	ELSE
-		RETURN QUERY SELECT x.ordinality::integer, q.epoch, q.worker, q.ended_at, q.events, q.messages
-			FROM unnest(ts) WITH ORDINALITY x JOIN runs q ON q.id = x.run_id
-			WHERE x.creates IS NULL ORDER BY q.id FOR NO KEY UPDATE OF q;
-	END IF;
-END $$;
-
 -- Writes transitions. Each is written with all its effects or not at all, and has
 -- its own verdict; of those that are written only what is worth telling is returned.
 -- A run is in ts at most once.
@@ -523,6 +507,8 @@ DECLARE
 	written boolean[] := array_fill(false, ARRAY[cardinality(ts)]);
 	seen boolean[] := array_fill(false, ARRAY[cardinality(ts)]);
 	lefts integer[] := array_fill(0, ARRAY[cardinality(ts)]);  -- messages that are not taken
+	took boolean := false;       -- messages are taken
+	left_mail boolean := false;  -- messages are left
 	targets text[];    -- runs that get messages
 	locked text[];     -- of those, the ones that are there and locked
 	missing text[];    -- and the ones that are not there
@@ -539,15 +525,16 @@ DECLARE
 BEGIN
 	PERFORM patience(mode);
 
-	SELECT array_agg(DISTINCT s) INTO targets FROM unnest(ts) x, unnest(x.sends_to) s;
+	IF mode <> 'batch' THEN
+		PERFORM FROM runs q WHERE q.id IN (SELECT x.run_id FROM unnest(ts) x UNION SELECT s FROM unnest(ts) x, unnest(x.sends_to) s)
+			ORDER BY q.id FOR NO KEY UPDATE;
+	END IF;
+	IF fx <> '{}' THEN
+		SELECT array_agg(DISTINCT s) INTO targets FROM unnest(ts) x, unnest(x.sends_to) s;
+	END IF;
 	IF targets IS NOT NULL THEN
-		IF mode = 'batch' THEN
-			SELECT array_agg(l.id) INTO locked FROM
-				(SELECT q.id FROM runs q WHERE q.id = ANY (targets) ORDER BY q.id FOR NO KEY UPDATE SKIP LOCKED) l;
-		ELSE
-			SELECT array_agg(l.id) INTO locked FROM
-				(SELECT q.id FROM runs q WHERE q.id = ANY (targets) ORDER BY q.id FOR NO KEY UPDATE) l;
-		END IF;
+		SELECT array_agg(l.id) INTO locked FROM
+			(SELECT q.id FROM runs q WHERE q.id = ANY (targets) ORDER BY q.id FOR NO KEY UPDATE SKIP LOCKED) l;
 		SELECT array_agg(s) INTO missing FROM unnest(targets) s WHERE NOT EXISTS (SELECT FROM runs q WHERE q.id = s);
 	END IF;
 
@@ -580,7 +567,10 @@ BEGIN
 
 	-- The others have to find their run as they expect it. The mailbox is looked at
 	-- when the run is locked.
-	FOR rec IN SELECT * FROM lock_runs(mode, ts) LOOP
+	FOR rec IN SELECT x.ordinality AS i, q.epoch, q.worker, q.ended_at, q.events, q.messages
+		FROM unnest(ts) WITH ORDINALITY x JOIN runs q ON q.id = x.run_id
+		WHERE x.creates IS NULL ORDER BY q.id FOR NO KEY UPDATE OF q SKIP LOCKED
+	LOOP
 		i := rec.i;
 		t := ts[i];
 		seen[i] := true;
@@ -606,6 +596,8 @@ BEGIN
 		END IF;
 		IF code IS NULL THEN
 			written[i] := true;
+			took := took OR t.took <> '{}';
+			left_mail := left_mail OR lefts[i] > 0;
 		ELSE
 			RETURN NEXT (i, NULL, code, NULL, NULL)::verdict;
 		END IF;
@@ -618,8 +610,10 @@ BEGIN
 		RETURN;
 	END IF;
 
-	DELETE FROM mailbox m USING unnest(ts) WITH ORDINALITY x, unnest(x.took) k
-		WHERE written[x.ordinality] AND m.run_id = x.run_id AND m.id = k;
+	IF took THEN
+		DELETE FROM mailbox m USING unnest(ts) WITH ORDINALITY x, unnest(x.took) k
+			WHERE written[x.ordinality] AND m.run_id = x.run_id AND m.id = k;
+	END IF;
 	UPDATE runs q SET
 		updated_at = x.at, events = q.events + x.events, messages = lefts[x.ordinality],
 		status = x.status, version = coalesce(nullif(x.version, 0), q.version),
@@ -638,8 +632,10 @@ BEGIN
 	SELECT x.run_id, x.position, x.at, x.kind, x.ref, x.data, x.asked, x.or_start, x.epoch, x.seq FROM unnest(es) x WHERE written[x.t];
 
 	-- Runs that are free with something to do are news to whoever can claim them.
-	RETURN QUERY SELECT x.ordinality::integer, NULL::integer, 'mail', x.run_id, NULL FROM unnest(ts) WITH ORDINALITY x
-		WHERE written[x.ordinality] AND lefts[x.ordinality] > 0 AND NOT x.keep AND NOT x.ended;
+	IF left_mail THEN
+		RETURN QUERY SELECT x.ordinality::integer, NULL::integer, 'mail', x.run_id, NULL FROM unnest(ts) WITH ORDINALITY x
+			WHERE written[x.ordinality] AND lefts[x.ordinality] > 0 AND NOT x.keep AND NOT x.ended;
+	END IF;
 
 	-- Effects, in program order.
 	FOREACH e IN ARRAY fx LOOP
@@ -653,7 +649,7 @@ BEGIN
 				RETURN NEXT (e.t, e.n, 'opened', NULL, hook)::verdict;
 			END IF;
 		WHEN 'close' THEN
-			UPDATE hooks h SET closed_at = e.at, closed_pos = e.position WHERE h.run_id = e.run_id AND h.id = e.id AND h.closed_pos <= 0;
+			UPDATE hooks h SET closed_at = e.at, closed_pos = e.position WHERE h.run_id = e.run_id AND h.id = e.id AND coalesce(h.closed_at, 'infinity') = 'infinity';
 		WHEN 'start' THEN
 			IF start_run(e.run, clock_timestamp()) THEN
 				RETURN NEXT (e.t, e.n, 'mail', e.run->>'id', NULL)::verdict;
@@ -689,7 +685,7 @@ BEGIN
 		DELETE FROM executing q WHERE q.run_id = ANY (ended);
 		UPDATE hooks h SET closed_at = x.at, closed_pos = x.after + x.events
 		FROM unnest(ts) WITH ORDINALITY x
-		WHERE x.ended AND written[x.ordinality] AND h.run_id = x.run_id AND h.closed_pos <= 0;
+		WHERE x.ended AND written[x.ordinality] AND h.run_id = x.run_id AND coalesce(h.closed_at, 'infinity') = 'infinity';
 		FOR i IN 1 .. cardinality(ts) LOOP
 			t := ts[i];
 			IF written[i] AND t.ended AND (t.unread OR lefts[i] > 0 OR t.run_id = ANY (targets)) THEN
@@ -723,7 +719,7 @@ BEGIN
 				RETURN a;
 			END IF;
 			-- Closing takes the same lock: now it stays open, or is closed for good.
-			SELECT * INTO h FROM hooks q WHERE q.number = h.number AND q.closed_pos <= 0;
+			SELECT * INTO h FROM hooks q WHERE q.number = h.number AND coalesce(q.closed_at, 'infinity') = 'infinity';
 			CONTINUE WHEN h.number IS NULL;
 		END IF;
 		at := clock_timestamp();
@@ -836,7 +832,7 @@ BEGIN
 	t.run_id := run;
 	t.status := 'canceled';
 	PERFORM keep_unread(t, NULL);
-	UPDATE hooks h SET closed_at = at, closed_pos = r.events + 1 WHERE h.run_id = run AND h.closed_pos <= 0;
+	UPDATE hooks h SET closed_at = at, closed_pos = r.events + 1 WHERE h.run_id = run AND coalesce(h.closed_at, 'infinity') = 'infinity';
 	FOR o IN SELECT * FROM runs q WHERE q.parent_id = run AND q.parent_id <> '' AND q.ended_at IS NULL ORDER BY q.id FOR NO KEY UPDATE LOOP
 		IF send_to(o, 'cancel_requested', '', NULL, NULL) THEN
 			RETURN NEXT (1, NULL, 'mail', o.id, NULL)::verdict;
@@ -875,7 +871,7 @@ BEGIN
 		RETURN;
 	END IF;
 	SELECT h.token INTO tok FROM hooks h
-	WHERE h.run_id = run AND h.opened_pos < cut_from AND h.closed_pos >= cut_from
+	WHERE h.run_id = run AND h.opened_pos < cut_from AND h.closed_pos >= cut_from AND h.closed_at IS NOT NULL
 		AND EXISTS (SELECT FROM hooks o WHERE o.token = h.token AND o.closed_at IS NULL)
 	LIMIT 1;
 	IF FOUND THEN
@@ -899,7 +895,7 @@ BEGIN
 	DELETE FROM journal e WHERE e.run_id = run AND e.position >= cut_from;
 	DELETE FROM hooks h WHERE h.run_id = run AND h.opened_pos >= cut_from;
 	UPDATE hooks h SET closed_at = NULL, closed_pos = 0
-	WHERE h.run_id = run AND h.opened_pos < cut_from AND h.closed_pos >= cut_from;
+	WHERE h.run_id = run AND h.opened_pos < cut_from AND h.closed_pos >= cut_from AND h.closed_at IS NOT NULL;
 	DELETE FROM unread u WHERE u.run_id = run;
 	UPDATE runs q SET status = 'running', updated_at = cut_at, ended_at = NULL, wake_at = NULL, due_at = first, messages = n, worker = '',
 		epoch = q.epoch + 1, events = cut_from - 1, suspicion = 0, mark = false, crashes = 0, blocked_build = '', blocked_reason = ''
