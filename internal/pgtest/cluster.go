@@ -28,7 +28,7 @@ const (
 	patience = time.Minute
 )
 
-var errNotInstalled = errors.New("PostgreSQL is not installed here, which this test starts a server of: install it (on Debian: apt-get install postgresql)")
+var errNotInstalled = errors.New("this test needs PostgreSQL, which is not here: install it (on Debian: apt-get install postgresql)")
 
 // A cluster is what PostgreSQL calls a server with its data.
 //
@@ -140,12 +140,6 @@ func (c *cluster) tcpURL() string {
 
 // start starts the server and returns when clients can connect.
 func (c *cluster) start(ctx context.Context) error {
-	log, err := os.OpenFile(c.path("log"), os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
-	if err != nil {
-		return err
-	}
-	defer log.Close()
-
 	args := []string{
 		"-D", c.path("data"), "-k", c.dir, "-p", strconv.Itoa(c.port),
 		"-c", "listen_addresses=" + loopback, "-c", "max_connections=300",
@@ -154,8 +148,12 @@ func (c *cluster) start(ctx context.Context) error {
 		args = append(args, "-c", s)
 	}
 	c.postgres = c.command(ctx, filepath.Join(c.bin, "postgres"), args...)
+	log, err := os.OpenFile(c.path("log"), os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
 	c.postgres.Stdout, c.postgres.Stderr = log, log
-	if err := c.postgres.Start(); err != nil {
+	if err := errors.Join(c.postgres.Start(), log.Close()); err != nil {
 		return err
 	}
 	ended := make(chan struct{})

@@ -45,37 +45,41 @@ func sharedServer(ctx context.Context, t testing.TB) url.URL {
 		}
 		return *u
 	}
-	shared.once.Do(func() { shared.url, shared.err = startShared(ctx) })
+	shared.once.Do(func() { shared.cluster, shared.err = newShared(ctx) })
 	if errors.Is(shared.err, errNotInstalled) {
 		skip(t, shared.err.Error()+", or set TENTER_TEST_POSTGRES to the URL of a server where databases may be created")
 	}
 	if shared.err != nil {
 		t.Fatal(shared.err)
 	}
-	return shared.url
+	u, err := url.Parse(shared.cluster.socketURL(ordinary))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return *u
 }
 
+// shared is the server of this process. Somebody has to hold it: a cluster that is garbage
+// lets its keeper go.
 var shared struct {
-	once sync.Once
-	url  url.URL
-	err  error
+	once    sync.Once
+	cluster *cluster
+	err     error
 }
 
-// startShared starts a server that ends with the process.
-func startShared(ctx context.Context) (url.URL, error) {
+// ordinary is a role that may make databases, and is no superuser.
+const ordinary = "tenter"
+
+func newShared(ctx context.Context) (*cluster, error) {
 	c, err := newCluster(ctx, "fsync=off", "synchronous_commit=off", "full_page_writes=off")
 	if err != nil {
-		return url.URL{}, err
+		return nil, err
 	}
-	const role = "tenter"
-	if err := execute(ctx, c.socketURL(superuser), "CREATE ROLE "+role+" LOGIN CREATEDB CREATEROLE"); err != nil {
-		return url.URL{}, errors.Join(err, c.close())
-	}
-	u, err := url.Parse(c.socketURL(role))
+	err = execute(ctx, c.socketURL(superuser), "CREATE ROLE "+ordinary+" LOGIN CREATEDB CREATEROLE")
 	if err != nil {
-		return url.URL{}, errors.Join(err, c.close())
+		return nil, errors.Join(err, c.close())
 	}
-	return *u, nil
+	return c, nil
 }
 
 func skip(t testing.TB, why string) {
