@@ -129,12 +129,12 @@ func readVerdicts(rows pgx.Rows, ops []*op, told *store.Signal) error {
 			return err
 		}
 		o := ops[i-1]
-		switch {
-		case *code == "mail":
+		switch *code {
+		case "mail":
 			told.Mail = append(told.Mail, *run)
-		case *code == "opened":
+		case "opened":
 			o.outcomes[*n].HookID = *hook
-		case *code == "taken":
+		case "taken":
 			o.outcomes[*n] = store.Outcome{Conflict: *run}
 		default:
 			o.err = refusal(code)

@@ -76,7 +76,7 @@ func checkServer(ctx context.Context, c *pgx.Conn, name string, o Options) error
 		return &OpenError{Database: name, Err: ErrRefused, Detail: "it is a standby, which cannot be written to", Advice: "give the URL of the primary, or target_session_attrs=read-write"}
 	}
 	if sync == "off" {
-		o.Logger.Warn("synchronous_commit is off: what the database has accepted can be lost when its server crashes", "database", name)
+		o.Logger.WarnContext(ctx, "synchronous_commit is off: what the database has accepted can be lost when its server crashes", "database", name)
 	}
 	return nil
 }

@@ -161,7 +161,7 @@ func (p *peers) listen(ctx context.Context) {
 	for pause := 100 * time.Millisecond; ; pause = min(2*pause, 5*time.Second) {
 		err := p.listenOnce(ctx, func() {
 			if troubled {
-				p.s.opts.Logger.Info("notifications come again", "database", p.s.name)
+				p.s.opts.Logger.InfoContext(ctx, "notifications come again", "database", p.s.name)
 			}
 			troubled, pause = false, 100*time.Millisecond
 		})
@@ -171,7 +171,7 @@ func (p *peers) listen(ctx context.Context) {
 		}
 		if !troubled {
 			troubled = true
-			p.s.opts.Logger.Warn("notifications do not come; the database is looked at instead",
+			p.s.opts.Logger.WarnContext(ctx, "notifications do not come; the database is looked at instead",
 				"database", p.s.name, "every", p.s.opts.Poll, "error", err)
 		}
 		select {

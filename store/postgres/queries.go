@@ -26,9 +26,13 @@ const (
 	mailColumns = `run_id, kind, ref, data, accepted_at, or_start`
 )
 
+// inSchema puts the name of a schema into a statement.
+func inSchema(schema, sql string) string {
+	return strings.ReplaceAll(sql, "tenter.", pgx.Identifier{schema}.Sanitize()+".")
+}
+
 func newQueries(schema string) queries {
-	schema = pgx.Identifier{schema}.Sanitize()
-	in := func(sql string) string { return strings.ReplaceAll(sql, "tenter.", schema+".") }
+	in := func(sql string) string { return inSchema(schema, sql) }
 	return queries{
 		schema: schema,
 

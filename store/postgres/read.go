@@ -112,7 +112,7 @@ func (q *queries) runs(f store.Filter) (sql string, args []any) {
 	if f.Before != "" {
 		add("id < ?", f.Before)
 	}
-	sql = "SELECT " + runColumns + " FROM " + q.schema + ".runs"
+	sql = inSchema(q.schema, "SELECT "+runColumns+" FROM tenter.runs")
 	if len(where) > 0 {
 		sql += " WHERE " + strings.Join(where, " AND ")
 	}

@@ -128,7 +128,8 @@ func (w *writer) do(o *op) error {
 			w.finished(1)
 			return o.ctx.Err()
 		}
-		return fmt.Errorf("the outcome is unknown: %w", o.ctx.Err())
+		// Not wrapped: the error of a context that has ended says that nothing was written.
+		return fmt.Errorf("write to database %s: the outcome is unknown: %s", w.s.name, o.ctx.Err().Error())
 	}
 }
 
@@ -233,7 +234,7 @@ func (w *writer) carryOutAlone(o *op) {
 		select {
 		case <-time.After(pause):
 		case <-o.ctx.Done():
-			o.err = fmt.Errorf("nothing was written, another transaction has a lock on the run or the token: %w", o.ctx.Err())
+			o.err = fmt.Errorf("write to database %s: nothing was written, another transaction has a lock on the run or the token: %w", w.s.name, o.ctx.Err())
 			return
 		case <-w.ctx.Done():
 			o.err = store.ErrClosed
