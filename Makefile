@@ -5,13 +5,13 @@ GO ?= go
 TOOL = $(GO) tool -modfile=tools/go.mod
 
 .NOTPARALLEL:
-.PHONY: help test check fmt tidy vet fix lint arch longest format bench need-go need-cc
+.PHONY: help test check fmt tidy vet fix lint arch longest format bench need-go need-cc need-postgres
 
 help: ## Show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-9s%s\n", $$1, $$2 }' Makefile
 
-test: need-cc ## Run all tests, with the race detector
-	$(GO) test -race ./...
+test: need-cc need-postgres ## Run all tests, with the race detector
+	TENTER_REQUIRE_POSTGRES=1 $(GO) test -race ./...
 
 check: fmt tidy vet fix lint arch test ## Run everything that must pass before a commit lands
 	@echo 'check: everything passes'
@@ -52,3 +52,7 @@ need-go:
 need-cc: need-go
 	@cc=$$($(GO) env CC); cc=$${cc%% *}; command -v "$$cc" >/dev/null 2>&1 || \
 		{ echo "make: there is no C compiler '$$cc', which go test -race needs; without one: go test ./..." >&2; exit 1; }
+
+need-postgres:
+	@command -v initdb >/dev/null 2>&1 || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || \
+		{ echo "make: there is no PostgreSQL, of which tests start their own: install it (on Debian: apt-get install postgresql); without it: go test ./..." >&2; exit 1; }
