@@ -7,18 +7,21 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net/http/httptest"
 	"net/rpc"
 	"os"
 	"os/exec"
-	"path/filepath"
+	"os/signal"
 	"strings"
 	"sync"
+	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
 	"github.com/tenter-dev/tenter/engine"
+	"github.com/tenter-dev/tenter/server"
 	"github.com/tenter-dev/tenter/store"
-	"github.com/tenter-dev/tenter/store/sqlite"
 	"github.com/tenter-dev/tenter/workflow"
 )
 
@@ -29,15 +32,28 @@ const (
 	longLease = 30 * time.Second
 )
 
-// databaseEnv makes the test binary a worker on a database, with a lease.
-const (
-	databaseEnv = "TENTER_SCENARIO_DATABASE"
-	leaseEnv    = "TENTER_SCENARIO_LEASE"
-)
+// processEnv makes the test binary a process of a scenario: its role, as JSON.
+const processEnv = "TENTER_SCENARIO_PROCESS"
+
+// A role is what a process has to do.
+type role struct {
+	Database string        // URL, see openStore
+	Lease    time.Duration // of a worker; 0: it executes nothing
+	Webhooks bool          // it serves webhooks
+}
+
+// publicURL is where the outside world would find the webhooks of a scenario. The
+// test asks one process or another instead.
+const publicURL = "http://tenter.test"
 
 func TestMain(m *testing.M) {
-	if path := os.Getenv(databaseEnv); path != "" {
-		if err := work(path); err != nil {
+	if js := os.Getenv(processEnv); js != "" {
+		var r role
+		err := json.Unmarshal([]byte(js), &r)
+		if err == nil {
+			err = r.play()
+		}
+		if err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}
@@ -53,39 +69,82 @@ func processWorkflows() []workflow.Definition {
 	}
 }
 
-// work executes runs until standard input ends, over which the test talks to it.
-func work(path string) error {
-	st, err := sqlite.Open(path)
-	if err != nil {
-		return err
-	}
-	lease, err := time.ParseDuration(os.Getenv(leaseEnv))
-	if err != nil {
-		return err
-	}
-	e, err := engine.New(st, engine.Options{
-		Workflows: processWorkflows(),
-		Lease:     lease,
-		Logger:    slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelError})),
-	})
-	if err != nil {
-		return err
-	}
-	ctx, stop := context.WithCancel(context.Background())
+// play plays the role until SIGTERM comes or standard input ends, over which the test
+// talks to it.
+func (r role) play() (err error) {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
-	server := rpc.NewServer()
-	if err := server.RegisterName("Door", &door{e}); err != nil {
+	st, err := openStore(ctx, r.Database)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, st.Close()) }()
+	d := &door{st: &countingStore{Store: st}}
+	opts := engine.Options{
+		PublicURL: publicURL,
+		Lease:     r.Lease,
+		Logger:    slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelError})),
+	}
+	if r.Lease > 0 {
+		opts.Workflows = processWorkflows()
+	}
+	if d.eng, err = engine.New(d.st, opts); err != nil {
+		return err
+	}
+	if r.Webhooks {
+		d.front = httptest.NewServer(server.Webhooks(d.eng))
+		defer d.front.Close()
+	}
+	defer func() { err = errors.Join(err, d.eng.Close()) }()
+	calls := rpc.NewServer()
+	if err := calls.RegisterName("Door", d); err != nil {
 		return err
 	}
 	go func() {
 		defer stop()
-		server.ServeConn(pipe{os.Stdin, os.Stdout})
+		calls.ServeConn(pipe{os.Stdin, os.Stdout})
 	}()
-	return errors.Join(e.Run(ctx), e.Close(), st.Close())
+	if r.Lease == 0 {
+		<-ctx.Done()
+		return nil
+	}
+	return d.eng.Run(ctx)
 }
 
-// door is how the test starts and resumes runs in a worker process.
-type door struct{ eng *engine.Engine }
+// countingStore counts the transitions that were refused because the worker had lost
+// the run.
+type countingStore struct {
+	store.Store
+	fenced atomic.Int64
+}
+
+func (s *countingStore) Apply(ctx context.Context, t *store.Transition) ([]store.Outcome, error) {
+	out, err := s.Store.Apply(ctx, t)
+	if errors.Is(err, store.ErrFenced) {
+		s.fenced.Add(1)
+	}
+	return out, err
+}
+
+// door is how the test starts and resumes runs in another process, and asks about it.
+type door struct {
+	eng   *engine.Engine
+	st    *countingStore
+	front *httptest.Server // of webhooks
+}
+
+// Front returns where the process serves webhooks.
+func (d *door) Front(_ struct{}, url *string) error {
+	*url = d.front.URL
+	return nil
+}
+
+// Fenced returns how many transitions of the process were refused because it had lost
+// the run.
+func (d *door) Fenced(_ struct{}, n *int64) error {
+	*n = d.st.fenced.Load()
+	return nil
+}
 
 // StartArgs ask for a run.
 type StartArgs struct {
@@ -126,21 +185,22 @@ func (p pipe) Write(b []byte) (int, error) { return p.w.Write(b) }
 
 func (p pipe) Close() error { return errors.Join(p.ReadCloser.Close(), p.w.Close()) }
 
-// A process is a worker process.
+// A process plays a role.
 type process struct {
 	cmd    *exec.Cmd
 	client *rpc.Client
 	exited chan struct{}
+	status *os.ProcessState // once it has exited
 }
 
-func spawn(t *testing.T, path string, lease time.Duration) *process {
+func spawn(t *testing.T, r role) *process {
 	t.Helper()
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
 	cmd := exec.Command(self) //nolint:noctx // it ends with its standard input, or is killed
-	cmd.Env = append(os.Environ(), databaseEnv+"="+path, leaseEnv+"="+lease.String())
+	cmd.Env = append(os.Environ(), processEnv+"="+string(encode(t, r)))
 	cmd.Stderr = t.Output()
 	in, err := cmd.StdinPipe()
 	if err != nil {
@@ -156,7 +216,7 @@ func spawn(t *testing.T, path string, lease time.Duration) *process {
 	p := &process{cmd: cmd, client: rpc.NewClient(pipe{out, in}), exited: make(chan struct{})}
 	go func() {
 		defer close(p.exited)
-		_, _ = cmd.Process.Wait() // killed or not, it is gone
+		p.status, _ = cmd.Process.Wait() // killed or not, it is gone
 	}()
 	return p
 }
@@ -168,12 +228,11 @@ func (p *process) kill() {
 	_ = p.client.Close()
 }
 
-// A service is a worker process that is started again whenever it has died.
+// A service is a role whose process is started again whenever it has died.
 type service struct {
-	t     *testing.T
-	path  string
-	lease time.Duration
-	api   *engine.Engine // of the test's own process: a client
+	t    *testing.T
+	role role
+	api  *engine.Engine // of the test's own process: a client
 
 	mu     sync.Mutex
 	p      *process
@@ -182,38 +241,16 @@ type service struct {
 	keeper sync.WaitGroup
 }
 
-func newDatabase(t *testing.T) (path string, st *sqlite.Store) {
+// newService starts a worker.
+func newService(t *testing.T, db *database, lease time.Duration) *service {
 	t.Helper()
-	path = filepath.Join(t.TempDir(), "scenario.db")
-	st, err := sqlite.Open(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := st.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	return path, st
+	return newRole(t, db, role{Database: db.url, Lease: lease})
 }
 
-func newAPI(t *testing.T, st store.Store) *engine.Engine {
+// newRole starts a process with a role on a database.
+func newRole(t *testing.T, db *database, r role) *service {
 	t.Helper()
-	e, err := engine.New(st, engine.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := e.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	return e
-}
-
-func newService(t *testing.T, path string, lease time.Duration, api *engine.Engine) *service {
-	t.Helper()
-	s := &service{t: t, path: path, lease: lease, api: api, p: spawn(t, path, lease)}
+	s := &service{t: t, role: r, api: db.api, p: spawn(t, r)}
 	s.keeper.Go(s.keep)
 	t.Cleanup(s.close)
 	return s
@@ -229,7 +266,7 @@ func (s *service) keep() {
 			return
 		}
 		s.deaths++
-		s.p = spawn(s.t, s.path, s.lease)
+		s.p = spawn(s.t, s.role)
 		s.mu.Unlock()
 	}
 }

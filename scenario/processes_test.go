@@ -31,15 +31,18 @@ var logging = workflow.Define("logging", func(ctx workflow.Context, path string)
 // TestTwoProcessesExecuteEachRunOnce: while nobody dies, no step is executed twice.
 func TestTwoProcessesExecuteEachRunOnce(t *testing.T) {
 	t.Parallel()
-	path, st := newDatabase(t)
-	api := newAPI(t, st)
-	services := []*service{newService(t, path, longLease, api), newService(t, path, longLease, api)}
+	onEachStore(t, executeEachRunOnce)
+}
+
+func executeEachRunOnce(t *testing.T, db *database) {
+	t.Helper()
+	services := []*service{newService(t, db, longLease), newService(t, db, longLease)}
 	log := filepath.Join(t.TempDir(), "log")
 	const n = 150
 	for i := range n {
 		id := fmt.Sprint("run-", i)
 		if i%3 == 2 { // by somebody who executes nothing
-			if _, err := logging.Start(t.Context(), api, log, workflow.RunID(id)); err != nil {
+			if _, err := logging.Start(t.Context(), db.api, log, workflow.RunID(id)); err != nil {
 				t.Fatal(err)
 			}
 			continue
@@ -48,7 +51,7 @@ func TestTwoProcessesExecuteEachRunOnce(t *testing.T) {
 	}
 	ctx := within(t, 30*time.Second)
 	for i := range n {
-		if _, err := logging.Get(api, fmt.Sprint("run-", i)).Result(ctx); err != nil {
+		if _, err := logging.Get(db.api, fmt.Sprint("run-", i)).Result(ctx); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -71,27 +74,30 @@ func TestTwoProcessesExecuteEachRunOnce(t *testing.T) {
 // soon by the one that executes the run, and its result by the second.
 func TestResumeFromAnotherProcess(t *testing.T) {
 	t.Parallel()
-	path, st := newDatabase(t)
-	api := newAPI(t, st)
-	s := newService(t, path, longLease, api)
+	onEachStore(t, resumeFromAnotherProcess)
+}
+
+func resumeFromAnotherProcess(t *testing.T, db *database) {
+	t.Helper()
+	s := newService(t, db, longLease)
 	for i := range 5 {
 		id := fmt.Sprint("run-", i)
 		s.start("approval", id, "doc")
 		token := s.token(id)
 		waitFor(t, func() bool { // parked: its owner has nothing to do but look
-			info, err := api.RunInfo(t.Context(), id)
+			info, err := db.api.RunInfo(t.Context(), id)
 			return err == nil && info.Status == workflow.StatusWaiting
 		})
-		if _, err := api.Resume(t.Context(), token, decision{true, id}); err != nil {
+		if _, err := db.api.Resume(t.Context(), token, decision{true, id}); err != nil {
 			t.Fatal(err)
 		}
 		accepted := time.Now()
-		got, err := workflow.Get[decision](api, id).Result(within(t, 10*time.Second))
+		got, err := workflow.Get[decision](db.api, id).Result(within(t, 10*time.Second))
 		if err != nil || got != (decision{true, id}) {
 			t.Fatalf("%s: %v, %v", id, got, err)
 		}
 		known := time.Since(accepted)
-		l, err := st.Load(t.Context(), id, 0)
+		l, err := db.st.Load(t.Context(), id, 0)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -102,8 +102,12 @@ func TestS01Approval(t *testing.T) {
 // TestS01Killed kills a real process at a random moment of each of 50 approvals.
 func TestS01Killed(t *testing.T) {
 	t.Parallel()
-	path, st := newDatabase(t)
-	s := newService(t, path, shortLease, newAPI(t, st))
+	onEachStore(t, approvalKilled)
+}
+
+func approvalKilled(t *testing.T, db *database) {
+	t.Helper()
+	s := newService(t, db, shortLease)
 	const n = 50
 	for i := range n {
 		id := fmt.Sprint("run-", i)
@@ -134,5 +138,5 @@ func TestS01Killed(t *testing.T) {
 	}
 	t.Logf("%d processes died", s.died())
 	s.close()
-	checkRuns(t, st, processWorkflows())
+	checkRuns(t, db.st, processWorkflows())
 }

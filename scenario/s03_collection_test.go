@@ -67,8 +67,12 @@ func TestS03Collection(t *testing.T) {
 // once, without.
 func TestS03Killed(t *testing.T) {
 	t.Parallel()
-	path, st := newDatabase(t)
-	s := newService(t, path, shortLease, newAPI(t, st))
+	onEachStore(t, collectionKilled)
+}
+
+func collectionKilled(t *testing.T, db *database) {
+	t.Helper()
+	s := newService(t, db, shortLease)
 	s.start("collection", "run", "s1")
 	s.token("run")
 	killed, heardOf := make(chan struct{}), make(chan struct{}, 1)
@@ -127,5 +131,5 @@ func TestS03Killed(t *testing.T) {
 	}
 	t.Logf("%d processes died, %d values were acknowledged, %d not", s.died(), len(acknowledged), len(unheard))
 	s.close()
-	checkRuns(t, st, processWorkflows())
+	checkRuns(t, db.st, processWorkflows())
 }

@@ -16,9 +16,12 @@ import (
 
 func TestS16CrashAnywhere(t *testing.T) {
 	t.Parallel()
-	path, st := newDatabase(t)
-	api := newAPI(t, st)
-	services := []*service{newService(t, path, shortLease, api), newService(t, path, shortLease, api)}
+	onEachStore(t, crashAnywhere)
+}
+
+func crashAnywhere(t *testing.T, db *database) {
+	t.Helper()
+	services := []*service{newService(t, db, shortLease), newService(t, db, shortLease)}
 	over := make(chan struct{})
 	time.AfterFunc(3*time.Second, func() { close(over) })
 	// loop repeats something with rising numbers until the time is over.
@@ -82,22 +85,22 @@ func TestS16CrashAnywhere(t *testing.T) {
 
 	ctx := within(t, 60*time.Second)
 	for i := range doubles {
-		if got, err := workflow.Get[int](api, fmt.Sprint("double-", i)).Result(ctx); err != nil || got != 2*i {
+		if got, err := workflow.Get[int](db.api, fmt.Sprint("double-", i)).Result(ctx); err != nil || got != 2*i {
 			t.Errorf("double of %d: %d, %v", i, got, err)
 		}
 	}
 	for i := range decisions {
 		id := fmt.Sprint("approval-", i)
-		if got, err := workflow.Get[decision](api, id).Result(ctx); err != nil || got != (decision{i%2 == 0, id}) {
+		if got, err := workflow.Get[decision](db.api, id).Result(ctx); err != nil || got != (decision{i%2 == 0, id}) {
 			t.Errorf("%s: %v, %v", id, got, err)
 		}
 	}
 	heard := make([][]string, len(sent))
-	for _, r := range runs(t, st) {
+	for _, r := range runs(t, db.st) {
 		if r.Workflow != channelLog.Name() {
 			continue
 		}
-		said, err := channelLog.Get(api, r.ID).Result(ctx)
+		said, err := channelLog.Get(db.api, r.ID).Result(ctx)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -122,5 +125,5 @@ func TestS16CrashAnywhere(t *testing.T) {
 		deaths += s.died()
 	}
 	t.Logf("%d processes died during %d runs and %d messages", deaths, doubles+decisions, len(slices.Concat(sent...)))
-	checkRuns(t, st, processWorkflows())
+	checkRuns(t, db.st, processWorkflows())
 }

@@ -150,11 +150,14 @@ func TestS24HundredAtOnce(t *testing.T) {
 
 func TestS24SeveralProcesses(t *testing.T) {
 	t.Parallel()
-	path, st := newDatabase(t)
-	api := newAPI(t, st)
+	onEachStore(t, severalProcesses)
+}
+
+func severalProcesses(t *testing.T, db *database) {
+	t.Helper()
 	services := make([]*service, 3)
 	for i := range services {
-		services[i] = newService(t, path, longLease, api)
+		services[i] = newService(t, db, longLease)
 	}
 	said, infos, err := hundredAtOnce(func(i int, text string) (workflow.HookInfo, error) {
 		if p := i % (len(services) + 1); p < len(services) {
@@ -162,16 +165,16 @@ func TestS24SeveralProcesses(t *testing.T) {
 			err := services[p].call("Resume", ResumeArgs{Token: "channel:c", Payload: encode(t, text), OrStart: true}, &info)
 			return info, err
 		}
-		return api.Resume(t.Context(), "channel:c", text, workflow.OrStart(channelLog, "c"))
+		return db.api.Resume(t.Context(), "channel:c", text, workflow.OrStart(channelLog, "c"))
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	runID := oneRun(t, infos)
-	if _, err := api.Resume(t.Context(), "channel:c", "/stop"); err != nil {
+	if _, err := db.api.Resume(t.Context(), "channel:c", "/stop"); err != nil {
 		t.Fatal(err)
 	}
-	heard, err := workflow.Get[[]string](api, runID).Result(within(t, 30*time.Second))
+	heard, err := workflow.Get[[]string](db.api, runID).Result(within(t, 30*time.Second))
 	if err != nil {
 		t.Fatal(err)
 	}

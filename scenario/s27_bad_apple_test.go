@@ -78,8 +78,12 @@ func amongHealthy(t *testing.T, s *service, n int, name string) {
 
 func TestS27PoisonedStep(t *testing.T) {
 	t.Parallel()
-	path, st := newDatabase(t)
-	s := newService(t, path, shortLease, newAPI(t, st))
+	onEachStore(t, poisonedStepKills)
+}
+
+func poisonedStepKills(t *testing.T, db *database) {
+	t.Helper()
+	s := newService(t, db, shortLease)
 	amongHealthy(t, s, 2000, "poisoned-step")
 	_, err := workflow.Get[int](s.api, "bad").Result(within(t, 30*time.Second))
 	failed, ok := errors.AsType[*workflow.StepError](err)
@@ -101,16 +105,20 @@ func TestS27PoisonedStep(t *testing.T) {
 	if announced != 2 { // before it was suspected it could die without one
 		t.Errorf("%d attempts were announced, want 2", announced)
 	}
-	checkRuns(t, st, processWorkflows())
+	checkRuns(t, db.st, processWorkflows())
 }
 
 func TestS27PoisonedCode(t *testing.T) {
 	t.Parallel()
-	path, st := newDatabase(t)
-	s := newService(t, path, shortLease, newAPI(t, st))
+	onEachStore(t, poisonedCodeKills)
+}
+
+func poisonedCodeKills(t *testing.T, db *database) {
+	t.Helper()
+	s := newService(t, db, shortLease)
 	amongHealthy(t, s, 200, "poisoned-code")
 	waitFor(t, func() bool {
-		l, err := st.Load(t.Context(), "bad", 0)
+		l, err := db.st.Load(t.Context(), "bad", 0)
 		if err != nil {
 			t.Fatal(err)
 		}
