@@ -20,7 +20,16 @@ func (a *app) begin(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	waiting := false
 	for _, hook := range hooks {
+		run, err := Approval.Get(a.engine, hook.RunID).Info(ctx)
+		if err != nil {
+			return err
+		}
+		if run.Workflow != Approval.Name() {
+			continue // another program's, in the same database
+		}
+		waiting = true
 		var document string
 		if err := json.Unmarshal(hook.Metadata, &document); err != nil {
 			return err
@@ -30,7 +39,7 @@ func (a *app) begin(ctx context.Context) error {
 			return err
 		}
 	}
-	if len(hooks) == 0 {
+	if !waiting {
 		_, err = Approval.Start(ctx, a.engine, "contract.pdf")
 	}
 	return err

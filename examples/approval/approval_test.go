@@ -1,12 +1,18 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
 	"testing"
 
+	"github.com/tenter-dev/tenter/engine"
+	"github.com/tenter-dev/tenter/examples/internal/database"
 	"github.com/tenter-dev/tenter/examples/internal/exampletest"
+	"github.com/tenter-dev/tenter/internal/pgtest"
+	"github.com/tenter-dev/tenter/workflow"
 )
 
 type answer struct {
@@ -43,11 +49,21 @@ const question = `(\S+) waits for a decision[^\n]*\n\n  curl (http://\S+)/approv
 func TestApproval(t *testing.T) {
 	t.Parallel()
 	bin := exampletest.Build(t)
+	t.Run("sqlite", func(t *testing.T) {
+		t.Parallel()
+		testApproval(t, bin, func(*testing.T) string { return "sqlite:approval.db" })
+	})
+	t.Run("postgres", func(t *testing.T) {
+		t.Parallel()
+		testApproval(t, bin, func(t *testing.T) string { return pgtest.Database(t) })
+	})
+}
 
+func testApproval(t *testing.T, bin string, database func(*testing.T) string) {
 	// start returns the program with its URL and the token of its first question.
-	start := func(t *testing.T, dir string) (p *exampletest.Process, url, token string) {
+	start := func(t *testing.T, dir, db string) (p *exampletest.Process, url, token string) {
 		t.Helper()
-		p = exampletest.Start(t, bin, dir, "-addr", "127.0.0.1:0")
+		p = exampletest.Start(t, bin, dir, "-addr", "127.0.0.1:0", "-db", db)
 		match := p.WaitFor(question)
 		return p, match[2], match[3]
 	}
@@ -67,7 +83,7 @@ func TestApproval(t *testing.T) {
 
 	t.Run("approve", func(t *testing.T) {
 		t.Parallel()
-		p, url, token := start(t, t.TempDir())
+		p, url, token := start(t, t.TempDir(), database(t))
 		if code, a := approve(t, url, "unknown"); code != http.StatusNotFound || a.Error == "" {
 			t.Errorf("an unknown token: %d %+v, want 404 and an error", code, a)
 		}
@@ -87,7 +103,7 @@ func TestApproval(t *testing.T) {
 
 	t.Run("reject", func(t *testing.T) {
 		t.Parallel()
-		p, url, token := start(t, t.TempDir())
+		p, url, token := start(t, t.TempDir(), database(t))
 		body := fmt.Sprintf(`{"token":%q,"approved":false,"comment":"No"}`, token)
 		if code := exampletest.Do(t, http.MethodPost, url+"/approve", body, nil); code != http.StatusOK {
 			t.Errorf("reject: %d, want 200", code)
@@ -97,7 +113,7 @@ func TestApproval(t *testing.T) {
 
 	t.Run("start and status", func(t *testing.T) {
 		t.Parallel()
-		p, url, _ := start(t, t.TempDir())
+		p, url, _ := start(t, t.TempDir(), database(t))
 		var started answer
 		if code := exampletest.Do(t, http.MethodPost, url+"/start", `{"document":"plan.txt"}`, &started); code != http.StatusOK {
 			t.Fatalf("start: %d", code)
@@ -116,7 +132,7 @@ func TestApproval(t *testing.T) {
 
 	t.Run("bad requests", func(t *testing.T) {
 		t.Parallel()
-		_, url, _ := start(t, t.TempDir())
+		_, url, _ := start(t, t.TempDir(), database(t))
 		for path, body := range map[string]string{"/start": `{}`, "/approve": `{`} {
 			var a answer
 			if code := exampletest.Do(t, http.MethodPost, url+path, body, &a); code != http.StatusBadRequest || a.Error == "" {
@@ -127,12 +143,12 @@ func TestApproval(t *testing.T) {
 
 	t.Run("kill -9 while it waits", func(t *testing.T) {
 		t.Parallel()
-		dir := t.TempDir()
-		p, url, token := start(t, dir)
+		dir, db := t.TempDir(), database(t)
+		p, url, token := start(t, dir, db)
 		waitUntilParked(t, url)
 		p.Kill()
 
-		p, url, again := start(t, dir)
+		p, url, again := start(t, dir, db)
 		if again != token {
 			t.Errorf("the token is %s after the crash, %s before", again, token)
 		}
@@ -144,27 +160,69 @@ func TestApproval(t *testing.T) {
 
 	t.Run("Ctrl-C while it waits", func(t *testing.T) {
 		t.Parallel()
-		dir := t.TempDir()
-		p, _, token := start(t, dir)
+		dir, db := t.TempDir(), database(t)
+		p, _, token := start(t, dir, db)
 		interrupt(t, p)
 
-		p, url, _ := start(t, dir)
+		p, url, _ := start(t, dir, db)
 		approve(t, url, token)
 		p.WaitFor(`contract.pdf is published`)
 		interrupt(t, p)
 	})
+}
 
-	t.Run("address taken", func(t *testing.T) {
-		t.Parallel()
-		l, err := net.Listen("tcp", "127.0.0.1:0")
+func TestAddressTaken(t *testing.T) {
+	t.Parallel()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	p := exampletest.Start(t, exampletest.Build(t), t.TempDir(), "-addr", l.Addr().String())
+	free := p.WaitFor(`so this is (\S+)\.\n`)[1]
+	if url := p.WaitFor(question)[2]; url != "http://"+free {
+		t.Errorf("it says %s and prints %s", free, url)
+	}
+}
+
+// What others wait for in the same database is none of its business.
+func TestOthersInDatabase(t *testing.T) {
+	t.Parallel()
+	db := pgtest.Database(t)
+	st, err := database.Open(t.Context(), db)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer st.Close()
+	other := workflow.Define("other", func(ctx workflow.Context, _ int) (string, error) {
+		hook, err := workflow.NewHook[string](ctx)
 		if err != nil {
-			t.Fatal(err)
+			return "", err
 		}
-		defer l.Close()
-		p := exampletest.Start(t, bin, t.TempDir(), "-addr", l.Addr().String())
-		free := p.WaitFor(`so this is (\S+)\.\n`)[1]
-		if url := p.WaitFor(question)[2]; url != "http://"+free {
-			t.Errorf("it says %s and prints %s", free, url)
-		}
+		return hook.Wait(ctx)
 	})
+	eng, err := engine.New(st, engine.Options{Workflows: []workflow.Definition{other}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer eng.Close()
+	run, err := other.Start(t.Context(), eng, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- eng.Run(ctx) }()
+	for status := workflow.StatusRunning; status != workflow.StatusWaiting && err == nil; {
+		status, err = run.Status(t.Context())
+	}
+	stop()
+	if err := errors.Join(err, <-ended); err != nil {
+		t.Fatal(err)
+	}
+
+	p := exampletest.Start(t, exampletest.Build(t), t.TempDir(), "-addr", "127.0.0.1:0", "-db", db)
+	if document := p.WaitFor(question)[1]; document != "contract.pdf" {
+		t.Errorf("it asks about %s", document)
+	}
 }

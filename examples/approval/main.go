@@ -15,13 +15,13 @@ import (
 	"time"
 
 	"github.com/tenter-dev/tenter/engine"
-	"github.com/tenter-dev/tenter/store/sqlite"
+	"github.com/tenter-dev/tenter/examples/internal/database"
 	"github.com/tenter-dev/tenter/workflow"
 )
 
 func main() {
 	addr := flag.String("addr", "127.0.0.1:8080", "address to listen on; a free port if it is taken")
-	db := flag.String("db", "approval.db", "SQLite file")
+	db := flag.String("db", "sqlite:approval.db", database.Usage)
 	flag.Parse()
 
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -34,7 +34,7 @@ func main() {
 
 // run works until ctx ends, and lets the steps finish that are being executed then.
 func run(ctx context.Context, addr, db string) error {
-	st, err := sqlite.Open(db)
+	st, err := database.Open(ctx, db) // sqlite.Open or postgres.Open
 	if err != nil {
 		return err
 	}
@@ -61,7 +61,7 @@ func run(ctx context.Context, addr, db string) error {
 	go server.Serve(listener)
 	defer server.Shutdown(context.WithoutCancel(ctx))
 
-	fmt.Printf("Stop this with Ctrl-C or kill -9, and start it again: it goes on from %s.\n\n", db)
+	fmt.Printf("Stop this with Ctrl-C or kill -9, and start it again: it goes on from %s.\n\n", st)
 	if err := a.begin(ctx); err != nil {
 		return err
 	}

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/tenter-dev/tenter/examples/internal/exampletest"
+	"github.com/tenter-dev/tenter/internal/pgtest"
 )
 
 func TestCollect(t *testing.T) {
@@ -20,19 +21,26 @@ func TestCollect(t *testing.T) {
 		}
 	})
 
-	t.Run("killed and started again", func(t *testing.T) {
-		t.Parallel()
+	killed := func(t *testing.T, db string) {
 		dir := t.TempDir()
 		for _, after := range []int{2, 5, 7} {
-			p := exampletest.Start(t, bin, dir, "-db", "collect.db", "-pause", "50ms")
+			p := exampletest.Start(t, bin, dir, "-db", db, "-pause", "50ms")
 			p.WaitFor(fmt.Sprintf(`%d sent\n`, after))
 			p.Kill()
 		}
 		for range 2 { // once more when all is over
-			p := exampletest.Start(t, bin, dir, "-db", "collect.db", "-pause", "1ms")
+			p := exampletest.Start(t, bin, dir, "-db", db, "-pause", "1ms")
 			if code := p.Wait(); code != 0 || !strings.Contains(p.Output(), "7 had arrived\n") || !strings.HasSuffix(p.Output(), want) {
 				t.Errorf("exit code %d:\n%s", code, p.Output())
 			}
 		}
+	}
+	t.Run("killed and started again", func(t *testing.T) {
+		t.Parallel()
+		killed(t, "collect.db")
+	})
+	t.Run("killed and started again on PostgreSQL", func(t *testing.T) {
+		t.Parallel()
+		killed(t, pgtest.Database(t))
 	})
 }

@@ -1,5 +1,5 @@
 // Command collect sends values to a run, which returns all of them in the end. Kill
-// it half-way (with -db, so that the file stays) and start it again: it sends all
+// it half-way (with -db, so that the database stays) and start it again: it sends all
 // values again, because it can't know which ones arrived, and each counts once.
 package main
 

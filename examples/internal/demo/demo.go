@@ -18,7 +18,7 @@ import (
 	"time"
 
 	"github.com/tenter-dev/tenter/engine"
-	"github.com/tenter-dev/tenter/store/sqlite"
+	"github.com/tenter-dev/tenter/examples/internal/database"
 )
 
 // Main parses the flags, executes the workflows of opts while play is at work, and
@@ -28,7 +28,7 @@ func Main(opts engine.Options, play func(context.Context, *engine.Engine) error)
 }
 
 func untilCtrlC(f func(ctx context.Context, db string) error) {
-	db := flag.String("db", "", "SQLite file to keep the runs in (default a temporary one)")
+	db := flag.String("db", "", database.Usage+" (default a temporary file)")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second Ctrl-C ends the program at once
@@ -48,7 +48,7 @@ func run(ctx context.Context, db string, opts engine.Options, play func(context.
 		defer os.RemoveAll(dir)
 		db = filepath.Join(dir, "demo.db")
 	}
-	st, err := sqlite.Open(db)
+	st, err := database.Open(ctx, db)
 	if err != nil {
 		return err
 	}
