@@ -11,7 +11,7 @@ import (
 type account struct{}
 
 func unprivileged() (account, error) {
-	return account{}, fmt.Errorf("%w, on a Unix", errNotInstalled)
+	return account{}, fmt.Errorf("%w, on a Unix", ErrNotInstalled)
 }
 
 func (account) own(string) error { return nil }

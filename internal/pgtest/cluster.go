@@ -28,7 +28,8 @@ const (
 	patience = time.Minute
 )
 
-var errNotInstalled = errors.New("this test needs PostgreSQL, which is not here: install it (on Debian: apt-get install postgresql)")
+// ErrNotInstalled says that there are no programs of PostgreSQL.
+var ErrNotInstalled = errors.New("PostgreSQL is needed, and not here: install it (on Debian: apt-get install postgresql)")
 
 // A cluster is what PostgreSQL calls a server with its data.
 //
@@ -62,8 +63,12 @@ for try in 1 2 3 4 5 6 7 8 9 10; do
 done
 `
 
-// newCluster makes a cluster and starts it.
-func newCluster(ctx context.Context, settings ...string) (_ *cluster, err error) {
+// shortPath is where folders of clusters are, rather than in os.TempDir: the path of a
+// socket has 103 bytes at most, and the user that the server runs as needs a way to it.
+const shortPath = "/tmp"
+
+// newCluster makes a cluster, in a folder of its own in one that there is, and starts it.
+func newCluster(ctx context.Context, parent string, settings ...string) (_ *cluster, err error) {
 	bin, err := findPrograms()
 	if err != nil {
 		return nil, err
@@ -72,8 +77,7 @@ func newCluster(ctx context.Context, settings ...string) (_ *cluster, err error)
 	if err != nil {
 		return nil, err
 	}
-	// Not os.TempDir: the path of a socket has 103 bytes at most, and user needs a way to it.
-	dir, err := os.MkdirTemp("/tmp", "tenter-pg-")
+	dir, err := os.MkdirTemp(parent, "tenter-pg-")
 	if err != nil {
 		return nil, err
 	}
@@ -235,7 +239,7 @@ func findPrograms() (string, error) {
 		return "", err
 	}
 	if len(found) == 0 {
-		return "", errNotInstalled
+		return "", ErrNotInstalled
 	}
 	version := func(initdb string) int {
 		v, _ := strconv.Atoi(filepath.Base(filepath.Dir(filepath.Dir(initdb))))

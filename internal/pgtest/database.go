@@ -46,7 +46,7 @@ func sharedServer(ctx context.Context, t testing.TB) url.URL {
 		return *u
 	}
 	shared.once.Do(func() { shared.cluster, shared.err = newShared(ctx) })
-	if errors.Is(shared.err, errNotInstalled) {
+	if errors.Is(shared.err, ErrNotInstalled) {
 		skip(t, shared.err.Error()+", or set TENTER_TEST_POSTGRES to the URL of a server where databases may be created")
 	}
 	if shared.err != nil {
@@ -71,7 +71,7 @@ var shared struct {
 const ordinary = "tenter"
 
 func newShared(ctx context.Context) (*cluster, error) {
-	c, err := newCluster(ctx, "fsync=off", "synchronous_commit=off", "full_page_writes=off")
+	c, err := newCluster(ctx, shortPath, "fsync=off", "full_page_writes=off")
 	if err != nil {
 		return nil, err
 	}

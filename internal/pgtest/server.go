@@ -20,8 +20,8 @@ type Server struct {
 // settings say ("log_statement=all"). It ends with the test.
 func Start(t testing.TB, settings ...string) *Server {
 	t.Helper()
-	c, err := newCluster(context.WithoutCancel(t.Context()), settings...)
-	if errors.Is(err, errNotInstalled) {
+	c, err := newCluster(context.WithoutCancel(t.Context()), shortPath, settings...)
+	if errors.Is(err, ErrNotInstalled) {
 		skip(t, err.Error())
 	}
 	if err != nil {
