@@ -12,6 +12,9 @@ import (
 
 // Accept puts a payload in the mailbox of the run whose open hook has the token.
 func (s *Store) Accept(ctx context.Context, p store.Payload) (store.Receipt, error) {
+	if err := checkRun(p.OrStart); err != nil {
+		return store.Receipt{}, err
+	}
 	o := &op{kind: opAccept, ctx: ctx, arg: &p}
 	err := s.w.do(o)
 	return o.receipt, err

@@ -12,8 +12,15 @@ import (
 
 // Apply writes a transition, all of it or nothing.
 func (s *Store) Apply(ctx context.Context, t *store.Transition) ([]store.Outcome, error) {
+	if err := checkRun(t.Create); err != nil {
+		return nil, err
+	}
 	for i := range t.Effects {
-		if _, err := encodeEffect(t, &t.Effects[i], 1, i); err != nil {
+		e := &t.Effects[i]
+		if err := checkRun(&e.Run); err != nil {
+			return nil, err
+		}
+		if _, err := encodeEffect(t, e, 1, i); err != nil {
 			return nil, err
 		}
 	}

@@ -3,7 +3,9 @@ package postgres
 import (
 	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/tenter-dev/tenter/store"
 )
@@ -32,6 +34,19 @@ func optTime(t time.Time) any {
 		return nil
 	}
 	return t
+}
+
+// checkRun refuses a run with text that would not be kept as it is.
+func checkRun(r *store.NewRun) error {
+	if r == nil {
+		return nil
+	}
+	for _, text := range []string{r.ID, r.Workflow, r.ParentID, r.ParentRef} {
+		if !utf8.ValidString(text) || strings.ContainsRune(text, 0) {
+			return fmt.Errorf("run %q of workflow %q was not started: PostgreSQL keeps only valid UTF-8 without zero bytes", r.ID, r.Workflow)
+		}
+	}
+	return nil
 }
 
 // encodeNewRun is the JSON of a run to start, NULL for none.

@@ -71,7 +71,8 @@ func openError(name string, err error) error {
 	_, dial := errors.AsType[*net.OpError](err)
 	_, connect := errors.AsType[*pgconn.ConnectError](err)
 	if dial || connect {
-		oe.Err, oe.Detail, oe.Advice = ErrUnreachable, err.Error(), "check that it runs, and host and port"
+		oe.Err, oe.Advice = ErrUnreachable, "check that it runs, and host and port"
+		oe.Detail = strings.Join(strings.Fields(err.Error()), " ") // pgx lists its attempts line by line
 	}
 	return oe
 }

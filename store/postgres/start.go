@@ -10,6 +10,9 @@ import (
 
 // Start inserts a run with a Started message.
 func (s *Store) Start(ctx context.Context, r store.NewRun) error {
+	if err := checkRun(&r); err != nil {
+		return err
+	}
 	return s.w.do(&op{kind: opStart, ctx: ctx, arg: &r})
 }
 

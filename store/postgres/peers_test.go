@@ -1,0 +1,130 @@
+package postgres
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/tenter-dev/tenter/internal/pgtest"
+	"github.com/tenter-dev/tenter/store"
+)
+
+// signals collects what a store says.
+func signals(t *testing.T, s *Store) <-chan store.Signal {
+	c := make(chan store.Signal, 1000)
+	t.Cleanup(s.Watch(func(sig store.Signal) {
+		select {
+		case c <- sig:
+		default:
+			t.Error("too many signals")
+		}
+	}))
+	return c
+}
+
+// until waits for a signal.
+func until(t *testing.T, c <-chan store.Signal, want func(store.Signal) bool) {
+	t.Helper()
+	deadline := time.After(20 * time.Second)
+	for {
+		select {
+		case sig := <-c:
+			if want(sig) {
+				return
+			}
+		case <-deadline:
+			t.Fatal("the signal did not come")
+		}
+	}
+}
+
+// listening opens stores that hear notifications, and hear of nothing else.
+func listening(t *testing.T, url string) *Store {
+	t.Helper()
+	s := open(t, url, Options{Poll: never})
+	for {
+		s.peers.mu.Lock()
+		done := s.peers.listening
+		s.peers.mu.Unlock()
+		if done {
+			return s
+		}
+		wait(time.Millisecond)
+	}
+}
+
+func mailOf(run string) func(store.Signal) bool {
+	return func(sig store.Signal) bool { return slices.Contains(sig.Mail, run) }
+}
+
+// never is a poll that does not come while a test lasts.
+const never = time.Hour
+
+func TestOthersAreToldWhatWasCommitted(t *testing.T) {
+	t.Parallel()
+	url := pgtest.Database(t)
+	a, b := listening(t, url), listening(t, url)
+	heard := signals(t, b)
+	if err := a.Start(t.Context(), newRun("r")); err != nil {
+		t.Fatal(err)
+	}
+	until(t, heard, mailOf("r"))
+	if err := a.Terminate(t.Context(), "r", store.Event{At: a.Now(), Kind: store.RunCanceled}); err != nil {
+		t.Fatal(err)
+	}
+	until(t, heard, func(sig store.Signal) bool { return slices.Contains(sig.Ended, "r") })
+	// More than fits into one notification.
+	for range 5 {
+		for range 200 {
+			go func() { _ = a.Respond(t.Context(), store.Response{Request: "q", RunID: "r", Responder: "x", At: a.Now(), KeepUntil: a.Now()}) }()
+		}
+	}
+	until(t, heard, func(sig store.Signal) bool { return slices.Contains(sig.Responded, "q") })
+}
+
+func TestAListenerThatIsCutOffListensAgain(t *testing.T) {
+	t.Parallel()
+	url := pgtest.Database(t)
+	a, b := listening(t, url), listening(t, url)
+	heard := signals(t, b)
+	if err := a.Start(t.Context(), newRun("r1")); err != nil {
+		t.Fatal(err)
+	}
+	until(t, heard, mailOf("r1"))
+	execute(t, url, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'LISTEN%'")
+	until(t, heard, func(sig store.Signal) bool { return sig.All }) // it may have missed something
+	if err := a.Start(t.Context(), newRun("r2")); err != nil {
+		t.Fatal(err)
+	}
+	until(t, heard, func(sig store.Signal) bool { return sig.All || mailOf("r2")(sig) })
+}
+
+func TestWhoCannotListenLooks(t *testing.T) {
+	t.Parallel()
+	url := pgtest.Database(t)
+	a := open(t, url, Options{})
+	deaf := open(t, url, Options{ListenURL: "postgres://127.0.0.1:1/x", Poll: 10 * time.Millisecond})
+	heard := signals(t, deaf)
+	if err := a.Start(t.Context(), newRun("r")); err != nil {
+		t.Fatal(err)
+	}
+	until(t, heard, func(sig store.Signal) bool { return sig.All })
+	// Nor does it know that others listen, so it tells them all.
+	told := signals(t, a)
+	if err := deaf.Start(t.Context(), newRun("r2")); err != nil {
+		t.Fatal(err)
+	}
+	until(t, told, mailOf("r2"))
+}
+
+func TestNobodyIsToldWhereNobodyListens(t *testing.T) {
+	t.Parallel()
+	p := &peers{listening: true, since: time.Now().Add(-2 * beat), seen: map[string]time.Time{"gone": time.Now().Add(-4 * beat)}}
+	if p.audience() {
+		t.Error("a process that was not heard for long counts as one that listens")
+	}
+	p.seen["there"] = time.Now()
+	if !p.audience() {
+		t.Error("a process that listens is not counted")
+	}
+}
