@@ -159,3 +159,35 @@ func eventually(t *testing.T, what string, f func() bool) {
 		}
 	}
 }
+
+func TestPrivate(t *testing.T) {
+	t.Parallel()
+	dir, err := os.MkdirTemp("/tmp", "tenter-pg-test-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer os.Remove(dir)
+	if err := os.Chmod(dir, 0o777); err != nil {
+		t.Fatal(err)
+	}
+	url, stop, err := pgtest.Private(t.Context(), dir, "work_mem=5MB")
+	if errors.Is(err, pgtest.ErrNotInstalled) {
+		t.Skip(err)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := query[string](t, connect(t, url), "SHOW work_mem"); got != "5MB" {
+		t.Errorf("work_mem is %s", got)
+	}
+	if err := stop(); err != nil {
+		t.Error(err)
+	}
+	left, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(left) > 0 {
+		t.Errorf("%v is left of it", left)
+	}
+}
