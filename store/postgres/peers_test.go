@@ -102,7 +102,7 @@ func TestAListenerThatIsCutOffListensAgain(t *testing.T) {
 func TestWhoCannotListenLooks(t *testing.T) {
 	t.Parallel()
 	url := pgtest.Database(t)
-	a := open(t, url, Options{})
+	a := listening(t, url)
 	deaf := open(t, url, Options{ListenURL: "postgres://127.0.0.1:1/x", Poll: 10 * time.Millisecond})
 	heard := signals(t, deaf)
 	if err := a.Start(t.Context(), newRun("r")); err != nil {
