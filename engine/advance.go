@@ -13,6 +13,7 @@ const maxBatch = 256
 // batch is a transition in the making.
 type batch struct {
 	a        *actor
+	mail     []store.Message // as it was read
 	events   []store.Event
 	took     []int64
 	guard    time.Time // becomes NoMailBefore
@@ -65,6 +66,7 @@ func (b *batch) feedAll(mail []store.Message, inbox []arrival) ([]store.Message,
 	a.turnSince.Store(time.Now().UnixNano())
 	defer a.turnSince.Store(0)
 	now := microseconds(a.w.store.Now())
+	b.mail = mail
 	drains := b.drains(len(mail) > 0 || a.mailRead)
 	a.mailRead = false
 	b.settleCanceled()
@@ -85,8 +87,14 @@ func (b *batch) feedAll(mail []store.Message, inbox []arrival) ([]store.Message,
 		case isMail:
 			m := mail[0]
 			mail = mail[1:]
+			if slices.Contains(b.took, m.ID) {
+				continue // it came with the attempt that has sent it
+			}
 			if m.ID != 0 {
 				b.took = append(b.took, m.ID)
+			}
+			if m.Kind == store.StepCompleted {
+				b.resolve(m.Ref)
 			}
 			b.feed(store.Event{Kind: m.Kind, Ref: m.Ref, Data: m.Data, At: m.AcceptedAt, OrStart: m.OrStart})
 		case len(inbox) > 0:
@@ -162,7 +170,10 @@ func (b *batch) take(in arrival) {
 			return
 		}
 		e.At = in.at
-		b.resolved = append(b.resolved, at.ref)
+		if in.result.message != 0 {
+			b.took = append(b.took, in.result.message)
+		}
+		b.resolve(at.ref)
 		b.feed(*e)
 	case in.long != nil:
 		if a.attempts[in.long.ref] == in.long && in.long.result == nil {
@@ -173,9 +184,16 @@ func (b *batch) take(in arrival) {
 		if s != nil && a.attempts[s.ref] == in.overdue && in.overdue.result == nil {
 			e := a.unknownOutcome(s, "the attempt has not returned within "+a.w.e.opts.StepGrace.String()+" after it was canceled")
 			e.At = in.at
-			b.resolved = append(b.resolved, s.ref)
+			b.resolve(s.ref)
 			b.feed(*e)
 		}
+	}
+}
+
+// resolve notes that the attempt of a step, if there is one, has become an event.
+func (b *batch) resolve(ref string) {
+	if b.a.attempts[ref] != nil && !slices.Contains(b.resolved, ref) {
+		b.resolved = append(b.resolved, ref)
 	}
 }
 
@@ -205,8 +223,11 @@ func (b *batch) settleCanceled() {
 			b.stop = append(b.stop, at)
 			continue
 		}
+		if b.inMail(s) {
+			continue // it was done before it could be canceled
+		}
 		e := a.canceledStep(s)
-		if s.begun {
+		if s.begun && s.spec.Transact == nil {
 			e = a.unknownOutcome(s, "the worker that executed it is gone, and it was canceled")
 		}
 		e.At = a.x.now

@@ -19,6 +19,7 @@ import (
 type attempt struct {
 	ref     string
 	number  int
+	epoch   int64 // of the run, when it began
 	started time.Time
 	stop    context.CancelFunc
 	long    *time.Timer
@@ -35,6 +36,9 @@ type result struct {
 	data   []byte
 	failed *run.StepError
 	begun  bool // the step's function was called
+	// message has the result too: a transactional step has put it into the mailbox.
+	// 0: none.
+	message int64
 }
 
 // abandon cancels the attempt; its result will not count.
@@ -53,7 +57,7 @@ const longAttempt = time.Second
 func (a *actor) begin(s *step) {
 	w := a.w
 	ctx, stop := context.WithCancel(w.stepCtx)
-	at := &attempt{ref: s.ref, number: s.attempts + 1, started: microseconds(time.Now()), stop: stop}
+	at := &attempt{ref: s.ref, number: s.attempts + 1, epoch: a.head.Epoch, started: microseconds(time.Now()), stop: stop}
 	if a.attempts == nil {
 		a.attempts = map[string]*attempt{}
 	}
@@ -77,7 +81,9 @@ func (a *actor) execute(ctx context.Context, stop context.CancelFunc, at *attemp
 			f := run.Panicked(errors.New("step code called runtime.Goexit"), debug.Stack())
 			r.failed = &run.StepError{Failure: f}
 		}
-		r.at = microseconds(a.w.store.Now())
+		if r.at.IsZero() {
+			r.at = microseconds(a.w.store.Now())
+		}
 		a.post(arrival{at: r.at, result: r})
 	}()
 	if a.w.takeSlot(ctx) {
@@ -85,7 +91,7 @@ func (a *actor) execute(ctx context.Context, stop context.CancelFunc, at *attemp
 		// It may have waited for longer than the lease is.
 		if a.w.lease.ensure() == nil {
 			r.begun = true
-			r.data, r.failed = a.call(ctx, at, spec)
+			a.call(ctx, at, spec, r)
 		}
 	} else {
 		r.begun = true // as good as: it was canceled
@@ -109,13 +115,22 @@ func (w *worker) takeSlot(ctx context.Context) bool {
 	}
 }
 
-func (a *actor) call(ctx context.Context, at *attempt, spec run.Step) ([]byte, *run.StepError) {
+func (a *actor) call(ctx context.Context, at *attempt, spec run.Step, r *result) {
 	if spec.Timeout > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, spec.Timeout)
 		defer cancel()
 	}
-	data, failed := spec.Func(ctx)
+	if spec.Transact != nil {
+		a.transact(ctx, at, spec, r)
+		return
+	}
+	r.data, r.failed = a.limited(ctx, at, spec.Func)
+}
+
+// limited calls a step's function, and refuses a result that is too large.
+func (a *actor) limited(ctx context.Context, at *attempt, f run.StepFunc) ([]byte, *run.StepError) {
+	data, failed := f(ctx)
 	if limit := a.w.e.opts.MaxPayload; failed == nil && len(data) > limit {
 		return nil, &run.StepError{Failure: tooLarge("result of step "+at.ref, len(data), limit), Fatal: true}
 	}

@@ -81,6 +81,10 @@ func (r *respond) end(x *execution, e *store.Event) {
 
 // Respond answers a request from a step. It is for workflow.Request.Respond.
 func (e *Engine) Respond(ctx context.Context, request, responder string, a run.Answer) error {
+	return e.respond(ctx, e.direct(), request, responder, a)
+}
+
+func (e *Engine) respond(ctx context.Context, in operations, request, responder string, a run.Answer) error {
 	if err := e.usable(ctx); err != nil {
 		return fmt.Errorf("respond: %w", err)
 	}
@@ -91,7 +95,7 @@ func (e *Engine) Respond(ctx context.Context, request, responder string, a run.A
 	if err != nil {
 		return fmt.Errorf("respond: %w", err)
 	}
-	err = e.store.Respond(ctx, r)
+	err = in.Respond(ctx, r)
 	if errors.Is(err, store.ErrExists) {
 		return &run.RespondConflict{Responder: "another step or place"}
 	}

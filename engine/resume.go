@@ -20,6 +20,22 @@ var errWebhook = errors.New("it belongs to a webhook, which takes HTTP requests 
 // *[workflow.PayloadError] if the hook's type is in Options.Hooks and the payload
 // does not fit, or it is a webhook, [workflow.ErrInvalidToken], [workflow.ErrPayloadTooLarge].
 func (e *Engine) Resume(ctx context.Context, token string, payload any, opts ...workflow.ResumeOption) (workflow.HookInfo, error) {
+	return e.resume(ctx, token, payload, opts, func(p store.Payload) (workflow.HookInfo, error) {
+		if p.Key == "" {
+			if w := e.running(); w != nil {
+				if to := w.address(p.Token); to != nil {
+					return e.offer(ctx, w, to, p)
+				}
+			}
+		}
+		return e.accept(ctx, e.store, p)
+	})
+}
+
+// resume checks a payload and has deliver send it.
+func (e *Engine) resume(ctx context.Context, token string, payload any, opts []workflow.ResumeOption,
+	deliver func(store.Payload) (workflow.HookInfo, error),
+) (workflow.HookInfo, error) {
 	if err := e.usable(ctx); err != nil {
 		return workflow.HookInfo{}, fmt.Errorf("resume hook: %w", err)
 	}
@@ -27,10 +43,13 @@ func (e *Engine) Resume(ctx context.Context, token string, payload any, opts ...
 	if err != nil {
 		return workflow.HookInfo{}, err
 	}
-	if err := ctx.Err(); err != nil {
-		return workflow.HookInfo{}, fmt.Errorf("resume hook %q: %w", token, err)
+	info, err := workflow.HookInfo{}, ctx.Err()
+	if err == nil {
+		var p store.Payload
+		if p, err = e.newPayload(req); err == nil {
+			info, err = deliver(p)
+		}
 	}
-	info, err := e.resume(ctx, req)
 	if errors.Is(err, store.ErrNotFound) {
 		err = workflow.ErrHookNotFound
 	}
@@ -40,9 +59,9 @@ func (e *Engine) Resume(ctx context.Context, token string, payload any, opts ...
 	return info, nil
 }
 
-func (e *Engine) resume(ctx context.Context, req workflow.ResumeRequest) (workflow.HookInfo, error) {
+func (e *Engine) newPayload(req workflow.ResumeRequest) (store.Payload, error) {
 	if err := checkSize("the payload", req.Payload, e.opts.MaxPayload); err != nil {
-		return workflow.HookInfo{}, err
+		return store.Payload{}, err
 	}
 	p := store.Payload{
 		Token:   req.Token,
@@ -54,18 +73,11 @@ func (e *Engine) resume(ctx context.Context, req workflow.ResumeRequest) (workfl
 	if req.OrStart != nil {
 		n, err := e.newRun(*req.OrStart)
 		if err != nil {
-			return workflow.HookInfo{}, fmt.Errorf("start %s: %w", req.OrStart.Workflow, err)
+			return store.Payload{}, fmt.Errorf("start %s: %w", req.OrStart.Workflow, err)
 		}
 		p.OrStart = &n
 	}
-	if p.Key == "" {
-		if w := e.running(); w != nil {
-			if to := w.address(p.Token); to != nil {
-				return e.offer(ctx, w, to, p)
-			}
-		}
-	}
-	return e.accept(ctx, p)
+	return p, nil
 }
 
 // offer takes the short way: the transition that takes the payload in accepts it.
@@ -81,32 +93,32 @@ func (e *Engine) offer(ctx context.Context, w *worker, to *address, p store.Payl
 	}
 	err := w.offer(ctx, to, p.Data, p.OrStart)
 	if errors.Is(err, errDeclined) {
-		return e.accept(ctx, p)
+		return e.accept(ctx, e.store, p)
 	}
 	return hookInfo(*to.hook), err
 }
 
 // accept takes the long way, through the mailbox.
-func (e *Engine) accept(ctx context.Context, p store.Payload) (workflow.HookInfo, error) {
+func (e *Engine) accept(ctx context.Context, in operations, p store.Payload) (workflow.HookInfo, error) {
 	asked := p.Type
 	for {
 		p.Type = asked
 		if len(e.hookTypes) > 0 {
 			// What the payload is checked for has to be what it is accepted for.
-			h, err := e.store.Hook(ctx, p.Token)
+			h, err := in.Hook(ctx, p.Token)
 			if err != nil && !errors.Is(err, store.ErrNotFound) {
 				return workflow.HookInfo{}, err
 			}
 			if err == nil && (asked == nil || *asked == h.Type) {
 				if err := e.checkPayload(h.Type, p); err != nil {
-					return e.repeated(ctx, p, err)
+					return e.repeated(ctx, in, p, err)
 				}
 				if !h.Reserved {
 					p.Type = &h.Type
 				}
 			}
 		}
-		r, err := e.store.Accept(ctx, p)
+		r, err := in.Accept(ctx, p)
 		if errors.Is(err, store.ErrMismatch) {
 			if r.Hook.Webhook != nil && (asked == nil || *asked == r.Hook.Type) {
 				return workflow.HookInfo{}, &workflow.PayloadError{Token: p.Token, Err: errWebhook}
@@ -130,12 +142,12 @@ func (e *Engine) accept(ctx context.Context, p store.Payload) (workflow.HookInfo
 
 // repeated returns the receipt of a payload that is known by its key, else err: what
 // was accepted once need not fit whoever has the token now.
-func (e *Engine) repeated(ctx context.Context, p store.Payload, err error) (workflow.HookInfo, error) {
+func (e *Engine) repeated(ctx context.Context, in operations, p store.Payload, err error) (workflow.HookInfo, error) {
 	if p.Key == "" {
 		return workflow.HookInfo{}, err
 	}
 	p.Hook = "none" // no hook has this ID: receipts are all that can be found
-	r, missing := e.store.Accept(ctx, p)
+	r, missing := in.Accept(ctx, p)
 	if missing != nil {
 		return workflow.HookInfo{}, err
 	}
@@ -157,10 +169,14 @@ func (e *Engine) checkPayload(hookType string, p store.Payload) error {
 // HookByToken looks at the open hook that has the token, without resuming it. It
 // fails with [workflow.ErrHookNotFound].
 func (e *Engine) HookByToken(ctx context.Context, token string) (workflow.HookInfo, error) {
+	return e.hookByToken(ctx, e.direct(), token)
+}
+
+func (e *Engine) hookByToken(ctx context.Context, in operations, token string) (workflow.HookInfo, error) {
 	if err := e.usable(ctx); err != nil {
 		return workflow.HookInfo{}, fmt.Errorf("look up hook: %w", err)
 	}
-	h, err := e.store.Hook(ctx, token)
+	h, err := in.Hook(ctx, token)
 	if errors.Is(err, store.ErrNotFound) {
 		err = workflow.ErrHookNotFound
 	}

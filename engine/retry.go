@@ -17,6 +17,10 @@ import (
 // [workflow.Run.Retry]. It fails with [workflow.ErrRunNotFound],
 // *[workflow.RetryRefusedError] or *[workflow.HookConflictError].
 func (e *Engine) RetryRun(ctx context.Context, runID string) error {
+	return e.retry(ctx, e.direct(), runID)
+}
+
+func (e *Engine) retry(ctx context.Context, in operations, runID string) error {
 	if err := e.usable(ctx); err != nil {
 		return fmt.Errorf("retry run %s: %w", runID, err)
 	}
@@ -26,9 +30,9 @@ func (e *Engine) RetryRun(ctx context.Context, runID string) error {
 	}
 	switch l.Run.Status {
 	case store.Failed:
-		err = e.reopen(ctx, &l)
+		err = e.reopen(ctx, in, &l)
 	case store.Blocked:
-		err = e.store.Unblock(ctx, runID)
+		err = in.Unblock(ctx, runID)
 	default:
 		err = &workflow.RetryRefusedError{RunID: runID, Reason: fmt.Sprintf("it is %s; only failed and blocked runs can be retried", l.Run.Status)}
 	}
@@ -38,7 +42,7 @@ func (e *Engine) RetryRun(ctx context.Context, runID string) error {
 	return nil
 }
 
-func (e *Engine) reopen(ctx context.Context, l *store.Loaded) error {
+func (e *Engine) reopen(ctx context.Context, in operations, l *store.Loaded) error {
 	cut, err := planCut(l)
 	if err != nil {
 		return err
@@ -46,7 +50,7 @@ func (e *Engine) reopen(ctx context.Context, l *store.Loaded) error {
 	if err := e.checkSuccessors(ctx, l); err != nil {
 		return err
 	}
-	taken, err := e.store.Retry(ctx, cut)
+	taken, err := in.Retry(ctx, cut)
 	if errors.Is(err, store.ErrExists) {
 		return &workflow.HookConflictError{Token: taken.Token, RunID: taken.RunID}
 	}

@@ -15,7 +15,11 @@ func (e *Engine) RunInfo(ctx context.Context, runID string) (workflow.RunInfo, e
 		return workflow.RunInfo{}, fmt.Errorf("look up run %s: %w", runID, err)
 	}
 	e.showUp()
-	r, err := e.store.Run(ctx, runID)
+	return e.runInfo(ctx, e.direct(), runID)
+}
+
+func (e *Engine) runInfo(ctx context.Context, in operations, runID string) (workflow.RunInfo, error) {
+	r, err := in.Run(ctx, runID)
 	if err != nil {
 		return workflow.RunInfo{}, e.runError("look up", runID, err)
 	}
@@ -119,20 +123,20 @@ func (e *Engine) Journal(ctx context.Context, runID string, after int64) ([]stor
 // CancelRun asks a run to cancel, see [workflow.Run.Cancel]. It fails with
 // [workflow.ErrRunNotFound] or [workflow.ErrRunEnded].
 func (e *Engine) CancelRun(ctx context.Context, runID string) error {
-	return e.send(ctx, "cancel", store.Message{RunID: runID, Kind: store.CancelRequested})
+	return e.send(ctx, e.direct(), "cancel", store.Message{RunID: runID, Kind: store.CancelRequested})
 }
 
 // WakeRun ends a run's sleeps now, see [workflow.Run.Wake]. It fails with
 // [workflow.ErrRunNotFound] or [workflow.ErrRunEnded].
 func (e *Engine) WakeRun(ctx context.Context, runID string) error {
-	return e.send(ctx, "wake", store.Message{RunID: runID, Kind: store.Woken})
+	return e.send(ctx, e.direct(), "wake", store.Message{RunID: runID, Kind: store.Woken})
 }
 
-func (e *Engine) send(ctx context.Context, verb string, m store.Message) error {
+func (e *Engine) send(ctx context.Context, in operations, verb string, m store.Message) error {
 	if err := e.usable(ctx); err != nil {
 		return fmt.Errorf("%s run %s: %w", verb, m.RunID, err)
 	}
-	if err := e.store.Send(ctx, m); err != nil {
+	if err := in.Send(ctx, m); err != nil {
 		return e.runError(verb, m.RunID, err)
 	}
 	return nil
@@ -141,6 +145,14 @@ func (e *Engine) send(ctx context.Context, verb string, m store.Message) error {
 // TerminateRun ends a run without asking its code, see [workflow.Run.Terminate]. What
 // is in its mailbox is recorded as unread; what its journal has is there to be read.
 func (e *Engine) TerminateRun(ctx context.Context, runID, reason string) error {
+	if err := e.terminate(ctx, e.direct(), runID, reason); err != nil {
+		return err
+	}
+	e.pokeRun(runID)
+	return nil
+}
+
+func (e *Engine) terminate(ctx context.Context, in operations, runID, reason string) error {
 	if err := e.usable(ctx); err != nil {
 		return fmt.Errorf("terminate run %s: %w", runID, err)
 	}
@@ -149,10 +161,9 @@ func (e *Engine) TerminateRun(ctx context.Context, runID, reason string) error {
 		f.Text += ": " + reason
 	}
 	ev := store.Event{Kind: store.RunCanceled, At: microseconds(e.store.Now()), Data: encodeFailure(&f)}
-	if err := e.store.Terminate(ctx, runID, ev); err != nil {
+	if err := in.Terminate(ctx, runID, ev); err != nil {
 		return e.runError("terminate", runID, err)
 	}
-	e.pokeRun(runID)
 	return nil
 }
 

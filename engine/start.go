@@ -14,6 +14,20 @@ import (
 // *[workflow.RunExistsError], [workflow.ErrUnknownWorkflow],
 // [workflow.ErrPayloadTooLarge].
 func (e *Engine) StartRun(ctx context.Context, req workflow.StartRequest) (string, error) {
+	return e.start(ctx, req, func(n store.NewRun) error {
+		if w := e.running(); w != nil {
+			if def := e.definition(n.Workflow, n.Version); def != nil {
+				if err := w.begin(ctx, n, def); !errors.Is(err, errDeclined) {
+					return err
+				}
+			}
+		}
+		return e.store.Start(ctx, n)
+	})
+}
+
+// start checks a request and has insert do it.
+func (e *Engine) start(ctx context.Context, req workflow.StartRequest, insert func(store.NewRun) error) (string, error) {
 	fail := func(err error) (string, error) { return "", fmt.Errorf("start %s: %w", req.Workflow, err) }
 	if err := e.usable(ctx); err != nil {
 		return fail(err)
@@ -25,15 +39,7 @@ func (e *Engine) StartRun(ctx context.Context, req workflow.StartRequest) (strin
 	if err := ctx.Err(); err != nil {
 		return fail(err)
 	}
-	err = errDeclined
-	if w := e.running(); w != nil {
-		if def := e.definition(n.Workflow, n.Version); def != nil {
-			err = w.begin(ctx, n, def)
-		}
-	}
-	if errors.Is(err, errDeclined) {
-		err = e.store.Start(ctx, n)
-	}
+	err = insert(n)
 	switch {
 	case errors.Is(err, store.ErrExists):
 		return fail(&workflow.RunExistsError{RunID: n.ID})

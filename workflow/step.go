@@ -10,7 +10,7 @@ import (
 	"github.com/tenter-dev/tenter/internal/run"
 )
 
-// StepOption is an option of [Step] and [Do].
+// StepOption is an option of [Step], [Do], [TxStep] and [TxDo].
 type StepOption func(*run.Step)
 
 // The defaults of a step's retries.
@@ -58,48 +58,70 @@ func Timeout(d time.Duration) StepOption {
 // if that was a success it is a success; an fn that does not return within the
 // engine's grace period is given up with [ErrOutcomeUnknown].
 func Step[T any](ctx Context, name string, fn func(context.Context) (T, error), opts ...StepOption) (T, error) {
-	var result T
-	data, err := step(ctx, name, func(ctx context.Context) ([]byte, error) {
-		v, err := fn(ctx)
-		if err != nil {
-			return nil, err
-		}
-		data, err := encode(v)
-		if err != nil {
-			return nil, Fatal(fmt.Errorf("encode result: %w", err))
-		}
-		return data, nil
-	}, opts)
-	if err != nil {
-		return result, err
+	s := newStep(name, opts)
+	s.Func = func(ctx context.Context) ([]byte, *run.StepError) {
+		return attempt(ctx, func(ctx context.Context) ([]byte, error) {
+			v, err := fn(ctx)
+			if err != nil {
+				return nil, err
+			}
+			return encodeResult(v)
+		})
 	}
-	if err := decode(data, &result); err != nil {
-		return result, fmt.Errorf("decode result of step %s: %w", name, err)
-	}
-	return result, nil
+	return typedStep[T](ctx, s)
 }
 
 // Do is [Step] for functions without a result.
 func Do(ctx Context, name string, fn func(context.Context) error, opts ...StepOption) error {
-	_, err := step(ctx, name, func(ctx context.Context) ([]byte, error) { return nil, fn(ctx) }, opts)
+	s := newStep(name, opts)
+	s.Func = func(ctx context.Context) ([]byte, *run.StepError) {
+		return attempt(ctx, func(ctx context.Context) ([]byte, error) { return nil, fn(ctx) })
+	}
+	_, err := execStep(ctx, s)
 	return err
 }
 
-func step(ctx Context, name string, fn func(context.Context) ([]byte, error), opts []StepOption) ([]byte, error) {
+// newStep is a step that has no function yet.
+func newStep(name string, opts []StepOption) run.Step {
 	s := run.Step{
 		Name:        name,
-		Func:        func(ctx context.Context) ([]byte, *run.StepError) { return attempt(ctx, fn) },
 		MaxAttempts: defaultMaxAttempts,
 		Backoff:     run.Backoff{Initial: defaultBackoff, Max: defaultMaxBackoff},
 	}
 	for _, opt := range opts {
 		opt(&s)
 	}
+	return s
+}
+
+// execStep executes a step, or returns its recorded outcome.
+func execStep(ctx Context, s run.Step) ([]byte, error) {
 	data, err := ctx.scope().Step(s)
 	if failed, ok := errors.AsType[*run.StepFailed](err); ok {
 		return nil, &StepError{Step: failed.Step, Attempts: failed.Attempts, Err: restore(failed.Cause)}
 	}
 	return data, err
+}
+
+// typedStep is execStep for a step with a result.
+func typedStep[T any](ctx Context, s run.Step) (T, error) {
+	var result T
+	data, err := execStep(ctx, s)
+	if err != nil {
+		return result, err
+	}
+	if err := decode(data, &result); err != nil {
+		return result, fmt.Errorf("decode result of step %s: %w", s.Name, err)
+	}
+	return result, nil
+}
+
+func encodeResult(v any) ([]byte, error) {
+	data, err := encode(v)
+	if err != nil {
+		return nil, Fatal(fmt.Errorf("encode result: %w", err))
+	}
+	return data, nil
 }
 
 // attempt calls fn once and records what comes of it.

@@ -26,12 +26,19 @@ type HookType struct {
 // Step is a step to be executed.
 type Step struct {
 	Name string
-	// Func calls the author's function and encodes its result. It does not panic.
-	Func        func(ctx context.Context) ([]byte, *StepError)
+	// Func calls the author's function and encodes its result. A transactional step
+	// has Transact instead.
+	Func StepFunc
+	// Transact begins a transaction, calls do with it, as the store knows it, and with
+	// the author's function on it, and commits if do returns nil.
+	Transact    func(ctx context.Context, do func(joined any, f StepFunc) error) error
 	MaxAttempts int
 	Timeout     time.Duration // of each attempt; 0: none
 	Backoff     Backoff
 }
+
+// StepFunc is the function of a step. It does not panic.
+type StepFunc func(ctx context.Context) ([]byte, *StepError)
 
 // StepError is how an attempt of a step failed.
 type StepError struct {

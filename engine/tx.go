@@ -1,0 +1,173 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/tenter-dev/tenter/internal/run"
+	"github.com/tenter-dev/tenter/store"
+	"github.com/tenter-dev/tenter/workflow"
+)
+
+// operations are what the verbs of a client need: the store, or the store within a
+// transaction.
+type operations interface {
+	store.Client
+	Hook(ctx context.Context, token string) (store.Hook, error)
+	Run(ctx context.Context, runID string) (store.Run, error)
+}
+
+// direct are the operations outside any transaction.
+func (e *Engine) direct() operations {
+	if e == nil {
+		return nil // which the verbs check
+	}
+	return e.store
+}
+
+// WithTx returns a client whose calls are part of a transaction that the application
+// has open on the database of the engine's store: runs that it starts and hooks that it
+// resumes are started and resumed when the transaction commits, together with what
+// else that writes, and nothing has happened if it rolls back.
+//
+//	tx, err := pool.Begin(ctx)
+//	…
+//	_, err = tx.Exec(ctx, `INSERT INTO orders (id) VALUES ($1)`, id)
+//	…
+//	run, err := ProcessOrder.Start(ctx, eng.WithTx(postgres.Tx(tx)), order, workflow.RunID("order-"+id))
+//	…
+//	err = tx.Commit(ctx)
+//
+// The package of the store makes tx: postgres.Tx, postgres.SQLTx, sqlite.Tx. That it
+// can't be used, say because it is of another database, is the error of each call.
+//
+// A refusal, such as workflow.ErrRunExists or workflow.ErrHookNotFound, leaves the
+// transaction usable. Every other error is to end in a rollback.
+//
+// A run does not begin before the commit, so nobody can wait for it within the
+// transaction: take its ID to the engine afterwards, with workflow.Get or
+// workflow.Workflow.Get. A client is as short-lived as its transaction, and no more
+// safe for concurrent use. What it has resumed stays locked until the transaction ends:
+// other payloads for that run, and the run itself, wait as long. In a transactional
+// step workflow.ClientFrom is such a client already.
+func (e *Engine) WithTx(tx store.Tx) workflow.Client { return e.withTx(tx) }
+
+func (e *Engine) withTx(tx any) *txClient {
+	c := &txClient{e: e}
+	if e == nil {
+		return c
+	}
+	j, joins := e.store.(store.Joiner)
+	t, ok := tx.(store.Tx)
+	switch {
+	case !joins:
+		c.err = fmt.Errorf("the store (%T) can't take part in transactions of the application", e.store)
+	case !ok:
+		c.err = fmt.Errorf("%T is no transaction that a store knows: make it with postgres.Tx, postgres.SQLTx or sqlite.Tx", tx)
+	default:
+		c.in, c.err = j.Within(t)
+	}
+	if c.err != nil {
+		c.err = fmt.Errorf("join transaction: %w", c.err)
+	}
+	return c
+}
+
+// txClient is the client of a transaction.
+type txClient struct {
+	e   *Engine
+	in  store.Joined
+	err error // why there is none
+}
+
+var errAwaitInTx = errors.New("a run does not begin before its transaction commits: wait for it with the engine, after that")
+
+// scene has a step find the client of its transaction.
+func (c *txClient) scene(ctx context.Context) context.Context {
+	s := &run.Scene{Client: c}
+	if step, ok := ctx.Value(run.Key{}).(*run.Scene); ok {
+		s.Info = step.Info
+	}
+	return context.WithValue(ctx, run.Key{}, s)
+}
+
+func (c *txClient) usable(ctx context.Context) error {
+	if err := c.e.usable(ctx); err != nil {
+		return err
+	}
+	return c.err
+}
+
+func (c *txClient) StartRun(ctx context.Context, req workflow.StartRequest) (string, error) {
+	return c.e.start(ctx, req, func(n store.NewRun) error {
+		if c.err != nil {
+			return c.err
+		}
+		return c.in.Start(ctx, n)
+	})
+}
+
+func (c *txClient) Resume(ctx context.Context, token string, payload any, opts ...workflow.ResumeOption) (workflow.HookInfo, error) {
+	return c.e.resume(ctx, token, payload, opts, func(p store.Payload) (workflow.HookInfo, error) {
+		if c.err != nil {
+			return workflow.HookInfo{}, c.err
+		}
+		return c.e.accept(ctx, c.in, p)
+	})
+}
+
+func (c *txClient) HookByToken(ctx context.Context, token string) (workflow.HookInfo, error) {
+	if err := c.usable(ctx); err != nil {
+		return workflow.HookInfo{}, fmt.Errorf("look up hook: %w", err)
+	}
+	return c.e.hookByToken(ctx, c.in, token)
+}
+
+func (c *txClient) RunInfo(ctx context.Context, runID string) (workflow.RunInfo, error) {
+	if err := c.usable(ctx); err != nil {
+		return workflow.RunInfo{}, fmt.Errorf("look up run %s: %w", runID, err)
+	}
+	return c.e.runInfo(ctx, c.in, runID)
+}
+
+func (c *txClient) AwaitRun(_ context.Context, runID string) (workflow.RunResult, error) {
+	return workflow.RunResult{}, fmt.Errorf("await run %s: %w", runID, errAwaitInTx)
+}
+
+func (c *txClient) CancelRun(ctx context.Context, runID string) error {
+	return c.send(ctx, "cancel", store.Message{RunID: runID, Kind: store.CancelRequested})
+}
+
+func (c *txClient) WakeRun(ctx context.Context, runID string) error {
+	return c.send(ctx, "wake", store.Message{RunID: runID, Kind: store.Woken})
+}
+
+func (c *txClient) send(ctx context.Context, verb string, m store.Message) error {
+	if err := c.usable(ctx); err != nil {
+		return fmt.Errorf("%s run %s: %w", verb, m.RunID, err)
+	}
+	return c.e.send(ctx, c.in, verb, m)
+}
+
+func (c *txClient) TerminateRun(ctx context.Context, runID, reason string) error {
+	if err := c.usable(ctx); err != nil {
+		return fmt.Errorf("terminate run %s: %w", runID, err)
+	}
+	return c.e.terminate(ctx, c.in, runID, reason)
+}
+
+func (c *txClient) RetryRun(ctx context.Context, runID string) error {
+	if err := c.usable(ctx); err != nil {
+		return fmt.Errorf("retry run %s: %w", runID, err)
+	}
+	return c.e.retry(ctx, c.in, runID)
+}
+
+// Respond is for workflow.Request.Respond, in a transactional step.
+func (c *txClient) Respond(ctx context.Context, request, responder string, a run.Answer) error {
+	if err := c.usable(ctx); err != nil {
+		return fmt.Errorf("respond: %w", err)
+	}
+	return c.e.respond(ctx, c.in, request, responder, a)
+}

@@ -1,0 +1,135 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"slices"
+	"time"
+
+	"github.com/tenter-dev/tenter/internal/run"
+	"github.com/tenter-dev/tenter/store"
+)
+
+// A transactional step is executed in a transaction of the application, which brings
+// its result into the mailbox: it is done when that commits, whatever becomes of the
+// attempt. Who executes it takes the message in with the transition that journals the
+// result; who takes the run over finds it as it finds any message.
+//
+// Exactly one transaction can commit a step: its first write claims the step for good,
+// so that another one waits for it and then finds it; and it is fenced by the run's
+// epoch when it begins and when it ends. So the outcome is never unknown: what has not
+// come into the mailbox when a run is taken over never will.
+
+var (
+	errRollback  = errors.New("the transaction is to be rolled back")
+	errCommitted = errors.New("the step's function has committed its transaction by itself: what it wrote stays, and its result is lost")
+)
+
+// transact executes an attempt of a transactional step.
+func (a *actor) transact(ctx context.Context, at *attempt, spec run.Step, r *result) {
+	key := store.TxStep{RunID: a.id, Step: at.ref, Epoch: at.epoch}
+	completed := false
+	err := begin(ctx, spec, func(tx any, f run.StepFunc) error {
+		r.data, r.failed, r.message, completed = nil, nil, 0, false
+		c := a.w.e.withTx(tx)
+		if c.err != nil {
+			r.failed = &run.StepError{Failure: run.Failure{Text: c.err.Error()}, Fatal: true}
+			return errRollback
+		}
+		if err := c.in.ClaimStep(ctx, key); err != nil {
+			return err
+		}
+		if r.data, r.failed = a.limited(c.scene(ctx), at, f); r.failed != nil {
+			return errRollback
+		}
+		m, err := c.in.CompleteStep(ctx, key, r.data)
+		if err != nil {
+			return err
+		}
+		r.message, r.at, completed = m.ID, m.AcceptedAt, true
+		return nil
+	})
+	if completed && err != nil {
+		err = a.doubtCommit(spec, key, err)
+	}
+	switch {
+	case r.failed != nil || err == nil:
+		return
+	case errors.Is(err, store.ErrConflict):
+		err = errCommitted
+		r.failed = &run.StepError{Failure: run.Failure{Text: err.Error()}, Fatal: true}
+	case errors.Is(err, store.ErrExists), errors.Is(err, store.ErrFenced), errors.Is(err, store.ErrNotFound):
+		// The step is done, or the run is not ours any more: the mailbox knows.
+		r.begun = false
+		a.poke()
+	default:
+		r.failed = &run.StepError{Failure: failureOf(fmt.Errorf("transaction of step %s: %w", at.ref, err))}
+	}
+	r.message, r.at = 0, time.Time{}
+}
+
+// doubtCommit finds out what became of a transaction whose commit has failed. It was
+// committed, or not, or still may be. Claiming its step waits until that is settled:
+// the error is store.ErrExists if it was committed, err if it was not.
+func (a *actor) doubtCommit(spec run.Step, key store.TxStep, err error) error {
+	ctx := a.w.ctx // the attempt's own may have ended
+	for pause := 10 * time.Millisecond; ; pause = min(2*pause, time.Second) {
+		looked := begin(ctx, spec, func(tx any, _ run.StepFunc) error {
+			c := a.w.e.withTx(tx)
+			if c.err != nil {
+				return c.err
+			}
+			if err := c.in.ClaimStep(ctx, key); err != nil {
+				return err
+			}
+			return errRollback
+		})
+		if errors.Is(looked, errRollback) {
+			return err
+		}
+		for _, known := range []error{store.ErrExists, store.ErrConflict, store.ErrFenced, store.ErrNotFound} {
+			if errors.Is(looked, known) {
+				return looked
+			}
+		}
+		if ctx.Err() == nil {
+			a.w.trouble("find out whether a transaction was committed", a.id, looked)
+		}
+		t := time.NewTimer(pause)
+		select {
+		case <-t.C:
+		case <-ctx.Done():
+			t.Stop()
+			return store.ErrFenced // who goes on with the run finds out
+		}
+	}
+}
+
+// begin calls do in a transaction. The panic of a Transactor is an error.
+func begin(ctx context.Context, spec run.Step, do func(tx any, f run.StepFunc) error) (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = fmt.Errorf("panic: %v\n%s", v, debug.Stack())
+		}
+	}()
+	return spec.Transact(ctx, do)
+}
+
+// failureOf is an error in its recorded form.
+func failureOf(err error) run.Failure {
+	f := run.Failure{Text: err.Error()}
+	if errors.Is(err, context.Canceled) {
+		f.Is = append(f.Is, run.IsCanceled)
+	}
+	if errors.Is(err, context.DeadlineExceeded) {
+		f.Is = append(f.Is, run.IsDeadlineExceeded)
+	}
+	return f
+}
+
+// inMail reports whether the result of a step is in the mailbox.
+func (b *batch) inMail(s *step) bool {
+	return slices.ContainsFunc(b.mail, func(m store.Message) bool { return m.Kind == store.StepCompleted && m.Ref == s.ref })
+}
