@@ -91,7 +91,7 @@ func TestAListenerThatIsCutOffListensAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	until(t, heard, mailOf("r1"))
-	execute(t, url, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'LISTEN%'")
+	execute(t, url, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'LISTEN%'")
 	until(t, heard, func(sig store.Signal) bool { return sig.All }) // it may have missed something
 	if err := a.Start(t.Context(), newRun("r2")); err != nil {
 		t.Fatal(err)
