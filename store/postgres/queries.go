@@ -74,9 +74,10 @@ func newQueries(schema string) queries {
 			WHERE token = $1 AND expires_at > clock_timestamp() AND request IS NOT NULL LIMIT 1`),
 		response: in(`SELECT request, run_id, responder, status, header, body, at, expires_at FROM tenter.responses WHERE request = $1`),
 
-		purgeReceipts: in(`DELETE FROM tenter.receipts WHERE (token, key) IN
-			(SELECT token, key FROM tenter.receipts WHERE expires_at <= clock_timestamp() ORDER BY expires_at LIMIT $1 FOR UPDATE SKIP LOCKED)`),
-		purgeAnswers: in(`DELETE FROM tenter.responses WHERE request IN
-			(SELECT request FROM tenter.responses WHERE expires_at <= clock_timestamp() ORDER BY expires_at LIMIT $1 FOR UPDATE SKIP LOCKED)`),
+		// now(), since clock_timestamp() could be another at each row: no index is searched for it.
+		purgeReceipts: in(`DELETE FROM tenter.receipts WHERE ctid = ANY (ARRAY
+			(SELECT ctid FROM tenter.receipts WHERE expires_at <= now() ORDER BY expires_at LIMIT $1 FOR UPDATE SKIP LOCKED))`),
+		purgeAnswers: in(`DELETE FROM tenter.responses WHERE ctid = ANY (ARRAY
+			(SELECT ctid FROM tenter.responses WHERE expires_at <= now() ORDER BY expires_at LIMIT $1 FOR UPDATE SKIP LOCKED))`),
 	}
 }

@@ -517,6 +517,7 @@ DECLARE
 	e effect;
 	r runs;
 	i integer;
+	taken integer;
 	code text;
 	id text;
 	hook text;
@@ -584,10 +585,13 @@ BEGIN
 			code := 'busy';
 		ELSE
 			IF t.took <> '{}' THEN
-				IF EXISTS (SELECT FROM unnest(t.took) k WHERE NOT EXISTS (SELECT FROM mailbox m WHERE m.id = k AND m.run_id = t.run_id)) THEN
+				-- One by one, so that no plan can read all that is in the mailbox.
+				taken := (SELECT count(DISTINCT k) FROM unnest(t.took) k
+					WHERE (SELECT m.id FROM mailbox m WHERE m.run_id = t.run_id AND m.id = k) IS NOT NULL);
+				IF taken < (SELECT count(DISTINCT k) FROM unnest(t.took) k) THEN
 					code := 'conflict';
 				END IF;
-				lefts[i] := rec.messages - (SELECT count(DISTINCT k) FROM unnest(t.took) k);
+				lefts[i] := rec.messages - taken;
 			END IF;
 			IF code IS NULL AND lefts[i] > 0 AND t.no_mail_before IS NOT NULL AND EXISTS (SELECT FROM mailbox m
 				WHERE m.run_id = t.run_id AND m.id <> ALL (t.took) AND (m.accepted_at < t.no_mail_before OR t.no_mail_before >= '9999-12-31 00:00:00+00')) THEN
@@ -611,8 +615,10 @@ BEGIN
 	END IF;
 
 	IF took THEN
-		DELETE FROM mailbox m USING unnest(ts) WITH ORDINALITY x, unnest(x.took) k
-			WHERE written[x.ordinality] AND m.run_id = x.run_id AND m.id = k;
+		DELETE FROM mailbox m USING
+			(SELECT (SELECT q.ctid FROM mailbox q WHERE q.run_id = x.run_id AND q.id = k) AS place
+			FROM unnest(ts) WITH ORDINALITY x, unnest(x.took) k WHERE written[x.ordinality]) l
+		WHERE m.ctid = l.place;
 	END IF;
 	UPDATE runs q SET
 		updated_at = x.at, events = q.events + x.events, messages = lefts[x.ordinality],
@@ -622,7 +628,7 @@ BEGIN
 		wake_at = CASE WHEN NOT x.ended THEN x.wake_at END,
 		due_at = CASE
 			WHEN x.ended THEN NULL
-			WHEN lefts[x.ordinality] > 0 THEN least(x.wake_at, (SELECT min(m.accepted_at) FROM mailbox m WHERE m.run_id = q.id))
+			WHEN lefts[x.ordinality] > 0 THEN least(x.wake_at, (SELECT m.accepted_at FROM mailbox m WHERE m.run_id = q.id ORDER BY m.id LIMIT 1))
 			ELSE x.wake_at END,
 		suspicion = x.suspicion, mark = x.mark, crashes = x.crashes,
 		blocked_build = x.blocked_build, blocked_reason = x.blocked_reason
@@ -872,7 +878,7 @@ BEGIN
 	END IF;
 	SELECT h.token INTO tok FROM hooks h
 	WHERE h.run_id = run AND h.opened_pos < cut_from AND h.closed_pos >= cut_from AND h.closed_at IS NOT NULL
-		AND EXISTS (SELECT FROM hooks o WHERE o.token = h.token AND o.closed_at IS NULL)
+		AND (SELECT o.number FROM hooks o WHERE o.token = h.token AND o.closed_at IS NULL) IS NOT NULL  -- one by one, never a join
 	LIMIT 1;
 	IF FOUND THEN
 		RETURN NEXT (1, NULL, 'exists', NULL, tok)::verdict;
@@ -1016,6 +1022,7 @@ DECLARE
 	dues timestamptz[];
 	lapsed text[] := '{}';   -- owners that are no more
 	got text[] := '{}';
+	taken_over text[];
 	f record;
 	owner text := '';
 	lease timestamptz;
@@ -1053,16 +1060,16 @@ BEGIN
 	more := chosen >= n;
 	IF chosen > 0 THEN
 		-- What somebody else is at with this moment is left to the next time.
-		SELECT array_agg(l.id) INTO got FROM
-			(SELECT q.id FROM runs q WHERE q.id = ANY (ids) AND (q.worker = '' OR q.worker = ANY (lapsed))
+		SELECT array_agg(l.id), array_agg(l.id) FILTER (WHERE l.worker NOT IN ('', claimer)) INTO got, taken_over FROM
+			(SELECT q.id, q.worker FROM runs q WHERE q.id = ANY (ids) AND (q.worker = '' OR q.worker = ANY (lapsed))
 				AND q.blocked_build IS DISTINCT FROM nullif(claimer_build, '') AND (q.messages > 0 OR q.wake_at <= wakes)
 			ORDER BY q.id FOR NO KEY UPDATE SKIP LOCKED) l;
 		IF chosen > coalesce(cardinality(got), 0) THEN
 			next_at := least(next_at, clock + interval '50 milliseconds');
 		END IF;
 		-- Its attempts are no more, as far as anybody knows.
-		IF lapsed <> '{}' THEN
-			DELETE FROM executing x USING runs q WHERE q.id = ANY (got) AND q.worker NOT IN ('', claimer) AND x.run_id = q.id;
+		IF taken_over IS NOT NULL THEN
+			DELETE FROM executing x WHERE x.run_id = ANY (taken_over);
 		END IF;
 		UPDATE runs q SET worker = claimer, epoch = q.epoch + 1,
 			suspicion = q.suspicion + (q.worker <> '')::integer, crashes = q.crashes + (q.worker <> '' AND q.mark)::integer,
