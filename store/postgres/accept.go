@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -16,8 +17,10 @@ func (s *Store) Accept(ctx context.Context, p store.Payload) (store.Receipt, err
 		return store.Receipt{}, err
 	}
 	o := &op{kind: opAccept, ctx: ctx, arg: &p}
-	err := s.w.do(o)
-	return o.receipt, err
+	if err := s.w.do(o); err != nil && !errors.Is(err, store.ErrMismatch) {
+		return store.Receipt{}, err // it may still be under way, so the receipt is not ours to read
+	}
+	return o.receipt, o.err
 }
 
 // acceptAll accepts payloads.

@@ -109,14 +109,18 @@ func passing(err error) bool {
 		return true
 	}
 	pe, ok := errors.AsType[*pgconn.PgError](err)
-	return ok && pe.Severity == "ERROR" && (pe.Code == "55P03" || strings.HasPrefix(pe.Code, "40"))
+	return ok && undone(pe) && (pe.Code == "55P03" || strings.HasPrefix(pe.Code, "40"))
 }
+
+// undone reports whether an error ended a transaction, and not the connection with it,
+// perhaps in the middle of a commit. Severity would be in the language of the server.
+func undone(pe *pgconn.PgError) bool { return pe.SeverityUnlocalized == "ERROR" }
 
 // separable reports whether an error says that nothing of a batch was written, and
 // that one operation may be to blame: the others can be carried out without it.
 func separable(err error) bool {
 	pe, ok := errors.AsType[*pgconn.PgError](err)
-	if !ok || pe.Severity != "ERROR" {
+	if !ok || !undone(pe) {
 		return false
 	}
 	switch pe.Code[:2] {
