@@ -87,6 +87,7 @@ UPDATE pg_class SET reltuples = -1, relpages = 0 WHERE relnamespace = 'tenter'::
 
 // grows are the operations that may read more, and why.
 var grows = map[string]string{
+	"Release":                            "it frees all runs of the worker",
 	"Runs running":                       "it sorts those that need a worker now",
 	"Runs waiting flow-3, no-statistics": "people can wait until the tables are analyzed",
 	"Hooks, no-statistics":               "people can wait until the tables are analyzed",
