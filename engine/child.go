@@ -34,8 +34,8 @@ func (s *scope) StartChild(spec run.Child) (run.ChildRun, error) {
 		return nil, err
 	}
 	if spec.RunID != "" {
-		if err := checkRunID(spec.RunID); err != nil {
-			return nil, fmt.Errorf("start %s: %w", spec.Workflow, err)
+		if err := checkName(spec.RunID); err != nil {
+			return nil, fmt.Errorf("start %s: run ID %q: %w", spec.Workflow, spec.RunID, err)
 		}
 	}
 	if err := checkSize("the input", spec.Input, x.env.limit); err != nil {

@@ -15,6 +15,7 @@ import (
 	"sync/atomic"
 	"time"
 	"unicode"
+	"unicode/utf8"
 
 	"github.com/tenter-dev/tenter/internal/gid"
 	"github.com/tenter-dev/tenter/internal/run"
@@ -380,12 +381,18 @@ func count(m *map[string]int, name string) string {
 	return name + "#" + strconv.Itoa((*m)[name])
 }
 
-var errControl = errors.New("it is empty or has control characters")
+// maxName is the longest name or run ID in bytes, so that stores can index it.
+const maxName = 512
 
-// checkName refuses names that could not be written in one line.
+var errName = errors.New("it is empty, not valid UTF-8, or has control characters")
+
+// checkName refuses names and IDs that could not be written in one line.
 func checkName(name string) error {
-	if name == "" || strings.ContainsFunc(name, unicode.IsControl) {
-		return errControl
+	switch {
+	case name == "", !utf8.ValidString(name), strings.ContainsFunc(name, unicode.IsControl):
+		return errName
+	case len(name) > maxName:
+		return fmt.Errorf("it has %d bytes, at most %d are allowed", len(name), maxName)
 	}
 	return nil
 }

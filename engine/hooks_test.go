@@ -3,6 +3,7 @@ package engine_test
 import (
 	"errors"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -435,6 +436,23 @@ func TestIdempotencyKey(t *testing.T) {
 			t.Errorf("past DedupeFor: %+v", late)
 		}
 		mustResult(l, next)
+	})
+}
+
+// A key comes from outside, a header for one, and can be anything.
+func TestAKeyCanBeAnyBytes(t *testing.T) {
+	t.Parallel()
+	inLab(t, func(t *testing.T, l *lab) {
+		l.run(engine.Options{}, tokenWaiter)
+		for _, key := range []string{"\x00", "\xff", "\xfe", strings.Repeat("k", 5000), strings.Repeat("k", 5001)} {
+			r := mustStart(l, tokenWaiter, "t")
+			for _, duplicate := range []bool{false, true} {
+				if info := l.resume("t", "once", workflow.IdempotencyKey(key)); info.Duplicate != duplicate {
+					t.Errorf("key %.10q: %+v, want Duplicate %t", key, info, duplicate)
+				}
+			}
+			mustResult(l, r)
+		}
 	})
 }
 

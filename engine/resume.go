@@ -2,8 +2,12 @@ package engine
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
+	"strings"
+	"unicode/utf8"
 
 	"github.com/tenter-dev/tenter/store"
 	"github.com/tenter-dev/tenter/workflow"
@@ -67,7 +71,7 @@ func (e *Engine) newPayload(req workflow.ResumeRequest) (store.Payload, error) {
 		Token:   req.Token,
 		Data:    req.Payload,
 		Type:    req.Type,
-		Key:     req.IdempotencyKey,
+		Key:     storeKey(req.IdempotencyKey),
 		KeepFor: e.opts.DedupeFor,
 	}
 	if req.OrStart != nil {
@@ -78,6 +82,16 @@ func (e *Engine) newPayload(req workflow.ResumeRequest) (store.Payload, error) {
 		p.OrStart = &n
 	}
 	return p, nil
+}
+
+// storeKey is what a store keeps for a key that a caller or the header of a request has:
+// the key itself, or its digest if it is long or no text.
+func storeKey(key string) string {
+	if len(key) <= maxName && utf8.ValidString(key) && !strings.ContainsRune(key, 0) {
+		return key
+	}
+	sum := sha256.Sum256([]byte(key))
+	return "sha256:" + hex.EncodeToString(sum[:])
 }
 
 // offer takes the short way: the transition that takes the payload in accepts it.

@@ -67,23 +67,10 @@ func (e *Engine) newRun(req workflow.StartRequest) (store.NewRun, error) {
 	}
 	if n.ID == "" {
 		n.ID = newID()
-	} else if err := checkRunID(n.ID); err != nil {
-		return n, err
+	} else if err := checkName(n.ID); err != nil {
+		return n, fmt.Errorf("run ID %q: %w", n.ID, err)
 	}
 	return n, checkSize("the input", n.Input, e.opts.MaxPayload)
-}
-
-// maxRunID is the longest run ID in bytes.
-const maxRunID = 512
-
-func checkRunID(id string) error {
-	if err := checkName(id); err != nil {
-		return fmt.Errorf("run ID %q: %w", id, err)
-	}
-	if len(id) > maxRunID {
-		return fmt.Errorf("run ID has %d bytes, at most %d are allowed", len(id), maxRunID)
-	}
-	return nil
 }
 
 func checkSize(what string, data []byte, limit int) error {

@@ -189,7 +189,7 @@ func (w *Webhook) payload(r *workflow.Request) (store.Payload, error) {
 		Token: w.hook.Token, Hook: w.hook.ID, Data: data, Request: stored.ID, KeepFor: w.e.opts.DedupeFor,
 	}
 	if w.config.Dedupe != "" {
-		p.Key = r.Header.Get(w.config.Dedupe)
+		p.Key = storeKey(r.Header.Get(w.config.Dedupe))
 	}
 	return p, nil
 }

@@ -48,7 +48,7 @@ func Timeout(d time.Duration) StepOption {
 // at least once: use [Info.StepID] as the idempotency key towards other systems.
 //
 // The name identifies the step in the journal, together with how often the run has
-// called that name. It may not be empty or have control characters. The result is
+// called that name. It has 1 to 512 bytes of valid UTF-8 without control characters. The result is
 // stored as JSON; one that does not encode, or is above engine.Options.MaxPayload,
 // fails the step without another attempt. If ctx has ended Step returns ctx.Err() and
 // does not execute fn.
