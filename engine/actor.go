@@ -179,8 +179,8 @@ func (a *actor) round(inbox []arrival, poked bool) {
 // claimed makes this worker the owner. If the run is as the actor remembers it, it
 // goes on without a replay.
 func (a *actor) claimed(r *store.Run) {
-	if a.held && r.Epoch == a.head.Epoch {
-		return // it came along with others
+	if r.Epoch == a.head.Epoch {
+		return // it came along with others, and how it is now the store will say
 	}
 	if a.x != nil && (r.Epoch != a.head.Epoch+1 || r.Events != a.head.Events || r.Suspicion >= suspicious) {
 		a.forget()
@@ -271,6 +271,14 @@ func (a *actor) putBack(inbox []arrival) {
 	a.inbox = append(kept, a.inbox...)
 }
 
+// declineInbox answers the offers that have arrived.
+func (a *actor) declineInbox() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	declineOffers(a.inbox)
+	a.inbox = slices.DeleteFunc(a.inbox, func(in arrival) bool { return in.offer != nil })
+}
+
 // born makes the execution of a run that begins here, and its first message.
 func (a *actor) born() []store.Message {
 	n := a.start.run
@@ -298,16 +306,21 @@ func (a *actor) readMail(inbox []arrival) ([]store.Message, bool) {
 		a.putBack(inbox)
 		a.troubled("read the mailbox", err)
 		return nil, false
-	case l.Run.Epoch != a.head.Epoch || l.Run.Events != a.head.Events || l.Run.Status.Ended():
+	case l.Run.Epoch != a.head.Epoch || l.Run.Events != a.head.Events || l.Run.Status.Ended() || a.foreign(&l.Run):
 		if a.held {
 			a.w.log.Warn("another worker has taken the run over", "run", a.id)
 		}
 		a.leave(inbox)
+		a.w.trigger() // signals may have come to this actor
 		return nil, false
 	}
 	a.pause, a.mailRead = 0, true
+	a.hold(l.Run.Worker == a.w.id)
 	return l.Mail, true
 }
+
+// foreign reports whether another worker owns a run.
+func (a *actor) foreign(r *store.Run) bool { return r.Worker != "" && r.Worker != a.w.id }
 
 // rebuild replays the journal of a run that this worker owns. It returns the mail,
 // and what of the arrivals still counts.
@@ -322,13 +335,17 @@ func (a *actor) rebuild(inbox []arrival) (mail []store.Message, left []arrival, 
 		}
 		return nil, nil, false
 	}
-	if l.Run.Epoch != a.head.Epoch || l.Run.Status.Ended() || (l.Run.Worker != a.w.id && l.Run.Worker != "") {
+	if l.Run.Epoch != a.head.Epoch || l.Run.Status.Ended() || a.foreign(&l.Run) {
 		a.leave(inbox)
+		a.w.trigger()
 		return nil, nil, false
 	}
 	a.pause = 0
 	a.head = l.Run
 	a.hold(l.Run.Worker == a.w.id)
+	if n := len(l.Events); n > 0 && l.Events[n-1].Epoch == a.head.Epoch {
+		a.seq = max(a.seq, l.Events[n-1].Seq) // it goes on in the same epoch
+	}
 	if a.def = a.w.e.definition(l.Run.Workflow, l.Run.Version); a.def == nil {
 		a.block(inbox, "this worker does not have the workflow "+l.Run.Workflow)
 		return nil, nil, false
@@ -397,21 +414,36 @@ func (a *actor) block(inbox []arrival, reason string) {
 		return
 	}
 	a.w.log.Error("run is blocked", "run", a.id, "workflow", a.head.Workflow, "reason", reason)
-	t := a.transition(store.Blocked)
-	t.BlockedBuild, t.BlockedReason = a.w.build, reason
-	t.WakeAt = microseconds(a.w.store.Now())
-	t.Suspicion, t.Crashes = 0, 0
-	if _, err := a.w.store.Apply(a.w.ctx, t); err != nil && !errors.Is(err, store.ErrFenced) {
-		a.putBack(inbox)
-		a.troubled("block the run", err)
-		return
+	for {
+		t := a.transition(store.Blocked)
+		t.BlockedBuild, t.BlockedReason = a.w.build, reason
+		t.WakeAt = t.At
+		t.Suspicion, t.Crashes = 0, 0
+		_, err := a.commit(t)
+		switch {
+		case errors.Is(err, store.ErrConflict):
+			a.putBack(inbox)
+			a.repoke()
+			return
+		case err == nil, errors.Is(err, store.ErrFenced):
+			a.leave(inbox)
+			return
+		}
+		l, known := a.clarify(t, err, func(error) {})
+		if !known || l.Run.Worker != a.w.id {
+			a.leave(inbox)
+			return
+		}
+		a.head = l.Run
+		a.hold(true)
 	}
-	a.leave(inbox)
 }
 
-// troubled waits before the store is tried again.
+// troubled waits before the store is tried again. What was offered meanwhile goes the
+// long way, where its sender learns of the trouble.
 func (a *actor) troubled(verb string, err error) {
 	a.forget()
+	a.declineInbox()
 	if a.w.ctx.Err() != nil {
 		a.leave(nil)
 		return

@@ -38,7 +38,9 @@ func (w *worker) claimLoop(ctx context.Context) {
 }
 
 // slowPoll is how often a worker looks for runs though nobody has said anything: a
-// signal of another process may have got lost, or a clock been set.
+// signal of another process may have got lost, or a clock been set. It also asks for
+// runs of its own that it does not know of then: a claim, or the birth of a run, that
+// it had given up may have been carried out after all.
 const slowPoll = 30 * time.Second
 
 // untilClaim returns how long to wait before the next claim; less than 0: for ever.
@@ -66,7 +68,11 @@ func (w *worker) claim(ctx context.Context) {
 		return
 	}
 	limit, again := min(room, maxClaim), w.again.Swap(false)
+	if w.store.Shared() && time.Since(w.recalled) >= slowPoll {
+		again = true
+	}
 	if again {
+		w.recalled = time.Now()
 		limit += int(w.holding.Load()) // which come along
 	}
 	c, err := w.store.Claim(ctx, store.Claim{

@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"bytes"
 	"errors"
 	"slices"
 	"time"
@@ -149,64 +148,6 @@ func (a *actor) fenced() {
 	}
 }
 
-// doubt finds out whether a transition was written whose answer is lost. Until that
-// is known nobody is told anything.
-func (b *batch) doubt(t *store.Transition, err error) {
-	a, start := b.a, b.a.start
-	a.start = nil
-	for {
-		a.troubled("commit", err)
-		if a.isGone() {
-			b.answer(start, err) // the worker stops: nobody here will know
-			return
-		}
-		var l store.Loaded
-		l, err = a.w.store.Load(a.w.ctx, a.id, t.After)
-		if err != nil && !errors.Is(err, store.ErrNotFound) {
-			continue
-		}
-		written := len(l.Events) > 0 && l.Events[0].Epoch == t.Epoch && l.Events[0].Seq == t.Seq
-		if start != nil && written {
-			written = bytes.Equal(l.Run.Secret, t.Create.Secret) // else another run has the ID
-		}
-		if !written {
-			b.answer(start, errDeclined)
-		} else {
-			b.answer(start, nil)
-		}
-		a.settle(t, l.Run, written, start != nil)
-		return
-	}
-}
-
-// answer tells who waits for the transition what became of it.
-func (b *batch) answer(start *starting, err error) {
-	if start != nil {
-		start.done <- err
-	}
-	for _, o := range b.offers {
-		o.done <- err
-	}
-}
-
-// settle goes on after a doubt, with the run as the store has it.
-func (a *actor) settle(t *store.Transition, head store.Run, written, born bool) {
-	switch {
-	case written && t.Status.Ended():
-		a.w.ended(a, t)
-		a.leave(nil)
-	case !written && born:
-		a.leave(nil)
-	case head.Worker != a.w.id || head.Epoch != t.Epoch:
-		a.leave(nil)
-		a.w.trigger()
-	default:
-		a.head = head
-		a.hold(true)
-		a.repoke()
-	}
-}
-
 func (a *actor) isGone() bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -220,7 +161,7 @@ func (a *actor) repoke() {
 	a.poked = true
 }
 
-// declineOffers answers the offers that come after the run's end.
+// declineOffers answers offers that can't be taken in now.
 func declineOffers(inbox []arrival) {
 	for _, in := range inbox {
 		if in.offer != nil {

@@ -11,6 +11,7 @@ import (
 // scenario is one case of the model test: programs, and what happens to their runs.
 type scenario struct {
 	lag      time.Duration // of the store's signals
+	late     bool          // what has failed may be carried out later
 	programs []program
 	actions  []action
 }
@@ -52,6 +53,7 @@ const (
 func drawScenario(t *rapid.T) scenario {
 	var s scenario
 	s.lag = rapid.SampledFrom([]time.Duration{0, 0, 1500 * time.Millisecond}).Draw(t, "lag")
+	s.late = rapid.IntRange(0, 2).Draw(t, "late") == 2
 	n := rapid.IntRange(1, maxPrograms).Draw(t, "programs")
 	for i := range n {
 		s.programs = append(s.programs, drawProgram(t, i, n, maxDepth))
@@ -62,12 +64,12 @@ func drawScenario(t *rapid.T) scenario {
 		cancel, wake, terminate, retry, retry, crash, leave, evict, join, cut, fail, fail, fail,
 	}
 	for range rapid.IntRange(2, 14).Draw(t, "actions") {
-		s.actions = append(s.actions, drawAction(t, rapid.SampledFrom(deeds).Draw(t, "do"), n))
+		s.actions = append(s.actions, drawAction(t, rapid.SampledFrom(deeds).Draw(t, "do"), n, s.late))
 	}
 	return s
 }
 
-func drawAction(t *rapid.T, do deed, programs int) action {
+func drawAction(t *rapid.T, do deed, programs int, mayBeLate bool) action {
 	a := action{do: do, node: rapid.IntRange(0, 2).Draw(t, "node")}
 	switch do {
 	case start:
@@ -87,7 +89,11 @@ func drawAction(t *rapid.T, do deed, programs int) action {
 	case cut:
 		a.d = rapid.SampledFrom(durations[:3]).Draw(t, "d")
 	case fail:
-		a.faults = rapid.SliceOfN(rapid.SampledFrom([]fault{none, before, after, after}), 1, 4).Draw(t, "faults")
+		kinds := []fault{none, before, after, after}
+		if mayBeLate {
+			kinds = append(kinds, soon, late, late, latest)
+		}
+		a.faults = rapid.SliceOfN(rapid.SampledFrom(kinds), 1, 4).Draw(t, "faults")
 	case crash, leave:
 		a.flag = rapid.IntRange(0, 1).Draw(t, "down") == 1
 	case evict, join:
@@ -137,6 +143,9 @@ func (a action) String() string {
 // String is what a failed test shows.
 func (s scenario) String() string {
 	var b strings.Builder
+	if s.late {
+		b.WriteString("what fails may come late\n")
+	}
 	if s.lag > 0 {
 		fmt.Fprintf(&b, "signals lag by %v\n", s.lag)
 	}

@@ -13,6 +13,7 @@ import (
 var (
 	errBefore = errors.New("injected: nothing was written")
 	errAfter  = errors.New("injected: the answer got lost")
+	errLate   = errors.New("injected: it is carried out later")
 	errDead   = errors.New("injected: the process is gone")
 )
 
@@ -23,9 +24,19 @@ const (
 	none   fault = iota
 	before       // it fails, and has not been carried out
 	after        // it is carried out, and its answer gets lost
+	soon         // it fails, and is carried out a moment later
+	late         // it fails, and is carried out when everybody has gone on
+	latest       // it fails, and is carried out when everybody has forgotten it
 )
 
-func (f fault) String() string { return [...]string{"none", "before", "after"}[f] }
+func (f fault) String() string {
+	return [...]string{"none", "before", "after", "soon", "late", "latest"}[f]
+}
+
+// delay is how long an operation stays under way that has failed.
+func (f fault) delay() time.Duration {
+	return map[fault]time.Duration{soon: 3 * time.Millisecond, late: 1500 * time.Millisecond, latest: 5 * time.Minute}[f]
+}
 
 // faultyStore is the store as one node sees it: operations fail, answers get lost,
 // and once the node has crashed nothing happens any more.
@@ -71,16 +82,20 @@ func (s *faultyStore) next(write bool) (fault, error) {
 	}
 	f := s.faults[0]
 	s.faults = s.faults[1:]
-	return f, map[fault]error{before: errBefore, after: errAfter}[f]
+	return f, map[fault]error{before: errBefore, after: errAfter, soon: errLate, late: errLate, latest: errLate}[f]
 }
 
-// do carries out an operation, or not.
-func (s *faultyStore) do(write bool, op func() error) error {
+// do carries out an operation, or not, or later.
+func (s *faultyStore) do(ctx context.Context, write bool, op func(context.Context) error) error {
 	f, injected := s.next(write)
-	if f == before {
+	switch {
+	case f == before:
+		return injected
+	case f.delay() > 0:
+		time.AfterFunc(f.delay(), func() { _ = op(context.WithoutCancel(ctx)) })
 		return injected
 	}
-	err := op()
+	err := op(ctx)
 	switch {
 	case s.crashed():
 		return errDead
@@ -91,18 +106,22 @@ func (s *faultyStore) do(write bool, op func() error) error {
 }
 
 // try is do for operations with an answer, which a fault takes away.
-func try[T any](s *faultyStore, write bool, op func() (T, error)) (T, error) {
+func try[T any](ctx context.Context, s *faultyStore, write bool, op func(context.Context) (T, error)) (T, error) {
 	var answer T
-	err := s.do(write, func() (err error) {
-		answer, err = op()
+	err := s.do(ctx, write, func(ctx context.Context) error {
+		var err error
+		answer, err = op(ctx)
 		return err
 	})
-	if errors.Is(err, errAfter) || errors.Is(err, errDead) {
+	if errors.Is(err, errAfter) || errors.Is(err, errDead) || errors.Is(err, errLate) {
 		var nothing T
 		return nothing, err
 	}
 	return answer, err
 }
+
+// Shared reports that others may write, as what is late does.
+func (s *faultyStore) Shared() bool { return s.w.shared.Load() }
 
 // Watch passes signals on late, if the scenario has it so.
 func (s *faultyStore) Watch(f func(store.Signal)) (stop func()) {
@@ -116,19 +135,19 @@ func (s *faultyStore) Watch(f func(store.Signal)) (stop func()) {
 }
 
 func (s *faultyStore) Start(ctx context.Context, r store.NewRun) error {
-	return s.do(true, func() error { return s.Store.Start(ctx, r) })
+	return s.do(ctx, true, func(ctx context.Context) error { return s.Store.Start(ctx, r) })
 }
 
 func (s *faultyStore) Accept(ctx context.Context, p store.Payload) (store.Receipt, error) {
-	return try(s, true, func() (store.Receipt, error) { return s.Store.Accept(ctx, p) })
+	return try(ctx, s, true, func(ctx context.Context) (store.Receipt, error) { return s.Store.Accept(ctx, p) })
 }
 
 func (s *faultyStore) Send(ctx context.Context, m store.Message) error {
-	return s.do(true, func() error { return s.Store.Send(ctx, m) })
+	return s.do(ctx, true, func(ctx context.Context) error { return s.Store.Send(ctx, m) })
 }
 
 func (s *faultyStore) Terminate(ctx context.Context, runID string, e store.Event) error {
-	return s.do(true, func() error {
+	return s.do(ctx, true, func(ctx context.Context) error {
 		err := s.Store.Terminate(ctx, runID, e)
 		if err == nil {
 			s.w.note(func() { s.w.ended[runID] = time.Now() })
@@ -138,7 +157,7 @@ func (s *faultyStore) Terminate(ctx context.Context, runID string, e store.Event
 }
 
 func (s *faultyStore) Retry(ctx context.Context, c store.Cut) (store.Hook, error) {
-	return try(s, true, func() (store.Hook, error) {
+	return try(ctx, s, true, func(ctx context.Context) (store.Hook, error) {
 		h, err := s.Store.Retry(ctx, c)
 		if err == nil {
 			s.w.note(func() { s.w.retried[c.RunID] = true })
@@ -148,37 +167,41 @@ func (s *faultyStore) Retry(ctx context.Context, c store.Cut) (store.Hook, error
 }
 
 func (s *faultyStore) Unblock(ctx context.Context, runID string) error {
-	return s.do(true, func() error { return s.Store.Unblock(ctx, runID) })
+	return s.do(ctx, true, func(ctx context.Context) error { return s.Store.Unblock(ctx, runID) })
 }
 
 func (s *faultyStore) Load(ctx context.Context, runID string, after int64) (store.Loaded, error) {
-	return try(s, false, func() (store.Loaded, error) { return s.Store.Load(ctx, runID, after) })
+	return try(ctx, s, false, func(ctx context.Context) (store.Loaded, error) { return s.Store.Load(ctx, runID, after) })
 }
 
 func (s *faultyStore) Run(ctx context.Context, runID string) (store.Run, error) {
-	return try(s, false, func() (store.Run, error) { return s.Store.Run(ctx, runID) })
+	return try(ctx, s, false, func(ctx context.Context) (store.Run, error) { return s.Store.Run(ctx, runID) })
 }
 
 func (s *faultyStore) Renew(ctx context.Context, l store.Lease) error {
-	return s.do(true, func() error { return s.Store.Renew(ctx, l) })
+	return s.do(ctx, true, func(ctx context.Context) error { return s.Store.Renew(ctx, l) })
 }
 
 func (s *faultyStore) Release(ctx context.Context, worker string) error {
-	return s.do(true, func() error { return s.Store.Release(ctx, worker) })
+	return s.do(ctx, true, func(ctx context.Context) error { return s.Store.Release(ctx, worker) })
 }
 
 func (s *faultyStore) Claim(ctx context.Context, c store.Claim) (store.Claimed, error) {
-	return try(s, true, func() (store.Claimed, error) { return s.Store.Claim(ctx, c) })
+	return try(ctx, s, true, func(ctx context.Context) (store.Claimed, error) { return s.Store.Claim(ctx, c) })
 }
 
 func (s *faultyStore) Apply(ctx context.Context, t *store.Transition) ([]store.Outcome, error) {
-	return try(s, true, func() ([]store.Outcome, error) {
+	return try(ctx, s, true, func(ctx context.Context) ([]store.Outcome, error) {
 		out, err := s.Store.Apply(ctx, t)
 		if err == nil {
 			s.w.applied(t)
 		}
 		return out, err
 	})
+}
+
+func (s *faultyStore) Fence(ctx context.Context, runID, worker string, epoch int64) (store.Loaded, error) {
+	return try(ctx, s, true, func(ctx context.Context) (store.Loaded, error) { return s.Store.Fence(ctx, runID, worker, epoch) })
 }
 
 // applied remembers when a transition was committed.

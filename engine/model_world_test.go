@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing/synctest"
 	"time"
 
@@ -22,6 +23,7 @@ import (
 // test knows to be true.
 type world struct {
 	lag      time.Duration // of the store's signals
+	shared   atomic.Bool   // operations may be late
 	programs []program
 	db       *sqlite.Store
 	workflow *workflow.Workflow[input, []entry]
@@ -96,6 +98,7 @@ func newWorld(path string, s scenario) (*world, error) {
 		results:  map[string]string{},
 	}
 	w.def = w.workflow.Implement(w.main)
+	w.shared.Store(s.late)
 	if w.client, err = w.newNode(); err != nil {
 		return nil, err
 	}
@@ -335,6 +338,10 @@ func (w *world) settle() error {
 		if err := w.join(); err != nil {
 			return err
 		}
+	}
+	if w.shared.Load() {
+		advance(latest.delay() + 2*time.Minute) // all that was late has come, and been found
+		w.shared.Store(false)                   // and nobody has to look for it any more
 	}
 	// A run that is at work for ever renews the lease for ever: find that out first.
 	advance(2 * 24 * time.Hour)

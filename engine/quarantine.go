@@ -47,12 +47,21 @@ func (a *actor) enterSolo(inbox []arrival) bool {
 	t.Mark, t.Keep, t.WakeAt = true, true, microseconds(a.w.store.Now())
 	if _, err := a.commit(t); err != nil {
 		a.endSolo()
-		if errors.Is(err, store.ErrFenced) {
+		switch {
+		case errors.Is(err, store.ErrFenced):
 			a.leave(inbox)
 			return false
+		case !errors.Is(err, store.ErrConflict):
+			if l, known := a.clarify(t, err, func(error) {}); known {
+				a.settle(t, &l)
+			}
+			if a.isGone() {
+				a.leave(inbox)
+				return false
+			}
 		}
 		a.putBack(inbox)
-		a.troubled("mark the run", err)
+		a.repoke()
 		return false
 	}
 	a.w.log.Warn("run is in quarantine: its worker died more than once", "run", a.id, "workflow", a.head.Workflow)

@@ -44,7 +44,9 @@ type worker struct {
 	hooks  map[string]*address // by token, of live runs
 	next   time.Time           // when to claim again
 
-	again  atomic.Bool   // runs were claimed that nobody here knows of
+	again    atomic.Bool // there may be runs of this worker that nobody here knows of
+	recalled time.Time   // when it last asked for them; claimLoop's
+
 	claims chan struct{} // says: claim now
 	rewind chan struct{} // says: next has changed
 }

@@ -1,0 +1,123 @@
+package engine
+
+import (
+	"bytes"
+	"errors"
+	"time"
+
+	"github.com/tenter-dev/tenter/store"
+)
+
+// patience is how long those who wait for a transition are kept waiting for the truth
+// about it. Then they are told the error: nobody knows.
+const patience = 2 * time.Second
+
+// doubt goes on after a transition whose answer is lost.
+func (b *batch) doubt(t *store.Transition, err error) {
+	a, start, told := b.a, b.a.start, false
+	a.start = nil
+	tell := func(err error) {
+		if !told {
+			b.answer(start, err)
+		}
+		told = true
+	}
+	l, known := a.clarify(t, err, tell)
+	if !known {
+		return
+	}
+	switch {
+	case wrote(&l, t):
+		tell(nil)
+	case start != nil:
+		tell(store.ErrExists)
+	default:
+		tell(errDeclined)
+	}
+	a.settle(t, &l)
+}
+
+// answer tells those who wait for the transition what became of it.
+func (b *batch) answer(start *starting, err error) {
+	if start != nil {
+		start.done <- err
+	}
+	for _, o := range b.offers {
+		o.done <- err
+	}
+}
+
+// clarify finds out what became of a transition whose answer is lost. It was written,
+// or not, or still may be: a database goes on with what it has been sent when the
+// connection is cut. So it is not enough to look; clarify returns the run as it is
+// once the transition is out of the way. If that takes long it calls tell. It returns
+// false if it has given the run up.
+func (a *actor) clarify(t *store.Transition, err error, tell func(error)) (store.Loaded, bool) {
+	for since := time.Now(); ; {
+		a.troubled("commit", err)
+		if a.isGone() { // the worker ends
+			tell(err)
+			return store.Loaded{}, false
+		}
+		var l store.Loaded
+		if t.Create != nil {
+			l, err = a.createAgain(t)
+		} else {
+			l, err = a.w.store.Fence(a.w.ctx, a.id, a.w.id, t.Epoch)
+		}
+		switch {
+		case err == nil, errors.Is(err, store.ErrNotFound):
+			return l, true
+		case time.Since(since) < patience:
+			continue
+		}
+		tell(err)
+		if t.Create != nil {
+			// If it is created after all it is this worker's: claims will find it.
+			a.w.again.Store(true)
+			a.leave(nil)
+			a.w.trigger()
+			return store.Loaded{}, false
+		}
+	}
+}
+
+// createAgain repeats a transition that creates a run. The ID can be taken once, so
+// the answer is the same whichever of the two is carried out.
+func (a *actor) createAgain(t *store.Transition) (store.Loaded, error) {
+	if err := a.w.lease.ensure(); err != nil {
+		return store.Loaded{}, err
+	}
+	if _, err := a.w.store.Apply(a.w.ctx, t); err != nil && !errors.Is(err, store.ErrExists) {
+		return store.Loaded{}, err
+	}
+	return a.w.store.Load(a.w.ctx, a.id, 0)
+}
+
+// wrote reports whether a transition with events is in the journal.
+func wrote(l *store.Loaded, t *store.Transition) bool {
+	if t.Create != nil && !bytes.Equal(l.Run.Secret, t.Create.Secret) {
+		return false // another run has the ID
+	}
+	if int64(len(l.Events)) <= t.After {
+		return false
+	}
+	e := l.Events[t.After]
+	return e.Epoch == t.Epoch && e.Seq == t.Seq
+}
+
+// settle goes on once a doubt is clarified, with the run as the store has it.
+func (a *actor) settle(t *store.Transition, l *store.Loaded) {
+	switch {
+	case t.Status.Ended() && wrote(l, t):
+		a.w.ended(a, t)
+		a.leave(nil)
+	case l.Run.Worker != a.w.id:
+		a.leave(nil)
+		a.w.trigger()
+	default:
+		a.head = l.Run
+		a.hold(true)
+		a.repoke()
+	}
+}
