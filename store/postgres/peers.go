@@ -24,6 +24,12 @@ const (
 
 	// maxIDs fit into one notification, which has less than 8,000 bytes.
 	maxIDs = 100
+
+	// maxPending is how much waits to be sent before it is said in short.
+	maxPending = 10_000
+
+	// courtesy is how long it is tried to tell others.
+	courtesy = 5 * time.Second
 )
 
 // notice is what processes tell each other, as JSON in a notification.
@@ -77,6 +83,9 @@ func (p *peers) announce(sig store.Signal) {
 	p.pending.Ended = append(p.pending.Ended, sig.Ended...)
 	p.pending.Responded = append(p.pending.Responded, sig.Responded...)
 	p.pending.All = p.pending.All || sig.All
+	if len(p.pending.Mail)+len(p.pending.Ended)+len(p.pending.Responded) > maxPending {
+		p.pending = store.Signal{All: true}
+	}
 	select {
 	case p.wake <- struct{}{}:
 	default:
@@ -86,7 +95,7 @@ func (p *peers) announce(sig store.Signal) {
 // audience reports whether others may listen. Who cannot listen, or has not for
 // long, cannot know.
 func (p *peers) audience() bool {
-	if !p.listening || time.Since(p.since) < beat {
+	if !p.listening || time.Since(p.since) < 2*beat {
 		return true
 	}
 	for id, at := range p.seen {
@@ -98,13 +107,14 @@ func (p *peers) audience() bool {
 	return false
 }
 
-// send sends what is pending, all that has come together meanwhile at once.
+// send sends what is pending, all that has come together meanwhile at once. In the end
+// it says the last: that others may go on with what this process has released.
 func (p *peers) send(ctx context.Context) {
-	for {
+	for last := false; !last; {
 		select {
 		case <-p.wake:
 		case <-ctx.Done():
-			return
+			last = true
 		}
 		p.mu.Lock()
 		sig := p.pending
@@ -112,7 +122,7 @@ func (p *peers) send(ctx context.Context) {
 		p.mu.Unlock()
 		// Others look at the database now and then: a notification may get lost, but
 		// not those that come after it.
-		_ = p.notify(ctx, p.notices(sig))
+		_ = p.notify(context.WithoutCancel(ctx), p.notices(sig))
 	}
 }
 
@@ -139,6 +149,8 @@ func (p *peers) notify(ctx context.Context, notices []notice) error {
 	if len(notices) == 0 {
 		return nil
 	}
+	ctx, cancel := context.WithTimeout(ctx, courtesy)
+	defer cancel()
 	var b pgx.Batch
 	b.Queue("SELECT set_config('synchronous_commit', 'off', true)")
 	for _, n := range notices {
