@@ -1,11 +1,13 @@
 // Command bench measures the budgets of Tenter on this machine, with full
-// durability, on SQLite, and says which of them are met.
+// durability, on SQLite and on PostgreSQL, and says which of them are met.
 //
 //	go run .                 measure all, and update the table in docs/performance.md
-//	go run . -run resume     only what the pattern matches
+//	go run . -run resume     only what the pattern matches; postgres/ is all on PostgreSQL
 //	go run . -quick          see that it works; the numbers mean little
 //	go run . -run steps/64 -profile /tmp/p    and write pprof profiles to a directory
 //
 // Each benchmark makes a fresh database and warms up in each of its rounds; the
-// table has the median of the rounds, and what they ranged over.
+// table has the median of the rounds, and what they ranged over. PostgreSQL is a
+// private server with the settings that it ships, unless -postgres has the URL of
+// another one; worker processes are this program again.
 package main

@@ -11,9 +11,7 @@ import (
 	"zombiezen.com/go/sqlite/sqlitex"
 )
 
-// floor is what the disk and the database can do without us.
-var floor = []benchmark{{"floor", measureFloor}}
-
+// measureFloor measures what the disk and SQLite can do without us.
 func measureFloor(_ context.Context, e *env) ([]metric, error) {
 	d := 2 * time.Second
 	if e.quick {
@@ -32,9 +30,9 @@ func measureFloor(_ context.Context, e *env) ([]metric, error) {
 		return nil, err
 	}
 	return []metric{
-		{"floor: 4 KiB overwritten and synced", over, "/s", budget{}},
-		{"floor: 4 KiB appended and synced", app, "/s", budget{}},
-		{"floor: SQLite commits of one row, synchronous=FULL", commits, "/s", budget{}},
+		{name: "floor: 4 KiB overwritten and synced", value: over, unit: "/s"},
+		{name: "floor: 4 KiB appended and synced", value: app, unit: "/s"},
+		{name: "floor: SQLite commits of one row, synchronous=FULL", value: commits, unit: "/s"},
 	}, nil
 }
 

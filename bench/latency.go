@@ -8,43 +8,45 @@ import (
 	"github.com/tenter-dev/tenter/engine"
 )
 
-var latency = []benchmark{
-	{"latency/step", stepLatency},
-	{"latency/resume", resumeLatency("resume → run completed", 0, atMost(0.5))},
-	{"latency/evicted", resumeLatency("resume → run completed, evicted run", -1, budget{})},
-}
-
 // stepLatency executes runs of one step, one at a time.
-func stepLatency(ctx context.Context, e *env) (ms []metric, err error) {
-	w, err := newWorld(ctx, e, engine.Options{})
-	if err != nil {
-		return nil, err
+func stepLatency(p50 budget) round {
+	return func(ctx context.Context, e *env) (ms []metric, err error) {
+		w, err := newWorld(ctx, e, engine.Options{})
+		if err != nil {
+			return nil, err
+		}
+		defer func() { err = joinClose(err, w) }()
+		return oneAtATime("start → 1 step → result", e.calls(), p50, func(int) error { return w.steps(ctx, 1) })
 	}
-	defer func() { err = joinClose(err, w) }()
-	return oneAtATime("start → 1 step → result", e.size(3000), atMost(0.6), func(int) error { return w.steps(ctx, 1) })
 }
 
 // resumeLatency resumes parked runs, one at a time.
-func resumeLatency(what string, cacheSize int, p50 budget) func(context.Context, *env) ([]metric, error) {
+func resumeLatency(what string, cacheSize int, p50 budget) round {
 	return func(ctx context.Context, e *env) (ms []metric, err error) {
 		w, err := newWorld(ctx, e, engine.Options{CacheSize: cacheSize})
 		if err != nil {
 			return nil, err
 		}
 		defer func() { err = joinClose(err, w) }()
-		n := e.size(3000)
+		n := e.calls()
 		runs, err := w.park(ctx, n+n/5)
 		if err != nil {
 			return nil, err
 		}
 		return oneAtATime(what, n, p50, func(i int) error {
-			if _, err := w.eng.Resume(ctx, tokenOf(runs[i].ID()), "!"); err != nil {
-				return err
-			}
-			_, err := runs[i].Result(ctx)
+			id := runs[i].ID()
+			_, err := w.resumed(ctx, ParkedRun{id, tokenOf(id)})
 			return err
 		})
 	}
+}
+
+// calls is how many calls are timed, one at a time.
+func (e *env) calls() int {
+	if e.server != nil {
+		return e.size(1500)
+	}
+	return e.size(3000)
 }
 
 // oneAtATime times calls of f, after some that warm up.
@@ -61,8 +63,8 @@ func oneAtATime(what string, n int, p50 budget, f func(i int) error) ([]metric, 
 		}
 	}
 	return []metric{
-		{what + ", one at a time: p50", milliseconds(percentile(took, 50)), "ms", p50},
-		{what + ", one at a time: p99", milliseconds(percentile(took, 99)), "ms", budget{}},
+		{name: what + ", one at a time: p50", value: milliseconds(percentile(took, 50)), unit: "ms", budget: p50},
+		{name: what + ", one at a time: p99", value: milliseconds(percentile(took, 99)), unit: "ms"},
 	}, nil
 }
 

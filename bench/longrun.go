@@ -8,8 +8,6 @@ import (
 	"github.com/tenter-dev/tenter/workflow"
 )
 
-var longRun = []benchmark{{"long", longSteps}}
-
 // stepTimes gets the time at which each step of a long run executes.
 var stepTimes []time.Time
 
@@ -46,9 +44,9 @@ func longSteps(ctx context.Context, e *env) (ms []metric, err error) {
 	first, last := gaps(stepTimes[:n/10]), gaps(stepTimes[n-n/10:])
 	us := func(d time.Duration) float64 { return float64(d.Nanoseconds()) / 1000 }
 	return []metric{
-		{"10,000-step run: a step of the first 1,000", us(percentile(first, 50)), "µs", budget{}},
-		{"10,000-step run: a step of the last 1,000", us(percentile(last, 50)), "µs", budget{}},
-		{"10,000-step run: last against first", us(percentile(last, 50)) / us(percentile(first, 50)), "×", atMost(1.2)},
+		{name: "10,000-step run: a step of the first 1,000", value: us(percentile(first, 50)), unit: "µs"},
+		{name: "10,000-step run: a step of the last 1,000", value: us(percentile(last, 50)), unit: "µs"},
+		{name: "10,000-step run: last against first", value: us(percentile(last, 50)) / us(percentile(first, 50)), unit: "×", budget: atMost(1.2)},
 	}, nil
 }
 

@@ -2,147 +2,79 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
-	"fmt"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"runtime"
 	"runtime/debug"
 	"time"
-
-	"github.com/tenter-dev/tenter/engine"
-	"github.com/tenter-dev/tenter/store"
-	"github.com/tenter-dev/tenter/store/sqlite"
 )
 
-// parked measures processes that have many parked runs. Each is a process of its
-// own, this program again, so that its memory and its start are counted alone.
-var parked = []benchmark{{"parked", measureParked}}
-
-// childArg says that this process is such a one.
-const childArg = "parked-child"
-
-// childReport is what a child process has found.
-type childReport struct {
-	StartsPerSecond   float64
-	StartedMB         float64 // with the default cache full
-	OpenSeconds       float64 // until a new run has completed
-	FirstResumeMillis float64
-	RestartedMB       float64
-	IdleCPU           float64 // ms/s
-	IdleCommits       float64 // /s, of any operation that writes
-	IdleOperations    float64 // /s
-	Token             string
-}
-
+// measureParked measures two processes, one after the other, that have many parked runs.
 func measureParked(ctx context.Context, e *env) (ms []metric, err error) {
-	dir, err := os.MkdirTemp(e.dir, "tenter-bench-")
+	url, drop, err := e.create(ctx)
 	if err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	db := filepath.Join(dir, "parked.db")
+	defer func() { err = errors.Join(err, drop()) }()
+	first, err := startProcess(ctx, url, 0)
+	if err != nil {
+		return nil, err
+	}
 	n := e.size(100_000)
-	var started, restarted childReport
-	if err := runChild(ctx, &started, "start", db, fmt.Sprint(n)); err != nil {
+	var took time.Duration
+	var runs []ParkedRun
+	var startedMB float64
+	err = errors.Join(first.call("Park", n, &took), first.call("Parked", 1, &runs), first.call("Memory", none{}, &startedMB))
+	if err := errors.Join(err, first.close()); err != nil {
 		return nil, err
 	}
-	idle := 5 * time.Second
-	if e.quick {
-		idle = time.Second
-	}
-	if err := runChild(ctx, &restarted, "restart", db, started.Token, idle.String()); err != nil {
+	second, err := startProcess(ctx, url, 0)
+	if err != nil {
 		return nil, err
 	}
+	defer func() { err = errors.Join(err, second.close()) }()
+	var opened, resumed time.Duration
+	var restartedMB float64
+	err = errors.Join(second.call("Opened", none{}, &opened), second.call("Resume", runs[0], &resumed), second.call("Memory", none{}, &restartedMB))
+	if err != nil {
+		return nil, err
+	}
+	idle, err := processes{second}.idle(e.idle())
+	if err != nil {
+		return nil, err
+	}
+	seconds := e.idle().Seconds()
 	return []metric{
-		{"100,000 parked runs: started, 256 at a time", started.StartsPerSecond, "runs/s", budget{}},
-		{"100,000 parked runs: memory (RSS), 10,000 of them cached", started.StartedMB, "MB", atMost(150)},
-		{"100,000 parked runs: memory (RSS) after a restart", restarted.RestartedMB, "MB", atMost(150)},
-		{"100,000 parked runs: restart until a new run has completed", restarted.OpenSeconds, "s", atMost(1)},
-		{"100,000 parked runs: the first resume after it → completed", restarted.FirstResumeMillis, "ms", budget{}},
-		{"100,000 parked runs: idle CPU", restarted.IdleCPU, "ms/s", budget{}},
-		{"100,000 parked runs: idle store operations", restarted.IdleOperations, "/s", budget{}},
-		{"100,000 parked runs: idle commits", restarted.IdleCommits, "/s", budget{}},
+		{name: "100,000 parked runs: started, 256 at a time", value: float64(n) / took.Seconds(), unit: "runs/s"},
+		{name: "100,000 parked runs: memory (RSS), 10,000 of them cached", value: startedMB, unit: "MB", budget: atMost(150)},
+		{name: "100,000 parked runs: memory (RSS) after a restart", value: restartedMB, unit: "MB", budget: atMost(150)},
+		{name: "100,000 parked runs: restart until a new run has completed", value: opened.Seconds(), unit: "s", budget: atMost(1)},
+		{name: "100,000 parked runs: the first resume after it → completed", value: milliseconds(resumed), unit: "ms"},
+		{name: "100,000 parked runs: idle CPU", value: milliseconds(idle.CPU) / seconds, unit: "ms/s"},
+		{name: "100,000 parked runs: idle store operations", value: float64(idle.Counts.Operations) / seconds, unit: "/s"},
+		{name: "100,000 parked runs: idle commits", value: float64(idle.Counts.Commits) / seconds, unit: "/s"},
 	}, nil
 }
 
-func runChild(ctx context.Context, report *childReport, args ...string) error {
-	self, err := os.Executable()
-	if err != nil {
-		return err
+// idle is how long to look at processes that have nothing to do.
+func (e *env) idle() time.Duration {
+	switch {
+	case e.quick:
+		return time.Second
+	case e.server != nil:
+		return 20 * time.Second // what its peers do, they do every 10 s
 	}
-	cmd := exec.CommandContext(ctx, self, append([]string{childArg}, args...)...)
-	cmd.Stderr = os.Stderr
-	out, err := cmd.Output()
-	if err != nil {
-		return fmt.Errorf("child %s: %w", args[0], err)
-	}
-	return json.Unmarshal(out, report)
+	return 5 * time.Second
 }
 
-// child is the main function of a child process.
-func child(ctx context.Context, args []string) error {
-	args = args[1:] // childArg
-	began := time.Now()
-	w, err := openWorld(ctx, args[1], engine.Options{}, func(s *sqlite.Store) store.Store { return s })
+// idle returns what children use while nobody asks them for anything.
+func (ps processes) idle(d time.Duration) (Spent, error) {
+	before, err := ps.spent()
 	if err != nil {
-		return err
+		return Spent{}, err
 	}
-	report := childReport{OpenSeconds: time.Since(began).Seconds()}
-	if args[0] == "start" {
-		err = report.start(ctx, w, args[2])
-	} else {
-		err = report.restarted(ctx, w, args[2], args[3])
-	}
-	if err == nil {
-		err = json.NewEncoder(os.Stdout).Encode(report)
-	}
-	return joinClose(err, w)
-}
-
-func (r *childReport) start(ctx context.Context, w *world, count string) error {
-	var n int
-	if _, err := fmt.Sscan(count, &n); err != nil {
-		return err
-	}
-	began := time.Now()
-	runs, err := w.park(ctx, n)
-	if err != nil {
-		return err
-	}
-	r.StartsPerSecond = float64(n) / time.Since(began).Seconds()
-	r.Token = tokenOf(runs[n/2].ID())
-	tokens.Clear()
-	r.StartedMB, err = settledMB()
-	return err
-}
-
-func (r *childReport) restarted(ctx context.Context, w *world, token, idle string) error {
-	began := time.Now()
-	info, err := w.eng.Resume(ctx, token, "!")
-	if err != nil {
-		return err
-	}
-	if _, err := hookWorkflow.Get(w.eng, info.RunID).Result(ctx); err != nil {
-		return err
-	}
-	r.FirstResumeMillis = float64(time.Since(began).Microseconds()) / 1000
-	if r.RestartedMB, err = settledMB(); err != nil {
-		return err
-	}
-	d, err := time.ParseDuration(idle)
-	if err != nil {
-		return err
-	}
-	before, stats := usageNow(), w.db.Stats()
 	<-time.After(d)
-	used, after := usageNow().since(before), w.db.Stats()
-	r.IdleCPU = float64(used.cpu.Microseconds()) / 1000 / d.Seconds()
-	r.IdleOperations = float64(after.Operations-stats.Operations) / d.Seconds()
-	r.IdleCommits = float64(after.Commits-stats.Commits) / d.Seconds()
-	return nil
+	after, err := ps.spent()
+	return after.since(before), err
 }
 
 // settledMB is the memory without what is garbage already.

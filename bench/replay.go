@@ -7,15 +7,12 @@ import (
 
 	"github.com/tenter-dev/tenter/engine"
 	"github.com/tenter-dev/tenter/store"
-	"github.com/tenter-dev/tenter/store/sqlite"
 )
-
-var replay = []benchmark{{"replay", replayJournal}}
 
 // replayJournal resumes an evicted run that has a long journal.
 func replayJournal(ctx context.Context, e *env) (ms []metric, err error) {
 	var timer *loadTimer
-	w, err := newWorldOver(ctx, e, engine.Options{CacheSize: -1}, func(s *sqlite.Store) store.Store {
+	w, err := newWorldOver(ctx, e, engine.Options{CacheSize: -1}, func(s store.Store) store.Store {
 		timer = &loadTimer{Store: s}
 		return timer
 	})
@@ -46,9 +43,9 @@ func replayJournal(ctx context.Context, e *env) (ms []metric, err error) {
 		code = append(code, float64(n)/time.Duration(timer.code.Load()).Seconds())
 	}
 	return []metric{
-		{"replay: the code alone", percentile(code, 50), "events/s", atLeast(500_000)},
-		{"replay: loading the journal", percentile(load, 50), "events/s", budget{}},
-		{"replay: resume → claim, load, replay → run completed", percentile(all, 50), "events/s", budget{}},
+		{name: "replay: the code alone", value: percentile(code, 50), unit: "events/s", budget: atLeast(500_000)},
+		{name: "replay: loading the journal", value: percentile(load, 50), unit: "events/s"},
+		{name: "replay: resume → claim, load, replay → run completed", value: percentile(all, 50), unit: "events/s"},
 	}, nil
 }
 

@@ -12,13 +12,8 @@ import (
 
 const resumedRuns = 20_000
 
-var resumes = []benchmark{
-	{"resumes/cached", resumeMany("parked runs resumed, 32 at a time", resumedRuns, atLeast(20_000))},
-	{"resumes/evicted", resumeMany("parked runs resumed, 32 at a time, evicted", -1, budget{})},
-}
-
 // resumeMany resumes many parked runs and waits until all have completed.
-func resumeMany(what string, cacheSize int, perSecond budget) func(context.Context, *env) ([]metric, error) {
+func resumeMany(what string, cacheSize int, perSecond budget) round {
 	return func(ctx context.Context, e *env) (ms []metric, err error) {
 		w, err := newWorld(ctx, e, engine.Options{CacheSize: cacheSize})
 		if err != nil {
@@ -30,7 +25,7 @@ func resumeMany(what string, cacheSize int, perSecond budget) func(context.Conte
 			return nil, err
 		}
 		all := w.countEnded(len(runs))
-		before, stats := usageNow(), w.db.Stats()
+		before, counted := usageNow(), w.db.counts()
 		err = each(len(runs), 32, func(i int) error {
 			_, err := w.eng.Resume(ctx, tokenOf(runs[i].ID()), "!")
 			return err
@@ -45,12 +40,13 @@ func resumeMany(what string, cacheSize int, perSecond budget) func(context.Conte
 		}
 		took := time.Since(before.at)
 		used, n := usageNow().since(before), float64(len(runs))
-		return []metric{
-			{what, n / took.Seconds(), "completed/s", perSecond},
-			{what + ": commits", float64(w.db.Stats().Commits-stats.Commits) / n, "/run", budget{}},
-			{what + ": CPU", float64(used.cpu.Microseconds()) / n, "µs/run", budget{}},
-			{what + ": allocations", float64(used.allocs) / n, "/run", budget{}},
-		}, nil
+		ms = []metric{{name: what, value: n / took.Seconds(), unit: "completed/s", budget: perSecond}}
+		ms = append(ms, w.db.counts().since(counted).perRun(what, n, budget{})...)
+		return append(
+			ms,
+			metric{name: what + ": CPU", value: float64(used.cpu.Microseconds()) / n, unit: "µs/run"},
+			metric{name: what + ": allocations", value: float64(used.allocs) / n, unit: "/run"},
+		), nil
 	}
 }
 

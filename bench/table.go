@@ -15,6 +15,8 @@ type metric struct {
 	value  float64
 	unit   string
 	budget budget
+
+	missing string // why it was not measured
 }
 
 // budget is the bound of a metric in DESIGN §8; the zero value is none.
@@ -57,6 +59,10 @@ func (t table) markdown() string {
 	var s strings.Builder
 	s.WriteString("| what | median | lowest – highest | budget | |\n|---|--:|--:|--:|---|\n")
 	for _, r := range t {
+		if r.missing != "" {
+			fmt.Fprintf(&s, "| %s | not measured: %s | | | |\n", r.name, r.missing)
+			continue
+		}
 		bound, met := "–", ""
 		if r.budget.sign != "" {
 			bound = r.budget.sign + " " + number(r.budget.bound)

@@ -18,19 +18,10 @@ import (
 // connections is how many callers there are where there are many.
 const connections = 64
 
-var webhooks = []benchmark{
-	acceptedRequests("webhook/accepted", "spread over 64 runs", connections),
-	acceptedRequests("webhook/accepted-one", "all to one run", 1),
-	roundTrips("webhook/manual/workflow/1", fromWorkflow, 1, atMost(1.5)),
-	roundTrips("webhook/manual/workflow/64", fromWorkflow, connections, budget{}),
-	roundTrips("webhook/manual/step/1", fromStep, 1, atMost(1.5)),
-	roundTrips("webhook/manual/step/64", fromStep, connections, budget{}),
-}
-
 // acceptedRequests has requests accepted over HTTP. The caller and the server share
 // this process, and its CPU.
-func acceptedRequests(name, to string, runs int) benchmark {
-	return benchmark{name, func(ctx context.Context, e *env) (ms []metric, err error) {
+func acceptedRequests(to string, runs int) round {
+	return func(ctx context.Context, e *env) (ms []metric, err error) {
 		s, err := newSite(ctx, e, "", runs)
 		if err != nil {
 			return nil, err
@@ -40,7 +31,7 @@ func acceptedRequests(name, to string, runs int) benchmark {
 		if err := each(n/5, connections, func(i int) error { return s.call(ctx, i, http.StatusAccepted) }); err != nil {
 			return nil, err
 		}
-		before, stats := usageNow(), s.world.db.Stats()
+		before, counted := usageNow(), s.world.db.counts()
 		if err := each(n, connections, func(i int) error { return s.call(ctx, i, http.StatusAccepted) }); err != nil {
 			return nil, err
 		}
@@ -48,17 +39,17 @@ func acceptedRequests(name, to string, runs int) benchmark {
 		used, requests := usageNow().since(before), float64(n)
 		what := fmt.Sprintf("webhook requests answered 202, %d connections, %s", connections, to)
 		return []metric{
-			{what, requests / took.Seconds(), "requests/s", atLeast(8000)},
-			{what + ": commits", float64(s.world.db.Stats().Commits-stats.Commits) / requests, "/request", budget{}},
-			{what + ": CPU, the callers' too", float64(used.cpu.Microseconds()) / requests, "µs/request", budget{}},
-			{what + ": allocations, the callers' too", float64(used.allocs) / requests, "/request", budget{}},
+			{name: what, value: requests / took.Seconds(), unit: "requests/s", budget: atLeast(8000)},
+			{name: what + ": commits", value: float64(s.world.db.counts().since(counted).Commits) / requests, unit: "/request"},
+			{name: what + ": CPU, the callers' too", value: float64(used.cpu.Microseconds()) / requests, unit: "µs/request"},
+			{name: what + ": allocations, the callers' too", value: float64(used.allocs) / requests, unit: "/request"},
 		}, nil
-	}}
+	}
 }
 
 // roundTrips times requests that a run answers, each caller with a run of its own.
-func roundTrips(name, answer string, atATime int, p50 budget) benchmark {
-	return benchmark{name, func(ctx context.Context, e *env) (ms []metric, err error) {
+func roundTrips(answer string, atATime int, p50 budget) round {
+	return func(ctx context.Context, e *env) (ms []metric, err error) {
 		s, err := newSite(ctx, e, answer, atATime)
 		if err != nil {
 			return nil, err
@@ -79,9 +70,11 @@ func roundTrips(name, answer string, atATime int, p50 budget) benchmark {
 			return nil, err
 		}
 		what := fmt.Sprintf("webhook answered from %s, %d at a time", answer, atATime)
-		ms = append(ms, metric{what + ": p50", milliseconds(percentile(took, 50)), "ms", p50})
-		return append(ms, metric{what + ": p99", milliseconds(percentile(took, 99)), "ms", budget{}}), nil
-	}}
+		return []metric{
+			{name: what + ": p50", value: milliseconds(percentile(took, 50)), unit: "ms", budget: p50},
+			{name: what + ": p99", value: milliseconds(percentile(took, 99)), unit: "ms"},
+		}, nil
+	}
 }
 
 // site is a world that is served over HTTP, with runs that wait for requests.

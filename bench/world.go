@@ -5,74 +5,91 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
-	"path/filepath"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/tenter-dev/tenter/engine"
 	"github.com/tenter-dev/tenter/store"
-	"github.com/tenter-dev/tenter/store/sqlite"
 	"github.com/tenter-dev/tenter/workflow"
 )
 
 // world is an engine at work on a database of its own.
 type world struct {
-	db    *sqlite.Store
+	db    database
 	eng   *engine.Engine
 	stop  context.CancelFunc
-	ended chan error // gets what Run returns
-	dir   string     // to be removed, or empty
+	ended chan error   // gets what Run returns
+	drop  func() error // removes the database, if it is the world's own
 }
 
 // newWorld makes a fresh database. Runs in it are the workflows of this program.
 func newWorld(ctx context.Context, e *env, opts engine.Options) (*world, error) {
-	return newWorldOver(ctx, e, opts, func(s *sqlite.Store) store.Store { return s })
+	return newWorldOver(ctx, e, opts, same)
 }
 
 // newWorldOver is newWorld with something between the engine and the database.
-func newWorldOver(ctx context.Context, e *env, opts engine.Options, over func(*sqlite.Store) store.Store) (*world, error) {
-	dir, err := os.MkdirTemp(e.dir, "tenter-bench-")
+func newWorldOver(ctx context.Context, e *env, opts engine.Options, over func(store.Store) store.Store) (*world, error) {
+	url, drop, err := e.create(ctx)
 	if err != nil {
 		return nil, err
 	}
-	w, err := openWorld(ctx, filepath.Join(dir, "bench.db"), opts, over)
+	w, err := openWorld(ctx, url, opts, over)
 	if err != nil {
-		return nil, errors.Join(err, os.RemoveAll(dir))
+		return nil, errors.Join(err, drop())
 	}
-	w.dir = dir
+	w.drop = drop
 	return w, nil
 }
 
+// same is nothing in between.
+func same(s store.Store) store.Store { return s }
+
 // openWorld opens a database and returns when the engine has executed a run.
-func openWorld(ctx context.Context, path string, opts engine.Options, over func(*sqlite.Store) store.Store) (*world, error) {
-	db, err := sqlite.Open(path)
+func openWorld(ctx context.Context, url string, opts engine.Options, over func(store.Store) store.Store) (*world, error) {
+	opts.Workflows = []workflow.Definition{stepsWorkflow, hookWorkflow, stepsThenHookWorkflow, timedWorkflow, webhookWorkflow}
+	w, err := openEngine(ctx, url, opts, over)
 	if err != nil {
 		return nil, err
 	}
-	opts.Workflows = []workflow.Definition{stepsWorkflow, hookWorkflow, stepsThenHookWorkflow, timedWorkflow, webhookWorkflow}
-	opts.Logger = slog.New(slog.DiscardHandler)
-	eng, err := engine.New(over(db), opts)
-	if err != nil {
-		return nil, errors.Join(err, db.Close())
-	}
-	w := &world{db: db, eng: eng, ended: make(chan error, 1)}
-	var running context.Context
-	running, w.stop = context.WithCancel(ctx)
-	go func() { w.ended <- eng.Run(running) }()
+	running, stop := context.WithCancel(ctx)
+	w.stop, w.ended = stop, make(chan error, 1)
+	go func() { w.ended <- w.eng.Run(running) }()
 	if err := w.steps(ctx, 1); err != nil {
 		return nil, errors.Join(err, w.close())
 	}
 	return w, nil
 }
 
-func (w *world) close() error {
-	w.stop()
-	err := errors.Join(<-w.ended, w.eng.Close(), w.db.Close())
-	if w.dir != "" {
-		err = errors.Join(err, os.RemoveAll(w.dir))
+// openClient opens a database with an engine that executes nothing.
+func openClient(ctx context.Context, url string) (*world, error) {
+	return openEngine(ctx, url, engine.Options{}, same)
+}
+
+func openEngine(ctx context.Context, url string, opts engine.Options, over func(store.Store) store.Store) (*world, error) {
+	db, err := openDatabase(ctx, url)
+	if err != nil {
+		return nil, err
 	}
-	return err
+	opts.Logger = slog.New(slog.DiscardHandler)
+	eng, err := engine.New(over(db), opts)
+	if err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	return &world{db: db, eng: eng}, nil
+}
+
+func (w *world) close() error {
+	var errs []error
+	if w.stop != nil {
+		w.stop()
+		errs = append(errs, <-w.ended)
+	}
+	errs = append(errs, w.eng.Close(), w.db.Close())
+	if w.drop != nil {
+		errs = append(errs, w.drop())
+	}
+	return errors.Join(errs...)
 }
 
 // steps executes a run of n steps from start to result.
@@ -88,9 +105,18 @@ func (w *world) steps(ctx context.Context, n int) error {
 	return err
 }
 
+// resumed resumes a run, waits until it has completed, and returns when its code got
+// the payload.
+func (w *world) resumed(ctx context.Context, r ParkedRun) (time.Time, error) {
+	if _, err := w.eng.Resume(ctx, r.Token, "!"); err != nil {
+		return time.Time{}, err
+	}
+	return hookWorkflow.Get(w.eng, r.ID).Result(ctx)
+}
+
 // park starts n runs that wait on a hook.
-func (w *world) park(ctx context.Context, n int) ([]*workflow.Run[string], error) {
-	runs := make([]*workflow.Run[string], n)
+func (w *world) park(ctx context.Context, n int) ([]*workflow.Run[time.Time], error) {
+	runs := make([]*workflow.Run[time.Time], n)
 	err := each(n, 256, func(i int) (err error) {
 		runs[i], err = hookWorkflow.Start(ctx, w.eng, "parked")
 		return err
