@@ -26,6 +26,7 @@ func TestStore(t *testing.T) {
 		return &storetest.Harness{
 			Store:   s,
 			Open:    func(t *testing.T) store.Store { return open(t, url, Options{Schema: schema}) },
+			Begin:   func(t *testing.T) storetest.AppTx { return begin(t, url) },
 			Advance: wait, // nobody can set the clock of a server
 			Check:   func() error { return consistent(t.Context(), s) },
 		}
