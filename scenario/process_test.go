@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -64,9 +65,9 @@ func TestMain(m *testing.M) {
 
 // processWorkflows are what worker processes execute.
 func processWorkflows() []workflow.Definition {
-	return []workflow.Definition{
+	return append(slices.Clip(loadWorkflows),
 		approval.Implement((&approver{}).approve), collection, channelLog, healthy, logging, poisonedStep, poisonedCode,
-	}
+	)
 }
 
 // play plays the role until SIGTERM comes or standard input ends, over which the test
@@ -200,7 +201,8 @@ func spawn(t *testing.T, r role) *process {
 		t.Fatal(err)
 	}
 	cmd := exec.Command(self) //nolint:noctx // it ends with its standard input, or is killed
-	cmd.Env = append(os.Environ(), processEnv+"="+string(encode(t, r)))
+	// The race detector need not wait a second at the end.
+	cmd.Env = append(os.Environ(), processEnv+"="+string(encode(t, r)), "GORACE=atexit_sleep_ms=0 "+os.Getenv("GORACE"))
 	cmd.Stderr = t.Output()
 	in, err := cmd.StdinPipe()
 	if err != nil {
@@ -287,6 +289,20 @@ func (s *service) died() int {
 // kill kills the process that is up.
 func (s *service) kill() { s.process().kill() }
 
+// id returns the ID of the process that is up.
+func (s *service) id() int { return s.process().cmd.Process.Pid }
+
+// terminate asks the process that is up to end, and returns its exit code.
+func (s *service) terminate() (code int) {
+	p := s.process()
+	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		s.t.Error(err)
+	}
+	<-p.exited
+	_ = p.client.Close()
+	return p.status.ExitCode()
+}
+
 func (s *service) close() {
 	s.mu.Lock()
 	s.closed = true
@@ -295,6 +311,9 @@ func (s *service) close() {
 	_ = p.client.Close() // ends it cleanly
 	<-p.exited
 	s.keeper.Wait()
+	if code := p.status.ExitCode(); code > 0 {
+		s.t.Errorf("process %d ended with code %d", p.cmd.Process.Pid, code)
+	}
 }
 
 // try makes a call, once. It returns heard false if the process died before it

@@ -1,0 +1,308 @@
+package scenario_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/tenter-dev/tenter/engine"
+	"github.com/tenter-dev/tenter/workflow"
+)
+
+// What is asked of workers under load: a bit of everything, each run with a result
+// that tells whether it went right.
+
+// task is the input of all of it.
+type task struct {
+	Log     string // where steps record what they do
+	N       int
+	Channel string `json:",omitempty"`
+}
+
+var (
+	errand  = workflow.Define("errand", doErrand)
+	family  = workflow.Define("family", doFamily)
+	nap     = workflow.Define("nap", takeNap)
+	signoff = workflow.Define("signoff", waitForSignoff)
+	talk    = workflow.Define("talk", listen)
+)
+
+var loadWorkflows = []workflow.Definition{errand, family, nap, signoff, talk}
+
+// chore is a step that takes some milliseconds.
+func chore(ctx workflow.Context, name string, t task) error {
+	return workflow.Do(ctx, name, func(ctx context.Context) error {
+		return act(ctx, t.Log, func() error { return busy(ctx, rand.N(20*time.Millisecond)) })
+	})
+}
+
+// doErrand takes three steps.
+func doErrand(ctx workflow.Context, t task) (int, error) {
+	for _, name := range []string{"go", "buy", "return"} {
+		if err := chore(ctx, name, t); err != nil {
+			return 0, err
+		}
+	}
+	return 2 * t.N, nil
+}
+
+// doFamily has two children run errands.
+func doFamily(ctx workflow.Context, t task) (int, error) {
+	first, second := errand.Go(ctx, t), errand.Go(ctx, t)
+	if err := chore(ctx, "wait", t); err != nil {
+		return 0, err
+	}
+	a, err := first.Wait(ctx)
+	if err != nil {
+		return 0, err
+	}
+	b, err := second.Wait(ctx)
+	return a + b, err
+}
+
+// takeNap sleeps between two steps.
+func takeNap(ctx workflow.Context, t task) (int, error) {
+	if err := chore(ctx, "lie down", t); err != nil {
+		return 0, err
+	}
+	if err := workflow.Sleep(ctx, time.Duration(t.N%10)*30*time.Millisecond); err != nil {
+		return 0, err
+	}
+	return t.N, chore(ctx, "get up", t)
+}
+
+// waitForSignoff waits for one payload.
+func waitForSignoff(ctx workflow.Context, t task) (string, error) {
+	hook, err := workflow.NewHook[string](ctx)
+	if err != nil {
+		return "", err
+	}
+	defer hook.Close()
+	text, err := hook.Wait(ctx)
+	if err != nil {
+		return "", err
+	}
+	return text, chore(ctx, "file", t)
+}
+
+// listen returns what was said in a channel, up to /stop.
+func listen(ctx workflow.Context, t task) ([]string, error) {
+	hook, err := workflow.NewHook[string](ctx, workflow.Token("talk:"+t.Channel))
+	if err != nil {
+		return nil, err
+	}
+	defer hook.Close()
+	var said []string
+	for text, err := range hook.All(ctx) {
+		if err != nil {
+			return nil, err
+		}
+		if text == "/stop" {
+			break
+		}
+		said = append(said, text)
+		if len(said)%3 == 0 {
+			if err := chore(ctx, "note", t); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return said, nil
+}
+
+// A load keeps an API process asking, and keeps the chronicle of it.
+type load struct {
+	t     *testing.T
+	api   *engine.Engine
+	chron *chronicle
+	log   string
+	over  context.Context //nolint:containedctx // ends when no more is to be asked
+	all   sync.WaitGroup
+}
+
+const channels = 3
+
+// begin has everything asked for at once, again and again.
+func (l *load) begin() {
+	l.loop(10*time.Millisecond, func(i int) {
+		l.start("errand", fmt.Sprint("errand-", i), i, func(ctx context.Context, id string, t task) error {
+			_, err := errand.Start(ctx, l.api, t, workflow.RunID(id))
+			return err
+		}, 2*i)
+	})
+	l.loop(50*time.Millisecond, func(i int) {
+		l.start("family", fmt.Sprint("family-", i), i, func(ctx context.Context, id string, t task) error {
+			_, err := family.Start(ctx, l.api, t, workflow.RunID(id))
+			return err
+		}, 4*i)
+	})
+	l.loop(30*time.Millisecond, func(i int) {
+		l.start("nap", fmt.Sprint("nap-", i), i, func(ctx context.Context, id string, t task) error {
+			_, err := nap.Start(ctx, l.api, t, workflow.RunID(id))
+			return err
+		}, i)
+	})
+	for i := range 2 {
+		l.loop(20*time.Millisecond, func(n int) { l.signOff(fmt.Sprintf("signoff-%d-%d", i, n), n) })
+	}
+	for i := range 2 * channels {
+		l.loop(5*time.Millisecond, func(n int) {
+			if n%20 == 19 {
+				l.stop(i % channels)
+			} else {
+				l.say(i, n)
+			}
+		})
+	}
+}
+
+// loop does something with rising numbers, and pauses up to a time between.
+func (l *load) loop(pause time.Duration, do func(i int)) {
+	l.all.Go(func() {
+		for i := 0; l.over.Err() == nil; i++ {
+			do(i)
+			select {
+			case <-time.After(rand.N(pause)):
+			case <-l.over.Done():
+			}
+		}
+	})
+}
+
+// insist makes a call until it is answered, as a caller does who must know.
+func (l *load) insist(what string, call func(ctx context.Context) error) {
+	pause := time.NewTicker(20 * time.Millisecond)
+	defer pause.Stop()
+	for since := time.Now(); ; {
+		ctx, cancel := context.WithTimeout(l.t.Context(), 10*time.Second)
+		err := call(ctx)
+		cancel()
+		if err == nil {
+			return
+		}
+		if time.Since(since) > 3*time.Minute || l.t.Context().Err() != nil {
+			l.t.Errorf("%s: %v", what, err)
+			return
+		}
+		<-pause.C
+	}
+}
+
+// start starts a run that has to return a result.
+func (l *load) start(what, id string, n int, start func(ctx context.Context, id string, t task) error, result any) {
+	js, err := json.Marshal(result)
+	if err != nil {
+		l.t.Error(err)
+		return
+	}
+	asked := l.chron.start(id, string(js))
+	l.insist(what, func(ctx context.Context) error {
+		if err := start(ctx, id, task{Log: l.log, N: n}); err != nil && !errors.Is(err, workflow.ErrRunExists) {
+			return err
+		}
+		l.chron.certainly(&asked.certain)
+		return nil
+	})
+}
+
+// signOff starts a run that waits for a payload, and sends it.
+func (l *load) signOff(id string, n int) {
+	text := "fine by me: " + id
+	l.start("signoff", id, n, func(ctx context.Context, id string, t task) error {
+		_, err := signoff.Start(ctx, l.api, t, workflow.RunID(id))
+		return err
+	}, text)
+	var token string
+	l.insist("find the hook of "+id, func(ctx context.Context) error {
+		hooks, err := l.api.Hooks(ctx, id)
+		if err == nil && len(hooks) == 0 {
+			err = errors.New("it has none")
+		}
+		if err == nil {
+			token = hooks[0].Token
+		}
+		return err
+	})
+	p := l.chron.send(payload{text: text, token: token, key: id, sender: id})
+	l.insist("sign off "+id, func(ctx context.Context) error {
+		_, err := l.api.Resume(ctx, token, text, workflow.IdempotencyKey(id))
+		if err == nil {
+			l.chron.certainly(&p.certain)
+		}
+		return err
+	})
+}
+
+// say says something in a channel. Every third time nobody asks again what became of
+// it.
+func (l *load) say(sender, n int) {
+	channel := fmt.Sprint(sender % channels)
+	text := fmt.Sprintf("%d of sender %d", n, sender)
+	p := payload{text: text, token: "talk:" + channel, sender: fmt.Sprint(sender), number: n}
+	if n%3 != 0 {
+		p.key = text
+	}
+	sent := l.chron.send(p)
+	resume := func(ctx context.Context) error {
+		opts := []workflow.ResumeOption{workflow.OrStart(talk, task{Log: l.log, Channel: channel})}
+		if p.key != "" {
+			opts = append(opts, workflow.IdempotencyKey(p.key))
+		}
+		_, err := l.api.Resume(ctx, p.token, text, opts...)
+		if err == nil {
+			l.chron.certainly(&sent.certain)
+		}
+		return err
+	}
+	if p.key != "" {
+		l.insist("say "+text, resume)
+		return
+	}
+	ctx, cancel := context.WithTimeout(l.t.Context(), 10*time.Second)
+	defer cancel()
+	if err := resume(ctx); errors.Is(err, workflow.ErrHookNotFound) {
+		l.chron.certainly(&sent.refused)
+	}
+}
+
+// stop ends the run that listens to a channel, if there is one.
+func (l *load) stop(channel int) {
+	l.insist("stop", func(ctx context.Context) error {
+		_, err := l.api.Resume(ctx, fmt.Sprint("talk:", channel), "/stop")
+		if errors.Is(err, workflow.ErrHookNotFound) {
+			return nil
+		}
+		return err
+	})
+}
+
+// end waits until all has been asked for, and ends what would listen for ever. Then
+// it waits for the runs.
+func (l *load) end(unfinished func() ([]string, error)) {
+	l.t.Helper()
+	l.all.Wait()
+	tick := time.NewTicker(200 * time.Millisecond)
+	defer tick.Stop()
+	for since := time.Now(); ; <-tick.C {
+		ids, err := unfinished()
+		if err != nil {
+			l.t.Fatal(err)
+		}
+		if len(ids) == 0 {
+			return
+		}
+		if time.Since(since) > 2*time.Minute {
+			l.t.Errorf("%d runs have not ended: %s", len(ids), strings.Join(ids[:min(10, len(ids))], ", "))
+			return
+		}
+		for channel := range channels {
+			l.stop(channel)
+		}
+	}
+}
