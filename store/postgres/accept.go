@@ -16,7 +16,10 @@ func (s *Store) Accept(ctx context.Context, p store.Payload) (store.Receipt, err
 	if err := checkRun(p.OrStart); err != nil {
 		return store.Receipt{}, err
 	}
-	o := &op{kind: opAccept, ctx: ctx, arg: &p}
+	o := &op{kind: opAccept, ctx: ctx, arg: &p, keys: []string{tokenKey(p.Token)}, size: len(p.Data)}
+	if p.OrStart != nil {
+		o.size += len(p.OrStart.Input)
+	}
 	if err := s.w.do(o); err != nil && !errors.Is(err, store.ErrMismatch) {
 		return store.Receipt{}, err // it may still be under way, so the receipt is not ours to read
 	}

@@ -25,10 +25,33 @@ func (s *Store) Apply(ctx context.Context, t *store.Transition) ([]store.Outcome
 		}
 	}
 	o := &op{kind: opApply, ctx: ctx, arg: t}
+	o.keys, o.size = weigh(t)
 	if err := s.w.do(o); err != nil {
 		return nil, err
 	}
 	return o.outcomes, nil
+}
+
+// weigh returns what a transition locks, its run first, and the size of its data.
+func weigh(t *store.Transition) (keys []string, size int) {
+	keys = append(make([]string, 0, 1+len(t.Effects)), runKey(t.RunID))
+	for i := range t.Events {
+		size += len(t.Events[i].Data) + len(t.Events[i].Asked)
+	}
+	for i := range t.Effects {
+		e := &t.Effects[i]
+		size += len(e.Hook.Metadata) + len(e.Run.Input) + len(e.Message.Data) + len(e.Response.Body)
+		switch e.Kind {
+		case store.OpenHook:
+			keys = append(keys, tokenKey(e.Hook.Token))
+		case store.Send:
+			keys = append(keys, runKey(e.Message.RunID))
+		}
+	}
+	for i := range t.Unread {
+		size += len(t.Unread[i].Data)
+	}
+	return keys, size
 }
 
 // applyAll writes transitions.

@@ -10,7 +10,7 @@ import (
 
 // Send puts a message in a run's mailbox.
 func (s *Store) Send(ctx context.Context, m store.Message) error {
-	return s.w.do(&op{kind: opSend, ctx: ctx, arg: &m})
+	return s.w.do(&op{kind: opSend, ctx: ctx, arg: &m, keys: []string{runKey(m.RunID)}, size: len(m.Data)})
 }
 
 // sendAll sends messages.

@@ -12,7 +12,7 @@ import (
 // Respond answers an HTTP request. A repeat by the same responder changes nothing;
 // if another one has answered it is ErrExists.
 func (s *Store) Respond(ctx context.Context, r store.Response) error {
-	return s.w.do(&op{kind: opRespond, ctx: ctx, arg: &r})
+	return s.w.do(&op{kind: opRespond, ctx: ctx, arg: &r, size: len(r.Header) + len(r.Body)})
 }
 
 // respondAll records answers.

@@ -13,7 +13,7 @@ func (s *Store) Start(ctx context.Context, r store.NewRun) error {
 	if err := checkRun(&r); err != nil {
 		return err
 	}
-	return s.w.do(&op{kind: opStart, ctx: ctx, arg: &r})
+	return s.w.do(&op{kind: opStart, ctx: ctx, arg: &r, keys: []string{runKey(r.ID)}, size: len(r.Input)})
 }
 
 // startAll starts runs.

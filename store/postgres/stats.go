@@ -7,7 +7,7 @@ type Stats struct {
 	Operations int64 // transitions, payloads, starts, messages and responses
 	Commits    int64 // transactions that they took
 	Statements int64 // statements in these
-	Alone      int64 // operations that were carried out alone, being in the way of another transaction
+	Alone      int64 // operations that were carried out alone, because a batch failed
 	Notified   int64 // notifications sent to other processes
 }
 

@@ -14,17 +14,25 @@ import (
 )
 
 const (
-	// maxBatch bounds a batch, and with it what one statement that fails costs the
-	// others.
+	// maxBatch and maxBytes bound a batch, and with it what one statement that fails
+	// costs the others. What is larger than maxBytes goes by itself.
 	maxBatch = 256
+	maxBytes = 4 << 20
 
 	// lanes is how many batches are under way at a time: while one syncs, the next
 	// is carried out.
 	lanes = 2
 
-	// maxAlone bounds the operations that wait for locks of others, so that
+	// maxAlone bounds the operations that are carried out alone at a time, so that
 	// connections are left for the rest.
 	maxAlone = 4
+
+	// maxPause is how long it takes at most until an operation that somebody else's
+	// lock is in the way of is tried again.
+	maxPause = 128 * time.Millisecond
+
+	// lastTries is how often that is done while the store is being closed.
+	lastTries = 5
 )
 
 // writer carries out operations in batches. Whatever has arrived while the last
@@ -33,14 +41,15 @@ const (
 type writer struct {
 	s     *Store
 	wake  chan struct{}   // for each operation, as far as lanes are idle
-	alone chan struct{}   // holds what may be carried out alone at a time
+	alone chan struct{}   // holds what is carried out alone
 	ctx   context.Context //nolint:containedctx // of the operations under way; it ends when the store is closed
 
-	mu     sync.Mutex
-	queue  []*op
-	closed bool
-	idle   sync.Cond // nothing is queued or under way
-	busy   int       // operations that are
+	mu       sync.Mutex
+	queue    []*op
+	underway map[string][]*op // for each key of a batch under way what waits for it, so that no lane is in the way of another
+	closed   bool
+	idle     sync.Cond // nothing is queued or under way
+	busy     int       // operations that are
 }
 
 // op is an operation that somebody waits for.
@@ -48,13 +57,19 @@ type op struct {
 	kind opKind
 	arg  any             // what the kind says
 	ctx  context.Context //nolint:containedctx // of the caller
+	keys []string        // what it locks, as far as is known
+	size int             // of its data
 
+	tries    int         // without success, because somebody else had a lock
 	taken    atomic.Bool // by a batch, or by the caller that gave up
 	outcomes []store.Outcome
 	receipt  store.Receipt
 	err      error
 	done     chan struct{}
 }
+
+func runKey(id string) string      { return "run " + id }
+func tokenKey(token string) string { return "token " + token }
 
 type opKind int
 
@@ -78,7 +93,10 @@ var batchers = [...]func(s *Store, b *pgx.Batch, mode string, ops []*op, told *s
 }
 
 func newWriter(s *Store) *writer {
-	w := &writer{s: s, wake: make(chan struct{}, lanes), alone: make(chan struct{}, maxAlone)}
+	w := &writer{
+		s: s, wake: make(chan struct{}, lanes), alone: make(chan struct{}, maxAlone),
+		underway: make(map[string][]*op),
+	}
 	w.idle.L = &w.mu
 	return w
 }
@@ -114,22 +132,37 @@ func (w *writer) do(o *op) error {
 		return store.ErrClosed
 	}
 	w.busy++
-	w.queue = append(w.queue, o)
 	w.mu.Unlock()
-	select {
-	case w.wake <- struct{}{}:
-	default:
-	}
+	w.enqueue(o)
 	select {
 	case <-o.done:
 		return o.err
 	case <-o.ctx.Done():
-		if o.taken.CompareAndSwap(false, true) {
-			w.finished(1)
-			return o.ctx.Err()
+		if !o.taken.CompareAndSwap(false, true) {
+			// Not wrapped: the error of a context that has ended says that nothing was written.
+			return fmt.Errorf("write to database %s: the outcome is unknown: %s", w.s.name, o.ctx.Err().Error())
 		}
-		// Not wrapped: the error of a context that has ended says that nothing was written.
-		return fmt.Errorf("write to database %s: the outcome is unknown: %s", w.s.name, o.ctx.Err().Error())
+		defer w.finished(1)
+		if o.tries > 0 {
+			return fmt.Errorf("nothing was written, another transaction has a lock on the run or the token: %w", o.ctx.Err())
+		}
+		return o.ctx.Err()
+	}
+}
+
+// enqueue lets a lane have an operation.
+func (w *writer) enqueue(o *op) {
+	w.mu.Lock()
+	w.queue = append(w.queue, o)
+	w.mu.Unlock()
+	w.rouse()
+}
+
+// rouse has an idle lane look at the queue.
+func (w *writer) rouse() {
+	select {
+	case w.wake <- struct{}{}:
+	default:
 	}
 }
 
@@ -158,89 +191,134 @@ func (w *writer) lane() {
 	}
 }
 
-// take takes up what is queued, a run's transitions one at a time.
+// take takes up what is queued, except for what locks the same as a batch under way,
+// and a run's transitions one at a time.
 func (w *writer) take() []*op {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	var batch, rest []*op
-	var runs map[string]bool
-	for i, o := range w.queue {
-		if len(batch) == maxBatch {
-			rest = append(rest, w.queue[i:]...)
+	var batch, next []*op
+	size := 0
+	runs := make(map[string]bool)
+	queue := w.queue
+	w.queue = nil
+	for i, o := range queue {
+		if len(batch) == maxBatch || size > 0 && size+o.size > maxBytes {
+			w.queue = queue[i:]
+			w.rouse()
 			break
 		}
-		if o.kind == opApply && len(w.queue) > 1 {
-			if runs == nil {
-				runs = make(map[string]bool, len(w.queue))
-			}
-			id := o.arg.(*store.Transition).RunID
-			if runs[id] {
-				rest = append(rest, o)
-				continue
-			}
-			runs[id] = true
+		if w.wait(o) {
+			continue
 		}
-		if o.taken.CompareAndSwap(false, true) {
-			batch = append(batch, o)
+		if o.kind == opApply && runs[o.keys[0]] {
+			next = append(next, o)
+			continue
+		}
+		if !o.taken.CompareAndSwap(false, true) {
+			continue // its caller has given up
+		}
+		if o.kind == opApply {
+			runs[o.keys[0]] = true
+		}
+		batch = append(batch, o)
+		size += o.size
+	}
+	for _, o := range batch {
+		for _, k := range o.keys {
+			w.underway[k] = nil
 		}
 	}
-	w.queue = rest
-	if len(rest) > 0 {
-		select {
-		case w.wake <- struct{}{}:
-		default:
-		}
+	for _, o := range next {
+		w.wait(o)
 	}
 	return batch
+}
+
+// wait lets an operation wait for a batch under way that locks the same, if there is
+// one.
+func (w *writer) wait(o *op) bool {
+	for _, k := range o.keys {
+		if waiting, ok := w.underway[k]; ok {
+			w.underway[k] = append(waiting, o)
+			return true
+		}
+	}
+	return false
+}
+
+// over lets go on what waited for a batch.
+func (w *writer) over(batch []*op) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	var waiting []*op
+	for _, o := range batch {
+		for _, k := range o.keys {
+			waiting = append(waiting, w.underway[k]...)
+			delete(w.underway, k)
+		}
+	}
+	if len(waiting) > 0 {
+		w.queue = append(waiting, w.queue...)
+	}
 }
 
 // carryOut carries out a batch. What cannot be done together is done alone, so that
 // one operation never touches its neighbors.
 func (w *writer) carryOut(batch []*op) {
-	err := w.commit(w.ctx, inBatch, batch)
+	err := w.commit(w.ctx, batch)
+	w.over(batch)
 	var done []*op
 	for _, o := range batch {
 		if err != nil {
 			o.err = err
 		}
-		if passing(o.err) || len(batch) > 1 && separable(o.err) {
+		switch {
+		case err != nil && (passing(err) || len(batch) > 1 && separable(err)):
 			w.s.stats.alone.Add(1)
 			go w.carryOutAlone(o)
-			continue
+		case passing(o.err):
+			w.again(o, func() { w.enqueue(o) })
+		default:
+			done = append(done, o)
 		}
-		done = append(done, o)
 	}
 	w.answer(done)
 }
 
-// carryOutAlone carries out an operation that is in the way of another transaction,
-// which may be one of the application's that lasts.
+// carryOutAlone carries out an operation that may be what a batch failed for.
 func (w *writer) carryOutAlone(o *op) {
-	defer w.answer([]*op{o})
-	select {
-	case w.alone <- struct{}{}:
-		defer func() { <-w.alone }()
-	case <-o.ctx.Done():
-		o.err = o.ctx.Err()
+	w.alone <- struct{}{}
+	err := w.commit(w.ctx, []*op{o})
+	<-w.alone
+	if err != nil {
+		o.err = err
+	}
+	if passing(o.err) {
+		w.again(o, func() {
+			if o.taken.CompareAndSwap(false, true) {
+				w.carryOutAlone(o)
+			}
+		})
 		return
 	}
-	for pause := time.Millisecond; ; pause = min(2*pause, 100*time.Millisecond) {
-		if err := w.commit(w.ctx, alone, []*op{o}); err != nil {
-			o.err = err
-		}
-		if !passing(o.err) {
-			return
-		}
-		select {
-		case <-time.After(pause):
-		case <-o.ctx.Done():
-			o.err = fmt.Errorf("write to database %s: nothing was written, another transaction has a lock on the run or the token: %w", w.s.name, o.ctx.Err())
-			return
-		case <-w.ctx.Done():
-			o.err = store.ErrClosed
-			return
-		}
+	w.answer([]*op{o})
+}
+
+// again has an operation carried out once more. Another transaction has a lock, which
+// may be one of the application's that lasts; nothing is held up meanwhile.
+func (w *writer) again(o *op, carryOut func()) {
+	w.mu.Lock()
+	closed := w.closed
+	w.mu.Unlock()
+	if closed && o.tries >= lastTries {
+		o.err = store.ErrClosed
+		w.answer([]*op{o})
+		return
 	}
+	pause := min(time.Millisecond<<min(o.tries, 10), maxPause)
+	o.tries++
+	o.taken.Store(false)
+	time.AfterFunc(pause, carryOut)
 }
 
 // answer tells the callers.
@@ -253,7 +331,7 @@ func (w *writer) answer(ops []*op) {
 
 // commit carries out operations in one transaction and one round trip. The error is
 // one that all of them share; each has its own otherwise.
-func (w *writer) commit(ctx context.Context, mode string, ops []*op) error {
+func (w *writer) commit(ctx context.Context, ops []*op) error {
 	var kinds [len(batchers)][]*op
 	for _, o := range ops {
 		o.err = nil
@@ -263,7 +341,7 @@ func (w *writer) commit(ctx context.Context, mode string, ops []*op) error {
 	var b pgx.Batch // without BEGIN: what is sent together is one transaction
 	for kind, ops := range kinds {
 		if len(ops) > 0 {
-			batchers[kind](w.s, &b, mode, ops, &told)
+			batchers[kind](w.s, &b, inBatch, ops, &told)
 		}
 	}
 	ctx, cancel := context.WithTimeout(ctx, patience)
