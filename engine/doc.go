@@ -23,7 +23,8 @@
 // The parts, each in its file: branch (coroutines), scope (what branches can do and
 // how they are canceled), step, timer, hook, child, respond (what they wait for),
 // execution (all of a run's code), actor (the run in its worker), advance, transition
-// and commit (a round of it), attempt (steps being executed), quarantine (runs that
+// and commit (a round of it), attempt (steps being executed), txstep (those in a transaction
+// of the application, as is all in tx), quarantine (runs that
 // kill their worker), worker, claim, cache and address (which runs are here, and who
 // finds them), lease, watchdog, webhook and caller (requests that wait for an answer).
 //
