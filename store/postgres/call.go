@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/tenter-dev/tenter/store"
@@ -70,9 +71,11 @@ func refused(err error) bool {
 	return false
 }
 
-// found turns the error for a row that is not there into the contract's.
+// found turns the error for a row that is not there into the contract's. Text that
+// PostgreSQL does not keep names nothing.
 func found(err error) error {
-	if errors.Is(err, pgx.ErrNoRows) {
+	pe, ok := errors.AsType[*pgconn.PgError](err)
+	if errors.Is(err, pgx.ErrNoRows) || ok && pe.Code == "22021" {
 		return store.ErrNotFound
 	}
 	return err

@@ -36,13 +36,16 @@ func optTime(t time.Time) any {
 	return t
 }
 
+// isText reports whether PostgreSQL keeps a text.
+func isText(s string) bool { return utf8.ValidString(s) && !strings.ContainsRune(s, 0) }
+
 // checkRun refuses a run with text that would not be kept as it is.
 func checkRun(r *store.NewRun) error {
 	if r == nil {
 		return nil
 	}
 	for _, text := range []string{r.ID, r.Workflow, r.ParentID, r.ParentRef} {
-		if !utf8.ValidString(text) || strings.ContainsRune(text, 0) {
+		if !isText(text) {
 			return fmt.Errorf("run %q of workflow %q was not started: PostgreSQL keeps only valid UTF-8 without zero bytes", r.ID, r.Workflow)
 		}
 	}

@@ -10,6 +10,9 @@ import (
 
 // Send puts a message in a run's mailbox.
 func (s *Store) Send(ctx context.Context, m store.Message) error {
+	if !isText(m.RunID) {
+		return store.ErrNotFound
+	}
 	return s.w.do(&op{kind: opSend, ctx: ctx, arg: &m, keys: []string{runKey(m.RunID)}, size: len(m.Data)})
 }
 
