@@ -47,8 +47,8 @@
 // mailbox and wake_at say, so whoever changes rows by hand has to keep them right:
 //
 //	UPDATE tenter_runs SET due_at = (SELECT min(t) FROM
-//		(SELECT accepted_at AS t FROM tenter_mailbox WHERE run_id = id UNION ALL SELECT wake_at)),
-//		messages = (SELECT count(*) FROM tenter_mailbox WHERE run_id = id)
+//		(SELECT accepted_at AS t FROM tenter_mailbox WHERE run_id = tenter_runs.id UNION ALL SELECT wake_at)),
+//		messages = (SELECT count(*) FROM tenter_mailbox WHERE run_id = tenter_runs.id)
 //	WHERE ended_at IS NULL;
 //
 // # Backup
