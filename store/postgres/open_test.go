@@ -64,6 +64,7 @@ func TestOpenSaysWhatIsWrong(t *testing.T) {
 		{"no such database", missing.String(), Options{}, ErrRefused, "createdb"},
 		{"no rights", as(t, database, "weak_"+strings.ToLower(t.Name())), Options{}, ErrRights, "CREATE on the database"},
 		{"a newer schema", database, Options{Schema: "newer"}, ErrNewer, "is at 99"},
+		{"a mode that cannot do it", database + "&default_query_exec_mode=exec", Options{}, ErrURL, "cache_describe"},
 		{"no URL to listen at", database, Options{ListenURL: "postgres://%zz"}, ErrURL, "ListenURL"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

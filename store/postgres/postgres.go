@@ -93,6 +93,12 @@ func OpenWith(ctx context.Context, url string, o Options) (*Store, error) {
 		conf.MaxConns = defaultConns
 	}
 	name := fmt.Sprintf("%s:%d/%s", conf.ConnConfig.Host, conf.ConnConfig.Port, conf.ConnConfig.Database)
+	if m := conf.ConnConfig.DefaultQueryExecMode; m == pgx.QueryExecModeExec || m == pgx.QueryExecModeSimpleProtocol {
+		return nil, &OpenError{
+			Database: name, Err: ErrURL, Detail: "default_query_exec_mode is " + m.String() + ", which cannot send lists",
+			Advice: "use cache_describe, which needs no prepared statements either",
+		}
+	}
 	s := &Store{opts: o, name: name, sql: newQueries(o.Schema)}
 	types, err := prepare(ctx, conf.ConnConfig, name, o)
 	if err != nil {
