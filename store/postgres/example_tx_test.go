@@ -26,7 +26,7 @@ var processOrder = workflow.Define("process-order", func(ctx workflow.Context, i
 })
 
 // An order is never there without its run, nor a run without its order.
-func ExampleTx() {
+func ExampleTx() { //nolint:testableexamples // it needs a server
 	place := func(ctx context.Context, id string) error {
 		return pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
 			if _, err := tx.Exec(ctx, "INSERT INTO orders (id) VALUES ($1)", id); err != nil {
@@ -40,7 +40,7 @@ func ExampleTx() {
 }
 
 // The payment is recorded if and only if the run gets to know of it.
-func ExampleSQLTx() {
+func ExampleSQLTx() { //nolint:testableexamples // it needs a server
 	paid := func(ctx context.Context, id string) error {
 		tx, err := db.BeginTx(ctx, nil)
 		if err != nil {
@@ -59,7 +59,7 @@ func ExampleSQLTx() {
 }
 
 // A step moves money in the application's own tables, exactly once.
-func ExamplePool() {
+func ExamplePool() { //nolint:testableexamples // it needs a server
 	_ = func(ctx workflow.Context, from, to string, amount int64) error {
 		return workflow.TxDo(ctx, "transfer", postgres.Pool(pool), func(ctx context.Context, tx pgx.Tx) error {
 			if _, err := tx.Exec(ctx, "UPDATE accounts SET balance = balance - $1 WHERE id = $2", amount, from); err != nil {

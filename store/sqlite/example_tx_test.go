@@ -3,7 +3,6 @@ package sqlite_test
 import (
 	"context"
 	"fmt"
-	"log"
 	"os"
 	"path/filepath"
 
@@ -20,13 +19,13 @@ import (
 func ExampleTx() {
 	dir, err := os.MkdirTemp("", "tenter")
 	if err != nil {
-		log.Fatal(err)
+		panic(err)
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
 	file := filepath.Join(dir, "app.db")
 	pool, err := sqlitex.NewPool(file, sqlitex.PoolOptions{PoolSize: 2})
 	if err != nil {
-		log.Fatal(err)
+		panic(err)
 	}
 	defer func() { _ = pool.Close() }()
 	db := sqlite.Pool(pool)
@@ -42,12 +41,12 @@ func ExampleTx() {
 
 	st, err := sqlite.Open(file)
 	if err != nil {
-		log.Fatal(err)
+		panic(err)
 	}
 	defer func() { _ = st.Close() }()
 	eng, err := engine.New(st, engine.Options{Workflows: []workflow.Definition{order}})
 	if err != nil {
-		log.Fatal(err)
+		panic(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	defer func() { cancel(); _ = eng.Close() }()
@@ -66,7 +65,7 @@ func ExampleTx() {
 		return err
 	})
 	if err != nil {
-		log.Fatal(err)
+		panic(err)
 	}
 	left, err := order.Get(eng, "order-7").Result(ctx)
 	fmt.Println(left, err)
