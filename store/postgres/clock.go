@@ -18,11 +18,12 @@ type clock struct {
 	known bool
 }
 
-// now is the server's time.
+// now is the server's time, or as much earlier as is not known. It is not ahead: once a
+// timer is due here, the server accepts nothing any more as of before.
 func (c *clock) now() time.Time {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.base.Add(time.Since(c.start) + c.lo + (c.hi-c.lo)/2)
+	return c.base.Add(time.Since(c.start) + c.lo)
 }
 
 // ask has the server asked for its time, and learns from the answer.
