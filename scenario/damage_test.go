@@ -23,12 +23,19 @@ func TestCheckerFindsDamage(t *testing.T) { //nolint:tparallel // one connection
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, over := context.WithTimeout(t.Context(), time.Second)
+	ctx, over := context.WithCancel(t.Context())
 	defer over()
 	s.over = ctx
 	ran := make(chan error, 1)
 	go func() { ran <- worker.Run(t.Context()) }()
 	s.begin()
+	waitFor(t, func() bool { // what is to be damaged
+		var there bool
+		err := s.admin.QueryRow(t.Context(), `SELECT (SELECT count(*) FROM tenter.runs WHERE id IN ('signoff-0-1', 'signoff-1-1') AND status = 'completed') = 2
+			AND (SELECT count(*) FROM tenter.hooks WHERE token = 'talk:0') > 2`).Scan(&there)
+		return err == nil && there
+	})
+	over()
 	s.end(s.unfinished)
 	if err := worker.Close(); err != nil {
 		t.Fatal(err)
@@ -75,7 +82,7 @@ func TestCheckerFindsDamage(t *testing.T) { //nolint:tparallel // one connection
 		{"a payload from nowhere", "UPDATE tenter.journal SET data = '\"\"' WHERE kind = 'payload_received' AND run_id = 'signoff-0-1'", "is not in the journal"},
 		{"a payload unread", "UPDATE tenter.journal SET data = '\"\"' WHERE run_id = 'signoff-0-1' AND data IS NOT NULL; INSERT INTO tenter.unread (run_id, number, message_id, kind, ref, data, accepted_at, journaled) VALUES ('signoff-0-1', 1, 1, 'payload_received', '', '\"fine by me: signoff-0-1\"', now(), false)", "left unread"},
 		{"a receipt lost", "DELETE FROM tenter.receipts WHERE key = 'signoff-0-1'", "has no receipt"},
-		{"payloads in another order", "UPDATE tenter.runs SET created_at = created_at - interval '1 day' WHERE id = (SELECT max(id) FROM tenter.runs WHERE workflow = 'talk')", "the other way round"},
+		{"payloads in another order", "UPDATE tenter.runs SET created_at = created_at - interval '1 day' WHERE id = (SELECT max(run_id) FROM tenter.hooks WHERE token = 'talk:0')", "the other way round"},
 	} {
 		t.Run(d.damage, func(t *testing.T) {
 			s.within(func(tx pgx.Tx) error {

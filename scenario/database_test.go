@@ -2,6 +2,7 @@ package scenario_test
 
 import (
 	"context"
+	"log/slog"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -34,16 +35,16 @@ func onEachStore(t *testing.T, scene func(t *testing.T, db *database)) {
 }
 
 // openStore opens the store in a SQLite file (sqlite:path) or a PostgreSQL database.
-func openStore(ctx context.Context, url string) (store.Store, error) {
+func openStore(ctx context.Context, url string, log *slog.Logger) (store.Store, error) {
 	if path, ok := strings.CutPrefix(url, "sqlite:"); ok {
 		return sqlite.Open(path)
 	}
-	return postgres.Open(ctx, url)
+	return postgres.OpenWith(ctx, url, postgres.Options{Logger: log})
 }
 
 func newDatabase(t *testing.T, url string) *database {
 	t.Helper()
-	st, err := openStore(t.Context(), url)
+	st, err := openStore(t.Context(), url, slog.New(slog.NewTextHandler(t.Output(), nil)))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -128,31 +128,25 @@ type load struct {
 
 const channels = 3
 
-// begin has everything asked for at once, again and again.
+// begin has everything asked for at once, again and again, by callers who wait for the
+// results: so nothing piles up when workers are slow.
 func (l *load) begin() {
-	l.loop(10*time.Millisecond, func(i int) {
-		l.start("errand", fmt.Sprint("errand-", i), i, func(ctx context.Context, id string, t task) error {
-			_, err := errand.Start(ctx, l.api, t, workflow.RunID(id))
-			return err
-		}, 2*i)
-	})
-	l.loop(50*time.Millisecond, func(i int) {
-		l.start("family", fmt.Sprint("family-", i), i, func(ctx context.Context, id string, t task) error {
-			_, err := family.Start(ctx, l.api, t, workflow.RunID(id))
-			return err
-		}, 4*i)
-	})
-	l.loop(30*time.Millisecond, func(i int) {
-		l.start("nap", fmt.Sprint("nap-", i), i, func(ctx context.Context, id string, t task) error {
-			_, err := nap.Start(ctx, l.api, t, workflow.RunID(id))
-			return err
-		}, i)
-	})
-	for i := range 2 {
-		l.loop(20*time.Millisecond, func(n int) { l.signOff(fmt.Sprintf("signoff-%d-%d", i, n), n) })
+	for i := range 16 {
+		l.loop(func(n int) {
+			demand(l, errand, fmt.Sprintf("errand-%d-%d", i, n), n, 2*n)
+		})
+	}
+	for i := range 6 {
+		l.loop(func(n int) {
+			demand(l, family, fmt.Sprintf("family-%d-%d", i, n), n, 4*n)
+		})
+		l.loop(func(n int) {
+			demand(l, nap, fmt.Sprintf("nap-%d-%d", i, n), n, n)
+		})
+		l.loop(func(n int) { l.signOff(fmt.Sprintf("signoff-%d-%d", i, n), n) })
 	}
 	for i := range 2 * channels {
-		l.loop(5*time.Millisecond, func(n int) {
+		l.loop(func(n int) {
 			if n%20 == 19 {
 				l.stop(i % channels)
 			} else {
@@ -162,13 +156,13 @@ func (l *load) begin() {
 	}
 }
 
-// loop does something with rising numbers, and pauses up to a time between.
-func (l *load) loop(pause time.Duration, do func(i int)) {
+// loop does something with rising numbers, and pauses for moments between.
+func (l *load) loop(do func(i int)) {
 	l.all.Go(func() {
 		for i := 0; l.over.Err() == nil; i++ {
 			do(i)
 			select {
-			case <-time.After(rand.N(pause)):
+			case <-time.After(rand.N(10 * time.Millisecond)):
 			case <-l.over.Done():
 			}
 		}
@@ -194,16 +188,22 @@ func (l *load) insist(what string, call func(ctx context.Context) error) {
 	}
 }
 
-// start starts a run that has to return a result.
-func (l *load) start(what, id string, n int, start func(ctx context.Context, id string, t task) error, result any) {
+// demand starts a run that has to return a result, and waits for it.
+func demand[Out any](l *load, w *workflow.Workflow[task, Out], id string, n int, result Out) {
+	submit(l, w, id, n, result)
+	l.await(id)
+}
+
+// submit starts a run that has to return a result.
+func submit[Out any](l *load, w *workflow.Workflow[task, Out], id string, n int, result Out) {
 	js, err := json.Marshal(result)
 	if err != nil {
 		l.t.Error(err)
 		return
 	}
 	asked := l.chron.start(id, string(js))
-	l.insist(what, func(ctx context.Context) error {
-		if err := start(ctx, id, task{Log: l.log, N: n}); err != nil && !errors.Is(err, workflow.ErrRunExists) {
+	l.insist("start "+id, func(ctx context.Context) error {
+		if _, err := w.Start(ctx, l.api, task{Log: l.log, N: n}, workflow.RunID(id)); err != nil && !errors.Is(err, workflow.ErrRunExists) {
 			return err
 		}
 		l.chron.certainly(&asked.certain)
@@ -211,13 +211,24 @@ func (l *load) start(what, id string, n int, start func(ctx context.Context, id 
 	})
 }
 
+// await waits for a result, while there is more to be asked. Whether it is right will
+// be seen in the database.
+func (l *load) await(id string) {
+	for l.over.Err() == nil {
+		if _, err := workflow.Get[any](l.api, id).Result(l.over); err == nil {
+			return
+		}
+		select {
+		case <-time.After(50 * time.Millisecond):
+		case <-l.over.Done():
+		}
+	}
+}
+
 // signOff starts a run that waits for a payload, and sends it.
 func (l *load) signOff(id string, n int) {
 	text := "fine by me: " + id
-	l.start("signoff", id, n, func(ctx context.Context, id string, t task) error {
-		_, err := signoff.Start(ctx, l.api, t, workflow.RunID(id))
-		return err
-	}, text)
+	submit(l, signoff, id, n, text)
 	var token string
 	l.insist("find the hook of "+id, func(ctx context.Context) error {
 		hooks, err := l.api.Hooks(ctx, id)
@@ -237,6 +248,7 @@ func (l *load) signOff(id string, n int) {
 		}
 		return err
 	})
+	l.await(id)
 }
 
 // say says something in a channel. Every third time nobody asks again what became of

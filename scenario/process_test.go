@@ -66,7 +66,7 @@ func TestMain(m *testing.M) {
 // processWorkflows are what worker processes execute.
 func processWorkflows() []workflow.Definition {
 	return append(slices.Clip(loadWorkflows),
-		approval.Implement((&approver{}).approve), collection, channelLog, healthy, logging, poisonedStep, poisonedCode,
+		approval.Implement((&approver{}).approve), collection, channelLog, contender, desk, healthy, logging, poisonedStep, poisonedCode,
 	)
 }
 
@@ -75,7 +75,8 @@ func processWorkflows() []workflow.Definition {
 func (r role) play() (err error) {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
-	st, err := openStore(ctx, r.Database)
+	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelError}))
+	st, err := openStore(ctx, r.Database, log)
 	if err != nil {
 		return err
 	}
@@ -84,7 +85,7 @@ func (r role) play() (err error) {
 	opts := engine.Options{
 		PublicURL: publicURL,
 		Lease:     r.Lease,
-		Logger:    slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelError})),
+		Logger:    log,
 	}
 	if r.Lease > 0 {
 		opts.Workflows = processWorkflows()

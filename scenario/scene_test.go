@@ -2,12 +2,27 @@ package scenario_test
 
 import (
 	"context"
+	"flag"
 	"path/filepath"
 	"testing"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/tenter-dev/tenter/internal/pgtest"
 )
+
+// scenarioFor makes the scenarios with several workers last longer, on a server that
+// waits for the disk. In go test ./... they take seconds.
+var scenarioFor = flag.Duration("scenario.for", 0, "how long the load of the scenarios with several workers lasts")
+
+// lasting returns how long a load lasts.
+func lasting(short time.Duration) time.Duration {
+	if *scenarioFor > 0 {
+		return *scenarioFor
+	}
+	return short
+}
 
 // A scene is a load on a PostgreSQL database, watched by an auditor and checked in the
 // end.
@@ -16,6 +31,16 @@ type scene struct {
 	t     *testing.T
 	db    *database
 	admin *pgx.Conn
+}
+
+// newServerURL returns the URL of a database: of one that waits for the disk, if a
+// scenario is to last.
+func newServerURL(t *testing.T) string {
+	t.Helper()
+	if *scenarioFor > 0 {
+		return pgtest.Start(t).URL()
+	}
+	return pgtest.Database(t)
 }
 
 // newScene opens a database of a server, with a load that has not begun.
