@@ -15,10 +15,11 @@ import (
 // store would cost more than a step.
 func TestResultIsPushed(t *testing.T) {
 	t.Parallel()
-	wf := workflow.Define("wf", func(ctx workflow.Context, in string) (string, error) {
-		return workflow.Step(ctx, "s", func(context.Context) (string, error) { return in, nil })
-	})
 	inLab(t, func(t *testing.T, l *lab) {
+		awaited := make(chan bool)
+		wf := workflow.Define("wf", func(ctx workflow.Context, in string) (string, error) {
+			return workflow.Step(ctx, "s", func(context.Context) (string, error) { <-awaited; return in, nil })
+		})
 		reads := &readCounter{Store: l.store}
 		var stop func() error
 		l.eng, stop = l.runOn(reads, engine.Options{}, wf)
@@ -28,9 +29,13 @@ func TestResultIsPushed(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if got, err := r.Result(t.Context()); got != "in" || err != nil {
-				t.Fatalf("result %q, %v", got, err)
-			}
+			go func() {
+				if got, err := r.Result(t.Context()); got != "in" || err != nil {
+					t.Errorf("result %q, %v", got, err)
+				}
+			}()
+			synctest.Wait()
+			awaited <- true
 			synctest.Wait()
 		}
 		if n := reads.n.Load(); n != 0 {
