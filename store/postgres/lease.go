@@ -33,16 +33,22 @@ func (s *Store) Renew(ctx context.Context, l store.Lease) error {
 	})
 }
 
-// Release ends a worker's lease and frees its runs, at once.
+// Release ends a worker's lease and frees its runs, at once, save those that somebody
+// else has locked: these as soon as they are not.
 func (s *Store) Release(ctx context.Context, worker string) error {
-	var had bool
-	err := s.call(ctx, "release the runs of worker "+worker, func(ctx context.Context, c *pgxpool.Conn) error {
-		return c.QueryRow(ctx, s.sql.release, alone, worker).Scan(&had)
+	return s.call(ctx, "release the runs of worker "+worker, func(ctx context.Context, c *pgxpool.Conn) error {
+		var freed, more bool
+		if err := c.QueryRow(ctx, s.sql.release, worker).Scan(&freed, &more); err != nil {
+			return err
+		}
+		if freed {
+			s.tell(store.Signal{All: true}) // others may claim them now
+		}
+		if more {
+			return errBusy
+		}
+		return nil
 	})
-	if err == nil && had {
-		s.tell(store.Signal{All: true}) // others may claim its runs now
-	}
-	return err
 }
 
 // definitionCache saves decoding the same lists of definitions all the time.

@@ -47,7 +47,7 @@ func newQueries(schema string) queries {
 		unblock:   in(`SELECT tenter.unblock($1, $2)`),
 
 		renew:   in(`SELECT tenter.renew($1, $2, $3, $4)`),
-		release: in(`SELECT tenter.release($1, $2)`),
+		release: in(`SELECT freed, more FROM tenter.release($1)`),
 		claim:   in(`SELECT next_at, more, ` + runColumns + ` FROM tenter.claim($1, $2, $3, $4, $5, $6) c, LATERAL (SELECT (c.run).*) r`),
 
 		fence: in(`SELECT tenter.fence($1, $2, $3, $4)`),

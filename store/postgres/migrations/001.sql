@@ -159,6 +159,9 @@ CREATE TABLE executing (
 
 -- These change all the time and stay small.
 ALTER TABLE mailbox SET (autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 5000);
+-- When they are empty, to give the space back would lock them, and fail batches.
+ALTER TABLE mailbox SET (vacuum_truncate = off);
+ALTER TABLE executing SET (vacuum_truncate = off);
 ALTER TABLE runs SET (autovacuum_vacuum_scale_factor = 0.05);
 ALTER TABLE hooks SET (autovacuum_vacuum_scale_factor = 0.05);
 
@@ -359,18 +362,19 @@ CREATE FUNCTION start_reserved(r jsonb, hook_token text, hook_type text, at time
 DECLARE
 	hook bigint;
 BEGIN
-	INSERT INTO hooks (run_id, id, token, type, reserved, created_at, opened_pos)
-	VALUES (r->>'id', (r->>'id') || '.h0', hook_token, coalesce(hook_type, ''), true, at, 0)
-	ON CONFLICT DO NOTHING
-	RETURNING number INTO hook;
-	IF hook IS NULL THEN
+	LOOP
+		INSERT INTO hooks (run_id, id, token, type, reserved, created_at, opened_pos)
+		VALUES (r->>'id', (r->>'id') || '.h0', hook_token, coalesce(hook_type, ''), true, at, 0)
+		ON CONFLICT DO NOTHING
+		RETURNING number INTO hook;
+		EXIT WHEN FOUND;
 		IF EXISTS (SELECT FROM hooks h WHERE h.token = hook_token AND h.closed_at IS NULL) THEN
 			RETURN false;
 		ELSIF EXISTS (SELECT FROM hooks h WHERE h.run_id = r->>'id' AND h.id = (r->>'id') || '.h0') THEN
 			RETURN NULL;
 		END IF;
-		RAISE serialization_failure USING MESSAGE = 'token was released just now';
-	END IF;
+		-- The token was released between the two statements.
+	END LOOP;
 	IF NOT start_run(r, at) THEN
 		DELETE FROM hooks WHERE number = hook;
 		RETURN NULL;
@@ -384,21 +388,21 @@ DECLARE
 	owner hooks;
 BEGIN
 	hook_id := e.id;
-	-- A repeat of a claim whose hook has been closed since is a success.
-	INSERT INTO hooks (run_id, id, token, type, metadata, webhook, reserved, created_at, opened_pos)
-	VALUES (e.run_id, e.id, e.token, e.type, e.metadata, e.webhook, false, e.at, e.position)
-	ON CONFLICT DO NOTHING;
-	IF FOUND THEN
-		RETURN;
-	END IF;
-	SELECT * INTO owner FROM hooks WHERE token = e.token AND closed_at IS NULL;
-	IF NOT FOUND THEN
+	LOOP
+		INSERT INTO hooks (run_id, id, token, type, metadata, webhook, reserved, created_at, opened_pos)
+		VALUES (e.run_id, e.id, e.token, e.type, e.metadata, e.webhook, false, e.at, e.position)
+		ON CONFLICT DO NOTHING;
+		IF FOUND THEN
+			RETURN;
+		END IF;
+		SELECT * INTO owner FROM hooks WHERE token = e.token AND closed_at IS NULL;
+		EXIT WHEN FOUND;
+		-- A repeat of a claim whose hook has been closed since is a success.
 		IF EXISTS (SELECT FROM hooks h WHERE h.run_id = e.run_id AND h.id = e.id) THEN
 			RETURN;
 		END IF;
-		-- It was closed between the two statements.
-		RAISE serialization_failure USING MESSAGE = 'token was released just now';
-	END IF;
+		-- The token was released between the two statements.
+	END LOOP;
 	IF owner.run_id = e.run_id THEN
 		IF owner.reserved THEN
 			UPDATE hooks SET type = e.type, metadata = e.metadata, webhook = e.webhook, opened_pos = e.position,
@@ -440,17 +444,19 @@ CREATE FUNCTION record_response(e effect) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
 	first text;
 BEGIN
-	INSERT INTO responses (request, run_id, responder, status, header, body, at, expires_at)
-	VALUES (e.id, e.run_id, e.ref, e.status, e.metadata, e.data, e.at, e.keep_until)
-	ON CONFLICT DO NOTHING;
-	IF FOUND THEN
-		RETURN NULL;
-	END IF;
-	SELECT responder INTO first FROM responses WHERE request = e.id;
-	IF first IS NULL THEN
-		RAISE serialization_failure USING MESSAGE = 'response expired just now';
-	END IF;
-	RETURN nullif(first, e.ref);
+	LOOP
+		INSERT INTO responses (request, run_id, responder, status, header, body, at, expires_at)
+		VALUES (e.id, e.run_id, e.ref, e.status, e.metadata, e.data, e.at, e.keep_until)
+		ON CONFLICT DO NOTHING;
+		IF FOUND THEN
+			RETURN NULL;
+		END IF;
+		SELECT responder INTO first FROM responses WHERE request = e.id;
+		IF FOUND THEN
+			RETURN nullif(first, e.ref);
+		END IF;
+		-- It was deleted between the two statements, being too old.
+	END LOOP;
 END $$;
 
 -- Records what a run that has ended never took, and starts the successors. It
@@ -511,7 +517,7 @@ DECLARE
 	seen boolean[] := array_fill(false, ARRAY[cardinality(ts)]);
 	lefts integer[] := array_fill(0, ARRAY[cardinality(ts)]);  -- messages that are not taken
 	took boolean := false;       -- messages are taken
-	left_mail boolean := false;  -- messages are left
+	freed boolean := false;      -- runs are left to others with something to do
 	targets text[];    -- runs that get messages
 	locked text[];     -- of those, the ones that are there and locked
 	missing text[];    -- and the ones that are not there
@@ -564,6 +570,7 @@ BEGIN
 		ON CONFLICT DO NOTHING;
 		IF FOUND THEN
 			written[i] := true;
+			freed := freed OR (NOT t.keep AND NOT t.ended AND t.wake_at <= t.at);
 		ELSE
 			RETURN NEXT (i, NULL, 'exists', NULL, NULL)::verdict;
 		END IF;
@@ -604,7 +611,7 @@ BEGIN
 		IF code IS NULL THEN
 			written[i] := true;
 			took := took OR t.took <> '{}';
-			left_mail := left_mail OR lefts[i] > 0;
+			freed := freed OR (NOT t.keep AND NOT t.ended AND (lefts[i] > 0 OR t.wake_at <= t.at));
 		ELSE
 			RETURN NEXT (i, NULL, code, NULL, NULL)::verdict;
 		END IF;
@@ -643,9 +650,9 @@ BEGIN
 	SELECT x.run_id, x.position, x.at, x.kind, x.ref, x.data, x.asked, x.or_start, x.epoch, x.seq FROM unnest(es) x WHERE written[x.t];
 
 	-- Runs that are free with something to do are news to whoever can claim them.
-	IF left_mail THEN
+	IF freed THEN
 		RETURN QUERY SELECT x.ordinality::integer, NULL::integer, 'mail', x.run_id, NULL FROM unnest(ts) WITH ORDINALITY x
-			WHERE written[x.ordinality] AND lefts[x.ordinality] > 0 AND NOT x.keep AND NOT x.ended;
+			WHERE written[x.ordinality] AND NOT x.keep AND NOT x.ended AND (lefts[x.ordinality] > 0 OR x.wake_at <= x.at);
 	END IF;
 
 	-- Effects, in program order.
@@ -677,8 +684,8 @@ BEGIN
 				RETURN NEXT (e.t, e.n, 'taken', other, NULL)::verdict;
 			END IF;
 		WHEN 'send' THEN
-			SELECT * INTO r FROM runs q WHERE q.id = e.run_id;
-			IF FOUND AND send_to(r, e.type, e.ref, e.data, e.or_start) THEN
+			r := lock_run('alone', e.run_id);  -- it may have been started since we looked
+			IF r.id IS NOT NULL AND send_to(r, e.type, e.ref, e.data, e.or_start) THEN
 				RETURN NEXT (e.t, e.n, 'mail', e.run_id, NULL)::verdict;
 			END IF;
 		END CASE;
@@ -881,14 +888,27 @@ BEGIN
 		RETURN NEXT (1, NULL, 'conflict', NULL, NULL)::verdict;
 		RETURN;
 	END IF;
-	SELECT h.token INTO tok FROM hooks h
-	WHERE h.run_id = run AND h.opened_pos < cut_from AND h.closed_pos >= cut_from AND h.closed_at IS NOT NULL
-		AND (SELECT o.number FROM hooks o WHERE o.token = h.token AND o.closed_at IS NULL) IS NOT NULL  -- one by one, never a join
-	LIMIT 1;
-	IF FOUND THEN
-		RETURN NEXT (1, NULL, 'exists', NULL, tok)::verdict;
-		RETURN;
-	END IF;
+	-- The hooks first: somebody else may be claiming a token just now.
+	LOOP
+		SELECT h.token INTO tok FROM hooks h
+		WHERE h.run_id = run AND h.opened_pos < cut_from AND h.closed_pos >= cut_from AND h.closed_at IS NOT NULL
+			AND (SELECT o.number FROM hooks o WHERE o.token = h.token AND o.closed_at IS NULL) IS NOT NULL  -- one by one, never a join
+		LIMIT 1;
+		IF FOUND THEN
+			RETURN NEXT (1, NULL, 'exists', NULL, tok)::verdict;
+			RETURN;
+		END IF;
+		BEGIN
+			UPDATE hooks h SET closed_at = NULL, closed_pos = 0
+			WHERE h.run_id = run AND h.opened_pos < cut_from AND h.closed_pos >= cut_from AND h.closed_at IS NOT NULL;
+			EXIT;
+		EXCEPTION WHEN unique_violation THEN
+			IF current_setting('transaction_isolation') <> 'read committed' THEN
+				RAISE;  -- in its snapshot nobody has it
+			END IF;
+		END;
+	END LOOP;
+	DELETE FROM hooks h WHERE h.run_id = run AND h.opened_pos >= cut_from;
 
 	cut_at := clock_timestamp();
 	-- What comes back: events that were cut, and what the run had not even taken in.
@@ -904,9 +924,6 @@ BEGIN
 	SELECT e.run_id, r.epoch + 1, e.position, cut_at, e.at, e.kind, e.ref, e.data, e.asked, e.or_start, e.epoch, e.seq
 	FROM journal e WHERE e.run_id = run AND e.position >= cut_from;
 	DELETE FROM journal e WHERE e.run_id = run AND e.position >= cut_from;
-	DELETE FROM hooks h WHERE h.run_id = run AND h.opened_pos >= cut_from;
-	UPDATE hooks h SET closed_at = NULL, closed_pos = 0
-	WHERE h.run_id = run AND h.opened_pos < cut_from AND h.closed_pos >= cut_from AND h.closed_at IS NOT NULL;
 	DELETE FROM unread u WHERE u.run_id = run;
 	UPDATE runs q SET status = 'running', updated_at = cut_at, ended_at = NULL, wake_at = NULL, due_at = first, messages = n, worker = '',
 		epoch = q.epoch + 1, events = cut_from - 1, suspicion = 0, mark = false, crashes = 0, blocked_build = '', blocked_reason = ''
@@ -961,18 +978,21 @@ BEGIN
 	RETURN at;
 END $$;
 
--- Ends a worker's lease and frees its runs. It returns whether it had any.
-CREATE FUNCTION release(mode text, name_of text) RETURNS boolean LANGUAGE plpgsql
+-- Ends a worker's lease and frees its runs, except for those that somebody else has
+-- locked. It returns whether there were any, and whether some are left.
+CREATE FUNCTION release(name_of text, OUT freed boolean, OUT more boolean) LANGUAGE plpgsql
 SET enable_seqscan = off SET jit = off SET search_path FROM CURRENT AS $$
 DECLARE
 	ids text[];
 BEGIN
-	PERFORM patience(mode);
-	SELECT array_agg(l.id) INTO ids FROM (SELECT q.id FROM runs q WHERE q.worker = name_of ORDER BY q.id FOR NO KEY UPDATE) l;
+	SELECT array_agg(l.id) INTO ids FROM (SELECT q.id FROM runs q WHERE q.worker = name_of ORDER BY q.id FOR NO KEY UPDATE SKIP LOCKED) l;
 	DELETE FROM executing x WHERE x.run_id = ANY (ids);
-	DELETE FROM workers w WHERE w.name = name_of;
 	UPDATE runs q SET worker = '' WHERE q.id = ANY (ids);
-	RETURN ids IS NOT NULL;
+	freed := ids IS NOT NULL;
+	more := EXISTS (SELECT FROM runs q WHERE q.worker = name_of);
+	IF NOT more THEN
+		DELETE FROM workers w WHERE w.name = name_of;
+	END IF;
 END $$;
 
 -- Finds runs of an owner ('': free ones) that have something to do: up to n in the
@@ -1031,9 +1051,10 @@ DECLARE
 	f record;
 	owner text := '';
 	lease timestamptz;
-	chosen integer;
+	several constant integer := 4;  -- so many who claim at once do not get in each other's way
 BEGIN
-	SELECT * INTO f FROM find_due('', defs, claimer_build, wakes, cutoff, n);
+	more := false;
+	SELECT * INTO f FROM find_due('', defs, claimer_build, wakes, cutoff, several * n);
 	ids := f.ids;
 	dues := f.dues;
 	next_at := f.next_at;
@@ -1044,7 +1065,7 @@ BEGIN
 		SELECT w.lease_until INTO lease FROM workers w WHERE w.name = owner;
 		IF owner = claimer OR lease IS NULL OR lease <= clock THEN
 			lapsed := lapsed || owner;
-			SELECT * INTO f FROM find_due(owner, defs, claimer_build, wakes, cutoff, n);
+			SELECT * INTO f FROM find_due(owner, defs, claimer_build, wakes, cutoff, several * n);
 			ids := ids || f.ids;
 			dues := dues || f.dues;
 			next_at := least(next_at, f.next_at);
@@ -1059,17 +1080,15 @@ BEGIN
 		END IF;
 	END LOOP;
 
-	SELECT array_agg(u.id ORDER BY u.due_at, u.id) INTO ids FROM
-		(SELECT x.id, x.due_at FROM unnest(ids, dues) x (id, due_at) ORDER BY x.due_at, x.id LIMIT n) u;
-	chosen := coalesce(cardinality(ids), 0);
-	more := chosen >= n;
-	IF chosen > 0 THEN
+	IF ids <> '{}' THEN
 		-- What somebody else is at with this moment is left to the next time.
 		SELECT array_agg(l.id), array_agg(l.id) FILTER (WHERE l.worker NOT IN ('', claimer)) INTO got, taken_over FROM
-			(SELECT q.id, q.worker FROM runs q WHERE q.id = ANY (ids) AND (q.worker = '' OR q.worker = ANY (lapsed))
+			(SELECT q.id, q.worker FROM unnest(ids, dues) x (id, due_at) JOIN runs q ON q.id = x.id
+			WHERE (q.worker = '' OR q.worker = ANY (lapsed))
 				AND q.blocked_build IS DISTINCT FROM nullif(claimer_build, '') AND (q.messages > 0 OR q.wake_at <= wakes)
-			ORDER BY q.id FOR NO KEY UPDATE SKIP LOCKED) l;
-		IF chosen > coalesce(cardinality(got), 0) THEN
+			ORDER BY x.due_at, x.id LIMIT n FOR NO KEY UPDATE OF q SKIP LOCKED) l;
+		more := coalesce(cardinality(got), 0) >= n;
+		IF coalesce(cardinality(got), 0) < least(n, cardinality(ids)) THEN
 			next_at := least(next_at, clock + interval '50 milliseconds');
 		END IF;
 		-- Its attempts are no more, as far as anybody knows.
@@ -1080,8 +1099,8 @@ BEGIN
 			suspicion = q.suspicion + (q.worker <> '')::integer, crashes = q.crashes + (q.worker <> '' AND q.mark)::integer,
 			mark = false  -- counted once: its code does not execute any more
 		WHERE q.id = ANY (got) AND q.worker <> claimer;
-		RETURN QUERY SELECT NULL::timestamptz, NULL::boolean, q FROM unnest(ids) WITH ORDINALITY u (id, n)
-			JOIN runs q ON q.id = u.id WHERE q.id = ANY (got) ORDER BY u.n;
+		RETURN QUERY SELECT NULL::timestamptz, NULL::boolean, q FROM unnest(got) WITH ORDINALITY u (id, place)
+			JOIN runs q ON q.id = u.id ORDER BY u.place;
 	END IF;
 	run := NULL;
 	RETURN NEXT;
