@@ -45,12 +45,6 @@ CREATE CONSTRAINT TRIGGER look AFTER INSERT ON tenter.journal
 DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION audit.look();
 `
 
-// audit has the auditor look from now on.
-func audit(ctx context.Context, c *pgx.Conn) error {
-	_, err := c.Exec(ctx, auditor)
-	return err
-}
-
 // takeInventory reads a PostgreSQL database, not as the store does but by queries of
 // its own.
 func takeInventory(ctx context.Context, tx pgx.Tx) (*inventory, error) {

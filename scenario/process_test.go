@@ -20,9 +20,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgxpool"
+
 	"github.com/tenter-dev/tenter/engine"
 	"github.com/tenter-dev/tenter/server"
 	"github.com/tenter-dev/tenter/store"
+	"github.com/tenter-dev/tenter/store/postgres"
 	"github.com/tenter-dev/tenter/workflow"
 )
 
@@ -82,13 +85,19 @@ func (r role) play() (err error) {
 	}
 	defer func() { err = errors.Join(err, st.Close()) }()
 	d := &door{st: &countingStore{Store: st}}
+	if _, ok := st.(*postgres.Store); ok {
+		if d.pool, err = pgxpool.New(ctx, r.Database); err != nil {
+			return err
+		}
+		defer d.pool.Close()
+	}
 	opts := engine.Options{
 		PublicURL: publicURL,
 		Lease:     r.Lease,
 		Logger:    log,
 	}
 	if r.Lease > 0 {
-		opts.Workflows = processWorkflows()
+		opts.Workflows = append(processWorkflows(), sale.Implement((&cashier{d.pool}).handle))
 	}
 	if d.eng, err = engine.New(d.st, opts); err != nil {
 		return err
@@ -120,6 +129,10 @@ type countingStore struct {
 	fenced atomic.Int64
 }
 
+func (s *countingStore) Within(tx store.Tx) (store.Joined, error) {
+	return s.Store.(store.Joiner).Within(tx) //nolint:forcetypeassert // both stores are
+}
+
 func (s *countingStore) Apply(ctx context.Context, t *store.Transition) ([]store.Outcome, error) {
 	out, err := s.Store.Apply(ctx, t)
 	if errors.Is(err, store.ErrFenced) {
@@ -133,6 +146,7 @@ type door struct {
 	eng   *engine.Engine
 	st    *countingStore
 	front *httptest.Server // of webhooks
+	pool  *pgxpool.Pool    // of the app
 }
 
 // Front returns where the process serves webhooks.

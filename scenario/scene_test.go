@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/tenter-dev/tenter/internal/pgtest"
 )
@@ -17,11 +18,11 @@ import (
 var scenarioFor = flag.Duration("scenario.for", 0, "how long the load of the scenarios with several workers lasts")
 
 // lasting returns how long a load lasts.
-func lasting(short time.Duration) time.Duration {
+func lasting() time.Duration {
 	if *scenarioFor > 0 {
 		return *scenarioFor
 	}
-	return short
+	return 4 * time.Second
 }
 
 // A scene is a load on a PostgreSQL database, watched by an auditor and checked in the
@@ -30,7 +31,7 @@ type scene struct {
 	*load
 	t     *testing.T
 	db    *database
-	admin *pgx.Conn
+	admin *pgxpool.Pool
 }
 
 // newServerURL returns the URL of a database: of one that waits for the disk, if a
@@ -38,21 +39,31 @@ type scene struct {
 func newServerURL(t *testing.T) string {
 	t.Helper()
 	if *scenarioFor > 0 {
-		return pgtest.Start(t).URL()
+		return newServer(t).URL()
 	}
 	return pgtest.Database(t)
+}
+
+// newServer starts a server of the test's own. If the scenario is not to last it does
+// not wait for the disk.
+func newServer(t *testing.T) *pgtest.Server {
+	t.Helper()
+	if *scenarioFor > 0 {
+		return pgtest.Start(t)
+	}
+	return pgtest.Start(t, "fsync=off")
 }
 
 // newScene opens a database of a server, with a load that has not begun.
 func newScene(t *testing.T, url string) *scene {
 	t.Helper()
 	db := newDatabase(t, url)
-	admin, err := pgx.Connect(t.Context(), url)
+	admin, err := pgxpool.New(t.Context(), url)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = admin.Close(context.WithoutCancel(t.Context())) })
-	if err := audit(t.Context(), admin); err != nil {
+	t.Cleanup(admin.Close)
+	if _, err := admin.Exec(t.Context(), auditor); err != nil {
 		t.Fatal(err)
 	}
 	return &scene{&load{t: t, api: db.api, chron: newChronicle(), log: filepath.Join(t.TempDir(), "effects")}, t, db, admin}
@@ -60,11 +71,26 @@ func newScene(t *testing.T, url string) *scene {
 
 // unfinished returns the runs that have not ended.
 func (s *scene) unfinished() ([]string, error) {
-	rows, err := s.admin.Query(s.t.Context(), "SELECT id FROM tenter.runs WHERE ended_at IS NULL ORDER BY id")
+	return s.list("SELECT id FROM tenter.runs WHERE ended_at IS NULL ORDER BY id")
+}
+
+// list returns the texts that a query finds.
+func (s *scene) list(sql string) ([]string, error) {
+	rows, err := s.admin.Query(s.t.Context(), sql)
 	if err != nil {
 		return nil, err
 	}
 	return pgx.CollectRows(rows, pgx.RowTo[string])
+}
+
+// workersUp waits until workers have registered.
+func (s *scene) workersUp(n int) {
+	s.t.Helper()
+	waitFor(s.t, func() bool {
+		var up int
+		err := s.admin.QueryRow(s.t.Context(), "SELECT count(*) FROM tenter.workers").Scan(&up)
+		return err == nil && up == n
+	})
 }
 
 // within hands out a transaction that is rolled back.
