@@ -40,6 +40,7 @@ type actor struct {
 	def      *run.Workflow
 	x        *execution // nil: to be rebuilt from the journal
 	held     bool       // this worker owns the run
+	lapses   int64      // of the lease, before the run was last read or written
 	doubted  bool       // and its last owner died
 	seq      int64
 	attempts map[string]*attempt
@@ -325,6 +326,7 @@ func (a *actor) foreign(r *store.Run) bool { return r.Worker != "" && r.Worker !
 // rebuild replays the journal of a run that this worker owns. It returns the mail,
 // and what of the arrivals still counts.
 func (a *actor) rebuild(inbox []arrival) (mail []store.Message, left []arrival, ok bool) {
+	a.lapses = a.w.lease.lapses.Load()
 	l, err := a.w.store.Load(a.w.ctx, a.id, 0)
 	if err != nil {
 		a.putBack(inbox)

@@ -20,6 +20,7 @@ type attempt struct {
 	ref     string
 	number  int
 	epoch   int64 // of the run, when it began
+	lapses  int64 // of the lease, when the run was last known to be this worker's
 	started time.Time
 	stop    context.CancelFunc
 	long    *time.Timer
@@ -57,7 +58,7 @@ const longAttempt = time.Second
 func (a *actor) begin(s *step) {
 	w := a.w
 	ctx, stop := context.WithCancel(w.stepCtx)
-	at := &attempt{ref: s.ref, number: s.attempts + 1, epoch: a.head.Epoch, started: microseconds(time.Now()), stop: stop}
+	at := &attempt{ref: s.ref, number: s.attempts + 1, epoch: a.head.Epoch, lapses: a.lapses, started: microseconds(w.store.Now()), stop: stop}
 	if a.attempts == nil {
 		a.attempts = map[string]*attempt{}
 	}
@@ -88,8 +89,8 @@ func (a *actor) execute(ctx context.Context, stop context.CancelFunc, at *attemp
 	}()
 	if a.w.takeSlot(ctx) {
 		defer func() { <-a.w.slots }()
-		// It may have waited for longer than the lease is.
-		if a.w.lease.ensure() == nil {
+		// It may have waited for longer than the lease is, and the run be another's.
+		if a.w.lease.ensure() == nil && a.w.lease.lapses.Load() == at.lapses {
 			r.begun = true
 			a.call(ctx, at, spec, r)
 		}

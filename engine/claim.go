@@ -91,6 +91,7 @@ func (w *worker) claim(ctx context.Context) {
 	for i := range c.Runs {
 		w.adopt(&c.Runs[i])
 	}
+	w.claimed.Store(true)
 	w.wakeAt(c.Next)
 	if c.More {
 		if again {

@@ -15,6 +15,7 @@ func (a *actor) commit(t *store.Transition) ([]store.Outcome, error) {
 			return nil, err
 		}
 	}
+	a.lapses = a.w.lease.lapses.Load()
 	a.ending.Store(t.Status.Ended())
 	outcomes, err := a.w.store.Apply(a.w.ctx, t)
 	if err != nil {
@@ -100,6 +101,11 @@ func (b *batch) start() {
 	}
 	if err := b.a.w.lease.ensure(); err != nil {
 		b.a.troubled("renew the lease", err)
+		b.a.repoke()
+		return
+	}
+	if b.a.lapses != b.a.w.lease.lapses.Load() {
+		b.a.forget() // somebody may have taken the run since: it is read again
 		b.a.repoke()
 		return
 	}

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"math"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -12,8 +13,9 @@ import (
 // if other processes may use the database always, so that they know who is there.
 type lease struct {
 	w       *worker
-	sent    atomic.Int64 // when the last successful renewal was sent, by time.UnixNano
-	mu      sync.Mutex   // held while renewing
+	sent    atomic.Pointer[time.Time] // when the last successful renewal was sent
+	lapses  atomic.Int64              // how often it was renewed only after it had lapsed
+	mu      sync.Mutex                // held while renewing
 	beating atomic.Bool
 	kick    chan struct{} // has one when beating has become true and loop does not know yet
 }
@@ -29,12 +31,21 @@ func (l *lease) ensure() error {
 	return nil
 }
 
-func (l *lease) age() time.Duration { return time.Since(time.Unix(0, l.sent.Load())) }
+// age is how long ago the last successful renewal was sent: by the monotonic clock, or by
+// the wall clock if that says more, because the other one may stand still while a machine
+// is suspended.
+func (l *lease) age() time.Duration {
+	sent := l.sent.Load()
+	if sent == nil {
+		return math.MaxInt64
+	}
+	return max(time.Since(*sent), time.Now().Round(0).Sub(sent.Round(0)))
+}
 
 func (l *lease) renew() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	first := l.sent.Load() == 0
+	first := l.sent.Load() == nil
 	if !first && l.age() < l.w.e.opts.Lease/4 {
 		return nil // somebody else has just done it
 	}
@@ -49,7 +60,10 @@ func (l *lease) renew() error {
 		return err
 	}
 	lapsed := !first && l.age() >= l.w.e.opts.Lease
-	l.sent.Store(sent.UnixNano())
+	if lapsed {
+		l.lapses.Add(1)
+	}
+	l.sent.Store(&sent)
 	if lapsed {
 		l.w.pokeHeld() // somebody may have taken them
 	}

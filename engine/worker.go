@@ -35,6 +35,7 @@ type worker struct {
 	ending   <-chan struct{} // closed when the worker begins to drain
 	drain    atomic.Bool
 	holding  atomic.Int64 // runs owned
+	claimed  atomic.Bool  // a claim has come back: runs whose last owner died are known
 	doubted  atomic.Int64 // of those, runs whose last owner died, before they have made progress
 	bustling atomic.Int64 // actors with a goroutine
 
@@ -134,10 +135,11 @@ func (w *worker) settle(most time.Duration) bool {
 func (w *worker) draining() bool { return w.drain.Load() }
 
 // begin executes a run that is born here. It returns when the run is durable. After a
-// crash it declines: should the code of the new run be what kills workers, the run has
-// to be durable before, or only innocent ones could be suspected.
+// crash, or before it is known whether there was one, it declines: should the code of the
+// new run be what kills workers, the run has to be durable before, or only innocent ones
+// could be suspected.
 func (w *worker) begin(ctx context.Context, n store.NewRun, def *run.Workflow) error {
-	if w.doubted.Load() > 0 {
+	if !w.claimed.Load() || w.doubted.Load() > 0 {
 		return errDeclined
 	}
 	a := &actor{w: w, id: n.ID, def: def, start: &starting{run: n, done: make(chan error, 1)}}
