@@ -63,6 +63,8 @@ func openError(name string, err error) error {
 			oe.Err, oe.Advice = ErrRefused, "check role, password and pg_hba.conf"
 		case pe.Code == "53300":
 			oe.Err, oe.Advice = ErrRefused, "raise max_connections, or lower pool_max_conns"
+		case pe.Code == "42P05", pe.Code == "26000":
+			oe.Err, oe.Advice = ErrRefused, "it seems to be a PgBouncer in transaction mode, without prepared statements: add default_query_exec_mode=cache_describe"
 		case strings.HasPrefix(pe.Code, "57P"):
 			oe.Err, oe.Advice = ErrUnreachable, "it starts up or shuts down: try again"
 		}
@@ -115,6 +117,13 @@ func passing(err error) bool {
 // undone reports whether an error ended a transaction, and not the connection with it,
 // perhaps in the middle of a commit. Severity would be in the language of the server.
 func undone(pe *pgconn.PgError) bool { return pe.SeverityUnlocalized == "ERROR" }
+
+// standby reports whether an error says that a server cannot be written to, as one that
+// was the primary: new connections may lead to another.
+func standby(err error) bool {
+	pe, ok := errors.AsType[*pgconn.PgError](err)
+	return ok && pe.Code == "25006"
+}
 
 // separable reports whether an error says that nothing of a batch was written, and
 // that one operation may be to blame: the others can be carried out without it.

@@ -165,7 +165,11 @@ func (s *Store) with(ctx context.Context, f func(ctx context.Context, c *pgxpool
 		return fmt.Errorf("connect to database %s: %w", s.name, err)
 	}
 	defer c.Release()
-	return f(ctx, c)
+	err = f(ctx, c)
+	if standby(err) {
+		s.pool.Reset()
+	}
+	return err
 }
 
 // redacted is a URL without its password.

@@ -347,6 +347,9 @@ func (w *writer) commit(ctx context.Context, ops []*op) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	if err := w.s.pool.SendBatch(ctx, &b).Close(); err != nil {
+		if standby(err) {
+			w.s.pool.Reset()
+		}
 		return fmt.Errorf("write to database %s: %w", w.s.name, err)
 	}
 	w.s.stats.commits.Add(1)
