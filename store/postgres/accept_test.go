@@ -10,9 +10,10 @@ import (
 	"github.com/tenter-dev/tenter/store"
 )
 
-// openHook starts a run that has an open hook with the token.
-func openHook(t *testing.T, s *Store, run, token string) {
+// openHook starts a run r that has an open hook with the token.
+func openHook(t *testing.T, s *Store, token string) {
 	t.Helper()
+	const run = "r"
 	create := newRun(run)
 	_, err := s.Apply(t.Context(), &store.Transition{
 		RunID: run, Worker: "w", Epoch: 1, Create: &create, At: s.Now(), Status: store.Waiting,
@@ -28,7 +29,7 @@ func openHook(t *testing.T, s *Store, run, token string) {
 func TestWhoGivesUpGetsNoReceipt(t *testing.T) {
 	t.Parallel()
 	s := open(t, pgtest.Database(t), Options{})
-	openHook(t, s, "r", "token")
+	openHook(t, s, "token")
 	for i := range 200 {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Duration(i)*10*time.Microsecond)
 		r, err := s.Accept(ctx, store.Payload{Token: "token", Data: fmt.Append(nil, i)})

@@ -41,10 +41,9 @@ func weigh(t *store.Transition) (keys []string, size int) {
 	for i := range t.Effects {
 		e := &t.Effects[i]
 		size += len(e.Hook.Metadata) + len(e.Run.Input) + len(e.Message.Data) + len(e.Response.Body)
-		switch e.Kind {
-		case store.OpenHook:
+		if e.Kind == store.OpenHook {
 			keys = append(keys, tokenKey(e.Hook.Token))
-		case store.Send:
+		} else if e.Kind == store.Send {
 			keys = append(keys, runKey(e.Message.RunID))
 		}
 	}

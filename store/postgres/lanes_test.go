@@ -63,7 +63,7 @@ func TestABatchIsBounded(t *testing.T) {
 func TestManyPayloadsForOneRun(t *testing.T) {
 	t.Parallel()
 	s := open(t, pgtest.Database(t), Options{})
-	openHook(t, s, "r", "token")
+	openHook(t, s, "token")
 	var all sync.WaitGroup
 	for range 32 {
 		all.Go(func() {

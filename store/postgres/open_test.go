@@ -33,7 +33,7 @@ func execute(t *testing.T, url string, statements ...string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer c.Close(ctx)
+	defer func() { _ = c.Close(ctx) }()
 	for _, sql := range statements {
 		if _, err := c.Exec(ctx, sql); err != nil {
 			t.Fatalf("%s: %v", sql, err)
@@ -41,7 +41,7 @@ func execute(t *testing.T, url string, statements ...string) {
 	}
 }
 
-func TestOpenSaysWhatIsWrong(t *testing.T) {
+func TestOpenSaysWhatIsWrong(t *testing.T) { //nolint:tparallel // the subtests share what the test cleans up
 	t.Parallel()
 	database := pgtest.Database(t)
 	execute(t, database, "CREATE ROLE weak_"+t.Name()+" LOGIN PASSWORD 'secret'")
@@ -70,7 +70,7 @@ func TestOpenSaysWhatIsWrong(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			s, err := OpenWith(t.Context(), c.url, c.o)
 			if err == nil {
-				s.Close()
+				_ = s.Close()
 				t.Fatal("it was opened")
 			}
 			var oe *OpenError
@@ -101,7 +101,9 @@ func TestOpenByManyAtOnce(t *testing.T) {
 				t.Error(err)
 				return
 			}
-			s.Close()
+			if err := s.Close(); err != nil {
+				t.Error(err)
+			}
 		})
 	}
 	all.Wait()
@@ -121,7 +123,6 @@ func TestOpenInASchemaMadeByAnAdministrator(t *testing.T) {
 	if _, err := s.Load(t.Context(), "r", 0); err != nil {
 		t.Error(err)
 	}
-	t.Cleanup(func() { s.Close() })
 }
 
 func TestOpenGivesUpWithItsContext(t *testing.T) {
@@ -130,7 +131,7 @@ func TestOpenGivesUpWithItsContext(t *testing.T) {
 	defer cancel()
 	// An address that nobody answers at.
 	if s, err := Open(ctx, "postgres://x@192.0.2.1:5432/x"); err == nil {
-		s.Close()
+		_ = s.Close()
 		t.Fatal("it was opened")
 	}
 }

@@ -27,7 +27,7 @@ func hold(t *testing.T, url, run string) (release func()) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { c.Close(ctx) })
+	t.Cleanup(func() { _ = c.Close(ctx) })
 	tx, err := c.Begin(ctx)
 	if err != nil {
 		t.Fatal(err)

@@ -223,7 +223,7 @@ var lostTests = []test{
 		late := k.then("r", store.Waiting, store.StepCompleted)
 		late.Effects = []store.Effect{closes("r/tok", 2)}
 		k.accept("tok", "1")
-		l := k.fence("r", "w1", 1)
+		l := k.fence("r", 1)
 		k.same("owner", []any{l.Run.Worker, l.Run.Epoch, len(l.Events), len(l.Mail)}, []any{"w1", int64(2), 1, 1})
 		k.same("loaded", k.load("r"), l)
 		k.refused(late, store.ErrFenced)
@@ -236,7 +236,7 @@ var lostTests = []test{
 		t := k.then("r", store.Running, store.StepCompleted)
 		t.Keep, t.WakeAt, t.Mark, t.Suspicion, t.Crashes = true, t.At, true, 2, 1
 		k.apply(t)
-		l := k.fence("r", "w1", 1)
+		l := k.fence("r", 1)
 		k.same("event", []int64{l.Events[1].Epoch, l.Events[1].Seq}, []int64{1, t.Seq})
 		k.same("run", []any{l.Run.Epoch, l.Run.Worker, l.Run.Mark, l.Run.Suspicion, l.Run.Crashes, l.Run.Status, l.Run.WakeAt},
 			[]any{int64(2), "w1", false, 2, 1, store.Running, t.WakeAt})
@@ -245,8 +245,8 @@ var lostTests = []test{
 	}},
 	{"a fence whose answer got lost is repeated", func(k *kit) {
 		k.park("r")
-		l := k.fence("r", "w1", 1)
-		k.same("run", k.fence("r", "w1", 1), l)
+		l := k.fence("r", 1)
+		k.same("run", k.fence("r", 1), l)
 	}},
 	{"a fence leaves a run alone that is beyond the epoch", func(k *kit) {
 		k.start("claimed")
@@ -258,13 +258,13 @@ var lostTests = []test{
 		k.apply(k.then("ended", store.Completed, store.RunCompleted))
 		for _, id := range []string{"claimed", "owned", "ended"} {
 			before := k.load(id)
-			k.same("run "+id, k.fence(id, "w1", before.Run.Epoch-1), before)
+			k.same("run "+id, k.fence(id, before.Run.Epoch-1), before)
 			if id != "ended" {
-				k.same("run "+id, k.fence(id, "w1", before.Run.Epoch), before)
+				k.same("run "+id, k.fence(id, before.Run.Epoch), before)
 			}
 			k.same("run "+id, k.load(id), before)
 		}
-		k.same("ended", k.fence("ended", "w1", 1).Run.Epoch, int64(1))
+		k.same("ended", k.fence("ended", 1).Run.Epoch, int64(1))
 		_, err := k.s.Fence(k.ctx, "nobody", "w1", 1)
 		k.fails(err, store.ErrNotFound)
 	}},
