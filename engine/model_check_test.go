@@ -128,7 +128,7 @@ func (c *checker) checkJournal(r *record) {
 			c.errorf("run %s: event %d has position %d", id, i+1, e.Position)
 		}
 		// What asked to terminate may have been under way for long.
-		if e.At.Before(last.At) && !(r.terminated() && i == len(r.Events)-1) {
+		if e.At.Before(last.At) && (!r.terminated() || i < len(r.Events)-1) {
 			c.errorf("run %s: event %d goes back in time, %v to %v", id, e.Position, last.At, e.At)
 		}
 		if e.Epoch < last.Epoch || e.Epoch == last.Epoch && e.Seq < last.Seq {

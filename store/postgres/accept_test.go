@@ -10,10 +10,10 @@ import (
 	"github.com/tenter-dev/tenter/store"
 )
 
-// openHook starts a run r that has an open hook with the token.
-func openHook(t *testing.T, s *Store, token string) {
+// openHook starts a run r that has an open hook with the token "token".
+func openHook(t *testing.T, s *Store) {
 	t.Helper()
-	const run = "r"
+	const run, token = "r", "token"
 	create := newRun(run)
 	_, err := s.Apply(t.Context(), &store.Transition{
 		RunID: run, Worker: "w", Epoch: 1, Create: &create, At: s.Now(), Status: store.Waiting,
@@ -29,7 +29,7 @@ func openHook(t *testing.T, s *Store, token string) {
 func TestWhoGivesUpGetsNoReceipt(t *testing.T) {
 	t.Parallel()
 	s := open(t, pgtest.Database(t), Options{})
-	openHook(t, s, "token")
+	openHook(t, s)
 	for i := range 200 {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Duration(i)*10*time.Microsecond)
 		r, err := s.Accept(ctx, store.Payload{Token: "token", Data: fmt.Append(nil, i)})

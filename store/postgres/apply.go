@@ -43,7 +43,8 @@ func weigh(t *store.Transition) (keys []string, size int) {
 		size += len(e.Hook.Metadata) + len(e.Run.Input) + len(e.Message.Data) + len(e.Response.Body)
 		if e.Kind == store.OpenHook {
 			keys = append(keys, tokenKey(e.Hook.Token))
-		} else if e.Kind == store.Send {
+		}
+		if e.Kind == store.Send {
 			keys = append(keys, runKey(e.Message.RunID))
 		}
 	}

@@ -63,7 +63,7 @@ func TestABatchIsBounded(t *testing.T) {
 func TestManyPayloadsForOneRun(t *testing.T) {
 	t.Parallel()
 	s := open(t, pgtest.Database(t), Options{})
-	openHook(t, s, "token")
+	openHook(t, s)
 	var all sync.WaitGroup
 	for range 32 {
 		all.Go(func() {

@@ -21,7 +21,7 @@ func TestRetryWhileItsTokenIsClaimed(t *testing.T) {
 	url := pgtest.Database(t)
 	s := open(t, url, Options{})
 	ctx := t.Context()
-	openHook(t, s, "token")
+	openHook(t, s)
 	_, err := s.Apply(ctx, &store.Transition{
 		RunID: "r", Epoch: 1, After: 1, At: s.Now(), Status: store.Failed, Events: []store.Event{{At: s.Now(), Kind: store.RunFailed}},
 	})
@@ -32,7 +32,7 @@ func TestRetryWhileItsTokenIsClaimed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer c.Close(context.WithoutCancel(ctx))
+	defer func() { _ = c.Close(context.WithoutCancel(ctx)) }()
 	tx, err := c.Begin(ctx)
 	if err != nil {
 		t.Fatal(err)
@@ -69,7 +69,7 @@ func TestRetryWhileItsTokenIsClaimed(t *testing.T) {
 func TestARunThatIsFreedWithSomethingToDoIsNews(t *testing.T) {
 	t.Parallel()
 	s := open(t, pgtest.Database(t), Options{Poll: never})
-	openHook(t, s, "token")
+	openHook(t, s)
 	heard := signals(t, s)
 	now := s.Now()
 	_, err := s.Apply(t.Context(), &store.Transition{RunID: "r", Epoch: 1, After: 1, At: now, WakeAt: now, Status: store.Running})
