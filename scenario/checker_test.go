@@ -23,10 +23,6 @@ type checker struct {
 	// orStarted are the workflows that runs were started of by payloads.
 	orStarted []string
 
-	// slack is how long after a step ended its result may have been on the way into the
-	// database: a mishap in that time is a reason for another attempt.
-	slack time.Duration
-
 	found []string
 	heads map[string]*store.Run
 }
@@ -318,11 +314,19 @@ func (c *checker) checkEffects() {
 	}
 	for step, all := range bySteps {
 		slices.SortFunc(all, func(a, b *effect) int { return a.Began.Compare(b.Began) })
+		recorded := c.recorded(all)
 		for i, again := range all[1:] {
-			if first := all[i]; !c.explained(first, again) {
-				c.report("step %s was executed by process %d from %s to %s, and again by process %d at %s, without a reason", step,
-					first.Process, clock(first.Began), clock(first.Ended), again.Process, clock(again.Began))
+			first, why := all[i], ""
+			switch {
+			case first == recorded:
+				why = "though its result was recorded"
+			case !c.explained(first, again):
+				why = "without a reason"
+			default:
+				continue
 			}
+			c.report("step %s was executed by process %d from %s to %s, and again by process %d at %s, %s", step,
+				first.Process, clock(first.Began), clock(first.Ended), again.Process, clock(again.Began), why)
 		}
 	}
 	for id := range acting {
@@ -337,12 +341,35 @@ func (c *checker) checkEffects() {
 	}
 }
 
+// recorded returns, of several executions of a step, the one whose result is in the
+// journal: it ended when the event happened. nil if none is.
+func (c *checker) recorded(all []*effect) (r *effect) {
+	if len(all) == 1 {
+		return nil // it makes no difference
+	}
+	for _, e := range c.inv.events[all[0].Run] {
+		if e.Kind != store.StepCompleted || stepID(all[0].Run, e.Ref) != all[0].Step {
+			continue
+		}
+		for _, x := range all {
+			if !x.Ended.IsZero() && (r == nil || x.Ended.Sub(e.At).Abs() < r.Ended.Sub(e.At).Abs()) {
+				r = x
+			}
+		}
+	}
+	return r
+}
+
+// onTheWay is how long after a step ended its result may be on the way into the
+// database, which may be busy: a mishap in that time is a reason for another attempt.
+const onTheWay = 20 * time.Second
+
 // explained reports whether the process of the first execution may have lost the run,
 // or its result, before the second.
 func (c *checker) explained(first, again *effect) bool {
 	return slices.ContainsFunc(c.chron.mishaps, func(m mishap) bool {
 		return m.process == first.Process && !m.over.Before(first.Began) && !m.began.After(again.Began) &&
-			(first.Ended.IsZero() || !m.began.After(first.Ended.Add(c.slack)))
+			(first.Ended.IsZero() || !m.began.After(first.Ended.Add(onTheWay)))
 	})
 }
 

@@ -43,7 +43,7 @@ func TestCheckerFindsDamage(t *testing.T) { //nolint:tparallel // one connection
 	if err := <-ran; err != nil {
 		t.Fatal(err)
 	}
-	c := s.check(0)
+	c := s.check()
 	if t.Failed() {
 		return
 	}
@@ -108,12 +108,17 @@ func TestCheckerFindsDamage(t *testing.T) { //nolint:tparallel // one connection
 			again := c.effects[0]
 			again.Began, again.Ended = again.Began.Add(time.Second), again.Ended.Add(time.Second)
 			c.effects = append(c.effects, again)
+		}, "though its result was recorded"},
+		{"a step executed twice, and then recorded", func(c *checker) {
+			before := c.effects[0]
+			before.Began, before.Ended = before.Began.Add(-time.Second), before.Ended.Add(-time.Second)
+			c.effects = append(c.effects, before)
 		}, "without a reason"},
 		{"a step executed twice, long after a mishap", func(c *checker) {
-			again := c.effects[0]
-			c.chron.mishaps = []mishap{{process: again.Process, began: again.Began.Add(-time.Hour), over: again.Began.Add(-time.Minute)}}
-			again.Began, again.Ended = again.Began.Add(time.Second), again.Ended.Add(time.Second)
-			c.effects = append(c.effects, again)
+			before := c.effects[0]
+			c.chron.mishaps = []mishap{{process: before.Process, began: before.Began.Add(-time.Hour), over: before.Began.Add(-time.Minute)}}
+			before.Began, before.Ended = before.Began.Add(-time.Second), before.Ended.Add(-time.Second)
+			c.effects = append(c.effects, before)
 		}, "without a reason"},
 		{"a step never executed", func(c *checker) {
 			c.effects = slices.DeleteFunc(c.effects, func(e effect) bool { return strings.HasSuffix(e.Step, "/buy#1") })

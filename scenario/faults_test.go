@@ -74,7 +74,7 @@ func TestDatabaseFaults(t *testing.T) {
 			t.Errorf("worker %d died %d times, of what is wrong with the network alone", w.id(), n)
 		}
 	}
-	c := s.check(5 * time.Second)
+	c := s.check()
 	a.tell(c, fenced)
 	faults := 0
 	for _, n := range kinds {

@@ -148,7 +148,9 @@ func (l *load) begin() {
 	for i := range 2 * channels {
 		l.loop(func(n int) {
 			if n%20 == 19 {
-				l.stop(i % channels)
+				if id := l.stop(i % channels); id != "" {
+					l.await(id)
+				}
 			} else {
 				l.say(i, n)
 			}
@@ -283,15 +285,17 @@ func (l *load) say(sender, n int) {
 	}
 }
 
-// stop ends the run that listens to a channel, if there is one.
-func (l *load) stop(channel int) {
+// stop ends the run that listens to a channel, and returns its ID if there is one.
+func (l *load) stop(channel int) (runID string) {
 	l.insist("stop", func(ctx context.Context) error {
-		_, err := l.api.Resume(ctx, fmt.Sprint("talk:", channel), "/stop")
+		info, err := l.api.Resume(ctx, fmt.Sprint("talk:", channel), "/stop")
 		if errors.Is(err, workflow.ErrHookNotFound) {
 			return nil
 		}
+		runID = info.RunID
 		return err
 	})
+	return runID
 }
 
 // end waits until all has been asked for, and ends what would listen for ever. Then

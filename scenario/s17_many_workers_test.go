@@ -50,7 +50,7 @@ func TestS17ManyWorkers(t *testing.T) {
 	for _, w := range services {
 		w.close()
 	}
-	c := s.check(2 * time.Second)
+	c := s.check()
 	a.tell(c, fenced)
 	if a.kills == 0 || a.freezes == 0 || a.terminations == 0 {
 		t.Errorf("%d kills, %d freezes and %d terminations: too few", a.kills, a.freezes, a.terminations)

@@ -169,7 +169,7 @@ func TestS23AppData(t *testing.T) {
 	for _, w := range all {
 		w.close()
 	}
-	s.check(5 * time.Second)
+	s.check()
 	s.wantNone("orders without a run", `SELECT n::text FROM orders WHERE NOT EXISTS (SELECT FROM tenter.runs WHERE id = 'order-' || n)`)
 	s.wantNone("runs without an order", `SELECT id FROM tenter.runs WHERE NOT EXISTS (SELECT FROM orders WHERE id = 'order-' || n)`)
 	s.wantNone("payments that no run has heard of", `SELECT n::text FROM payments WHERE NOT EXISTS

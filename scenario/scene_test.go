@@ -113,17 +113,16 @@ func (s *scene) checker(tx pgx.Tx) (*checker, error) {
 		return nil, err
 	}
 	acts, err := effects(s.log)
-	return &checker{inv: inv, chron: s.chron, effects: acts, orStarted: []string{talk.Name()}, slack: time.Second}, err
+	return &checker{inv: inv, chron: s.chron, effects: acts, orStarted: []string{talk.Name()}}, err
 }
 
 // check checks the database.
-func (s *scene) check(slack time.Duration) (c *checker) {
+func (s *scene) check() (c *checker) {
 	s.t.Helper()
 	s.within(func(tx pgx.Tx) (err error) {
 		c, err = s.checker(tx)
 		return err
 	})
-	c.slack = slack
 	found := c.check()
 	for _, f := range found[:min(20, len(found))] {
 		s.t.Error(f)
