@@ -316,7 +316,8 @@ func (c *checker) checkEffects() {
 		slices.SortFunc(all, func(a, b *effect) int { return a.Began.Compare(b.Began) })
 		recorded := c.recorded(all)
 		for i, again := range all[1:] {
-			first, why := all[i], ""
+			var why string
+			first := all[i]
 			switch {
 			case first == recorded:
 				why = "though its result was recorded"
