@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"context"
 	"errors"
 	"slices"
 	"sync"
@@ -104,5 +105,32 @@ func TestCloseDoesNotWaitForALockOfOthers(t *testing.T) {
 	}
 	if err := <-sent; !errors.Is(err, store.ErrClosed) {
 		t.Errorf("what waited for the lock: %v", err)
+	}
+}
+
+func TestNobodyTriesForACallerThatGaveUp(t *testing.T) {
+	t.Parallel()
+	url := pgtest.Database(t)
+	s := open(t, url, Options{})
+	if err := s.Start(t.Context(), newRun("r")); err != nil {
+		t.Fatal(err)
+	}
+	release := hold(t, url, "r")
+	defer release()
+	var all sync.WaitGroup
+	for i := range 50 {
+		all.Go(func() {
+			ctx, cancel := context.WithTimeout(t.Context(), time.Duration(i)*100*time.Microsecond)
+			defer cancel()
+			if err := s.Send(ctx, store.Message{RunID: "r", Kind: store.Woken}); err == nil {
+				t.Error("a message was put in the mailbox of a locked run")
+			}
+		})
+	}
+	all.Wait()
+	s.w.mu.Lock()
+	defer s.w.mu.Unlock()
+	for s.w.busy > 0 {
+		s.w.idle.Wait()
 	}
 }

@@ -144,7 +144,7 @@ func (w *writer) do(o *op) error {
 		}
 		defer w.finished(1)
 		if o.tries > 0 {
-			return fmt.Errorf("nothing was written, another transaction has a lock on the run or the token: %w", o.ctx.Err())
+			return o.locked()
 		}
 		return o.ctx.Err()
 	}
@@ -310,15 +310,24 @@ func (w *writer) again(o *op, carryOut func()) {
 	w.mu.Lock()
 	closed := w.closed
 	w.mu.Unlock()
-	if closed && o.tries >= lastTries {
+	switch {
+	case o.ctx.Err() != nil:
+		o.err = o.locked()
+	case closed && o.tries >= lastTries:
 		o.err = store.ErrClosed
-		w.answer([]*op{o})
+	default:
+		pause := min(time.Millisecond<<min(o.tries, 10), maxPause)
+		o.tries++
+		o.taken.Store(false)
+		time.AfterFunc(pause, carryOut)
 		return
 	}
-	pause := min(time.Millisecond<<min(o.tries, 10), maxPause)
-	o.tries++
-	o.taken.Store(false)
-	time.AfterFunc(pause, carryOut)
+	w.answer([]*op{o})
+}
+
+// locked is the error of a caller that gave up while somebody else had a lock.
+func (o *op) locked() error {
+	return fmt.Errorf("nothing was written, another transaction has a lock on the run or the token: %w", o.ctx.Err())
 }
 
 // answer tells the callers.
