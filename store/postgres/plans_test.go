@@ -293,6 +293,44 @@ func (p *planner) operations(t *testing.T) {
 	p.look(t, "Terminate", func() { ok(p.s.Terminate(ctx, tr.RunID, store.Event{At: p.s.Now(), Kind: store.RunCanceled})) })
 	p.look(t, "Unblock", func() { ok(p.s.Unblock(ctx, p.id(21))) })
 
+	// What the application does in transactions of its own.
+	conn, err := pgx.Connect(ctx, p.srv.URL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	within := func(f func(j store.Joined)) {
+		ok(pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
+			j, err := p.s.Within(Tx(tx))
+			if err == nil {
+				f(j)
+			}
+			return err
+		}))
+	}
+	p.look(t, "Start in a transaction", func() {
+		within(func(j store.Joined) {
+			ok(j.Start(ctx, store.NewRun{ID: fresh(), Workflow: "flow-1", Secret: []byte("s")}))
+		})
+	})
+	p.look(t, "Accept in a transaction", func() {
+		within(func(j store.Joined) {
+			_, err := j.Accept(ctx, store.Payload{Token: p.token(), Data: []byte(`{}`), Key: fresh(), KeepFor: time.Hour})
+			ok(err)
+		})
+	})
+	tr = next()
+	p.look(t, "transactional step", func() {
+		within(func(j store.Joined) {
+			step := store.TxStep{RunID: tr.RunID, Step: "pay#1", Epoch: tr.Epoch}
+			ok(j.ClaimStep(ctx, step))
+			_, err := j.CompleteStep(ctx, step, []byte(`{}`))
+			ok(err)
+		})
+	})
+	if err := conn.Close(ctx); err != nil {
+		t.Error(err)
+	}
+
 	p.look(t, "Load", func() {
 		_, err := p.s.Load(ctx, p.id(11), 0)
 		ok(err)
