@@ -29,18 +29,19 @@ func (a *adversity) kill(s *service) {
 	id, began := s.id(), time.Now()
 	s.kill()
 	a.kills++
-	a.chron.suffer(mishap{id, "killed", began, time.Now()})
+	a.chron.suffer(mishap{process: id, what: "killed", began: began, over: time.Now()})
 }
 
-// terminate ends a worker with SIGTERM; it is started again. That is no mishap: no
-// step may be executed twice for it.
+// terminate ends a worker with SIGTERM; it is started again. No step may be executed
+// twice for it.
 func (a *adversity) terminate(s *service) {
-	began := time.Now()
+	id, began := s.id(), time.Now()
 	if code := s.terminate(); code != 0 {
 		a.t.Errorf("a worker that was terminated exits with %d", code)
 	}
 	a.terminations++
 	a.stopping = append(a.stopping, time.Since(began))
+	a.chron.suffer(mishap{process: id, what: "terminated", began: began, over: time.Now(), harmless: true})
 }
 
 // fenced returns how many transitions of the workers that are up were refused because

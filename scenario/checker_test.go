@@ -326,8 +326,8 @@ func (c *checker) checkEffects() {
 			default:
 				continue
 			}
-			c.report("step %s was executed by process %d from %s to %s, and again by process %d at %s, %s", step,
-				first.Process, clock(first.Began), clock(first.Ended), again.Process, clock(again.Began), why)
+			c.report("step %s was executed by process %d from %s to %s, and again by process %d at %s, %s (%v)", step,
+				first.Process, clock(first.Began), clock(first.Ended), again.Process, clock(again.Began), why, c.story(first.Process, again.Process))
 		}
 	}
 	for id := range acting {
@@ -369,9 +369,19 @@ const onTheWay = 20 * time.Second
 // or its result, before the second.
 func (c *checker) explained(first, again *effect) bool {
 	return slices.ContainsFunc(c.chron.mishaps, func(m mishap) bool {
-		return m.process == first.Process && !m.over.Before(first.Began) && !m.began.After(again.Began) &&
+		return !m.harmless && m.process == first.Process && !m.over.Before(first.Began) && !m.began.After(again.Began) &&
 			(first.Ended.IsZero() || !m.began.After(first.Ended.Add(onTheWay)))
 	})
+}
+
+// story is what happened to processes.
+func (c *checker) story(processes ...int) (all []mishap) {
+	for _, m := range c.chron.mishaps {
+		if slices.Contains(processes, m.process) {
+			all = append(all, m)
+		}
+	}
+	return all
 }
 
 func clock(t time.Time) string { return t.Format("15:04:05.000") }

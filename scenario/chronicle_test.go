@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"sync"
@@ -38,11 +39,16 @@ type payload struct {
 	refused          bool   // nothing may have been written
 }
 
-// A mishap is what happened to a process that may have lost its runs by it.
+// A mishap is what happened to a process.
 type mishap struct {
 	process     int // its ID
 	what        string
 	began, over time.Time
+	harmless    bool // no run may get lost by it
+}
+
+func (m mishap) String() string {
+	return fmt.Sprintf("process %d was %s from %s to %s", m.process, m.what, clock(m.began), clock(m.over))
 }
 
 // effect is what a step has done to the world.

@@ -52,7 +52,7 @@ func TestDatabaseFaults(t *testing.T) {
 		server.Start()
 		crashes++
 		for _, w := range services {
-			s.chron.suffer(mishap{w.id(), "without its database", began, time.Now().Add(workLease)})
+			s.chron.suffer(mishap{process: w.id(), what: "without its database", began: began, over: time.Now().Add(workLease)})
 		}
 	}
 	torments.Wait()
@@ -63,7 +63,7 @@ func TestDatabaseFaults(t *testing.T) {
 			kinds[f.Kind]++
 			if i > 0 {
 				// What it was about to write may have been on the way for long.
-				s.chron.suffer(mishap{services[i-1].id(), string(f.Kind), f.Began, f.Ended.Add(workLease)})
+				s.chron.suffer(mishap{process: services[i-1].id(), what: string(f.Kind), began: f.Began, over: f.Ended.Add(workLease)})
 			}
 		}
 	}

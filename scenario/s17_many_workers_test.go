@@ -68,5 +68,5 @@ func (a *adversity) freeze(s *service) {
 		a.t.Error(err)
 	}
 	a.freezes++
-	a.chron.suffer(mishap{p.Pid, "frozen", began, time.Now()})
+	a.chron.suffer(mishap{process: p.Pid, what: "frozen", began: began, over: time.Now()})
 }
