@@ -28,6 +28,10 @@ const (
 	// maxPending is how much waits to be sent before it is said in short.
 	maxPending = 10_000
 
+	// deafPause is how long nobody listens where notifications never came. Through a
+	// PgBouncer each try leaves a connection to the server that listens.
+	deafPause = 5 * time.Minute
+
 	// courtesy is how long it is tried to tell others.
 	courtesy = 5 * time.Second
 )
@@ -169,13 +173,13 @@ func (p *peers) notify(ctx context.Context, notices []notice) error {
 
 // listen listens for notifications, and connects again when the connection is lost.
 func (p *peers) listen(ctx context.Context) {
-	troubled := false
+	troubled, once := false, false
 	for pause := 100 * time.Millisecond; ; pause = min(2*pause, 5*time.Second) {
 		err := p.listenOnce(ctx, func() {
 			if troubled {
 				p.s.opts.Logger.InfoContext(ctx, "notifications come again", "database", p.s.name)
 			}
-			troubled, pause = false, 100*time.Millisecond
+			troubled, once, pause = false, true, 100*time.Millisecond
 		})
 		p.deaf()
 		if ctx.Err() != nil {
@@ -185,6 +189,9 @@ func (p *peers) listen(ctx context.Context) {
 			troubled = true
 			p.s.opts.Logger.WarnContext(ctx, "notifications do not come; the database is looked at instead",
 				"database", p.s.name, "every", p.s.opts.Poll, "error", err)
+		}
+		if errors.Is(err, errDeaf) && !once {
+			pause = deafPause
 		}
 		select {
 		case <-time.After(pause):

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/tenter-dev/tenter/store"
@@ -99,11 +100,19 @@ func OpenWith(ctx context.Context, url string, o Options) (*Store, error) {
 			Advice: "use cache_describe, which needs no prepared statements either",
 		}
 	}
+	listen := conf.ConnConfig.Copy()
+	if o.ListenURL != "" {
+		if listen, err = pgx.ParseConfig(o.ListenURL); err != nil {
+			return nil, &OpenError{Database: redacted(o.ListenURL), Err: ErrURL, Detail: err.Error(), Advice: "Options.ListenURL is a URL as the store's"}
+		}
+	}
 	s := &Store{opts: o, name: name, sql: newQueries(o.Schema)}
 	types, err := prepare(ctx, conf.ConnConfig, name, o)
 	if err != nil {
 		return nil, openError(name, err)
 	}
+	// A PgBouncer gives them to whoever has the connection that once listened. pgx would keep them.
+	conf.ConnConfig.OnNotification = func(*pgconn.PgConn, *pgconn.Notification) {}
 	conf.AfterConnect = func(_ context.Context, c *pgx.Conn) error { return registerTypes(c.TypeMap(), types) }
 	if s.pool, err = pgxpool.NewWithConfig(ctx, conf); err != nil {
 		return nil, openError(name, err)
@@ -111,13 +120,6 @@ func OpenWith(ctx context.Context, url string, o Options) (*Store, error) {
 	if err := s.setClock(ctx); err != nil {
 		s.pool.Close()
 		return nil, openError(name, err)
-	}
-	listen := conf.ConnConfig.Copy()
-	if o.ListenURL != "" {
-		if listen, err = pgx.ParseConfig(o.ListenURL); err != nil {
-			s.pool.Close()
-			return nil, &OpenError{Database: redacted(o.ListenURL), Err: ErrURL, Detail: err.Error(), Advice: "Options.ListenURL is a URL as the store's"}
-		}
 	}
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
 	s.stop = stop
