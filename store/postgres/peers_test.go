@@ -76,7 +76,9 @@ func TestOthersAreToldWhatWasCommitted(t *testing.T) {
 	// More than fits into one notification.
 	for range 5 {
 		for range 200 {
-			go func() { _ = a.Respond(t.Context(), store.Response{Request: "q", RunID: "r", Responder: "x", At: a.Now(), KeepUntil: a.Now()}) }()
+			go func() {
+				_ = a.Respond(t.Context(), store.Response{Request: "q", RunID: "r", Responder: "x", At: a.Now(), KeepUntil: a.Now()})
+			}()
 		}
 	}
 	until(t, heard, func(sig store.Signal) bool { return slices.Contains(sig.Responded, "q") })

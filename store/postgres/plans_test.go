@@ -489,20 +489,21 @@ func (n *node) scans(all []node) []node {
 }
 
 func (n *node) String() string {
-	s := n.Type
+	var s strings.Builder
+	s.WriteString(n.Type)
 	for _, of := range []string{n.Index, n.Table} {
 		if of != "" {
-			s += " " + of
+			s.WriteString(" " + of)
 		}
 	}
-	s += fmt.Sprintf(", %.0f rows", n.Rows*n.Loops)
+	s.WriteString(fmt.Sprintf(", %.0f rows", n.Rows*n.Loops))
 	if skipped := (n.Removed + n.Recheck) * n.Loops; skipped > 0 {
-		s += fmt.Sprintf(", %.0f skipped", skipped)
+		s.WriteString(fmt.Sprintf(", %.0f skipped", skipped))
 	}
 	if n.Cond == "" && n.Index != "" {
-		s += ", all of it"
+		s.WriteString(", all of it")
 	}
-	return s
+	return s.String()
 }
 
 // bad reports whether a node reads more than it should. Workers are few.
