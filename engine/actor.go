@@ -40,16 +40,16 @@ type actor struct {
 	def      *run.Workflow
 	x        *execution // nil: to be rebuilt from the journal
 	held     bool       // this worker owns the run
-	lapses   int64      // of the lease, before the run was last read or written
 	doubted  bool       // and its last owner died
 	seq      int64
 	attempts map[string]*attempt
-	start    *starting     // of a run born here, until its first transition is durable
-	solo     *solo         // in quarantine
-	pause    time.Duration // before the store is tried again
-	alarm    *time.Timer   // for what is due while this worker owns the run: no claim finds it then
-	warned   int64         // events at the last warning of a long journal
-	mailRead bool          // the mailbox was read in this round
+	start    *starting   // of a run born here, until its first transition is durable
+	solo     *solo       // in quarantine
+	stall    stall       // before the store is tried again
+	lapses   int64       // of the lease, before the run was last read or written
+	alarm    *time.Timer // for what is due while this worker owns the run: no claim finds it then
+	warned   int64       // events at the last warning of a long journal
+	mailRead bool        // the mailbox was read in this round
 }
 
 // arrival is what comes to an actor from this process: one of its fields is set.
@@ -180,8 +180,8 @@ func (a *actor) round(inbox []arrival, poked bool) {
 // claimed makes this worker the owner. If the run is as the actor remembers it, it
 // goes on without a replay.
 func (a *actor) claimed(r *store.Run) {
-	if r.Epoch == a.head.Epoch {
-		return // it came along with others, and how it is now the store will say
+	if r.Epoch <= a.head.Epoch {
+		return // it came along with others, and may be old: how it is now the store will say
 	}
 	if a.x != nil && (r.Epoch != a.head.Epoch+1 || r.Events != a.head.Events || r.Suspicion >= suspicious) {
 		a.forget()
@@ -248,6 +248,7 @@ func (a *actor) leave(inbox []arrival) {
 	}
 	a.endSolo()
 	a.hold(false)
+	a.stall.quit(&a.w.e.troubles)
 	for _, in := range inbox {
 		if in.offer != nil {
 			in.offer.done <- errDeclined
@@ -298,6 +299,7 @@ func (a *actor) newExecution() *execution {
 
 // readMail loads the mail of a live run, and checks that it is as we remember it.
 func (a *actor) readMail(inbox []arrival) ([]store.Message, bool) {
+	lapses := a.w.lease.lapses.Load()
 	l, err := a.w.store.Load(a.w.ctx, a.id, a.head.Events)
 	switch {
 	case errors.Is(err, store.ErrNotFound):
@@ -315,7 +317,7 @@ func (a *actor) readMail(inbox []arrival) ([]store.Message, bool) {
 		a.w.trigger() // signals may have come to this actor
 		return nil, false
 	}
-	a.pause, a.mailRead = 0, true
+	a.lapses, a.mailRead = lapses, true
 	a.hold(l.Run.Worker == a.w.id)
 	return l.Mail, true
 }
@@ -326,7 +328,14 @@ func (a *actor) foreign(r *store.Run) bool { return r.Worker != "" && r.Worker !
 // rebuild replays the journal of a run that this worker owns. It returns the mail,
 // and what of the arrivals still counts.
 func (a *actor) rebuild(inbox []arrival) (mail []store.Message, left []arrival, ok bool) {
-	a.lapses = a.w.lease.lapses.Load()
+	if a.stall.pause > 0 { // a replay for nothing is to be spared, if nothing can be written
+		if _, err := a.w.lease.ensure(); err != nil {
+			a.putBack(inbox)
+			a.troubled("renew the lease", err)
+			return nil, nil, false
+		}
+	}
+	lapses := a.w.lease.lapses.Load()
 	l, err := a.w.store.Load(a.w.ctx, a.id, 0)
 	if err != nil {
 		a.putBack(inbox)
@@ -342,7 +351,7 @@ func (a *actor) rebuild(inbox []arrival) (mail []store.Message, left []arrival, 
 		a.w.trigger()
 		return nil, nil, false
 	}
-	a.pause = 0
+	a.lapses = lapses
 	a.head = l.Run
 	a.hold(l.Run.Worker == a.w.id)
 	if n := len(l.Events); n > 0 && l.Events[n-1].Epoch == a.head.Epoch {
@@ -450,13 +459,7 @@ func (a *actor) troubled(verb string, err error) {
 		a.leave(nil)
 		return
 	}
-	a.w.trouble(verb, a.id, err)
-	a.pause = min(max(2*a.pause, 10*time.Millisecond), time.Second)
-	t := time.NewTimer(a.pause)
-	defer t.Stop()
-	select {
-	case <-t.C:
-	case <-a.w.ctx.Done():
+	if !pauseFor(a.w.ctx, a.stall.failed(&a.w.e.troubles, verb, a.id, err)) {
 		a.leave(nil)
 	}
 }

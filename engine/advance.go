@@ -44,6 +44,7 @@ func (a *actor) advance(mail []store.Message, inbox []arrival) {
 	}
 	t := b.transition()
 	if t == nil {
+		a.stall.passed(&a.w.e.troubles)
 		b.stopCanceled() // after a rebuild: what canceled them is durable
 		a.setAlarm(b.next)
 		b.start()

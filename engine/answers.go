@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"maps"
 	"slices"
 	"sync"
 )
@@ -40,13 +41,11 @@ func (a *answers) tell(request string) {
 	nudge(a.waiting[request])
 }
 
-// tellAll is for when nobody knows which requests were answered.
-func (a *answers) tellAll() {
+// awaited are the requests that somebody holds.
+func (a *answers) awaited() []string {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	for _, chans := range a.waiting {
-		nudge(chans)
-	}
+	return slices.Sorted(maps.Keys(a.waiting))
 }
 
 func nudge(chans []chan struct{}) {

@@ -20,8 +20,8 @@ type attempt struct {
 	ref     string
 	number  int
 	epoch   int64 // of the run, when it began
-	lapses  int64 // of the lease, when the run was last known to be this worker's
 	started time.Time
+	lapses  int64 // of the lease, when the run was last known to be this worker's
 	stop    context.CancelFunc
 	long    *time.Timer
 	grace   *time.Timer // once its step is canceled
@@ -58,7 +58,7 @@ const longAttempt = time.Second
 func (a *actor) begin(s *step) {
 	w := a.w
 	ctx, stop := context.WithCancel(w.stepCtx)
-	at := &attempt{ref: s.ref, number: s.attempts + 1, epoch: a.head.Epoch, lapses: a.lapses, started: microseconds(w.store.Now()), stop: stop}
+	at := &attempt{ref: s.ref, number: s.attempts + 1, epoch: a.head.Epoch, started: microseconds(w.store.Now()), lapses: a.lapses, stop: stop}
 	if a.attempts == nil {
 		a.attempts = map[string]*attempt{}
 	}
@@ -67,7 +67,7 @@ func (a *actor) begin(s *step) {
 	info.StepID, info.Step = a.id+"/"+s.ref, s.spec.Name
 	info.Attempt, info.StartedAt = at.number, at.started
 	ctx = context.WithValue(ctx, run.Key{}, &run.Scene{Info: info, Client: w.e})
-	at.long = time.AfterFunc(longAttempt, func() { a.post(arrival{at: time.Now(), long: at}) })
+	at.long = time.AfterFunc(longAttempt, func() { a.post(arrival{at: w.store.Now(), long: at}) })
 	go a.execute(ctx, stop, at, s.spec)
 }
 
@@ -89,8 +89,8 @@ func (a *actor) execute(ctx context.Context, stop context.CancelFunc, at *attemp
 	}()
 	if a.w.takeSlot(ctx) {
 		defer func() { <-a.w.slots }()
-		// It may have waited for longer than the lease is, and the run be another's.
-		if a.w.lease.ensure() == nil && a.w.lease.lapses.Load() == at.lapses {
+		// It may have waited for longer than the lease is, and the run be taken over.
+		if lapses, err := a.w.lease.ensure(); err == nil && lapses == at.lapses {
 			r.begun = true
 			a.call(ctx, at, spec, r)
 		}

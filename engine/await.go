@@ -12,7 +12,8 @@ import (
 )
 
 // AwaitRun blocks until the run has ended and returns how. It fails with
-// [workflow.ErrRunNotFound] if there is no such run.
+// [workflow.ErrRunNotFound] if there is no such run. A store that fails while it waits
+// does not end the wait.
 func (e *Engine) AwaitRun(ctx context.Context, runID string) (workflow.RunResult, error) {
 	if err := e.usable(ctx); err != nil {
 		return workflow.RunResult{}, fmt.Errorf("await run %s: %w", runID, err)
@@ -27,12 +28,28 @@ func (e *Engine) AwaitRun(ctx context.Context, runID string) (workflow.RunResult
 	// before anybody listened, so a look is taken all the same, once.
 	hung := time.NewTimer(time.Second)
 	defer hung.Stop()
-	for {
+	missed, caughtUp := e.catchup.missed(), true
+	var stalled stall
+	defer stalled.quit(&e.troubles)
+	var again <-chan time.Time // after the store has failed
+	for waits := false; ; waits = true {
+		var err error
 		if look {
-			res, err := e.result(ctx, runID)
-			if err != nil || res != nil {
+			var res *workflow.RunResult
+			res, err = e.result(ctx, runID)
+			if res != nil || err != nil && (!waits || errors.Is(err, workflow.ErrRunNotFound) || errors.Is(err, store.ErrClosed)) {
 				return value(res), err
 			}
+		}
+		if err == nil && !caughtUp {
+			err = e.catchUp(ctx)
+		}
+		switch {
+		case err == nil:
+			stalled.passed(&e.troubles)
+			look, caughtUp, again = false, true, nil
+		case ctx.Err() == nil:
+			again = time.After(stalled.failed(&e.troubles, "look how a run has ended", runID, err))
 		}
 		select {
 		case res := <-ch:
@@ -42,6 +59,9 @@ func (e *Engine) AwaitRun(ctx context.Context, runID string) (workflow.RunResult
 			look = true
 		case <-hung.C:
 			look = true
+		case <-missed:
+			missed, caughtUp = e.catchup.missed(), false
+		case <-again:
 		case <-ctx.Done():
 			return workflow.RunResult{}, fmt.Errorf("await run %s: %w", runID, ctx.Err())
 		case <-e.closed:

@@ -11,10 +11,6 @@ import (
 	"github.com/tenter-dev/tenter/workflow"
 )
 
-// lookEvery is how often a held request is looked at although nobody said a word: a
-// store's notifications can get lost.
-const lookEvery = 5 * time.Second
-
 // caller waits for the answer to its request.
 type caller struct {
 	e        *Engine
@@ -41,15 +37,22 @@ func (c *caller) tell() { c.e.answers.tell(c.request) }
 func (c *caller) wait(ctx context.Context) (workflow.Response, error) {
 	limit := time.NewTimer(c.e.opts.RespondWithin)
 	defer limit.Stop()
-	poll := time.NewTicker(lookEvery)
-	defer poll.Stop()
+	missed, caughtUp := c.e.catchup.missed(), true
+	var stalled stall
+	defer stalled.quit(&c.e.troubles)
+	var again <-chan time.Time // after the store has failed
 	stopping := c.e.stopping()
+	look := false
 	var over error
 	for over == nil {
 		select {
 		case <-c.answered:
+			look = true
 		case <-c.ended:
-		case <-poll.C:
+			look = true
+		case <-missed:
+			missed, caughtUp = c.e.catchup.missed(), false
+		case <-again:
 		case <-limit.C:
 			over = ErrResponseTimeout
 		case <-stopping:
@@ -57,15 +60,28 @@ func (c *caller) wait(ctx context.Context) (workflow.Response, error) {
 		case <-ctx.Done():
 			return workflow.Response{}, ErrStopping
 		}
+		var err error
+		if !caughtUp {
+			err = c.e.catchUp(ctx)
+		}
 		// Also when it is over: the answer may have come in the same moment.
-		resp, err := c.look(ctx)
+		if look || over != nil {
+			var resp workflow.Response
+			switch resp, err = c.look(ctx); {
+			case err == nil:
+				return resp, nil
+			case errors.Is(err, ErrNoResponse):
+				return workflow.Response{}, err
+			case errors.Is(err, errNoAnswerYet):
+				err = nil
+			}
+		}
 		switch {
 		case err == nil:
-			return resp, nil
-		case errors.Is(err, ErrNoResponse):
-			return workflow.Response{}, err
-		case !errors.Is(err, errNoAnswerYet) && ctx.Err() == nil:
-			c.e.troubles.log(c.e.log, "look for the answer to a request", c.runID, err)
+			stalled.passed(&c.e.troubles)
+			look, caughtUp, again = false, true, nil
+		case ctx.Err() == nil:
+			again = time.After(stalled.failed(&c.e.troubles, "look for the answer to a request", c.runID, err))
 		}
 	}
 	return workflow.Response{}, over

@@ -12,6 +12,7 @@ import (
 func (w *worker) claimLoop(ctx context.Context) {
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
+	defer w.stall.quit(&w.e.troubles)
 	var due <-chan time.Time
 	for {
 		w.mu.Lock()
@@ -63,8 +64,13 @@ func (w *worker) claim(ctx context.Context) {
 	if room <= 0 || len(w.e.defs) == 0 {
 		return // idle triggers the next claim
 	}
-	if err := w.lease.ensure(); err != nil {
+	if _, err := w.lease.ensure(); err != nil {
 		w.retryClaim(ctx, "renew the lease", err)
+		return
+	}
+	if wait := w.lease.truceFor(); wait > 0 {
+		w.stall.passed(&w.e.troubles)
+		w.wakeAt(w.store.Now().Add(wait))
 		return
 	}
 	limit, again := min(room, maxClaim), w.again.Swap(false)
@@ -88,23 +94,34 @@ func (w *worker) claim(ctx context.Context) {
 		w.retryClaim(ctx, "claim runs", err)
 		return
 	}
+	w.stall.passed(&w.e.troubles)
 	for i := range c.Runs {
 		w.adopt(&c.Runs[i])
 	}
 	w.claimed.Store(true)
-	w.wakeAt(c.Next)
-	if c.More {
-		if again {
-			w.again.Store(true)
-		}
+	if c.More && again {
+		w.again.Store(true)
+	}
+	now := w.store.Now()
+	switch {
+	case c.More && len(c.Runs) > 0:
 		w.trigger()
+	case c.More || !c.Next.IsZero() && !c.Next.After(now):
+		// Others are faster, or the store's clock is behind this one. Asking again at
+		// once would get the same answer.
+		w.wakeAt(now.Add(shortly))
+	default:
+		w.wakeAt(c.Next)
 	}
 }
 
+// shortly is how long a worker leaves it to others to claim what it could not get.
+const shortly = 100 * time.Millisecond
+
+// retryClaim waits, and has runs claimed again. What is claimed meanwhile would fail.
 func (w *worker) retryClaim(ctx context.Context, verb string, err error) {
-	if ctx.Err() == nil {
-		w.trouble(verb, "", err)
-		w.wakeAt(w.store.Now().Add(time.Second))
+	if ctx.Err() == nil && pauseFor(ctx, w.stall.failed(&w.e.troubles, verb, "", err)) {
+		w.trigger()
 	}
 }
 

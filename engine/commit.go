@@ -2,32 +2,37 @@ package engine
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"time"
 
 	"github.com/tenter-dev/tenter/store"
 )
 
-// commit writes a transition, under a valid lease if it keeps the run.
+// commit writes a transition, under a valid lease if this worker owns the run or is
+// to own it.
 func (a *actor) commit(t *store.Transition) ([]store.Outcome, error) {
-	if t.Keep {
-		if err := a.w.lease.ensure(); err != nil {
-			return nil, err
+	lapses := a.lapses
+	if t.Keep || a.held {
+		var err error
+		if lapses, err = a.w.lease.ensure(); err != nil {
+			return nil, fmt.Errorf("%w: %w", errUnleased, err)
 		}
 	}
-	a.lapses = a.w.lease.lapses.Load()
 	a.ending.Store(t.Status.Ended())
 	outcomes, err := a.w.store.Apply(a.w.ctx, t)
 	if err != nil {
 		a.ending.Store(false)
+		return nil, err
 	}
-	return outcomes, err
+	a.lapses = lapses
+	a.stall.passed(&a.w.e.troubles)
+	return outcomes, nil
 }
 
 // committed does what had to wait for the transition to be durable.
 func (b *batch) committed(t *store.Transition, effects []effect, outcomes []store.Outcome) {
 	a, x := b.a, b.a.x
-	a.pause = 0
 	a.head.Events += int64(len(t.Events))
 	a.head.Suspicion, a.head.Crashes, a.head.Mark = t.Suspicion, t.Crashes, false
 	a.head.Status, a.head.Version = t.Status, t.Version
@@ -90,7 +95,7 @@ func (b *batch) stopCanceled() {
 	a := b.a
 	for _, at := range b.stop {
 		at.stop()
-		at.grace = time.AfterFunc(a.w.e.opts.StepGrace, func() { a.post(arrival{at: time.Now(), overdue: at}) })
+		at.grace = time.AfterFunc(a.w.e.opts.StepGrace, func() { a.post(arrival{at: a.w.store.Now(), overdue: at}) })
 	}
 }
 
@@ -99,18 +104,19 @@ func (b *batch) start() {
 	if len(b.begin) == 0 {
 		return
 	}
-	if err := b.a.w.lease.ensure(); err != nil {
-		b.a.troubled("renew the lease", err)
-		b.a.repoke()
+	a := b.a
+	lapses, err := a.w.lease.ensure()
+	switch {
+	case err != nil:
+		a.troubled("renew the lease", err)
+		a.repoke()
 		return
-	}
-	if b.a.lapses != b.a.w.lease.lapses.Load() {
-		b.a.forget() // somebody may have taken the run since: it is read again
-		b.a.repoke()
+	case lapses != a.lapses: // the run may have been taken over
+		a.repoke()
 		return
 	}
 	for _, s := range b.begin {
-		b.a.begin(s)
+		a.begin(s)
 	}
 }
 
@@ -128,6 +134,10 @@ func (b *batch) refused(t *store.Transition, err error) {
 	case errors.Is(err, store.ErrConflict):
 		b.decline()
 		a.forget()
+		a.repoke()
+	case errors.Is(err, errUnleased):
+		b.decline()
+		a.troubled("renew the lease", err)
 		a.repoke()
 	default:
 		b.doubt(t, err)

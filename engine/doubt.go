@@ -85,7 +85,7 @@ func (a *actor) clarify(t *store.Transition, err error, tell func(error)) (store
 // createAgain repeats a transition that creates a run. The ID can be taken once, so
 // the answer is the same whichever of the two is carried out.
 func (a *actor) createAgain(t *store.Transition) (store.Loaded, error) {
-	if err := a.w.lease.ensure(); err != nil {
+	if _, err := a.w.lease.ensure(); err != nil {
 		return store.Loaded{}, err
 	}
 	if _, err := a.w.store.Apply(a.w.ctx, t); err != nil && !errors.Is(err, store.ErrExists) {

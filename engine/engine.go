@@ -147,6 +147,7 @@ type Engine struct {
 	env         *environment
 	answers     answers
 	troubles    troubles
+	catchup     catchup
 	unwatch     func()
 
 	mu      sync.Mutex
@@ -183,6 +184,8 @@ func New(s store.Store, opts Options) (*Engine, error) {
 		closed:    make(chan struct{}),
 		waiters:   map[string][]chan *workflow.RunResult{},
 	}
+	e.troubles.log, e.troubles.database = e.log, s
+	e.catchup.said, e.catchup.busy = make(chan struct{}), make(chan struct{}, 1)
 	e.env = &environment{
 		client: e, publicURL: publicURL, dedupeFor: opts.DedupeFor, limit: opts.MaxPayload, verifiers: slices.Sorted(maps.Keys(opts.Verifiers)),
 	}
@@ -232,6 +235,7 @@ func (e *Engine) Close() error {
 		<-done
 	}
 	e.unwatch()
+	e.troubles.close()
 	return nil
 }
 
@@ -390,11 +394,6 @@ func (e *Engine) signal(s store.Signal) {
 		e.answers.tell(id)
 	}
 	if s.All {
-		e.answers.tellAll()
-		e.mu.Lock()
-		for _, chans := range e.waiters {
-			notify(chans, nil)
-		}
-		e.mu.Unlock()
+		e.catchup.all()
 	}
 }

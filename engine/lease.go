@@ -1,8 +1,8 @@
 package engine
 
 import (
-	"math"
-	"sync"
+	"context"
+	"errors"
 	"sync/atomic"
 	"time"
 
@@ -11,63 +11,120 @@ import (
 
 // lease is a worker's claim to be alive. It is renewed while the worker owns runs;
 // if other processes may use the database always, so that they know who is there.
+//
+// What it allows is counted from when the renewal was sent, by this process's own
+// clock; what others may do from when it arrived, by the store's. So clocks need not
+// agree, and a worker that was frozen knows before others could have taken its runs
+// that it has to ask first.
 type lease struct {
-	w       *worker
-	sent    atomic.Pointer[time.Time] // when the last successful renewal was sent
-	lapses  atomic.Int64              // how often it was renewed only after it had lapsed
-	mu      sync.Mutex                // held while renewing
+	w      *worker
+	sent   atomic.Pointer[time.Time] // when the last successful renewal was
+	lapses atomic.Int64              // how often it was renewed only after it had lapsed
+	tries  atomic.Int64              // renewals that have an answer
+	busy   chan struct{}             // has one while somebody renews
+
+	// Of who renews.
+	err     error     // of the last try
+	failing time.Time // since when it can't be renewed; zero: it can
+	truce   atomic.Pointer[time.Time]
+
+	stall   stall // of loop
 	beating atomic.Bool
 	kick    chan struct{} // has one when beating has become true and loop does not know yet
 }
 
-// ensure returns when the lease has some time left.
-func (l *lease) ensure() error {
+// ensure returns when the lease has some time left, and how often it had lapsed: who
+// knows from before the last time that it owns a run has to ask the store.
+func (l *lease) ensure() (lapses int64, err error) {
 	if l.age() >= l.w.e.opts.Lease*2/3 {
 		if err := l.renew(); err != nil {
-			return err
+			return 0, err
 		}
 	}
 	l.beat()
-	return nil
+	return l.lapses.Load(), nil
 }
 
-// age is how long ago the last successful renewal was sent: by the monotonic clock, or by
-// the wall clock if that says more, because the other one may stand still while a machine
-// is suspended.
+// never is the age of a lease that has not been granted yet.
+const never = time.Duration(1<<63 - 1)
+
+// age is how long ago the last successful renewal was sent. A clock that is set back
+// must not make it younger, and the monotonic clock may stand still while the machine
+// sleeps, so it is the larger of what the two say.
 func (l *lease) age() time.Duration {
 	sent := l.sent.Load()
 	if sent == nil {
-		return math.MaxInt64
+		return never
 	}
-	return max(time.Since(*sent), time.Now().Round(0).Sub(sent.Round(0)))
+	now := time.Now()
+	return max(now.Sub(*sent), now.Round(0).Sub(sent.Round(0)))
 }
 
+// renew renews the lease, unless somebody else has just done, or tried, that.
 func (l *lease) renew() error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	first := l.sent.Load() == nil
-	if !first && l.age() < l.w.e.opts.Lease/4 {
-		return nil // somebody else has just done it
+	asked := l.tries.Load()
+	select {
+	case l.busy <- struct{}{}:
+	case <-l.w.ctx.Done():
+		return l.w.ctx.Err()
 	}
+	defer func() { <-l.busy }()
+	switch {
+	case l.age() < l.w.e.opts.Lease/4:
+		return nil
+	case l.tries.Load() != asked:
+		return l.err
+	}
+	l.err = l.try()
+	l.tries.Add(1)
+	return l.err
+}
+
+func (l *lease) try() error {
+	most := l.w.e.opts.Lease
 	sent := time.Now()
-	err := l.w.store.Renew(l.w.ctx, store.Lease{
+	// An answer that comes later than that is worth nothing.
+	ctx, cancel := context.WithTimeout(l.w.ctx, most)
+	defer cancel()
+	err := l.w.store.Renew(ctx, store.Lease{
 		Worker:      l.w.id,
-		For:         l.w.e.opts.Lease,
+		For:         most,
 		Build:       l.w.build,
 		Definitions: l.w.e.definitions,
 	})
 	if err != nil {
+		if l.failing.IsZero() {
+			l.failing = sent
+		}
 		return err
 	}
-	lapsed := !first && l.age() >= l.w.e.opts.Lease
-	if lapsed {
-		l.lapses.Add(1)
+	had := l.age()
+	lapsed := had != never && had >= most && l.beating.Load() // else it was not needed
+	// What kept this worker from renewing may have kept all others. Each of them that
+	// is alive gets the time to renew before its runs count as those of a dead one.
+	if lapsed || !l.failing.IsZero() && time.Since(l.failing) >= most/2 {
+		until := time.Now().Add(most / 2)
+		l.truce.Store(&until)
 	}
+	l.failing = time.Time{}
 	l.sent.Store(&sent)
 	if lapsed {
-		l.w.pokeHeld() // somebody may have taken them
+		l.lapses.Add(1)
+		if owned := l.w.holding.Load(); owned > 0 {
+			l.w.log.Warn("the lease had lapsed: others may have taken runs over", "for", (had - most).Round(time.Millisecond), "runs", owned)
+		}
+		l.w.pokeHeld() // each has to find out
 	}
 	return nil
+}
+
+// truceFor returns for how long no runs are to be claimed.
+func (l *lease) truceFor() time.Duration {
+	until := l.truce.Load()
+	if until == nil {
+		return 0
+	}
+	return time.Until(*until)
 }
 
 // beat has the lease renewed for as long as it is needed.
@@ -79,6 +136,8 @@ func (l *lease) beat() {
 
 // loop renews the lease while it is needed.
 func (l *lease) loop() {
+	t := &l.w.e.troubles
+	defer l.stall.quit(t)
 	if l.w.store.Shared() {
 		l.beat()
 	}
@@ -88,22 +147,23 @@ func (l *lease) loop() {
 			return
 		case <-l.kick:
 		}
-		for l.pause() {
-			if err := l.renew(); err != nil && l.w.ctx.Err() == nil {
-				l.w.trouble("renew the lease", "", err)
+		for wait := l.w.e.opts.Lease / 3; l.pause(wait); {
+			wait = l.w.e.opts.Lease / 3
+			switch err := l.renew(); {
+			case err == nil:
+				l.stall.passed(t)
+			case l.w.ctx.Err() == nil:
+				wait = min(wait, l.stall.failed(t, "renew the lease", "", err))
 			}
 		}
+		l.stall.quit(t)
 	}
 }
 
 // pause waits for the time of the next renewal. It returns false if none is needed.
-func (l *lease) pause() bool {
-	t := time.NewTimer(l.w.e.opts.Lease / 3)
-	defer t.Stop()
-	select {
-	case <-l.w.ctx.Done():
+func (l *lease) pause(d time.Duration) bool {
+	if !pauseFor(l.w.ctx, d) {
 		return false
-	case <-t.C:
 	}
 	if l.w.holding.Load() > 0 || l.w.store.Shared() {
 		return true
@@ -111,3 +171,7 @@ func (l *lease) pause() bool {
 	l.beating.Store(false)
 	return l.w.holding.Load() > 0 && l.beating.CompareAndSwap(false, true)
 }
+
+// errUnleased is the error of what was not even tried, because the lease could not be
+// renewed before.
+var errUnleased = errors.New("the lease can't be renewed")

@@ -89,11 +89,12 @@ func drawAction(t *rapid.T, do deed, programs int, mayBeLate bool) action {
 	case cut:
 		a.d = rapid.SampledFrom(durations[:3]).Draw(t, "d")
 	case fail:
-		kinds := []fault{none, before, after, after}
+		kinds := rapid.SampledFrom([]fault{none, before, after, after})
 		if mayBeLate {
-			kinds = append(kinds, soon, late, late, latest)
+			soon := rapid.Map(rapid.IntRange(1, 40), func(ms int) fault { return fault(time.Duration(ms) * time.Millisecond) })
+			kinds = rapid.OneOf(kinds, soon, soon, rapid.Just(fault(1500*time.Millisecond)), rapid.Just(latest))
 		}
-		a.faults = rapid.SliceOfN(rapid.SampledFrom(kinds), 1, 4).Draw(t, "faults")
+		a.faults = rapid.SliceOfN(kinds, 1, 4).Draw(t, "faults")
 	case crash, leave:
 		a.flag = rapid.IntRange(0, 1).Draw(t, "down") == 1
 	case evict, join:

@@ -17,25 +17,27 @@ var (
 	errDead   = errors.New("injected: the process is gone")
 )
 
-// fault is what happens to an operation.
-type fault int
+// fault is what happens to an operation. More than none: it fails, and is carried out
+// after so long.
+type fault time.Duration
 
 const (
-	none   fault = iota
-	before       // it fails, and has not been carried out
-	after        // it is carried out, and its answer gets lost
-	soon         // it fails, and is carried out a moment later
-	late         // it fails, and is carried out when everybody has gone on
-	latest       // it fails, and is carried out when everybody has forgotten it
+	none   fault = 0
+	before fault = -1 // it fails, and has not been carried out
+	after  fault = -2 // it is carried out, and its answer gets lost
+	latest fault = fault(5 * time.Minute)
 )
 
 func (f fault) String() string {
-	return [...]string{"none", "before", "after", "soon", "late", "latest"}[f]
-}
-
-// delay is how long an operation stays under way that has failed.
-func (f fault) delay() time.Duration {
-	return map[fault]time.Duration{soon: 3 * time.Millisecond, late: 1500 * time.Millisecond, latest: 5 * time.Minute}[f]
+	switch f {
+	case none:
+		return "none"
+	case before:
+		return "before"
+	case after:
+		return "after"
+	}
+	return "late by " + time.Duration(f).String()
 }
 
 // faultyStore is the store as one node sees it: operations fail, answers get lost,
@@ -82,17 +84,23 @@ func (s *faultyStore) next(write bool) (fault, error) {
 	}
 	f := s.faults[0]
 	s.faults = s.faults[1:]
-	return f, map[fault]error{before: errBefore, after: errAfter, soon: errLate, late: errLate, latest: errLate}[f]
+	if f > none {
+		return f, errLate
+	}
+	return f, map[fault]error{before: errBefore, after: errAfter}[f]
 }
 
 // do carries out an operation, or not, or later.
 func (s *faultyStore) do(ctx context.Context, write bool, op func(context.Context) error) error {
+	if s.w.shared.Load() {
+		advance(time.Millisecond) // so that what is late can come between two operations
+	}
 	f, injected := s.next(write)
 	switch {
 	case f == before:
 		return injected
-	case f.delay() > 0:
-		time.AfterFunc(f.delay(), func() { _ = op(context.WithoutCancel(ctx)) })
+	case f > none:
+		time.AfterFunc(time.Duration(f), func() { _ = op(context.WithoutCancel(ctx)) })
 		return injected
 	}
 	err := op(ctx)

@@ -340,8 +340,8 @@ func (w *world) settle() error {
 		}
 	}
 	if w.shared.Load() {
-		advance(latest.delay() + 2*time.Minute) // all that was late has come, and been found
-		w.shared.Store(false)                   // and nobody has to look for it any more
+		advance(time.Duration(latest) + 2*time.Minute) // all that was late has come, and been found
+		w.shared.Store(false)                          // and nobody has to look for it any more
 	}
 	// A run that is at work for ever renews the lease for ever: find that out first.
 	advance(2 * 24 * time.Hour)

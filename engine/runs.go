@@ -30,9 +30,7 @@ func (e *Engine) runInfo(ctx context.Context, in operations, runID string) (work
 // could execute them.
 func (e *Engine) showUp() {
 	if w := e.running(); w != nil {
-		if err := w.lease.ensure(); err != nil {
-			w.trouble("renew the lease", "", err)
-		}
+		_, _ = w.lease.ensure() // if it fails, so will what comes next
 	}
 }
 

@@ -44,7 +44,7 @@ func (e *Engine) start(ctx context.Context, req workflow.StartRequest, insert fu
 	case errors.Is(err, store.ErrExists):
 		return fail(&workflow.RunExistsError{RunID: n.ID})
 	case err != nil:
-		return fail(err)
+		return fail(fmt.Errorf("run %s: %w", n.ID, err)) // its caller may have to look for it
 	}
 	return n.ID, nil
 }

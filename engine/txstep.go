@@ -75,7 +75,9 @@ func (a *actor) transact(ctx context.Context, at *attempt, spec run.Step, r *res
 // the error is store.ErrExists if it was committed, err if it was not.
 func (a *actor) doubtCommit(spec run.Step, key store.TxStep, err error) error {
 	ctx := a.w.ctx // the attempt's own may have ended
-	for pause := 10 * time.Millisecond; ; pause = min(2*pause, time.Second) {
+	var stalled stall
+	defer stalled.quit(&a.w.e.troubles)
+	for {
 		looked := begin(ctx, spec, func(tx any, _ run.StepFunc) error {
 			c := a.w.e.withTx(tx)
 			if c.err != nil {
@@ -87,21 +89,17 @@ func (a *actor) doubtCommit(spec run.Step, key store.TxStep, err error) error {
 			return errRollback
 		})
 		if errors.Is(looked, errRollback) {
+			stalled.passed(&a.w.e.troubles)
 			return err
 		}
 		for _, known := range []error{store.ErrExists, store.ErrConflict, store.ErrFenced, store.ErrNotFound} {
 			if errors.Is(looked, known) {
+				stalled.passed(&a.w.e.troubles)
 				return looked
 			}
 		}
-		if ctx.Err() == nil {
-			a.w.trouble("find out whether a transaction was committed", a.id, looked)
-		}
-		t := time.NewTimer(pause)
-		select {
-		case <-t.C:
-		case <-ctx.Done():
-			t.Stop()
+		const verb = "find out whether a transaction was committed"
+		if ctx.Err() != nil || !pauseFor(ctx, stalled.failed(&a.w.e.troubles, verb, a.id, looked)) {
 			return store.ErrFenced // who goes on with the run finds out
 		}
 	}

@@ -47,9 +47,11 @@ type worker struct {
 
 	again    atomic.Bool // there may be runs of this worker that nobody here knows of
 	recalled time.Time   // when it last asked for them; claimLoop's
+	stall    stall       // of claimLoop
 
 	claims chan struct{} // says: claim now
 	rewind chan struct{} // says: next has changed
+	missed chan struct{} // says: signals to runs at work may have got lost
 }
 
 func newWorker(ctx context.Context, e *Engine) *worker {
@@ -65,6 +67,7 @@ func newWorker(ctx context.Context, e *Engine) *worker {
 		hooks:  map[string]*address{},
 		claims: make(chan struct{}, 1),
 		rewind: make(chan struct{}, 1),
+		missed: make(chan struct{}, 1),
 	}
 	w.log = e.log.With("worker", w.id)
 	w.ending = ctx.Done()
@@ -72,16 +75,18 @@ func newWorker(ctx context.Context, e *Engine) *worker {
 	w.stepCtx, w.stopStep = context.WithCancel(w.ctx)
 	w.lease.w, w.watch.w = w, w
 	w.watch.kick, w.lease.kick = make(chan struct{}, 1), make(chan struct{}, 1)
+	w.lease.busy = make(chan struct{}, 1)
 	return w
 }
 
 // run works until ctx ends, then drains.
 func (w *worker) run(ctx context.Context) error {
-	if err := w.lease.renew(); err != nil {
-		return err
+	if err := w.lease.renew(); errors.Is(err, store.ErrClosed) {
+		return err // any other will pass
 	}
 	w.loops.Go(w.watch.loop)
 	w.loops.Go(w.lease.loop)
+	w.loops.Go(w.catchUp)
 	w.trigger()
 	w.claimLoop(ctx)
 	err := w.shutdown()
@@ -98,6 +103,9 @@ func (w *worker) shutdown() error {
 	if !w.settle(w.e.opts.DrainTimeout) {
 		w.stopStep()
 		err = errors.New("steps or workflow code were still executing at the end of the drain timeout: they were given up, and will be executed again")
+		if w.e.troubles.present() {
+			err = errors.New("the store failed until the end of the drain timeout: others take the runs over when the lease has lapsed")
+		}
 		w.settle(time.Second)
 	}
 	w.stopStep()
@@ -179,23 +187,20 @@ func (w *worker) signal(s store.Signal) {
 		}
 	}
 	if s.All {
-		w.pokeHeld()
+		w.missAll()
 		w.trigger()
 	}
 }
 
-// pokeHeld pokes the actors whose runs no claim would find.
+// pokeHeld has the runs at work here look how they are in the store.
 func (w *worker) pokeHeld() {
-	w.mu.Lock()
-	var held []*actor
-	for _, a := range w.actors {
-		if a.parked == nil {
-			held = append(held, a)
+	for _, id := range w.atWork() {
+		w.mu.Lock()
+		a := w.actors[id]
+		w.mu.Unlock()
+		if a != nil {
+			a.poke()
 		}
-	}
-	w.mu.Unlock()
-	for _, a := range held {
-		a.poke()
 	}
 }
 
@@ -241,9 +246,4 @@ func (w *worker) ended(a *actor, t *store.Transition) {
 		res.Error = last.Data
 	}
 	w.e.finish(a.id, res)
-}
-
-// trouble logs that the store fails, and not a thousand times.
-func (w *worker) trouble(verb, runID string, err error) {
-	w.e.troubles.log(w.log, verb, runID, err)
 }
