@@ -20,7 +20,8 @@ import (
 type postgresServer struct {
 	url        string
 	conn       *pgx.Conn // to a database that nothing is measured in
-	postmaster int       // its process ID if it is on this machine, else 0
+	postmaster int       // its process ID if it is our own, else 0
+	settings   []string  // that were chosen for it
 	stop       func() error
 	bill       bill // of the database that was dropped last
 }
@@ -31,7 +32,7 @@ type bill struct {
 	transactions float64
 	walBytes     float64
 	walSyncs     float64
-	cpu          time.Duration // of the whole server, if it is on this machine
+	cpu          time.Duration // of the whole server, if it is our own
 }
 
 // startServer starts a server of our own, which is as PostgreSQL ships it.
@@ -53,7 +54,7 @@ func startServer(ctx context.Context, dir string, settings []string) (s *postgre
 	if err != nil {
 		return nil, errors.Join(err, stop())
 	}
-	s.stop = stop
+	s.stop, s.settings = stop, settings
 	var backend int
 	if err := s.conn.QueryRow(ctx, "SELECT pg_backend_pid()").Scan(&backend); err != nil {
 		return nil, errors.Join(err, s.close(ctx))
@@ -89,9 +90,12 @@ func (s *postgresServer) describe(ctx context.Context) (string, error) {
 		return "", err
 	}
 	settings, err := pgx.CollectRows(rows, pgx.RowTo[string])
-	whose := "a private server with the settings that PostgreSQL ships"
-	if s.postmaster == 0 {
+	whose := "a private server, over a unix socket, with the settings that PostgreSQL ships"
+	switch {
+	case s.postmaster == 0:
 		whose = "a server that was there"
+	case len(s.settings) > 0:
+		whose += " but for `" + strings.Join(s.settings, "` `") + "`"
 	}
 	return "On " + whose + ": `" + strings.Join(settings, "` `") + "`.\n", err
 }

@@ -26,7 +26,7 @@ func measureServerFloor(ctx context.Context, e *env) (ms []metric, err error) {
 		if err != nil {
 			return nil, err
 		}
-		what := fmt.Sprintf("floor: commits of %d rows, %d connections", f.rows, f.connections)
+		what := fmt.Sprintf("floor: inserts of %d rows, each a commit, connections: %d", f.rows, f.connections)
 		if f.rows == 1 {
 			ms = append(ms, metric{name: what, value: n, unit: "commits/s"})
 			continue
