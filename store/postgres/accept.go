@@ -27,9 +27,9 @@ func (s *Store) Accept(ctx context.Context, p store.Payload) (store.Receipt, err
 }
 
 // acceptAll accepts payloads.
-func (s *Store) acceptAll(b *pgx.Batch, mode string, ops []*op, told *store.Signal) {
+func (s *Store) acceptAll(b *pgx.Batch, ops []*op, told *store.Signal) {
 	payloads := args(ops, encodePayload)
-	b.Queue(s.sql.accept, mode, payloads).Query(func(rows pgx.Rows) error {
+	b.Queue(s.sql.accept, payloads).Query(func(rows pgx.Rows) error {
 		for i := 0; rows.Next(); i++ {
 			o := ops[i]
 			if o.receipt, o.err = readAcceptance(rows, o.arg.(*store.Payload)); o.err == nil && !o.receipt.Duplicate {

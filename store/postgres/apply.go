@@ -55,7 +55,7 @@ func weigh(t *store.Transition) (keys []string, size int) {
 }
 
 // applyAll writes transitions.
-func (s *Store) applyAll(b *pgx.Batch, mode string, ops []*op, told *store.Signal) {
+func (s *Store) applyAll(b *pgx.Batch, ops []*op, told *store.Signal) {
 	transitions := make([]composite, len(ops))
 	events := make([]composite, 0, 2*len(ops))
 	effects, unread, attempts := []composite{}, []composite{}, []composite{}
@@ -94,7 +94,7 @@ func (s *Store) applyAll(b *pgx.Batch, mode string, ops []*op, told *store.Signa
 			attempts = append(attempts, composite{n, t.RunID, step, 0, nil, nil})
 		}
 	}
-	b.Queue(s.sql.apply, mode, transitions, events, effects, unread, attempts).Query(func(rows pgx.Rows) error {
+	b.Queue(s.sql.apply, transitions, events, effects, unread, attempts).Query(func(rows pgx.Rows) error {
 		if err := readVerdicts(rows, ops, told); err != nil {
 			return err
 		}

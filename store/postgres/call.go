@@ -13,11 +13,9 @@ import (
 	"github.com/tenter-dev/tenter/store"
 )
 
-// The modes of functions that write, see patience in the schema.
-const (
-	inBatch = "batch" // with others, so never wait for long
-	alone   = "alone" // give way before a deadlock is looked for
-)
+// alone is the mode of functions that are called for one operation, see patience in the
+// schema.
+const alone = "alone"
 
 // call runs statements, again while nothing was written because of a lock.
 func (s *Store) call(ctx context.Context, what string, f func(ctx context.Context, c *pgxpool.Conn) error) error {

@@ -17,9 +17,9 @@ func (s *Store) Send(ctx context.Context, m store.Message) error {
 }
 
 // sendAll sends messages.
-func (s *Store) sendAll(b *pgx.Batch, mode string, ops []*op, told *store.Signal) {
+func (s *Store) sendAll(b *pgx.Batch, ops []*op, told *store.Signal) {
 	messages := args(ops, func(m *store.Message) composite { return encodeMessage(m, 0, false) })
-	b.Queue(s.sql.send, mode, messages).Query(answers(ops, func(o *op) {
+	b.Queue(s.sql.send, messages).Query(answers(ops, func(o *op) {
 		told.Mail = append(told.Mail, o.arg.(*store.Message).RunID)
 	}))
 }

@@ -36,11 +36,11 @@ func newQueries(schema string) queries {
 	return queries{
 		schema: schema,
 
-		apply:   in(`SELECT t, n, code, run_id, hook_id FROM tenter.apply($1, $2, $3, $4, $5, $6)`),
-		accept:  in(`SELECT a.* FROM unnest($2::tenter.payload[]) p, tenter.accept($1, p) a`),
-		start:   in(`SELECT tenter.start($1, r) FROM unnest($2::jsonb[]) r`),
-		send:    in(`SELECT tenter.send($1, m) FROM unnest($2::tenter.message[]) m`),
-		respond: in(`SELECT tenter.respond($1, e) FROM unnest($2::tenter.effect[]) e`),
+		apply:   in(`SELECT t, n, code, run_id, hook_id FROM tenter.apply($1, $2, $3, $4, $5)`),
+		accept:  in(`SELECT a.* FROM unnest($1::tenter.payload[]) p, tenter.accept('batch', p) a`),
+		start:   in(`SELECT tenter.start('batch', r) FROM unnest($1::jsonb[]) r`),
+		send:    in(`SELECT tenter.send('batch', m) FROM unnest($1::tenter.message[]) m`),
+		respond: in(`SELECT tenter.respond('batch', e) FROM unnest($1::tenter.effect[]) e`),
 
 		terminate: in(`SELECT t, n, code, run_id, hook_id FROM tenter.terminate($1, $2, $3, $4, $5, $6, $7, $8)`),
 		retry:     in(`SELECT t, n, code, run_id, hook_id FROM tenter.retry($1, $2, $3, $4, $5)`),

@@ -16,9 +16,9 @@ func (s *Store) Respond(ctx context.Context, r store.Response) error {
 }
 
 // respondAll records answers.
-func (s *Store) respondAll(b *pgx.Batch, mode string, ops []*op, told *store.Signal) {
+func (s *Store) respondAll(b *pgx.Batch, ops []*op, told *store.Signal) {
 	responses := args(ops, func(r *store.Response) composite { return encodeResponse(r, 0, 0) })
-	b.Queue(s.sql.respond, mode, responses).Query(answers(ops, func(o *op) {
+	b.Queue(s.sql.respond, responses).Query(answers(ops, func(o *op) {
 		told.Responded = append(told.Responded, o.arg.(*store.Response).Request)
 	}))
 }

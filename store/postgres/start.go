@@ -17,8 +17,8 @@ func (s *Store) Start(ctx context.Context, r store.NewRun) error {
 }
 
 // startAll starts runs.
-func (s *Store) startAll(b *pgx.Batch, mode string, ops []*op, told *store.Signal) {
-	b.Queue(s.sql.start, mode, args(ops, encodeNewRun)).Query(answers(ops, func(o *op) {
+func (s *Store) startAll(b *pgx.Batch, ops []*op, told *store.Signal) {
+	b.Queue(s.sql.start, args(ops, encodeNewRun)).Query(answers(ops, func(o *op) {
 		told.Mail = append(told.Mail, o.arg.(*store.NewRun).ID)
 	}))
 }

@@ -84,7 +84,7 @@ const (
 
 // batchers put operations of one kind into a batch, as one statement. They note what
 // is to be told when it is committed.
-var batchers = [...]func(s *Store, b *pgx.Batch, mode string, ops []*op, told *store.Signal){
+var batchers = [...]func(s *Store, b *pgx.Batch, ops []*op, told *store.Signal){
 	opApply:   (*Store).applyAll,
 	opAccept:  (*Store).acceptAll,
 	opStart:   (*Store).startAll,
@@ -350,7 +350,7 @@ func (w *writer) commit(ctx context.Context, ops []*op) error {
 	var b pgx.Batch // without BEGIN: what is sent together is one transaction
 	for kind, ops := range kinds {
 		if len(ops) > 0 {
-			batchers[kind](w.s, &b, inBatch, ops, &told)
+			batchers[kind](w.s, &b, ops, &told)
 		}
 	}
 	ctx, cancel := context.WithTimeout(ctx, patience)

@@ -298,9 +298,9 @@ CREATE TYPE definition AS (
 
 -- How long an operation waits for locks. In a batch with others it never waits for
 -- one that somebody else may hold for long: the rows of runs are skipped (busy), and
--- the rest fails after moments and is done again alone. Alone it gives way before
--- PostgreSQL looks for deadlocks, so that no transaction of the application is the
--- victim of one. In a transaction of the application it waits as that wants.
+-- the rest fails after moments. Alone it gives way before PostgreSQL looks for
+-- deadlocks, so that no transaction of the application is the victim of one. In a
+-- transaction of the application it waits as that wants.
 CREATE FUNCTION patience(mode text) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
 	IF mode = 'batch' THEN
@@ -508,7 +508,7 @@ END $$;
 -- Writes transitions. Each is written with all its effects or not at all, and has
 -- its own verdict; of those that are written only what is worth telling is returned.
 -- A run is in ts at most once.
-CREATE FUNCTION apply(mode text, ts transition[], es event[], fx effect[], un message[], ex attempt[])
+CREATE FUNCTION apply(ts transition[], es event[], fx effect[], un message[], ex attempt[])
 RETURNS SETOF verdict LANGUAGE plpgsql
 SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off SET plan_cache_mode = force_generic_plan
 SET search_path FROM CURRENT AS $$
@@ -533,12 +533,7 @@ DECLARE
 	other text;
 	rec record;
 BEGIN
-	PERFORM patience(mode);
-
-	IF mode <> 'batch' THEN
-		PERFORM FROM runs q WHERE q.id IN (SELECT x.run_id FROM unnest(ts) x UNION SELECT s FROM unnest(ts) x, unnest(x.sends_to) s)
-			ORDER BY q.id FOR NO KEY UPDATE;
-	END IF;
+	PERFORM patience('batch');
 	IF fx <> '{}' THEN
 		SELECT array_agg(DISTINCT s) INTO targets FROM unnest(ts) x, unnest(x.sends_to) s;
 	END IF;
