@@ -29,13 +29,8 @@ const (
 )
 
 func (f fault) String() string {
-	switch f {
-	case none:
-		return "none"
-	case before:
-		return "before"
-	case after:
-		return "after"
+	if name, ok := map[fault]string{none: "none", before: "before", after: "after"}[f]; ok {
+		return name
 	}
 	return "late by " + time.Duration(f).String()
 }

@@ -25,11 +25,11 @@ type fleet struct {
 	stops   []func() error
 }
 
-func (l *lab) fleet(n int, opts engine.Options, defs ...workflow.Definition) *fleet {
+func (l *lab) fleet(n int, defs ...workflow.Definition) *fleet {
 	l.Helper()
 	f := &fleet{lab: l}
 	for range n {
-		f.join(newProbe(l.store), opts, defs...)
+		f.join(newProbe(l.store), engine.Options{}, defs...)
 	}
 	l.stop = func() error {
 		var errs []error
@@ -108,7 +108,7 @@ func TestOutage(t *testing.T) {
 				const workers = 3
 				b := &busy{executed: map[string]int{}}
 				wf := b.workflow()
-				f := l.fleet(workers, engine.Options{}, wf)
+				f := l.fleet(workers, wf)
 				for n := range tt.runs {
 					if _, err := wf.Start(t.Context(), f.engines[n%workers], n, workflow.RunID(fmt.Sprint("r", n))); err != nil {
 						t.Fatal(err)
@@ -178,7 +178,7 @@ func TestFlickeringStore(t *testing.T) {
 	inLab(t, func(t *testing.T, l *lab) {
 		b := &busy{executed: map[string]int{}}
 		wf := b.workflow()
-		f := l.fleet(1, engine.Options{}, wf)
+		f := l.fleet(1, wf)
 		for n := range 30 {
 			if _, err := wf.Start(t.Context(), f.engines[0], n); err != nil {
 				t.Fatal(err)
@@ -208,7 +208,7 @@ func TestFlickeringStore(t *testing.T) {
 func TestVerbsDuringAnOutage(t *testing.T) {
 	t.Parallel()
 	inLab(t, func(t *testing.T, l *lab) {
-		f := l.fleet(1, engine.Options{}, tokenWaiter, collector)
+		f := l.fleet(1, tokenWaiter, collector)
 		e := f.engines[0]
 		live := mustStartOn(l, e, collector, "live")
 		other := mustStartOn(l, e, tokenWaiter, "t")
@@ -280,7 +280,7 @@ func (l *lab) resume2(e *engine.Engine, token string, payload any) {
 func TestResultSurvivesAnOutage(t *testing.T) {
 	t.Parallel()
 	inLab(t, func(t *testing.T, l *lab) {
-		f := l.fleet(1, engine.Options{}, tokenWaiter)
+		f := l.fleet(1, tokenWaiter)
 		p := newProbe(l.store)
 		p.deaf = true
 		client, err := engine.New(p, engine.Options{Logger: slog.New(slog.DiscardHandler)})

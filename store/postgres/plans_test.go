@@ -496,9 +496,9 @@ func (n *node) String() string {
 			s.WriteString(" " + of)
 		}
 	}
-	s.WriteString(fmt.Sprintf(", %.0f rows", n.Rows*n.Loops))
+	fmt.Fprintf(&s, ", %.0f rows", n.Rows*n.Loops)
 	if skipped := (n.Removed + n.Recheck) * n.Loops; skipped > 0 {
-		s.WriteString(fmt.Sprintf(", %.0f skipped", skipped))
+		fmt.Fprintf(&s, ", %.0f skipped", skipped)
 	}
 	if n.Cond == "" && n.Index != "" {
 		s.WriteString(", all of it")
