@@ -313,6 +313,9 @@ func (c *checker) checkEffects() {
 		}
 	}
 	for step, all := range bySteps {
+		for _, e := range all {
+			c.thaw(e)
+		}
 		slices.SortFunc(all, func(a, b *effect) int { return a.Began.Compare(b.Began) })
 		recorded := c.recorded(all)
 		for i, again := range all[1:] {
@@ -338,6 +341,18 @@ func (c *checker) checkEffects() {
 			if !slices.ContainsFunc(bySteps[stepID(id, e.Ref)], func(e *effect) bool { return !e.Ended.IsZero() }) {
 				c.report("run %s: step %s is completed, and was never executed", id, e.Ref)
 			}
+		}
+	}
+}
+
+// thaw corrects when an execution began: its process may have been frozen just then,
+// between its last look at the lease and the first thing that the step did, which was to
+// look at the clock.
+func (c *checker) thaw(e *effect) {
+	const moment = 3 * time.Millisecond
+	for _, m := range c.chron.mishaps {
+		if m.process == e.Process && m.what == "frozen" && e.Began.Sub(m.over).Abs() < moment {
+			e.Began = m.began
 		}
 	}
 }
