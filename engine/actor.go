@@ -150,8 +150,7 @@ func (a *actor) round(inbox []arrival, poked bool) {
 				a.start.done <- store.ErrExists
 				a.start = nil
 			}
-			a.claimed(in.claimed)
-			poked = true
+			poked = a.claimed(in.claimed) || poked
 		}
 	}
 	if a.start == nil && !a.held && a.x == nil {
@@ -178,10 +177,10 @@ func (a *actor) round(inbox []arrival, poked bool) {
 }
 
 // claimed makes this worker the owner. If the run is as the actor remembers it, it
-// goes on without a replay.
-func (a *actor) claimed(r *store.Run) {
+// goes on without a replay. It reports whether there may be mail.
+func (a *actor) claimed(r *store.Run) bool {
 	if r.Epoch <= a.head.Epoch {
-		return // it came along with others, and may be old: how it is now the store will say
+		return !a.held // it came along with others, and if it is not at work here that was long ago
 	}
 	if a.x != nil && (r.Epoch != a.head.Epoch+1 || r.Events != a.head.Events || r.Suspicion >= suspicious) {
 		a.forget()
@@ -189,6 +188,7 @@ func (a *actor) claimed(r *store.Run) {
 	a.head = *r
 	a.seq = 0
 	a.hold(true)
+	return true
 }
 
 // hold says whether this worker owns the run.
@@ -311,7 +311,7 @@ func (a *actor) readMail(inbox []arrival) ([]store.Message, bool) {
 		return nil, false
 	case l.Run.Epoch != a.head.Epoch || l.Run.Events != a.head.Events || l.Run.Status.Ended() || a.foreign(&l.Run):
 		if a.held {
-			a.w.log.Warn("another worker has taken the run over", "run", a.id)
+			a.w.lost.Add(1)
 		}
 		a.leave(inbox)
 		a.w.trigger() // signals may have come to this actor

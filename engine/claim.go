@@ -104,19 +104,19 @@ func (w *worker) claim(ctx context.Context) {
 	}
 	now := w.store.Now()
 	switch {
-	case c.More && len(c.Runs) > 0:
+	case len(c.Runs) > 0 && c.More:
+		w.vain = 0
 		w.trigger()
-	case c.More || !c.Next.IsZero() && !c.Next.After(now):
+	case len(c.Runs) == 0 && (c.More || !c.Next.IsZero() && !c.Next.After(now)):
 		// Others are faster, or the store's clock is behind this one. Asking again at
 		// once would get the same answer.
-		w.wakeAt(now.Add(shortly))
+		w.wakeAt(now.Add(min(firstPause<<w.vain, mostPause)))
+		w.vain = min(w.vain+1, 10)
 	default:
+		w.vain = 0
 		w.wakeAt(c.Next)
 	}
 }
-
-// shortly is how long a worker leaves it to others to claim what it could not get.
-const shortly = 100 * time.Millisecond
 
 // retryClaim waits, and has runs claimed again. What is claimed meanwhile would fail.
 func (w *worker) retryClaim(ctx context.Context, verb string, err error) {

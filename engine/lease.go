@@ -148,6 +148,7 @@ func (l *lease) loop() {
 		case <-l.kick:
 		}
 		for wait := l.w.e.opts.Lease / 3; l.pause(wait); {
+			l.w.tellLost()
 			wait = l.w.e.opts.Lease / 3
 			switch err := l.renew(); {
 			case err == nil:
@@ -156,6 +157,7 @@ func (l *lease) loop() {
 				wait = min(wait, l.stall.failed(t, "renew the lease", "", err))
 			}
 		}
+		l.w.tellLost()
 		l.stall.quit(t)
 	}
 }

@@ -35,6 +35,7 @@ type worker struct {
 	ending   <-chan struct{} // closed when the worker begins to drain
 	drain    atomic.Bool
 	holding  atomic.Int64 // runs owned
+	lost     atomic.Int64 // runs that were owned, and that others have taken over, since the log was told
 	claimed  atomic.Bool  // a claim has come back: runs whose last owner died are known
 	doubted  atomic.Int64 // of those, runs whose last owner died, before they have made progress
 	bustling atomic.Int64 // actors with a goroutine
@@ -48,6 +49,7 @@ type worker struct {
 	again    atomic.Bool // there may be runs of this worker that nobody here knows of
 	recalled time.Time   // when it last asked for them; claimLoop's
 	stall    stall       // of claimLoop
+	vain     int         // claims in a row that got nothing of what there was; claimLoop's
 
 	claims chan struct{} // says: claim now
 	rewind chan struct{} // says: next has changed
@@ -138,6 +140,13 @@ func (w *worker) settle(most time.Duration) bool {
 		}
 	}
 	return true
+}
+
+// tellLost tells the log how many runs others have taken over, if any.
+func (w *worker) tellLost() {
+	if n := w.lost.Swap(0); n > 0 {
+		w.log.Warn("other workers have taken runs over", "runs", n)
+	}
 }
 
 func (w *worker) draining() bool { return w.drain.Load() }

@@ -1,0 +1,337 @@
+package engine_test
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"maps"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/tenter-dev/tenter/engine"
+	"github.com/tenter-dev/tenter/store"
+	"github.com/tenter-dev/tenter/workflow"
+)
+
+// A process that stands still for longer than its lease, just when it was about to begin
+// a step, does not begin it when it goes on: another one has the run by then.
+func TestStoppedProcessBeginsNothing(t *testing.T) {
+	t.Parallel()
+	inLab(t, func(t *testing.T, l *lab) {
+		var began atomic.Int32
+		wf := workflow.Define("w", func(ctx workflow.Context, token string) (string, error) {
+			h, err := workflow.NewHook[string](ctx, workflow.Token(token))
+			if err != nil {
+				return "", err
+			}
+			if _, err := h.Wait(ctx); err != nil {
+				return "", err
+			}
+			return workflow.Step(ctx, "work", func(ctx context.Context) (string, error) {
+				began.Add(1)
+				select {
+				case <-time.After(time.Minute):
+					return "done", nil
+				case <-ctx.Done():
+					return "", ctx.Err()
+				}
+			})
+		})
+		f := l.fleet(1, wf)
+		r := mustStartOn(l, f.engines[0], wf, "t")
+		decided := f.probes[0].hold("Apply", held{early: true})
+		renewal := f.probes[0].hold("Renew", held{})
+		go func() { _, _ = f.engines[0].Resume(t.Context(), "t", "x") }()
+		<-decided.reached
+		<-renewal.reached
+		f.join(newProbe(l.store), engine.Options{}, wf)
+		l.advance(30 * time.Second)
+		if began.Load() != 1 {
+			t.Fatalf("the other one has begun %d steps, want 1", began.Load())
+		}
+		f.probes[0].count()
+		close(decided.goOn)
+		synctest.Wait()
+		if calls := f.probes[0].count(); began.Load() != 1 || calls["Apply"] > 0 {
+			t.Errorf("before it has renewed its lease it begins (%d steps) or writes (%v)", began.Load(), calls)
+		}
+		close(renewal.goOn)
+		synctest.Wait()
+		if calls := f.probes[0].count(); began.Load() != 1 || calls["Apply"] > 0 {
+			t.Errorf("though it has lost the run it begins (%d steps) or writes (%v)", began.Load(), calls)
+		}
+		if got := mustResult(l, workflow.Get[string](f.engines[1], r.ID())); got != "done" || began.Load() != 1 {
+			t.Errorf("result is %q after %d steps", got, began.Load())
+		}
+	})
+}
+
+// The clocks of workers may differ: nobody takes over what is another's, journals do
+// not go back in time, and nobody asks all the time.
+func TestSkewedClocks(t *testing.T) {
+	t.Parallel()
+	inLab(t, func(t *testing.T, l *lab) {
+		const runs = 60
+		b := &busy{executed: map[string]int{}}
+		wf := b.workflow()
+		f := l.fleet(0)
+		for _, ahead := range []time.Duration{-time.Minute, 0, 50 * time.Millisecond, time.Minute} {
+			p := newProbe(l.store)
+			p.ahead = ahead
+			f.join(p, engine.Options{}, wf)
+		}
+		for n := range runs {
+			if _, err := wf.Start(t.Context(), f.engines[n%4], n, workflow.RunID(fmt.Sprint("r", n))); err != nil {
+				t.Fatal(err)
+			}
+		}
+		l.advance(20 * time.Minute)
+		for i, p := range f.probes {
+			if claims := p.count()["Claim"]; claims > 20*60+4*runs {
+				t.Errorf("worker %d has claimed %d times in 20 minutes", i, claims)
+			}
+		}
+		for n := range runs {
+			l.resume2(f.engines[(n+1)%4], fmt.Sprint("t", n), "x")
+			r := wf.Get(f.engines[(n+2)%4], fmt.Sprint("r", n))
+			if got := mustResult(l, r); got != "x" {
+				t.Errorf("run %d: %q", n, got)
+			}
+			events, err := f.engines[0].Journal(t.Context(), r.ID(), 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !slices.IsSortedFunc(events, func(x, y store.Event) int { return x.At.Compare(y.At) }) {
+				t.Errorf("the journal of run %d goes back in time", n)
+			}
+		}
+		for id, n := range b.executed {
+			if n > 1 {
+				t.Errorf("step %s was executed %d times", id, n)
+			}
+		}
+	})
+}
+
+// Where no signal comes through, everybody who waits learns of it by the next All.
+func TestAllWhoWaitCatchUp(t *testing.T) {
+	t.Parallel()
+	inLab(t, func(t *testing.T, l *lab) {
+		answering := workflow.Define("answering", func(ctx workflow.Context, token string) (string, error) {
+			w, err := workflow.NewWebhook(ctx, workflow.Token(token), workflow.RespondManually())
+			if err != nil {
+				return "", err
+			}
+			req, err := w.Wait(ctx)
+			if err != nil {
+				return "", err
+			}
+			return "", req.Respond(ctx, workflow.Response{Status: 299})
+		})
+		canceled := make(chan time.Time, 1)
+		stepping := workflow.Define("stepping", func(ctx workflow.Context, _ string) (string, error) {
+			return "", workflow.Do(ctx, "work", func(ctx context.Context) error {
+				<-ctx.Done()
+				canceled <- time.Now()
+				return ctx.Err()
+			})
+		})
+		deaf := newProbe(l.store)
+		deaf.deaf = true
+		opts := engine.Options{PublicURL: "https://example.com", RespondWithin: time.Minute}
+		f := l.fleet(0)
+		f.join(deaf, opts, tokenWaiter, answering, stepping)
+		deafToo := newProbe(l.store)
+		deafToo.deaf = true
+		api, err := engine.New(deafToo, engine.Options{RespondWithin: time.Minute, Logger: slog.New(slog.DiscardHandler)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = api.Close() }()
+		parked := mustStartOn(l, f.engines[0], tokenWaiter, "t")
+		web := mustStartOn(l, f.engines[0], answering, "w")
+		steps := mustStartOn(l, f.engines[0], stepping, "")
+		began := time.Now()
+		results := make(chan string, 2)
+		go func() {
+			got, err := workflow.Get[string](api, parked.ID()).Result(t.Context())
+			results <- fmt.Sprint(got, err)
+		}()
+		go func() {
+			hook, err := api.Webhook(t.Context(), "w")
+			if err != nil {
+				results <- err.Error()
+				return
+			}
+			resp, err := hook.Deliver(t.Context(), &workflow.Request{Method: "POST", URL: &url.URL{}, Header: http.Header{}})
+			results <- fmt.Sprint(resp.Status, err)
+		}()
+		l.resume2(api, "t", "hello")
+		if err := workflow.Get[string](api, steps.ID()).Cancel(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		got := []string{<-results, <-results}
+		slices.Sort(got)
+		if diff := cmp.Diff([]string{"299 <nil>", "hello<nil>"}, got); diff != "" {
+			t.Error(diff)
+		}
+		<-canceled
+		// The worker hears of the message within five seconds, who waits within five more.
+		if took := time.Since(began); took > 10*time.Second+time.Millisecond {
+			t.Errorf("that took %v", took)
+		}
+		mustResult(l, web)
+		wantStatus(l, steps, workflow.StatusCanceled)
+	})
+}
+
+// An All costs two calls of a worker and one of an API process, however much they have.
+func TestAllCostsFewCalls(t *testing.T) {
+	t.Parallel()
+	inLab(t, func(t *testing.T, l *lab) {
+		const parked, working, waiters = 500, 50, 100
+		worker, client := newProbe(l.store), newProbe(l.store)
+		worker.deaf, client.deaf = true, true
+		steps := workflow.Define("steps", func(ctx workflow.Context, _ string) (string, error) {
+			return workflow.Step(ctx, "work", func(ctx context.Context) (string, error) { <-ctx.Done(); return "", ctx.Err() })
+		})
+		f := l.fleet(0)
+		f.join(worker, engine.Options{DrainTimeout: time.Millisecond}, tokenWaiter, steps)
+		api, err := engine.New(client, engine.Options{Logger: slog.New(slog.DiscardHandler)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range working {
+			mustStartOn(l, f.engines[0], steps, "")
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		for n := range parked {
+			r := mustStartOn(l, f.engines[0], tokenWaiter, fmt.Sprint("t", n))
+			if n < waiters {
+				go func() { _, _ = workflow.Get[string](api, r.ID()).Result(ctx) }()
+			}
+		}
+		l.advance(time.Minute)
+		worker.count()
+		client.count()
+		l.advance(time.Minute) // twelve Alls
+		want := map[string]int{"Claim": 12, "CatchUp": 12, "Renew": 18}
+		if diff := cmp.Diff(want, worker.count()); diff != "" {
+			t.Errorf("calls of the worker in a minute (-want +got):\n%s", diff)
+		}
+		if diff := cmp.Diff(map[string]int{"CatchUp": 12}, client.count()); diff != "" {
+			t.Errorf("calls of the client in a minute (-want +got):\n%s", diff)
+		}
+		cancel()
+		synctest.Wait()
+		_ = api.Close()
+		_ = l.stop() // it gives the steps up
+		l.stop = func() error { return nil }
+	})
+}
+
+// Workers with nothing to do renew their leases and look for runs twice a minute.
+func TestIdleWorkersCallTheStoreSeldom(t *testing.T) {
+	t.Parallel()
+	inLab(t, func(t *testing.T, l *lab) {
+		f := l.fleet(4, tokenWaiter)
+		for n := range 500 {
+			mustStartOn(l, f.engines[n%4], tokenWaiter, fmt.Sprint("t", n))
+		}
+		l.advance(5 * time.Minute)
+		for _, p := range f.probes {
+			p.count()
+		}
+		l.advance(10 * time.Minute)
+		for i, p := range f.probes {
+			calls := p.count()
+			if diff := cmp.Diff([]string{"Claim", "Renew"}, slices.Sorted(maps.Keys(calls))); diff != "" || calls["Claim"] > 20 || calls["Renew"] > 180 {
+				t.Errorf("worker %d in ten minutes: %v", i, calls)
+			}
+		}
+	})
+}
+
+// Many workers hear of one run. One gets it, and the others ask once.
+func TestHerd(t *testing.T) {
+	t.Parallel()
+	inLab(t, func(t *testing.T, l *lab) {
+		wf := workflow.Define("w", func(ctx workflow.Context, _ string) (string, error) {
+			return workflow.Step(ctx, "work", func(context.Context) (string, error) { sleepFor(5 * time.Second); return "done", nil })
+		})
+		f := l.fleet(8, wf)
+		l.advance(31 * time.Second)
+		for _, p := range f.probes {
+			p.count()
+		}
+		r := mustStartOn(l, l.client(), wf, "")
+		l.advance(4 * time.Second)
+		claims, loads := 0, 0
+		for _, p := range f.probes {
+			calls := p.count()
+			claims += calls["Claim"]
+			loads += calls["Load"]
+		}
+		if claims > 8 || loads > 1 {
+			t.Errorf("%d claims and %d reads of eight workers, want a claim each, and a read", claims, loads)
+		}
+		if got := mustResult(l, r); got != "done" {
+			t.Errorf("result is %q", got)
+		}
+	})
+}
+
+// What a worker that stops hands over is taken up at once, though it still has a step to
+// wait for.
+func TestOthersTakeUpAtOnceWhatIsHandedOver(t *testing.T) {
+	t.Parallel()
+	inLab(t, func(t *testing.T, l *lab) {
+		wf := workflow.Define("chain", func(ctx workflow.Context, first time.Duration) (string, error) {
+			for i := range 3 {
+				takes := time.Second
+				if i == 0 {
+					takes = first
+				}
+				if err := workflow.Do(ctx, "link", func(context.Context) error { sleepFor(takes); return nil }); err != nil {
+					return "", err
+				}
+			}
+			return "done", nil
+		})
+		f := l.fleet(1, wf)
+		began := time.Now()
+		short := mustStartOn(l, f.engines[0], wf, 2*time.Second)
+		long := mustStartOn(l, f.engines[0], wf, 20*time.Second)
+		f.join(newProbe(l.store), engine.Options{}, wf)
+		l.advance(time.Second)
+		stopped := make(chan error, 1)
+		go func() { stopped <- f.stops[0]() }()
+		synctest.Wait()
+		for _, want := range []struct {
+			run *workflow.Run[string]
+			by  time.Duration
+		}{{short, 4 * time.Second}, {long, 22 * time.Second}} {
+			if _, err := workflow.Get[string](f.engines[1], want.run.ID()).Result(t.Context()); err != nil {
+				t.Error(err)
+			}
+			if took := time.Since(began).Round(100 * time.Millisecond); took != want.by {
+				t.Errorf("it took %v, want %v", took, want.by)
+			}
+		}
+		if err := <-stopped; err != nil {
+			t.Error(err)
+		}
+		if text := f.logs[1].String(); strings.Contains(text, "quarantine") {
+			t.Error(text)
+		}
+	})
+}
