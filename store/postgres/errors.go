@@ -133,7 +133,7 @@ func separable(err error) bool {
 		return false
 	}
 	switch pe.Code[:2] {
-	case "22", "23", "40", "54": // data, constraints, conflicts, limits
+	case "21", "22", "23", "40", "54": // rows, data, constraints, conflicts, limits
 		return true
 	}
 	return pe.Code == "55P03" || pe.Code == "57014" // a lock, a statement that took too long

@@ -90,6 +90,14 @@ func TestOpenSaysWhatIsWrong(t *testing.T) { //nolint:tparallel // the subtests 
 	}
 }
 
+func TestOpenRefusesANameThatPostgreSQLWouldCut(t *testing.T) {
+	t.Parallel()
+	_, err := OpenWith(t.Context(), "postgres://127.0.0.1:1/x", Options{Schema: strings.Repeat("s", 64)})
+	if err == nil || !strings.Contains(err.Error(), "64 bytes") {
+		t.Errorf("error is %v", err)
+	}
+}
+
 func TestOpenByManyAtOnce(t *testing.T) {
 	t.Parallel()
 	database := pgtest.Database(t)

@@ -54,6 +54,9 @@ func (o Options) withDefaults() Options {
 // connections write; the others read, claim, and wait for locks.
 const defaultConns = 12
 
+// maxSchema is the longest name that PostgreSQL does not cut.
+const maxSchema = 63
+
 // Store is a store in a schema of a PostgreSQL database. It is safe for concurrent
 // use.
 type Store struct {
@@ -86,6 +89,9 @@ func Open(ctx context.Context, url string) (*Store, error) {
 // *OpenError that says what to do, and nothing was changed.
 func OpenWith(ctx context.Context, url string, o Options) (*Store, error) {
 	o = o.withDefaults()
+	if len(o.Schema) > maxSchema {
+		return nil, fmt.Errorf("open database: the schema name %q has %d bytes, PostgreSQL allows %d", o.Schema, len(o.Schema), maxSchema)
+	}
 	conf, err := pgxpool.ParseConfig(url)
 	if err != nil {
 		return nil, &OpenError{Database: redacted(url), Err: ErrURL, Detail: err.Error(), Advice: "it looks like postgres://user@host:5432/database"}

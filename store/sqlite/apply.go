@@ -57,7 +57,7 @@ func (w *writer) apply(t *store.Transition) ([]store.Outcome, error) {
 		if err := w.end(t, left); err != nil {
 			return nil, err
 		}
-	case !t.Keep && !t.WakeAt.IsZero() && !t.WakeAt.After(t.At):
+	case !t.Keep && (left > 0 || !t.WakeAt.IsZero() && !t.WakeAt.After(t.At)):
 		w.sig.Mail = append(w.sig.Mail, t.RunID) // others may go on with it
 	}
 	return outcomes, nil

@@ -107,6 +107,18 @@ var watchTests = []test{
 		k.start("unseen")
 		k.same("signals", len(signals), 0)
 	}},
+	{"signals runs that were freed with messages left", func(k *kit) {
+		k.park("r", "tok")
+		k.accept("tok", "1")
+		k.accept("tok", "2")
+		hold := takes(k.then("r", store.Running), k.load("r").Mail[:1])
+		hold.Keep = true
+		k.apply(hold)
+		signals := make(chan store.Signal, 1000)
+		defer k.s.Watch(func(s store.Signal) { signals <- s })()
+		k.apply(k.then("r", store.Waiting))
+		k.signal(signals, func(s store.Signal) bool { return has(s.Mail, "r") })
+	}},
 	{"signals runs that were freed with something to do", func(k *kit) {
 		t := k.begin("r")
 		t.Keep, t.WakeAt = true, t.At
