@@ -495,7 +495,8 @@ BEGIN
 				END IF;
 			END IF;
 			IF tried->>tok IS NOT NULL THEN
-				PERFORM put_mail(tried->>tok, m.kind, (tried->>tok) || '.h0', m.data, m.or_start, accept_time(tried->>tok));
+				INSERT INTO mailbox (run_id, kind, ref, data, accepted_at, or_start)
+				VALUES (tried->>tok, m.kind, (tried->>tok) || '.h0', m.data, clock_timestamp(), m.or_start);
 				CONTINUE;
 			END IF;
 		END IF;
@@ -503,6 +504,9 @@ BEGIN
 		INSERT INTO unread (run_id, number, message_id, kind, ref, data, accepted_at, or_start, journaled)
 		VALUES (t.run_id, kept, coalesce(m.id, 0), m.kind, m.ref, m.data, m.accepted_at, m.or_start, m.journaled);
 	END LOOP;
+	-- Once for each successor, however many payloads it got: they are due since it was started.
+	UPDATE runs q SET messages = (SELECT count(*) FROM mailbox d WHERE d.run_id = q.id)
+	WHERE q.id IN (SELECT x.value FROM jsonb_each_text(tried) x);
 END $$;
 
 -- Writes transitions. Each is written with all its effects or not at all, and has
