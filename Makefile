@@ -11,7 +11,7 @@ help: ## Show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-9s%s\n", $$1, $$2 }' Makefile
 
 test: need-cc need-postgres ## Run all tests, with the race detector
-	TENTER_REQUIRE_POSTGRES=1 $(GO) test -race ./...
+	TENTER_REQUIRE_POSTGRES=1 $(GO) test -race -timeout 15m ./...
 
 check: fmt tidy vet fix lint arch test ## Run everything that must pass before a commit lands
 	@echo 'check: everything passes'
