@@ -64,7 +64,13 @@ func drawScenario(t *rapid.T) scenario {
 		cancel, wake, terminate, retry, retry, crash, leave, evict, join, cut, fail, fail, fail,
 	}
 	for range rapid.IntRange(2, 14).Draw(t, "actions") {
-		s.actions = append(s.actions, drawAction(t, rapid.SampledFrom(deeds).Draw(t, "do"), n, s.late))
+		a := drawAction(t, rapid.SampledFrom(deeds).Draw(t, "do"), n, s.late)
+		s.actions = append(s.actions, a)
+		if a.do == fail && s.late { // most of what may go wrong then is in the way of a payload
+			next := drawAction(t, send, n, s.late)
+			next.node, next.key = a.node, ""
+			s.actions = append(s.actions, next)
+		}
 	}
 	return s
 }
@@ -91,7 +97,7 @@ func drawAction(t *rapid.T, do deed, programs int, mayBeLate bool) action {
 	case fail:
 		kinds := rapid.SampledFrom([]fault{none, before, after, after})
 		if mayBeLate {
-			soon := rapid.Map(rapid.IntRange(1, 40), func(ms int) fault { return fault(time.Duration(ms) * time.Millisecond) })
+			soon := rapid.Map(rapid.IntRange(1, 20), func(ms int) fault { return fault(time.Duration(ms) * time.Millisecond) })
 			kinds = rapid.OneOf(kinds, soon, soon, rapid.Just(fault(1500*time.Millisecond)), rapid.Just(latest))
 		}
 		a.faults = rapid.SliceOfN(kinds, 1, 4).Draw(t, "faults")

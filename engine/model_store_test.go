@@ -65,8 +65,17 @@ func (s *faultyStore) heal() {
 	s.cutTo, s.faults = time.Time{}, nil
 }
 
+// access is what an operation does.
+type access int
+
+const (
+	reading access = iota
+	writing
+	transition // one that a worker may be in doubt about
+)
+
 // next returns the fault of an operation that begins.
-func (s *faultyStore) next(write bool) (fault, error) {
+func (s *faultyStore) next(kind access) (fault, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
@@ -74,10 +83,13 @@ func (s *faultyStore) next(write bool) (fault, error) {
 		return before, errDead
 	case time.Now().Before(s.cutTo):
 		return before, errBefore
-	case !write || len(s.faults) == 0:
+	case kind == reading || len(s.faults) == 0:
 		return none, nil
 	}
 	f := s.faults[0]
+	if f > none && f < fault(time.Second) && kind != transition {
+		return none, nil // it waits for what it is most dangerous for
+	}
 	s.faults = s.faults[1:]
 	if f > none {
 		return f, errLate
@@ -86,11 +98,11 @@ func (s *faultyStore) next(write bool) (fault, error) {
 }
 
 // do carries out an operation, or not, or later.
-func (s *faultyStore) do(ctx context.Context, write bool, op func(context.Context) error) error {
+func (s *faultyStore) do(ctx context.Context, kind access, op func(context.Context) error) error {
 	if s.w.shared.Load() {
 		advance(time.Millisecond) // so that what is late can come between two operations
 	}
-	f, injected := s.next(write)
+	f, injected := s.next(kind)
 	switch {
 	case f == before:
 		return injected
@@ -109,9 +121,9 @@ func (s *faultyStore) do(ctx context.Context, write bool, op func(context.Contex
 }
 
 // try is do for operations with an answer, which a fault takes away.
-func try[T any](ctx context.Context, s *faultyStore, write bool, op func(context.Context) (T, error)) (T, error) {
+func try[T any](ctx context.Context, s *faultyStore, kind access, op func(context.Context) (T, error)) (T, error) {
 	var answer T
-	err := s.do(ctx, write, func(ctx context.Context) error {
+	err := s.do(ctx, kind, func(ctx context.Context) error {
 		var err error
 		answer, err = op(ctx)
 		return err
@@ -138,19 +150,19 @@ func (s *faultyStore) Watch(f func(store.Signal)) (stop func()) {
 }
 
 func (s *faultyStore) Start(ctx context.Context, r store.NewRun) error {
-	return s.do(ctx, true, func(ctx context.Context) error { return s.Store.Start(ctx, r) })
+	return s.do(ctx, writing, func(ctx context.Context) error { return s.Store.Start(ctx, r) })
 }
 
 func (s *faultyStore) Accept(ctx context.Context, p store.Payload) (store.Receipt, error) {
-	return try(ctx, s, true, func(ctx context.Context) (store.Receipt, error) { return s.Store.Accept(ctx, p) })
+	return try(ctx, s, writing, func(ctx context.Context) (store.Receipt, error) { return s.Store.Accept(ctx, p) })
 }
 
 func (s *faultyStore) Send(ctx context.Context, m store.Message) error {
-	return s.do(ctx, true, func(ctx context.Context) error { return s.Store.Send(ctx, m) })
+	return s.do(ctx, writing, func(ctx context.Context) error { return s.Store.Send(ctx, m) })
 }
 
 func (s *faultyStore) Terminate(ctx context.Context, runID string, e store.Event) error {
-	return s.do(ctx, true, func(ctx context.Context) error {
+	return s.do(ctx, writing, func(ctx context.Context) error {
 		err := s.Store.Terminate(ctx, runID, e)
 		if err == nil {
 			s.w.note(func() { s.w.ended[runID] = time.Now() })
@@ -160,7 +172,7 @@ func (s *faultyStore) Terminate(ctx context.Context, runID string, e store.Event
 }
 
 func (s *faultyStore) Retry(ctx context.Context, c store.Cut) (store.Hook, error) {
-	return try(ctx, s, true, func(ctx context.Context) (store.Hook, error) {
+	return try(ctx, s, writing, func(ctx context.Context) (store.Hook, error) {
 		h, err := s.Store.Retry(ctx, c)
 		if err == nil {
 			s.w.note(func() { s.w.retried[c.RunID] = true })
@@ -170,31 +182,31 @@ func (s *faultyStore) Retry(ctx context.Context, c store.Cut) (store.Hook, error
 }
 
 func (s *faultyStore) Unblock(ctx context.Context, runID string) error {
-	return s.do(ctx, true, func(ctx context.Context) error { return s.Store.Unblock(ctx, runID) })
+	return s.do(ctx, writing, func(ctx context.Context) error { return s.Store.Unblock(ctx, runID) })
 }
 
 func (s *faultyStore) Load(ctx context.Context, runID string, after int64) (store.Loaded, error) {
-	return try(ctx, s, false, func(ctx context.Context) (store.Loaded, error) { return s.Store.Load(ctx, runID, after) })
+	return try(ctx, s, reading, func(ctx context.Context) (store.Loaded, error) { return s.Store.Load(ctx, runID, after) })
 }
 
 func (s *faultyStore) Run(ctx context.Context, runID string) (store.Run, error) {
-	return try(ctx, s, false, func(ctx context.Context) (store.Run, error) { return s.Store.Run(ctx, runID) })
+	return try(ctx, s, reading, func(ctx context.Context) (store.Run, error) { return s.Store.Run(ctx, runID) })
 }
 
 func (s *faultyStore) Renew(ctx context.Context, l store.Lease) error {
-	return s.do(ctx, true, func(ctx context.Context) error { return s.Store.Renew(ctx, l) })
+	return s.do(ctx, writing, func(ctx context.Context) error { return s.Store.Renew(ctx, l) })
 }
 
 func (s *faultyStore) Release(ctx context.Context, worker string) error {
-	return s.do(ctx, true, func(ctx context.Context) error { return s.Store.Release(ctx, worker) })
+	return s.do(ctx, writing, func(ctx context.Context) error { return s.Store.Release(ctx, worker) })
 }
 
 func (s *faultyStore) Claim(ctx context.Context, c store.Claim) (store.Claimed, error) {
-	return try(ctx, s, true, func(ctx context.Context) (store.Claimed, error) { return s.Store.Claim(ctx, c) })
+	return try(ctx, s, writing, func(ctx context.Context) (store.Claimed, error) { return s.Store.Claim(ctx, c) })
 }
 
 func (s *faultyStore) Apply(ctx context.Context, t *store.Transition) ([]store.Outcome, error) {
-	return try(ctx, s, true, func(ctx context.Context) ([]store.Outcome, error) {
+	return try(ctx, s, transition, func(ctx context.Context) ([]store.Outcome, error) {
 		out, err := s.Store.Apply(ctx, t)
 		if err == nil {
 			s.w.applied(t)
@@ -204,7 +216,7 @@ func (s *faultyStore) Apply(ctx context.Context, t *store.Transition) ([]store.O
 }
 
 func (s *faultyStore) Fence(ctx context.Context, runID, worker string, epoch int64) (store.Loaded, error) {
-	return try(ctx, s, true, func(ctx context.Context) (store.Loaded, error) { return s.Store.Fence(ctx, runID, worker, epoch) })
+	return try(ctx, s, writing, func(ctx context.Context) (store.Loaded, error) { return s.Store.Fence(ctx, runID, worker, epoch) })
 }
 
 // applied remembers when a transition was committed.
