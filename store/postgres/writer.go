@@ -23,6 +23,10 @@ const (
 	// is carried out.
 	lanes = 2
 
+	// beside is how many operations have to wait for a lane to begin a batch while
+	// another is under way: small batches cost the server more than they gain.
+	beside = 16
+
 	// maxAlone bounds the operations that are carried out alone at a time, so that
 	// connections are left for the rest.
 	maxAlone = 4
@@ -39,10 +43,11 @@ const (
 // batch was committing goes into the next, in one round trip and one commit;
 // nothing waits for others to come.
 type writer struct {
-	s     *Store
-	wake  chan struct{}   // for each operation, as far as lanes are idle
-	alone chan struct{}   // holds what is carried out alone
-	ctx   context.Context //nolint:containedctx // of the operations under way; it ends when the store is closed
+	s      *Store
+	wake   chan struct{}   // for each operation, as far as lanes are idle
+	atWork atomic.Int64    // lanes that have a batch under way
+	alone  chan struct{}   // holds what is carried out alone
+	ctx    context.Context //nolint:containedctx // of the operations under way; it ends when the store is closed
 
 	mu       sync.Mutex
 	queue    []*op
@@ -178,7 +183,7 @@ func (w *writer) finished(n int) {
 // lane carries out one batch after the other.
 func (w *writer) lane() {
 	for {
-		batch := w.take()
+		batch := w.next()
 		if len(batch) == 0 {
 			select {
 			case <-w.wake:
@@ -188,7 +193,24 @@ func (w *writer) lane() {
 			}
 		}
 		w.carryOut(batch)
+		w.atWork.Add(-1)
 	}
+}
+
+// next takes up a batch for a lane. Few operations are left to the lane at work, which
+// takes them up next, with what comes until then.
+func (w *writer) next() []*op {
+	w.mu.Lock()
+	few := len(w.queue) < beside
+	w.mu.Unlock()
+	if few && w.atWork.Load() > 0 {
+		return nil
+	}
+	batch := w.take()
+	if len(batch) > 0 {
+		w.atWork.Add(1)
+	}
+	return batch
 }
 
 // take takes up what is queued, except for what locks the same as a batch under way,
