@@ -44,9 +44,12 @@ func execute(t *testing.T, url string, statements ...string) {
 func TestOpenSaysWhatIsWrong(t *testing.T) { //nolint:tparallel // the subtests share what the test cleans up
 	t.Parallel()
 	database := pgtest.Database(t)
-	// Its owner may drop the database while a connection of the role is still being closed.
+	// A connection of the role may still be closing when the database is to be dropped.
 	execute(t, database, "CREATE ROLE weak_"+t.Name()+" LOGIN PASSWORD 'secret'", "GRANT weak_"+t.Name()+" TO CURRENT_USER")
-	t.Cleanup(func() { execute(t, database, "DROP ROLE weak_"+t.Name()) })
+	t.Cleanup(func() {
+		execute(t, database, "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE usename = lower('weak_"+t.Name()+"')",
+			"DROP ROLE weak_"+t.Name())
+	})
 	newer := open(t, database, Options{Schema: "newer"})
 	execute(t, database, `INSERT INTO newer.migrations (version, name) VALUES (99, 'of tomorrow')`)
 	missing, err := url.Parse(database)
@@ -124,7 +127,10 @@ func TestOpenInASchemaMadeByAnAdministrator(t *testing.T) {
 	role := "worker_" + strings.ToLower(t.Name())[:20]
 	execute(t, database, "CREATE ROLE "+role+" LOGIN PASSWORD 'secret'", "GRANT "+role+" TO CURRENT_USER",
 		`CREATE SCHEMA "My Own" AUTHORIZATION `+role)
-	t.Cleanup(func() { execute(t, database, `DROP OWNED BY `+role+` CASCADE`, "DROP ROLE "+role) })
+	t.Cleanup(func() {
+		execute(t, database, "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE usename = '"+role+"'",
+			`DROP OWNED BY `+role+` CASCADE`, "DROP ROLE "+role)
+	})
 	s := open(t, as(t, database, role), Options{Schema: "My Own"})
 	if err := s.Start(t.Context(), store.NewRun{ID: "r", Workflow: "flow", Secret: []byte("s")}); err != nil {
 		t.Fatal(err)
