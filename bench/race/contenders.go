@@ -42,18 +42,22 @@ var contenders = []contender{
 	},
 	{
 		name: "Temporal, SQLite", peer: "temporal", store: "sqlite",
-		module: temporalModule,
-		settings: "the server's `development-sqlite-file.yaml`: WAL, `synchronous=FULL`, 1 shard; limits of requests lifted; " +
-			"SDK with poller autoscaling, as documented",
+		module:   temporalModule,
+		settings: "the server's `development-sqlite-file.yaml`: WAL, `synchronous=FULL`, 1 shard; " + temporalSettings,
 		promise: "on disk. Steps are activities, with timeouts and retries kept by the server, which workers anywhere may execute. " +
 			"Server and worker are in one process here, and talk gRPC. Its documentation has SQLite for development.",
 	},
 	{
 		name: "Temporal, PostgreSQL", peer: "temporal", store: "postgres",
-		module: temporalModule,
-		settings: "the server's `development-postgres12.yaml`: 20 + 2 connections, 4 shards; limits of requests lifted; " +
-			"SDK with poller autoscaling, as documented",
-		promise: "on disk. As above.",
+		module:   temporalModule,
+		settings: "the server's `development-postgres12.yaml`: 20 + 2 connections, 4 shards; " + temporalSettings,
+		promise:  "on disk. As above.",
+	},
+	{
+		name: "go-workflows, SQLite", peer: "goworkflows", store: "sqlite",
+		module:   "github.com/cschleiden/go-workflows",
+		settings: "defaults: WAL, `synchronous=FULL` (SQLite's own default), one connection, 2 pollers every 200 ms",
+		promise:  "on disk. Workers poll, and so does who waits for a result.",
 	},
 	{
 		name: "Restate", peer: "restate",
@@ -68,6 +72,9 @@ var contenders = []contender{
 const (
 	dbosModule     = "github.com/dbos-inc/dbos-transact-golang"
 	temporalModule = "go.temporal.io/server"
+
+	temporalSettings = "limits of requests lifted, and `history.transferProcessorMaxPollRPS`: by default each shard looks for tasks " +
+		"20 times a second at most, so each hop of a run waits for up to 50 ms; SDK with poller autoscaling, as its documentation recommends"
 )
 
 // restateServer comes as a package of npm.

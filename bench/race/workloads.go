@@ -13,11 +13,11 @@ import (
 // the race ends.
 type sizes struct {
 	warm, runs, one time.Duration
-	parked, resumed int // of which 32 at a time, then one at a time
+	parked          int // three quarters are resumed 32 at a time, a fifth one at a time
+	parking         time.Duration
 	resuming        time.Duration
 	long            []longRun
 	memory          [2]int
-	parking         time.Duration
 }
 
 type longRun struct {
@@ -29,13 +29,13 @@ type longRun struct {
 func sizesOf(quick bool) sizes {
 	s := sizes{
 		warm: time.Second, runs: 3 * time.Second, one: 2 * time.Second,
-		parked: 2000, resumed: 500, resuming: 4 * time.Second,
+		parked: 2000, parking: 20 * time.Second, resuming: 4 * time.Second,
 		long:   []longRun{{100, 4 * time.Second, &per100}, {1000, 6 * time.Second, &per1000}, {5000, 8 * time.Second, &per5000}},
-		memory: [2]int{2000, 20_000}, parking: 40 * time.Second,
+		memory: [2]int{2000, 20_000},
 	}
 	if quick {
 		s.warm, s.runs, s.one = s.warm/5, s.runs/5, s.one/5
-		s.parked, s.resumed, s.resuming = 100, 20, time.Second
+		s.parked, s.resuming = 100, time.Second
 		s.long = s.long[:1]
 		s.memory = [2]int{100, 200}
 	}
@@ -87,21 +87,24 @@ func latency(s sizes, p *process, o *outcome) error {
 }
 
 func resumes(s sizes, p *process, o *outcome) error {
-	warm := s.parked / 10
-	if _, err := p.do(peer.Command{Do: peer.DoPark, N: warm + s.parked + s.resumed, AtATime: 64}); err != nil {
+	parked, err := p.do(peer.Command{Do: peer.DoPark, N: s.parked, AtATime: 64, Time: s.parking})
+	if err != nil {
 		return err
 	}
-	c := peer.Command{Do: peer.DoResume, N: warm, AtATime: 32, Time: s.resuming}
+	if parked.Done < s.parked {
+		o.note(fmt.Sprintf("fewer than %s runs were parked: no more were started in %v", report.Number(float64(s.parked)), s.parking))
+	}
+	c := peer.Command{Do: peer.DoResume, N: parked.Done / 20, AtATime: 32, Time: s.resuming}
 	if _, err := p.do(c); err != nil {
 		return err
 	}
-	c.N = s.parked
+	c.N = parked.Done * 3 / 4
 	got, err := p.do(c)
 	if err != nil {
 		return err
 	}
 	o.add(&resumesPerSecond, perSecond(got))
-	c.N, c.AtATime = s.resumed, 1
+	c.N, c.AtATime = parked.Done/5, 1
 	if got, err = p.do(c); err != nil {
 		return err
 	}
@@ -136,13 +139,13 @@ func (r *race) weigh(ctx context.Context, o *outcome) (err error) {
 	defer func() { err = closed(err, p) }()
 	parked := 0
 	for i, m := range []*metric{&parked2000, &parked20000} {
-		got, err := p.do(peer.Command{Do: peer.DoPark, N: r.sizes.memory[i] - parked, AtATime: 64, Time: r.sizes.parking})
+		got, err := p.do(peer.Command{Do: peer.DoPark, N: r.sizes.memory[i] - parked, AtATime: 64, Time: 2 * r.sizes.parking})
 		if err != nil {
 			return err
 		}
 		parked += got.Done
 		if parked < r.sizes.memory[i] {
-			o.note(fmt.Sprintf("memory is that of %s parked runs: no more were started in %v", report.Number(float64(parked)), r.sizes.parking))
+			o.note(fmt.Sprintf("memory is that of %s parked runs: no more were started in %v", report.Number(float64(parked)), 2*r.sizes.parking))
 		}
 		mb, err := p.memory(ctx)
 		if err != nil {

@@ -28,7 +28,10 @@ import (
 	"github.com/tenter-dev/tenter/bench/race/peer"
 )
 
-const namespace = "race"
+const (
+	namespace = "race"
+	unlimited = 1_000_000 // a second
+)
 
 type server struct{ address string }
 
@@ -76,14 +79,19 @@ func startServer(ctx context.Context, c peer.Config) (*server, error) {
 		temporal.WithLogger(log.NewNoopLogger()),
 		temporal.WithAuthorizer(authorization.NewNoopAuthorizer()),
 		temporal.WithDynamicConfigClient(dynamicconfig.StaticClient{
-			// No limit of requests is in the way: the defaults are those of one namespace among many.
-			dynamicconfig.FrontendRPS.Key():                        1_000_000,
-			dynamicconfig.FrontendMaxNamespaceRPSPerInstance.Key(): 1_000_000,
-			dynamicconfig.HistoryRPS.Key():                         1_000_000,
-			dynamicconfig.MatchingRPS.Key():                        1_000_000,
-			dynamicconfig.FrontendPersistenceMaxQPS.Key():          1_000_000,
-			dynamicconfig.HistoryPersistenceMaxQPS.Key():           1_000_000,
-			dynamicconfig.MatchingPersistenceMaxQPS.Key():          1_000_000,
+			// No limit of requests is in the way: the defaults are for one namespace among many.
+			dynamicconfig.FrontendRPS.Key():                        unlimited,
+			dynamicconfig.FrontendMaxNamespaceRPSPerInstance.Key(): unlimited,
+			dynamicconfig.HistoryRPS.Key():                         unlimited,
+			dynamicconfig.MatchingRPS.Key():                        unlimited,
+			dynamicconfig.FrontendPersistenceMaxQPS.Key():          unlimited,
+			dynamicconfig.HistoryPersistenceMaxQPS.Key():           unlimited,
+			dynamicconfig.MatchingPersistenceMaxQPS.Key():          unlimited,
+			// By default each shard looks for tasks at most 20 times a second, so that with few
+			// shards every hop of a run waits for up to 50 ms.
+			dynamicconfig.TransferProcessorMaxPollRPS.Key():   unlimited,
+			dynamicconfig.TimerProcessorMaxPollRPS.Key():      unlimited,
+			dynamicconfig.VisibilityProcessorMaxPollRPS.Key(): unlimited,
 		}),
 	)
 	if err != nil {
