@@ -103,7 +103,7 @@ func (p *postgres) drop(ctx context.Context, prefix string) error {
 
 // describe has the version and the settings that matter for how durable it is.
 func (p *postgres) describe(ctx context.Context) (s string, err error) {
-	if p.err != nil {
+	if p.conn == nil {
 		return "not to be had: " + p.err.Error(), nil
 	}
 	err = p.conn.QueryRow(ctx, `SELECT current_setting('server_version') || ', a private server on this machine, over TCP on loopback: ' ||
@@ -113,7 +113,7 @@ func (p *postgres) describe(ctx context.Context) (s string, err error) {
 }
 
 func (p *postgres) close(ctx context.Context) error {
-	if p.err != nil {
+	if p.stop == nil {
 		return nil
 	}
 	var err error
