@@ -3,12 +3,10 @@ package main
 import (
 	"context"
 	"errors"
-	"os"
-	"path/filepath"
+	"fmt"
 	"time"
 
-	"zombiezen.com/go/sqlite"
-	"zombiezen.com/go/sqlite/sqlitex"
+	"github.com/tenter-dev/tenter/bench/internal/floor"
 )
 
 // measureFloor measures what the disk and SQLite can do without us.
@@ -17,15 +15,15 @@ func measureFloor(_ context.Context, e *env) ([]metric, error) {
 	if e.quick {
 		d /= 10
 	}
-	over, err := overwrites(e.dir, d)
+	over, err := floor.Overwrites(e.dir, d)
 	if err != nil {
 		return nil, err
 	}
-	app, err := appends(e.dir, d)
+	app, err := floor.Appends(e.dir, d)
 	if err != nil {
 		return nil, err
 	}
-	commits, err := sqliteCommits(e.dir, d)
+	commits, err := floor.SQLite(e.dir, 1, d)
 	if err != nil {
 		return nil, err
 	}
@@ -36,76 +34,28 @@ func measureFloor(_ context.Context, e *env) ([]metric, error) {
 	}, nil
 }
 
-func overwrites(dir string, d time.Duration) (perSecond float64, err error) {
-	return synced(dir, d, func(f *os.File, block []byte, _ int64) error {
-		_, err := f.WriteAt(block, 0)
-		return err
-	})
-}
-
-func appends(dir string, d time.Duration) (perSecond float64, err error) {
-	return synced(dir, d, func(f *os.File, block []byte, i int64) error {
-		_, err := f.WriteAt(block, i*int64(len(block)))
-		return err
-	})
-}
-
-func synced(dir string, d time.Duration, write func(f *os.File, block []byte, i int64) error) (float64, error) {
-	f, err := os.CreateTemp(dir, "tenter-bench-")
+// measureServerFloor measures what the server can do without us.
+func measureServerFloor(ctx context.Context, e *env) (ms []metric, err error) {
+	url, drop, err := e.create(ctx)
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
-	n, err := perSecond(d, func(i int64) error {
-		if err := write(f, make([]byte, 4096), i); err != nil {
-			return err
-		}
-		return syncData(f)
-	})
-	return n, errors.Join(err, f.Close(), os.Remove(f.Name()))
-}
-
-func sqliteCommits(dir string, d time.Duration) (n float64, err error) {
-	dir, err = os.MkdirTemp(dir, "tenter-bench-")
-	if err != nil {
-		return 0, err
+	defer func() { err = errors.Join(err, drop()) }()
+	d := time.Second
+	if e.quick {
+		d /= 5
 	}
-	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	c, err := sqlite.OpenConn(filepath.Join(dir, "floor.db"))
-	if err != nil {
-		return 0, err
-	}
-	defer func() { err = errors.Join(err, c.Close()) }()
-	for _, query := range []string{
-		"PRAGMA journal_mode=WAL",
-		"PRAGMA synchronous=FULL",
-		"CREATE TABLE t (id INTEGER PRIMARY KEY, data TEXT)",
-	} {
-		if err := sqlitex.ExecuteTransient(c, query, nil); err != nil {
-			return 0, err
-		}
-	}
-	insert, err := c.Prepare("INSERT INTO t (data) VALUES ('some 50 bytes of data, as much as a small event has')")
-	if err != nil {
-		return 0, err
-	}
-	return perSecond(d, func(int64) error {
-		_, err := insert.Step()
+	for _, f := range []struct{ rows, connections int }{{1, 1}, {1, 64}, {100, 1}, {100, 2}, {100, 4}} {
+		n, err := floor.Postgres(ctx, url, f.rows, f.connections, d)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		return insert.Reset()
-	})
-}
-
-// perSecond calls f with rising numbers for a while.
-func perSecond(d time.Duration, f func(i int64) error) (float64, error) {
-	began := time.Now()
-	for i := int64(0); ; i++ {
-		if passed := time.Since(began); passed >= d {
-			return float64(i) / passed.Seconds(), nil
+		what := fmt.Sprintf("floor: inserts of %d rows, each a commit, connections: %d", f.rows, f.connections)
+		if f.rows == 1 {
+			ms = append(ms, metric{name: what, value: n, unit: "commits/s"})
+			continue
 		}
-		if err := f(i); err != nil {
-			return 0, err
-		}
+		ms = append(ms, metric{name: what, value: n * float64(f.rows), unit: "rows/s"})
 	}
+	return ms, nil
 }

@@ -7,6 +7,8 @@ replace github.com/tenter-dev/tenter => ../
 require (
 	github.com/jackc/pgx/v5 v5.12.0
 	github.com/tenter-dev/tenter v0.0.0-00010101000000-000000000000
+	github.com/tenter-dev/tenter/bench/race/peer v0.0.0-00010101000000-000000000000
+	golang.org/x/sync v0.24.0
 	zombiezen.com/go/sqlite v1.4.2
 )
 
@@ -20,7 +22,6 @@ require (
 	github.com/ncruces/go-strftime v1.1.0 // indirect
 	github.com/oklog/ulid/v2 v2.1.2 // indirect
 	github.com/remyoudompheng/bigfft v0.0.0-20230129092748-24d4a6f8daec // indirect
-	golang.org/x/sync v0.24.0 // indirect
 	golang.org/x/sys v0.49.0 // indirect
 	golang.org/x/text v0.41.0 // indirect
 	modernc.org/libc v1.80.1 // indirect
@@ -28,3 +29,5 @@ require (
 	modernc.org/memory v1.12.1 // indirect
 	modernc.org/sqlite v1.62.0 // indirect
 )
+
+replace github.com/tenter-dev/tenter/bench/race/peer => ./race/peer

@@ -9,6 +9,8 @@ import (
 	"os/signal"
 	"regexp"
 	"slices"
+
+	"github.com/tenter-dev/tenter/bench/internal/report"
 )
 
 // env is what the flags have chosen.
@@ -65,7 +67,7 @@ func bench(ctx context.Context, args []string) (err error) {
 	if err != nil {
 		return fmt.Errorf("-run: %w", err)
 	}
-	report := machine(ctx, e.dir, loadAverage())
+	text := report.Machine(ctx, "make bench", e.dir)
 	stopProfiles, err := startProfiles(*profile)
 	if err != nil {
 		return err
@@ -76,18 +78,18 @@ func bench(ctx context.Context, args []string) (err error) {
 		if err != nil {
 			return err
 		}
-		report += "\n### SQLite\n\n" + t.markdown()
+		text += "\n### SQLite\n\n" + t.markdown()
 	}
 	if chosen := selectBenchmarks(onPostgres, selected); len(chosen) > 0 {
 		about, t, err := measureOnServer(ctx, e, *postgres, settings, chosen, *rounds)
 		if err != nil {
 			return err
 		}
-		report += "\n### PostgreSQL\n\n" + about + t.markdown()
+		text += "\n### PostgreSQL\n\n" + about + t.markdown()
 	}
-	fmt.Print("\n" + report)
+	fmt.Print("\n" + text)
 	if *doc != "" && *pattern == "" && !e.quick {
-		return replaceSection(*doc, report)
+		return report.ReplaceSection(*doc, "bench", text)
 	}
 	return nil
 }

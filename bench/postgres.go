@@ -12,6 +12,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/tenter-dev/tenter/bench/internal/proc"
 	"github.com/tenter-dev/tenter/internal/pgtest"
 	"github.com/tenter-dev/tenter/store/postgres"
 )
@@ -59,7 +60,7 @@ func startServer(ctx context.Context, dir string, settings []string) (s *postgre
 	if err := s.conn.QueryRow(ctx, "SELECT pg_backend_pid()").Scan(&backend); err != nil {
 		return nil, errors.Join(err, s.close(ctx))
 	}
-	s.postmaster, err = parentOf(backend)
+	s.postmaster, err = proc.ParentOf(backend)
 	if err != nil {
 		return nil, errors.Join(err, s.close(ctx))
 	}
@@ -187,7 +188,7 @@ func databaseOf(at string) (string, error) {
 // count of transactions may lag, by a second or until a connection was idle for ten.
 func (s *postgresServer) count(ctx context.Context, name string, b *bill) (err error) {
 	if s.postmaster != 0 {
-		if b.cpu, err = treeCPU(s.postmaster); err != nil {
+		if b.cpu, err = proc.TreeCPU(s.postmaster); err != nil {
 			return err
 		}
 	}

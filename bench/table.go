@@ -3,10 +3,10 @@ package main
 import (
 	"cmp"
 	"fmt"
-	"math"
-	"os"
 	"slices"
 	"strings"
+
+	"github.com/tenter-dev/tenter/bench/internal/report"
 )
 
 // metric is a number that a round has found.
@@ -65,56 +65,16 @@ func (t table) markdown() string {
 		}
 		bound, met := "–", ""
 		if r.budget.sign != "" {
-			bound = r.budget.sign + " " + number(r.budget.bound)
+			bound = r.budget.sign + " " + report.Number(r.budget.bound)
 			met = "met"
 			if !r.budget.met(r.value) {
 				met = "**missed**"
 			}
 		}
 		fmt.Fprintf(&s, "| %s | %s %s | %s – %s | %s | %s |\n",
-			r.name, number(r.value), r.unit, number(r.lowest), number(r.highest), bound, met)
+			r.name, report.Number(r.value), r.unit, report.Number(r.lowest), report.Number(r.highest), bound, met)
 	}
 	return s.String()
-}
-
-// number writes a number with three significant digits, or as an integer with
-// thousands apart.
-func number(v float64) string {
-	if math.Abs(v) < 1000 {
-		digits := 2
-		for limit := 1.0; limit <= 100 && math.Abs(v) >= 10*limit; limit *= 10 {
-			digits--
-		}
-		s := fmt.Sprintf("%.*f", max(digits, 0), v)
-		if strings.Contains(s, ".") {
-			s = strings.TrimRight(strings.TrimRight(s, "0"), ".")
-		}
-		return s
-	}
-	s := fmt.Sprintf("%.0f", v)
-	for i := len(s) - 3; i > 0; i -= 3 {
-		s = s[:i] + "," + s[i:]
-	}
-	return s
-}
-
-const (
-	sectionBegin = "<!-- bench: begin -->\n"
-	sectionEnd   = "<!-- bench: end -->\n"
-)
-
-// replaceSection puts text between the markers of a file.
-func replaceSection(path, text string) error {
-	data, err := os.ReadFile(path)
-	if err != nil {
-		return err
-	}
-	before, rest, begins := strings.Cut(string(data), sectionBegin)
-	_, after, ends := strings.Cut(rest, sectionEnd)
-	if !begins || !ends {
-		return fmt.Errorf("%s has no lines %q and %q for the table", path, strings.TrimSpace(sectionBegin), strings.TrimSpace(sectionEnd))
-	}
-	return os.WriteFile(path, []byte(before+sectionBegin+text+sectionEnd+after), 0o644)
 }
 
 // percentile returns the p-th percentile of values, which it sorts.

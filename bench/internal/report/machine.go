@@ -1,4 +1,4 @@
-package main
+package report
 
 import (
 	"context"
@@ -8,21 +8,23 @@ import (
 	"runtime"
 	"strings"
 	"time"
+
+	"github.com/tenter-dev/tenter/bench/internal/floor"
 )
 
-// machine says what the numbers were measured on. Load is what others did on it when
-// we began.
-func machine(ctx context.Context, dir, load string) string {
+// Machine says what is measured on, and where, and what was going on there.
+func Machine(ctx context.Context, command, dir string) string {
 	disk := "unknown"
-	if perSecond, err := overwrites(dir, time.Second); err == nil {
-		disk = number(perSecond) + " fdatasync/s of 4 KiB"
+	if perSecond, err := floor.Overwrites(dir, time.Second); err == nil {
+		disk = Number(perSecond) + " fdatasync/s of 4 KiB"
 	}
-	return fmt.Sprintf("Measured on %s with `make bench`, at %s: %s, %d cores, %s %s/%s, disk: %s, load average before: %s.\n",
-		time.Now().UTC().Format(time.DateOnly), revision(ctx), cpuModel(), runtime.NumCPU(),
-		runtime.Version(), runtime.GOOS, runtime.GOARCH, disk, load)
+	return fmt.Sprintf("Measured on %s with `%s`, at %s: %s, %d cores, %s %s/%s, disk: %s, load average before: %s.\n",
+		time.Now().UTC().Format(time.DateOnly), command, revision(ctx), cpuModel(), runtime.NumCPU(),
+		runtime.Version(), runtime.GOOS, runtime.GOARCH, disk, LoadAverage())
 }
 
-func loadAverage() string {
+// LoadAverage is that of the last minute.
+func LoadAverage() string {
 	data, err := os.ReadFile("/proc/loadavg")
 	if err != nil {
 		return "unknown"

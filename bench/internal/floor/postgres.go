@@ -1,43 +1,17 @@
-package main
+package floor
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"golang.org/x/sync/errgroup"
 )
 
-// measureServerFloor measures what the server can do without us.
-func measureServerFloor(ctx context.Context, e *env) (ms []metric, err error) {
-	url, drop, err := e.create(ctx)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, drop()) }()
-	d := time.Second
-	if e.quick {
-		d /= 5
-	}
-	for _, f := range []struct{ rows, connections int }{{1, 1}, {1, 64}, {100, 1}, {100, 2}, {100, 4}} {
-		n, err := inserts(ctx, url, f.rows, f.connections, d)
-		if err != nil {
-			return nil, err
-		}
-		what := fmt.Sprintf("floor: inserts of %d rows, each a commit, connections: %d", f.rows, f.connections)
-		if f.rows == 1 {
-			ms = append(ms, metric{name: what, value: n, unit: "commits/s"})
-			continue
-		}
-		ms = append(ms, metric{name: what, value: n * float64(f.rows), unit: "rows/s"})
-	}
-	return ms, nil
-}
-
-// inserts returns how many statements and commits a second insert so many rows each.
-func inserts(ctx context.Context, url string, rows, connections int, d time.Duration) (float64, error) {
+// Postgres returns how many statements and commits a second insert so many rows each.
+func Postgres(ctx context.Context, url string, rows, connections int, d time.Duration) (float64, error) {
 	conns := make([]*pgx.Conn, connections)
 	defer func() {
 		for _, c := range conns {
@@ -59,7 +33,8 @@ func inserts(ctx context.Context, url string, rows, connections int, d time.Dura
 	}
 	var next atomic.Int64
 	began := time.Now()
-	err = each(connections, connections, func(i int) error {
+	var all errgroup.Group
+	insert := func(i int) error {
 		ids, positions := make([]string, rows), make([]int64, rows)
 		for time.Since(began) < d {
 			n := next.Add(1)
@@ -73,6 +48,10 @@ func inserts(ctx context.Context, url string, rows, connections int, d time.Dura
 			}
 		}
 		return nil
-	})
+	}
+	for i := range conns {
+		all.Go(func() error { return insert(i) })
+	}
+	err = all.Wait()
 	return float64(next.Load()) / time.Since(began).Seconds(), err
 }

@@ -1,0 +1,2 @@
+// Package proc asks Linux what processes use.
+package proc

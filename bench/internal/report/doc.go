@@ -1,0 +1,2 @@
+// Package report writes what was measured: numbers, on what machine, into a file.
+package report

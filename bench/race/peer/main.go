@@ -1,0 +1,67 @@
+package peer
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+// Config says what a system is to be opened with.
+type Config struct {
+	Store  string // "sqlite", "postgres", or "" if the system has but one
+	Dir    string // an empty folder, for files
+	URL    string // of an empty database, if the store is PostgreSQL
+	Server string // path of the system's server, if that is a program of its own
+}
+
+// Main opens a system and executes commands until its input ends.
+func Main(open func(context.Context, Config) (System, error)) {
+	// Whatever else prints does not come between the results.
+	results := os.Stdout
+	os.Stdout = os.Stderr
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := serve(ctx, open, os.Stdin, results); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+
+func serve(ctx context.Context, open func(context.Context, Config) (System, error), in io.Reader, out io.Writer) (err error) {
+	lines := json.NewDecoder(bufio.NewReader(in))
+	var config Config
+	if err := lines.Decode(&config); err != nil {
+		return fmt.Errorf("read the configuration: %w", err)
+	}
+	system, err := open(ctx, config)
+	if err != nil {
+		return fmt.Errorf("open: %w", err)
+	}
+	defer func() { err = errors.Join(err, system.Close()) }()
+	r := &runner{system: system}
+	results := json.NewEncoder(out)
+	if err := results.Encode(Result{}); err != nil { // ready
+		return err
+	}
+	for {
+		var c Command
+		if err := lines.Decode(&c); errors.Is(err, io.EOF) {
+			return nil
+		} else if err != nil {
+			return fmt.Errorf("read a command: %w", err)
+		}
+		result, err := r.execute(ctx, c)
+		if err != nil {
+			result.Error = err.Error()
+		}
+		if err := results.Encode(result); err != nil {
+			return err
+		}
+	}
+}
