@@ -62,6 +62,7 @@ type arrival struct {
 	claimed *store.Run   // this worker has claimed the run
 	event   *store.Event // about something that this worker has found out
 	crashed string       // step whose attempt was announced by a worker that died
+	unbegun string       // canceled step whose attempt has not called its function
 }
 
 // resultRef returns the step whose result this is, or nothing.

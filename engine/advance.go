@@ -146,6 +146,11 @@ func (b *batch) take(in arrival) {
 			e.At = in.at
 			b.feed(*e)
 		}
+	case in.unbegun != "":
+		if s := a.x.steps[in.unbegun]; s != nil && a.attempts[s.ref] == nil {
+			a.x.canceling = append(a.x.canceling, s)
+			b.settleCanceled()
+		}
 	case in.offer != nil:
 		h := a.x.hookByID[in.offer.hookID]
 		if h == nil {
@@ -168,6 +173,11 @@ func (b *batch) take(in arrival) {
 		e := a.stepEvent(in.result)
 		if e == nil {
 			delete(a.attempts, at.ref)
+			if s := a.x.steps[at.ref]; s != nil && s.canceled != nil {
+				// Nobody attempts it again. What ends it may be in the mailbox.
+				a.arrive(arrival{at: in.at, unbegun: s.ref})
+				a.repoke()
+			}
 			return
 		}
 		e.At = in.at

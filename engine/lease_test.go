@@ -2,6 +2,7 @@ package engine_test
 
 import (
 	"context"
+	"errors"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -38,5 +39,36 @@ func TestAStepThatWaitedForASlotDoesNotBeginWithoutALease(t *testing.T) {
 			t.Error("the step began long after the lease had lapsed")
 		}
 		l.kill()
+	})
+}
+
+// TestACanceledStepThatDidNotBeginEnds: a step that waited for a slot while the lease
+// lapsed does not begin; if it is canceled in that moment it ends all the same.
+func TestACanceledStepThatDidNotBeginEnds(t *testing.T) {
+	t.Parallel()
+	inLab(t, func(t *testing.T, l *lab) {
+		takesAMinute := func(ctx context.Context) error {
+			<-time.After(time.Minute)
+			return nil
+		}
+		wf := workflow.Define("wf", func(ctx workflow.Context, _ int) (bool, error) {
+			first := workflow.Go(ctx, func(ctx workflow.Context) (int, error) { return 0, workflow.Do(ctx, "first", takesAMinute) })
+			within, cancel := workflow.WithTimeout(ctx, time.Minute)
+			defer cancel()
+			err := workflow.Do(within, "second", takesAMinute)
+			if _, err := first.Wait(ctx); err != nil {
+				return false, err
+			}
+			return errors.Is(err, context.DeadlineExceeded), nil
+		})
+		l.run(engine.Options{MaxSteps: 1}, wf)
+		r := mustStart(l, wf, 0)
+		l.advance(20 * time.Second)
+		thaw := l.freeze()
+		l.advance(15 * time.Second) // longer than the lease
+		thaw()
+		if !mustResult(l, r) {
+			t.Error("the second step has not failed for its deadline")
+		}
 	})
 }
