@@ -55,7 +55,11 @@ var layers = []layer{
 		why: "it gives any test a PostgreSQL, so it can know nothing that is tested",
 	},
 	{
-		pkg: "engine", may: []string{"workflow", "internal/run", "internal/gid", "store", "signature"},
+		pkg: "inspect", may: []string{"workflow"}, std: true,
+		why: "what shows runs works on an engine and on a server alike, so what it is shown belongs to neither",
+	},
+	{
+		pkg: "engine", may: []string{"workflow", "internal/run", "internal/gid", "inspect", "store", "signature"},
 		why: "an engine knows its database by the store contract alone, and its callers not at all",
 	},
 	{
@@ -71,15 +75,15 @@ var layers = []layer{
 		why: "verifying a signature takes a header, a body and a key, and is useful without an engine",
 	},
 	{
-		pkg: "server", may: []string{"workflow", "internal/run", "engine", "signature"},
+		pkg: "server", may: []string{"workflow", "internal/run", "engine", "inspect", "signature"},
 		why: "handlers talk to an engine, never to its store",
 	},
 	{
-		pkg: "client", may: []string{"workflow", "internal/run"},
+		pkg: "client", may: []string{"workflow", "internal/run", "inspect"},
 		why: "a client speaks HTTP to an engine elsewhere, and links none",
 	},
 	{
-		pkg: "dashboard", may: []string{"workflow"},
+		pkg: "dashboard", may: []string{"workflow", "inspect"},
 		why: "the dashboard reads and acts through a small interface of its own, so that it fits an engine and a client",
 	},
 	{
@@ -112,8 +116,8 @@ type confined struct {
 var confinedImports = []confined{
 	{
 		path: "net/http",
-		in:   []string{"workflow", "signature", "server", "client", "dashboard", "cmd/...", "examples/..."},
-		why:  "HTTP ends at the edge; workflow and signature have it only for http.Header and http.Request",
+		in:   []string{"workflow", "inspect", "signature", "server", "client", "dashboard", "cmd/...", "examples/..."},
+		why:  "HTTP ends at the edge; workflow, inspect and signature have it only for http.Header and http.Request",
 	},
 	{
 		path: "testing",

@@ -1,0 +1,25 @@
+package inspect
+
+import "encoding/json"
+
+// Catalog is what can be started and resumed.
+type Catalog struct {
+	Workflows []WorkflowInfo `json:"workflows"` // by name
+	HookTypes []HookTypeInfo `json:"hook_types"`
+}
+
+// WorkflowInfo describes a workflow.
+type WorkflowInfo struct {
+	Name     string `json:"name"`
+	Versions []int  `json:"versions"` // that live workers have, rising
+
+	// Input and Output are JSON Schemas. They are nil where the code is elsewhere.
+	Input  json.RawMessage `json:"input,omitempty"`
+	Output json.RawMessage `json:"output,omitempty"`
+}
+
+// HookTypeInfo describes a defined hook type.
+type HookTypeInfo struct {
+	Name    string          `json:"name"`
+	Payload json.RawMessage `json:"payload"` // JSON Schema
+}

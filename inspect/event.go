@@ -1,0 +1,67 @@
+package inspect
+
+import (
+	"encoding/json"
+	"net/http"
+	"time"
+)
+
+// Event is an entry of a journal: something that happened to the run, and what its
+// code asked for in answer.
+type Event struct {
+	Position int64     `json:"position"` // from 1
+	At       time.Time `json:"at"`
+	Kind     string    `json:"kind"`          // such as "step_completed": the kinds are those of store.Kind
+	Ref      string    `json:"ref,omitempty"` // what it is about: a step such as "charge#1", the ID of a hook, the number of a timer
+
+	// Data is what it brought, as JSON: an input, a payload, a result, an error in
+	// recorded form.
+	Data json.RawMessage `json:"data,omitempty"`
+	// Request is there instead of Data if it brought an HTTP request.
+	Request *Request `json:"request,omitempty"`
+
+	Asked []string `json:"asked,omitempty"` // such as "step charge#1", in order
+}
+
+// Request is an HTTP request that a webhook has taken, as it may be shown: the values
+// of sensitive headers are masked, and a long body is cut.
+type Request struct {
+	ID         string      `json:"id"`
+	Method     string      `json:"method"`
+	URL        string      `json:"url"`
+	Host       string      `json:"host,omitempty"`
+	Header     http.Header `json:"header,omitempty"`
+	RemoteAddr string      `json:"remote_addr,omitempty"`
+	ReceivedAt time.Time   `json:"received_at"`
+	Body       []byte      `json:"body,omitempty"`     // base64 in JSON; at most [MaxBody] of it
+	BodySize   int         `json:"body_size"`          // in bytes, of all of it
+	Response   *Response   `json:"response,omitempty"` // what the run answered, if it has and the answer is still kept
+}
+
+// MaxBody is how much of the body of a request is shown, in bytes.
+const MaxBody = 64 << 10
+
+// Response is how a run has answered a request.
+type Response struct {
+	Status int         `json:"status"`
+	Header http.Header `json:"header,omitempty"`
+	Body   []byte      `json:"body,omitempty"` // base64 in JSON; at most [MaxBody] of it
+	At     time.Time   `json:"at"`
+}
+
+// Message is an entry of a mailbox.
+type Message struct {
+	At      time.Time       `json:"at"`            // when it was accepted
+	Kind    string          `json:"kind"`          // such as "payload_received"
+	Ref     string          `json:"ref,omitempty"` // of a payload: the ID of the hook
+	Data    json.RawMessage `json:"data,omitempty"`
+	Request *Request        `json:"request,omitempty"` // instead of Data, as in [Event]
+}
+
+// Attempt is an attempt of a step that is executing.
+type Attempt struct {
+	Step      string    `json:"step"`    // such as "charge#1"
+	Attempt   int       `json:"attempt"` // from 1
+	StartedAt time.Time `json:"started_at"`
+	Worker    string    `json:"worker"`
+}
