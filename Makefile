@@ -5,7 +5,7 @@ GO ?= go
 TOOL = $(GO) tool -modfile=tools/go.mod
 
 .NOTPARALLEL:
-.PHONY: help test check fmt tidy vet fix lint arch longest format bench race need-go need-cc need-postgres
+.PHONY: help test check fmt tidy vet fix lint arch longest format bench growth race need-go need-cc need-postgres
 
 help: ## Show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-9s%s\n", $$1, $$2 }' Makefile
@@ -44,6 +44,9 @@ format: need-go ## Let gofumpt and go fix change the files
 bench: need-go ## Measure on this machine (bench/ is a module of its own)
 	@[ -f bench/go.mod ] || { echo 'bench: there is no bench/go.mod in this tree' >&2; exit 1; }
 	cd bench && $(GO) run .
+
+growth: need-go ## Measure how costs grow, up to 1,000,000 runs (about 15 minutes)
+	cd bench && $(GO) run . growth
 
 race: need-go ## Measure Tenter and its peers side by side (about 15 minutes)
 	cd bench && $(GO) run ./race

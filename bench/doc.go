@@ -6,6 +6,7 @@
 //	go run . -quick          see that it works; the numbers mean little
 //	go run . -run steps/64 -profile /tmp/p    and write pprof profiles to a directory
 //	go run . -run postgres/ -set commit_delay=200 -set shared_buffers=1GB
+//	go run . growth          how costs grow, up to 1,000,000 runs in the database
 //
 // Each benchmark makes a fresh database and warms up in each of its rounds; the
 // table has the median of the rounds, and what they ranged over. PostgreSQL is a

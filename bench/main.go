@@ -34,6 +34,8 @@ func main() {
 	run, args := bench, os.Args[1:]
 	if len(args) > 0 && args[0] == childArg {
 		run, args = childMain, args[1:]
+	} else if len(args) > 0 && args[0] == growthArg {
+		run, args = growthMain, args[1:]
 	}
 	if err := run(ctx, args); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/tenter-dev/tenter/engine"
+	"github.com/tenter-dev/tenter/workflow"
 )
 
 // childArg says that this process is a child: a worker process on a database that
@@ -154,6 +155,34 @@ type Load struct{ Runs, AtATime int }
 // Steps executes runs of three steps, from start to result.
 func (c *child) Steps(l Load, _ *none) error {
 	return each(l.Runs, l.AtATime, func(int) error { return c.w.steps(c.ctx, 3) })
+}
+
+// Start executes a run of so many steps, and returns how long it took.
+func (c *child) Start(steps int, took *time.Duration) error {
+	began := time.Now()
+	err := c.w.steps(c.ctx, steps)
+	*took = time.Since(began)
+	return err
+}
+
+// Empty executes runs without steps.
+func (c *child) Empty(n int, _ *none) error {
+	return each(n, 256, func(int) error { return c.w.steps(c.ctx, 0) })
+}
+
+// Page is a page of a list of runs.
+type Page struct{ Waiting bool }
+
+// List lists runs, and returns how long it took.
+func (c *child) List(p Page, took *time.Duration) error {
+	f := engine.Filter{Limit: 100}
+	if p.Waiting {
+		f.Status = workflow.StatusWaiting
+	}
+	began := time.Now()
+	_, err := c.w.eng.Runs(c.ctx, f)
+	*took = time.Since(began)
+	return err
 }
 
 // Park starts runs that wait on a hook.

@@ -6,6 +6,7 @@ import (
 	"html"
 	"math"
 
+	"github.com/tenter-dev/tenter/bench/internal/plot"
 	"github.com/tenter-dev/tenter/bench/internal/report"
 )
 
@@ -21,23 +22,6 @@ const (
 	chartGap    = 26
 )
 
-// style reads well on white and on black.
-const style = `
-text { font: 12px system-ui, sans-serif; fill: #24292f }
-.title { font-weight: 600 }
-.name { text-anchor: end }
-.grid { stroke: #8c959f; stroke-opacity: .35 }
-.tick { font-size: 10px; text-anchor: middle; fill-opacity: .7 }
-.spread { stroke: #24292f; stroke-opacity: .6 }
-.peer { fill: #8c959f }
-.ours { fill: #1f883d }
-@media (prefers-color-scheme: dark) {
-	text { fill: #e6edf3 }
-	.spread { stroke: #e6edf3 }
-	.ours { fill: #3fb950 }
-}
-`
-
 // draw draws the medians as bars on logarithmic axes, with what the rounds ranged over.
 func draw(outcomes []*outcome) []byte {
 	chartHeight := titleHeight + lineHeight*len(outcomes) + chartGap
@@ -45,7 +29,7 @@ func draw(outcomes []*outcome) []byte {
 	var b bytes.Buffer
 	width, height := columns*(chartWidth+chartGap), rows*chartHeight
 	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" width="%d" height="%d" role="img">`, width, height, width, height)
-	fmt.Fprintf(&b, "\n<title>Tenter and its peers, on logarithmic axes</title>\n<style>%s</style>\n", style)
+	fmt.Fprintf(&b, "\n<title>Tenter and its peers, on logarithmic axes</title>\n<style>%s</style>\n", plot.Style)
 	for i, m := range charts {
 		fmt.Fprintf(&b, `<g transform="translate(%d %d)">`+"\n", i%columns*(chartWidth+chartGap), i/columns*chartHeight)
 		chart(&b, m, outcomes)
