@@ -42,20 +42,28 @@ func TestAStepThatWaitedForASlotDoesNotBeginWithoutALease(t *testing.T) {
 	})
 }
 
-// TestACanceledStepThatDidNotBeginEnds: a step that waited for a slot while the lease
-// lapsed does not begin; if it is canceled in that moment it ends all the same.
+// TestACanceledStepThatDidNotBeginEnds: a step that got its slot when the lease had
+// lapsed does not begin; if it is canceled before the run knows that it ends all the same.
 func TestACanceledStepThatDidNotBeginEnds(t *testing.T) {
 	t.Parallel()
 	inLab(t, func(t *testing.T, l *lab) {
-		takesAMinute := func(ctx context.Context) error {
-			<-time.After(time.Minute)
-			return nil
-		}
+		began := false
 		wf := workflow.Define("wf", func(ctx workflow.Context, _ int) (bool, error) {
-			first := workflow.Go(ctx, func(ctx workflow.Context) (int, error) { return 0, workflow.Do(ctx, "first", takesAMinute) })
-			within, cancel := workflow.WithTimeout(ctx, time.Minute)
+			first := workflow.Go(ctx, func(ctx workflow.Context) (int, error) {
+				return 0, workflow.Do(ctx, "first", func(context.Context) error {
+					<-time.After(30 * time.Second)
+					return nil
+				})
+			})
+			if err := workflow.Sleep(ctx, time.Second); err != nil { // the slot is the first step's
+				return false, err
+			}
+			within, cancel := workflow.WithTimeout(ctx, 31*time.Second)
 			defer cancel()
-			err := workflow.Do(within, "second", takesAMinute)
+			err := workflow.Do(within, "second", func(context.Context) error {
+				began = true
+				return nil
+			})
 			if _, err := first.Wait(ctx); err != nil {
 				return false, err
 			}
@@ -64,11 +72,16 @@ func TestACanceledStepThatDidNotBeginEnds(t *testing.T) {
 		l.run(engine.Options{MaxSteps: 1}, wf)
 		r := mustStart(l, wf, 0)
 		l.advance(20 * time.Second)
+		// While the worker is frozen for longer than the lease, the slot becomes free after
+		// 30 seconds and the deadline passes after 32.
 		thaw := l.freeze()
-		l.advance(15 * time.Second) // longer than the lease
+		l.advance(15 * time.Second)
 		thaw()
 		if !mustResult(l, r) {
 			t.Error("the second step has not failed for its deadline")
+		}
+		if began {
+			t.Error("the second step has begun")
 		}
 	})
 }
