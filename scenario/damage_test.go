@@ -89,7 +89,7 @@ func TestCheckerFindsDamage(t *testing.T) { //nolint:tparallel // one connection
 				if _, err := tx.Exec(t.Context(), d.sql, pgx.QueryExecModeSimpleProtocol); err != nil {
 					return err
 				}
-				c, err := s.checker(tx)
+				c, err := s.checker(postgresSnapshot{t.Context(), tx})
 				if err == nil {
 					wantFound(t, c.check(), d.want)
 				}
@@ -134,7 +134,7 @@ func TestCheckerFindsDamage(t *testing.T) { //nolint:tparallel // one connection
 	} {
 		t.Run(d.damage, func(t *testing.T) {
 			s.within(func(tx pgx.Tx) error {
-				c, err := s.checker(tx)
+				c, err := s.checker(postgresSnapshot{t.Context(), tx})
 				if err == nil {
 					c.chron = &chronicle{starts: s.chron.starts, payloads: maps.Clone(s.chron.payloads)}
 					d.do(c)

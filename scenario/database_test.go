@@ -44,7 +44,7 @@ func openStore(ctx context.Context, url string, log *slog.Logger) (store.Store, 
 
 func newDatabase(t *testing.T, url string) *database {
 	t.Helper()
-	st, err := openStore(t.Context(), url, slog.New(slog.NewTextHandler(t.Output(), nil)))
+	st, err := openStore(t.Context(), url, testLog(t))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -61,4 +61,9 @@ func newDatabase(t *testing.T, url string) *database {
 		}
 	})
 	return &database{url: url, st: st, api: api}
+}
+
+func testLog(t *testing.T) *slog.Logger {
+	t.Helper()
+	return slog.New(slog.NewTextHandler(t.Output(), nil))
 }

@@ -10,5 +10,6 @@
 // as a process that takes requests, on either store (see onEachStore); it is killed,
 // frozen, terminated, and cut off from its database by a proxy. Where there is a load
 // (see load), a checker holds the database against what the test has seen: see checker
-// for what it proves. Loads last for seconds, or for as long as -scenario.for says.
+// for what it proves. Loads last for seconds, or for as long as -scenario.for and
+// -scenario.kills say.
 package scenario

@@ -1,11 +1,8 @@
 package scenario_test
 
 import (
-	"context"
 	"fmt"
 	"time"
-
-	"github.com/jackc/pgx/v5"
 
 	"github.com/tenter-dev/tenter/store"
 )
@@ -45,39 +42,39 @@ CREATE CONSTRAINT TRIGGER look AFTER INSERT ON tenter.journal
 DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION audit.look();
 `
 
-// takeInventory reads a PostgreSQL database, not as the store does but by queries of
-// its own.
-func takeInventory(ctx context.Context, tx pgx.Tx) (*inventory, error) {
+// sqliteAuditor looks when an event is inserted: triggers of SQLite can't wait for the
+// commit, but there a worker's claim is not in the same transaction.
+const sqliteAuditor = `
+CREATE TABLE audit_stale (run_id TEXT, position INTEGER, epoch INTEGER, run_epoch INTEGER);
+CREATE TRIGGER audit_look AFTER INSERT ON tenter_journal
+WHEN NEW.epoch IS NOT (SELECT q.epoch FROM tenter_runs q WHERE q.id = NEW.run_id) BEGIN
+	INSERT INTO audit_stale SELECT NEW.run_id, NEW.position, NEW.epoch, (SELECT q.epoch FROM tenter_runs q WHERE q.id = NEW.run_id);
+END;
+`
+
+// takeInventory reads a database, not as the store does but by queries of its own.
+func takeInventory(snap snapshot) (*inventory, error) {
 	inv := &inventory{
 		events: map[string][]store.Event{}, mail: map[string][]store.Message{}, unread: map[string][]store.Message{},
 		messages: map[string]int{}, due: map[string]bool{}, leases: map[string]time.Time{}, keys: map[string]bool{},
 	}
-	read := func(what, sql string, row func(pgx.CollectableRow) error) error {
-		rows, err := tx.Query(ctx, sql)
-		if err == nil {
-			_, err = pgx.CollectRows(rows, func(r pgx.CollectableRow) (struct{}, error) { return struct{}{}, row(r) })
-		}
-		if err != nil {
-			return fmt.Errorf("take inventory of %s: %w", what, err)
-		}
-		return nil
-	}
-	if err := tx.QueryRow(ctx, "SELECT clock_timestamp()").Scan(&inv.now); err != nil {
+	var err error
+	if inv.now, err = snap.now(); err != nil {
 		return nil, err
 	}
 	for _, table := range []struct {
 		name, sql string
-		row       func(pgx.CollectableRow) error
+		row       func(scan scan) error
 	}{
 		{
 			"runs", `SELECT id, workflow, status, parent_id, created_at, ended_at, worker, epoch, events, messages, due_at IS NOT NULL OR wake_at IS NOT NULL, blocked_reason
 			FROM tenter.runs ORDER BY id`,
-			func(row pgx.CollectableRow) error {
+			func(scan scan) error {
 				var r store.Run
 				var ended *time.Time
 				var messages int
 				var due bool
-				err := row.Scan(&r.ID, &r.Workflow, &r.Status, &r.ParentID, &r.CreatedAt, &ended, &r.Worker, &r.Epoch, &r.Events, &messages, &due, &r.BlockedReason)
+				err := scan(&r.ID, &r.Workflow, &r.Status, &r.ParentID, &r.CreatedAt, &ended, &r.Worker, &r.Epoch, &r.Events, &messages, &due, &r.BlockedReason)
 				if ended != nil {
 					r.EndedAt = *ended
 				}
@@ -88,29 +85,29 @@ func takeInventory(ctx context.Context, tx pgx.Tx) (*inventory, error) {
 		},
 		{
 			"journals", `SELECT run_id, position, at, kind, ref, data, epoch, seq FROM tenter.journal ORDER BY run_id, position`,
-			func(row pgx.CollectableRow) error {
+			func(scan scan) error {
 				var id string
 				var e store.Event
-				err := row.Scan(&id, &e.Position, &e.At, &e.Kind, &e.Ref, &e.Data, &e.Epoch, &e.Seq)
+				err := scan(&id, &e.Position, &e.At, &e.Kind, &e.Ref, &e.Data, &e.Epoch, &e.Seq)
 				inv.events[id] = append(inv.events[id], e)
 				return err
 			},
 		},
 		{
 			"mailboxes", `SELECT id, run_id, kind, ref, data, accepted_at FROM tenter.mailbox ORDER BY id`,
-			func(row pgx.CollectableRow) error {
+			func(scan scan) error {
 				var m store.Message
-				err := row.Scan(&m.ID, &m.RunID, &m.Kind, &m.Ref, &m.Data, &m.AcceptedAt)
+				err := scan(&m.ID, &m.RunID, &m.Kind, &m.Ref, &m.Data, &m.AcceptedAt)
 				inv.mail[m.RunID] = append(inv.mail[m.RunID], m)
 				return err
 			},
 		},
 		{
 			"hooks", `SELECT id, run_id, token, closed_at FROM tenter.hooks ORDER BY number`,
-			func(row pgx.CollectableRow) error {
+			func(scan scan) error {
 				var h store.Hook
 				var closed *time.Time
-				err := row.Scan(&h.ID, &h.RunID, &h.Token, &closed)
+				err := scan(&h.ID, &h.RunID, &h.Token, &closed)
 				if closed != nil {
 					h.ClosedAt = *closed
 				}
@@ -120,53 +117,53 @@ func takeInventory(ctx context.Context, tx pgx.Tx) (*inventory, error) {
 		},
 		{
 			"unread payloads", `SELECT run_id, kind, ref, data FROM tenter.unread ORDER BY run_id, number`,
-			func(row pgx.CollectableRow) error {
+			func(scan scan) error {
 				var m store.Message
-				err := row.Scan(&m.RunID, &m.Kind, &m.Ref, &m.Data)
+				err := scan(&m.RunID, &m.Kind, &m.Ref, &m.Data)
 				inv.unread[m.RunID] = append(inv.unread[m.RunID], m)
 				return err
 			},
 		},
 		{
 			"attempts", `SELECT run_id, step, worker FROM tenter.executing`,
-			func(row pgx.CollectableRow) error {
+			func(scan scan) error {
 				var a store.Attempt
-				err := row.Scan(&a.RunID, &a.Step, &a.Worker)
+				err := scan(&a.RunID, &a.Step, &a.Worker)
 				inv.executing = append(inv.executing, a)
 				return err
 			},
 		},
 		{
 			"workers", `SELECT name, lease_until FROM tenter.workers`,
-			func(row pgx.CollectableRow) error {
+			func(scan scan) error {
 				var name string
 				var until time.Time
-				err := row.Scan(&name, &until)
+				err := scan(&name, &until)
 				inv.leases[name] = until
 				return err
 			},
 		},
 		{
 			"receipts", `SELECT token, key FROM tenter.receipts`,
-			func(row pgx.CollectableRow) error {
+			func(scan scan) error {
 				var token, key string
-				err := row.Scan(&token, &key)
+				err := scan(&token, &key)
 				inv.keys[token+" "+key] = true
 				return err
 			},
 		},
 		{
 			"the audit", `SELECT format('event %s of run %s was written by the owner of epoch %s when it was %s', position, run_id, epoch, run_epoch) FROM audit.stale`,
-			func(row pgx.CollectableRow) error {
+			func(scan scan) error {
 				var s string
-				err := row.Scan(&s)
+				err := scan(&s)
 				inv.stale = append(inv.stale, s)
 				return err
 			},
 		},
 	} {
-		if err := read(table.name, table.sql, table.row); err != nil {
-			return nil, err
+		if err := snap.each(table.sql, table.row); err != nil {
+			return nil, fmt.Errorf("take inventory of %s: %w", table.name, err)
 		}
 	}
 	return inv, nil

@@ -5,13 +5,16 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
+	"net/http"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
-	"github.com/tenter-dev/tenter/engine"
+	"github.com/tenter-dev/tenter/server"
 	"github.com/tenter-dev/tenter/workflow"
 )
 
@@ -31,9 +34,10 @@ var (
 	nap     = workflow.Define("nap", takeNap)
 	signoff = workflow.Define("signoff", waitForSignoff)
 	talk    = workflow.Define("talk", listen)
+	inbox   = workflow.Define("inbox", takeDeliveries)
 )
 
-var loadWorkflows = []workflow.Definition{errand, family, nap, signoff, talk}
+var loadWorkflows = []workflow.Definition{errand, family, nap, signoff, talk, inbox}
 
 // chore is a step that takes some milliseconds.
 func chore(ctx workflow.Context, name string, t task) error {
@@ -116,14 +120,73 @@ func listen(ctx workflow.Context, t task) ([]string, error) {
 	return said, nil
 }
 
-// A load keeps an API process asking, and keeps the chronicle of it.
+// delivery names the header that identifies a delivery to an inbox.
+const delivery = "Delivery-Id"
+
+// takeDeliveries returns the bodies of HTTP requests, up to "/stop". Of an odd run each
+// is answered by hand: by every other from a step.
+func takeDeliveries(ctx workflow.Context, t task) ([]string, error) {
+	opts := []workflow.WebhookOption{workflow.DedupeHeader(delivery)}
+	if t.N%2 == 1 {
+		opts = append(opts, workflow.RespondManually())
+	}
+	hook, err := workflow.NewWebhook(ctx, opts...)
+	if err != nil {
+		return nil, err
+	}
+	defer hook.Close()
+	var taken []string
+	for r, err := range hook.All(ctx) {
+		if err != nil {
+			return nil, err
+		}
+		var text string
+		if err := r.JSON(&text); err != nil {
+			return nil, err
+		}
+		if t.N%2 == 1 {
+			if err := reply(ctx, t, r, text, len(taken)); err != nil {
+				return nil, err
+			}
+		}
+		if text == "/stop" {
+			break
+		}
+		if err := chore(ctx, "take in", t); err != nil {
+			return nil, err
+		}
+		taken = append(taken, text)
+	}
+	return taken, nil
+}
+
+// reply answers a request with what it says.
+func reply(ctx workflow.Context, t task, r *workflow.Request, text string, n int) error {
+	resp := workflow.Text(http.StatusOK, "got "+text)
+	if n%2 == 0 {
+		return r.Respond(ctx, resp)
+	}
+	return workflow.Do(ctx, "answer", func(ctx context.Context) error {
+		return act(ctx, t.Log, func() error { return r.Respond(ctx, resp) })
+	})
+}
+
+// An asker is how the load asks for runs: an engine of the test's process, or engines of
+// others.
+type asker interface {
+	workflow.Client
+	Hooks(ctx context.Context, runID string) ([]workflow.HookInfo, error)
+}
+
+// A load keeps asking, and keeps the chronicle of it.
 type load struct {
-	t     *testing.T
-	api   *engine.Engine
-	chron *chronicle
-	log   string
-	over  context.Context //nolint:containedctx // ends when no more is to be asked
-	all   sync.WaitGroup
+	t      *testing.T
+	api    asker
+	fronts []*service // that serve webhooks; none: no webhooks are in the load
+	chron  *chronicle
+	log    string
+	over   context.Context //nolint:containedctx // ends when no more is to be asked
+	all    sync.WaitGroup
 }
 
 const channels = 3
@@ -144,6 +207,9 @@ func (l *load) begin() {
 			demand(l, nap, fmt.Sprintf("nap-%d-%d", i, n), n, n)
 		})
 		l.loop(func(n int) { l.signOff(fmt.Sprintf("signoff-%d-%d", i, n), n) })
+		if len(l.fronts) > 0 {
+			l.loop(func(n int) { l.deliver(fmt.Sprintf("inbox-%d-%d", i, n), n) })
+		}
 	}
 	for i := range 2 * channels {
 		l.loop(func(n int) {
@@ -231,7 +297,20 @@ func (l *load) await(id string) {
 func (l *load) signOff(id string, n int) {
 	text := "fine by me: " + id
 	submit(l, signoff, id, n, text)
-	var token string
+	token := l.token(id)
+	p := l.chron.send(payload{text: text, token: token, key: id, sender: id})
+	l.insist("sign off "+id, func(ctx context.Context) error {
+		_, err := l.api.Resume(ctx, token, text, workflow.IdempotencyKey(id))
+		if err == nil {
+			l.chron.certainly(&p.certain)
+		}
+		return err
+	})
+	l.await(id)
+}
+
+// token waits for a run to have a hook.
+func (l *load) token(id string) (token string) {
 	l.insist("find the hook of "+id, func(ctx context.Context) error {
 		hooks, err := l.api.Hooks(ctx, id)
 		if err == nil && len(hooks) == 0 {
@@ -242,15 +321,60 @@ func (l *load) signOff(id string, n int) {
 		}
 		return err
 	})
-	p := l.chron.send(payload{text: text, token: token, key: id, sender: id})
-	l.insist("sign off "+id, func(ctx context.Context) error {
-		_, err := l.api.Resume(ctx, token, text, workflow.IdempotencyKey(id))
-		if err == nil {
+	return token
+}
+
+// deliver starts a run that takes HTTP requests, and sends it some.
+func (l *load) deliver(id string, n int) {
+	texts := []string{"first to " + id, "second to " + id, "third to " + id}
+	submit(l, inbox, id, n, texts)
+	token := l.token(id)
+	for i, text := range texts {
+		key := fmt.Sprint("delivery ", i)
+		p := l.chron.send(payload{text: text, token: token, key: key, sender: id, number: i})
+		if l.post(token, text, key, n) {
 			l.chron.certainly(&p.certain)
 		}
-		return err
-	})
+	}
+	l.post(token, "/stop", "the last delivery", n)
 	l.await(id)
+}
+
+// post sends an HTTP request until it is answered, and reports whether the answer is
+// right. The connection breaks where the process is killed that holds it.
+func (l *load) post(token, text, key string, n int) (right bool) {
+	want, says := http.StatusAccepted, ""
+	if n%2 == 1 {
+		want, says = http.StatusOK, "got "+text
+	}
+	l.insist("post "+text, func(ctx context.Context) error {
+		var front string
+		if heard, err := l.fronts[rand.N(len(l.fronts))].try("Front", struct{}{}, &front); !heard || err != nil {
+			return fmt.Errorf("find a front: %w", err)
+		}
+		req, err := http.NewRequestWithContext(ctx, http.MethodPost, front+server.WebhookPath+token, strings.NewReader(strconv.Quote(text)))
+		if err != nil {
+			return err
+		}
+		req.Header.Set(delivery, key)
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil {
+			return err
+		}
+		defer resp.Body.Close()
+		body, err := io.ReadAll(resp.Body)
+		switch {
+		case err != nil:
+			return err
+		case resp.StatusCode == http.StatusServiceUnavailable, resp.StatusCode == http.StatusGatewayTimeout:
+			return fmt.Errorf("the answer to %q is %s", text, resp.Status)
+		}
+		if right = resp.StatusCode == want && string(body) == says; !right {
+			l.t.Errorf("the answer to %q is %s: %s", text, resp.Status, body)
+		}
+		return nil
+	})
+	return right
 }
 
 // say says something in a channel. Every third time nobody asks again what became of

@@ -162,32 +162,30 @@ func (d *door) Fenced(_ struct{}, n *int64) error {
 	return nil
 }
 
-// StartArgs ask for a run.
-type StartArgs struct {
-	Workflow, RunID string
-	Input           json.RawMessage
-}
-
 // Start starts a run.
-func (d *door) Start(a StartArgs, runID *string) (err error) {
-	*runID, err = d.eng.StartRun(context.Background(), workflow.StartRequest{Workflow: a.Workflow, RunID: a.RunID, Input: a.Input})
+func (d *door) Start(r workflow.StartRequest, runID *string) (err error) {
+	*runID, err = d.eng.StartRun(context.Background(), r)
 	return err
 }
 
-// ResumeArgs are a payload.
-type ResumeArgs struct {
-	Token, Key string
-	Payload    json.RawMessage
-	OrStart    bool // a channelLog
+// Resume sends a payload.
+func (d *door) Resume(r workflow.ResumeRequest, info *workflow.HookInfo) (err error) {
+	*info, err = d.eng.Resume(context.Background(), r.Token, r.Payload, func(to *workflow.ResumeRequest) error {
+		to.IdempotencyKey, to.OrStart = r.IdempotencyKey, r.OrStart
+		return nil
+	})
+	return err
 }
 
-// Resume sends a payload.
-func (d *door) Resume(a ResumeArgs, info *workflow.HookInfo) (err error) {
-	opts := []workflow.ResumeOption{workflow.IdempotencyKey(a.Key)}
-	if a.OrStart {
-		opts = append(opts, workflow.OrStart(channelLog, strings.TrimPrefix(a.Token, "channel:")))
-	}
-	*info, err = d.eng.Resume(context.Background(), a.Token, a.Payload, opts...)
+// Hooks looks at the open hooks of a run.
+func (d *door) Hooks(runID string, hooks *[]workflow.HookInfo) (err error) {
+	*hooks, err = d.eng.Hooks(context.Background(), runID)
+	return err
+}
+
+// Await waits for a run.
+func (d *door) Await(runID string, res *workflow.RunResult) (err error) {
+	*res, err = d.eng.AwaitRun(context.Background(), runID)
 	return err
 }
 
@@ -360,7 +358,7 @@ func (s *service) call(method string, args, reply any) error {
 func (s *service) start(name, runID string, input any) {
 	s.t.Helper()
 	var id string
-	err := s.call("Start", StartArgs{name, runID, encode(s.t, input)}, &id)
+	err := s.call("Start", workflow.StartRequest{Workflow: name, RunID: runID, Input: encode(s.t, input)}, &id)
 	if err != nil && !strings.Contains(err.Error(), "run "+runID+" exists") {
 		s.t.Fatal(err)
 	}

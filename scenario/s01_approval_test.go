@@ -119,7 +119,7 @@ func approvalKilled(t *testing.T, db *database) {
 		}()
 		s.start("approval", id, "doc")
 		var info workflow.HookInfo
-		args := ResumeArgs{Token: s.token(id), Key: id, Payload: encode(t, decision{i%2 == 0, id})}
+		args := workflow.ResumeRequest{Token: s.token(id), IdempotencyKey: id, Payload: encode(t, decision{i%2 == 0, id})}
 		if err := s.call("Resume", args, &info); err != nil || info.RunID != id {
 			t.Fatalf("approval of %s: %+v, %v", id, info, err)
 		}

@@ -92,7 +92,7 @@ func collectionKilled(t *testing.T, db *database) {
 		default:
 		}
 		var info workflow.HookInfo
-		args := ResumeArgs{Token: "readings:s1", Payload: encode(t, reading{Value: v})}
+		args := workflow.ResumeRequest{Token: "readings:s1", Payload: encode(t, reading{Value: v})}
 		if v%2 == 1 {
 			heard, err := s.try("Resume", args, &info)
 			if !heard {
@@ -103,7 +103,7 @@ func collectionKilled(t *testing.T, db *database) {
 				t.Fatal(err)
 			}
 		} else {
-			args.Key = fmt.Sprint(v)
+			args.IdempotencyKey = fmt.Sprint(v)
 			if err := s.call("Resume", args, &info); err != nil {
 				t.Fatal(err)
 			}
@@ -115,7 +115,7 @@ func collectionKilled(t *testing.T, db *database) {
 		}
 	}
 	var info workflow.HookInfo
-	if err := s.call("Resume", ResumeArgs{Token: "readings:s1", Key: "done", Payload: encode(t, reading{Done: true})}, &info); err != nil {
+	if err := s.call("Resume", workflow.ResumeRequest{Token: "readings:s1", IdempotencyKey: "done", Payload: encode(t, reading{Done: true})}, &info); err != nil {
 		t.Fatal(err)
 	}
 	got, err := workflow.Get[[]int](s.api, "run").Result(within(t, 30*time.Second))

@@ -161,8 +161,12 @@ func severalProcesses(t *testing.T, db *database) {
 	}
 	said, infos, err := hundredAtOnce(func(i int, text string) (workflow.HookInfo, error) {
 		if p := i % (len(services) + 1); p < len(services) {
+			req, err := workflow.NewResume("channel:c", text, workflow.OrStart(channelLog, "c"))
+			if err != nil {
+				return workflow.HookInfo{}, err
+			}
 			var info workflow.HookInfo
-			err := services[p].call("Resume", ResumeArgs{Token: "channel:c", Payload: encode(t, text), OrStart: true}, &info)
+			err = services[p].call("Resume", req, &info)
 			return info, err
 		}
 		return db.api.Resume(t.Context(), "channel:c", text, workflow.OrStart(channelLog, "c"))

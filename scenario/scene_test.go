@@ -1,9 +1,9 @@
 package scenario_test
 
 import (
-	"context"
 	"flag"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -25,13 +25,13 @@ func lasting() time.Duration {
 	return 4 * time.Second
 }
 
-// A scene is a load on a PostgreSQL database, watched by an auditor and checked in the
-// end.
+// A scene is a load on a database, watched by an auditor and checked in the end.
 type scene struct {
 	*load
-	t     *testing.T
-	db    *database
-	admin *pgxpool.Pool
+	t       *testing.T
+	db      *database
+	records records
+	admin   *pgxpool.Pool // nil on SQLite
 }
 
 // newServerURL returns the URL of a database: of one that waits for the disk, if a
@@ -54,19 +54,33 @@ func newServer(t *testing.T) *pgtest.Server {
 	return pgtest.Start(t, "fsync=off")
 }
 
-// newScene opens a database of a server, with a load that has not begun.
+// newScene opens a PostgreSQL database, with a load that has not begun.
 func newScene(t *testing.T, url string) *scene {
 	t.Helper()
 	db := newDatabase(t, url)
-	admin, err := pgxpool.New(t.Context(), url)
-	if err != nil {
+	s := setScene(t, db)
+	s.api = db.api
+	return s
+}
+
+// setScene makes a scene of a database whose schema is there.
+func setScene(t *testing.T, db *database) *scene {
+	t.Helper()
+	s := &scene{load: &load{t: t, chron: newChronicle(), log: filepath.Join(t.TempDir(), "effects")}, t: t, db: db}
+	if path, ok := strings.CutPrefix(db.url, "sqlite:"); ok {
+		s.records = sqliteRecords{path}
+	} else {
+		pool, err := pgxpool.New(t.Context(), db.url)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(pool.Close)
+		s.records, s.admin = postgresRecords{pool}, pool
+	}
+	if err := s.records.audit(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(admin.Close)
-	if _, err := admin.Exec(t.Context(), auditor); err != nil {
-		t.Fatal(err)
-	}
-	return &scene{&load{t: t, api: db.api, chron: newChronicle(), log: filepath.Join(t.TempDir(), "effects")}, t, db, admin}
+	return s
 }
 
 // unfinished returns the runs that have not ended.
@@ -75,40 +89,38 @@ func (s *scene) unfinished() ([]string, error) {
 }
 
 // list returns the texts that a query finds.
-func (s *scene) list(sql string) ([]string, error) {
-	rows, err := s.admin.Query(s.t.Context(), sql)
-	if err != nil {
-		return nil, err
-	}
-	return pgx.CollectRows(rows, pgx.RowTo[string])
+func (s *scene) list(sql string) (all []string, err error) {
+	err = s.records.read(s.t.Context(), func(snap snapshot) error {
+		return snap.each(sql, func(scan scan) error {
+			var text string
+			err := scan(&text)
+			all = append(all, text)
+			return err
+		})
+	})
+	return all, err
 }
 
 // workersUp waits until workers have registered.
 func (s *scene) workersUp(n int) {
 	s.t.Helper()
 	waitFor(s.t, func() bool {
-		var up int
-		err := s.admin.QueryRow(s.t.Context(), "SELECT count(*) FROM tenter.workers").Scan(&up)
-		return err == nil && up == n
+		up, err := s.list("SELECT name FROM tenter.workers")
+		return err == nil && len(up) == n
 	})
 }
 
-// within hands out a transaction that is rolled back.
+// within hands out a transaction of PostgreSQL that is rolled back.
 func (s *scene) within(f func(tx pgx.Tx) error) {
 	s.t.Helper()
-	tx, err := s.admin.BeginTx(s.t.Context(), pgx.TxOptions{IsoLevel: pgx.RepeatableRead})
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	defer func() { _ = tx.Rollback(context.WithoutCancel(s.t.Context())) }()
-	if err := f(tx); err != nil {
+	if err := withinTx(s.t.Context(), s.admin, f); err != nil {
 		s.t.Fatal(err)
 	}
 }
 
-// checker returns what checks the database as it is in a transaction.
-func (s *scene) checker(tx pgx.Tx) (*checker, error) {
-	inv, err := takeInventory(s.t.Context(), tx)
+// checker returns what checks the database as it is in a snapshot.
+func (s *scene) checker(snap snapshot) (*checker, error) {
+	inv, err := takeInventory(snap)
 	if err != nil {
 		return nil, err
 	}
@@ -119,10 +131,13 @@ func (s *scene) checker(tx pgx.Tx) (*checker, error) {
 // check checks the database.
 func (s *scene) check() (c *checker) {
 	s.t.Helper()
-	s.within(func(tx pgx.Tx) (err error) {
-		c, err = s.checker(tx)
+	err := s.records.read(s.t.Context(), func(snap snapshot) (err error) {
+		c, err = s.checker(snap)
 		return err
 	})
+	if err != nil {
+		s.t.Fatal(err)
+	}
 	found := c.check()
 	for _, f := range found[:min(20, len(found))] {
 		s.t.Error(f)
