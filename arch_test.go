@@ -136,7 +136,7 @@ var confinedImports = []confined{
 	},
 	{path: "modernc.org/sqlite", in: []string{"store/sqlite"}, tests: true, why: driverWhy},
 	// The engine's tests have an application that shares the file.
-	{path: "zombiezen.com/go/sqlite", in: []string{"store/sqlite", "examples/..."}, tests: true, also: []string{"engine"}, why: driverWhy},
+	{path: "zombiezen.com/go/sqlite", in: []string{"store/sqlite", "scenario", "examples/..."}, tests: true, also: []string{"engine"}, why: driverWhy},
 	{path: "github.com/jackc/pgx", in: []string{"store/postgres", "internal/pgtest", "scenario", "examples/..."}, tests: true, why: driverWhy},
 }
 
