@@ -1,84 +1,215 @@
 package tenter_test
 
 import (
+	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"go/ast"
+	"go/importer"
 	"go/parser"
 	"go/token"
+	"go/types"
+	"io"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
 
 var goBlock = regexp.MustCompile("(?s)```go\n(.*?)```")
 
-// TestDocs compiles the programs in README and docs, and parses the fragments.
+// TestDocs compiles the code in README and docs: programs as they are, the fragments of
+// a page as one package, together with what docs/testdata/PAGE.go adds to it.
 func TestDocs(t *testing.T) {
 	t.Parallel()
 	files, err := filepath.Glob("docs/*.md")
 	if err != nil {
 		t.Fatal(err)
 	}
-	root, err := os.Getwd()
-	if err != nil {
-		t.Fatal(err)
-	}
-	overlay := map[string]string{} // path in the module → file that has the text
-	temp := t.TempDir()
+	var programs []string
+	pages := map[string][]fragment{}
 	for _, file := range append(files, "README.md") {
 		text, err := os.ReadFile(file)
 		if err != nil {
 			t.Fatal(err)
 		}
-		for i, block := range goBlock.FindAllStringSubmatch(string(text), -1) {
-			name := fmt.Sprintf("doc%s%d", regexp.MustCompile(`\W`).ReplaceAllString(file, ""), i)
-			if strings.HasPrefix(block[1], "package ") {
-				path := filepath.Join(temp, name+".go")
-				if err := os.WriteFile(path, []byte(block[1]), 0o600); err != nil {
-					t.Fatal(err)
-				}
-				overlay[filepath.Join(root, "internal", name, "main.go")] = path
+		for _, at := range goBlock.FindAllSubmatchIndex(text, -1) {
+			code, line := string(text[at[2]:at[3]]), 2+bytes.Count(text[:at[0]], []byte("\n"))
+			if strings.HasPrefix(code, "package ") || strings.HasPrefix(code, "// ") && strings.Contains(code, "\npackage main\n") {
+				programs = append(programs, code)
 				continue
 			}
-			if err := parseFragment(block[1]); err != nil {
-				t.Errorf("%s: block %d: %v\n%s", file, i+1, err, block[1])
+			f, err := parseFragment(fmt.Sprintf("%s:%d", file, line), code)
+			if err != nil {
+				t.Error(err)
+				continue
 			}
+			pages[file] = append(pages[file], f)
 		}
+	}
+	build(t, programs)
+	check(t, pages)
+}
+
+// build builds programs and tests that exist in the docs only, inside the module.
+func build(t *testing.T, programs []string) {
+	t.Helper()
+	root, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	overlay, temp := map[string]string{}, t.TempDir()
+	list := filepath.Join(temp, "overlay.json")
+	var commands [][]string
+	for i, code := range programs {
+		path, dir := filepath.Join(temp, fmt.Sprintf("%d.go", i)), fmt.Sprintf("internal/doc%d", i)
+		if err := os.WriteFile(path, []byte(code), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		name, command := "main.go", []string{"build"}
+		if !strings.Contains(code, "package main\n") {
+			name, command = "doc_test.go", []string{"test", "-c"}
+		}
+		overlay[filepath.Join(root, dir, name)] = path
+		commands = append(commands, append(command, "-overlay", list, "-o", filepath.Join(temp, "out"), "./"+dir))
 	}
 	data, err := json.Marshal(map[string]any{"Replace": overlay})
 	if err != nil {
 		t.Fatal(err)
 	}
-	path := filepath.Join(temp, "overlay.json")
-	if err := os.WriteFile(path, data, 0o600); err != nil {
+	if err := os.WriteFile(list, data, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	for program := range overlay {
-		dir := "./" + filepath.ToSlash(strings.TrimPrefix(filepath.Dir(program), root+string(filepath.Separator)))
-		cmd := exec.CommandContext(t.Context(), "go", "build", "-overlay", path, "-o", filepath.Join(temp, "out"), dir)
-		if out, err := cmd.CombinedOutput(); err != nil {
-			t.Errorf("%s: %v\n%s", dir, err, out)
+	for _, args := range commands {
+		if out, err := exec.CommandContext(t.Context(), "go", args...).CombinedOutput(); err != nil {
+			t.Errorf("%s: %v\n%s", args[len(args)-1], err, out)
 		}
 	}
 }
 
-// parseFragment accepts declarations, statements, or key-value pairs of a literal.
-// An ellipsis stands for what is left out.
-func parseFragment(code string) error {
+// fragment is a piece of a program.
+type fragment struct {
+	at     string // file:line of its first line
+	code   string // with what it takes to be a file
+	offset int    // lines before the first one
+}
+
+// parseFragment accepts declarations, statements (of a function that has a ctx and may
+// return anything), or the fields of engine.Options. An ellipsis stands for what is
+// left out.
+func parseFragment(at, code string) (fragment, error) {
 	code = regexp.MustCompile(`\{ ?… ?\}|\{…\}`).ReplaceAllString(code, "{}")
 	code = strings.ReplaceAll(code, "…", "")
 	var first error
-	for _, around := range []string{"package p\n%s", "package p\nfunc f() {\n%s\n}", "package p\nvar v = T{\n%s\n}"} {
-		_, err := parser.ParseFile(token.NewFileSet(), "", fmt.Sprintf(around, code), parser.SkipObjectResolution)
+	for _, around := range []string{"%s", "func _(ctx workflow.Context) error {\n%s\n}", "var _ = engine.Options{\n%s\n}"} {
+		whole := fmt.Sprintf("package p\n"+around, code)
+		_, err := parser.ParseFile(token.NewFileSet(), "", whole, parser.SkipObjectResolution)
 		if err == nil {
-			return nil
+			return fragment{at, whole, 1 + strings.Count(around, "\n") - strings.Count(strings.SplitAfter(around, "%s")[1], "\n")}, nil
 		}
 		if first == nil {
 			first = err
 		}
 	}
-	return first
+	return fragment{}, fmt.Errorf("%s: %w\n%s", at, first, code)
+}
+
+// check type-checks fragments.
+func check(t *testing.T, pages map[string][]fragment) {
+	t.Helper()
+	known := exported(t)
+	fset := token.NewFileSet()
+	imports := importer.ForCompiler(fset, "gc", func(path string) (io.ReadCloser, error) {
+		if file := known[path]; file != "" {
+			return os.Open(file)
+		}
+		return nil, errors.New("no test of the docs imports it: add it to docImports")
+	})
+	for _, page := range slices.Sorted(maps.Keys(pages)) {
+		var files []*ast.File
+		for _, f := range pages[page] {
+			source := withImports(t, f.code)
+			file, err := parser.ParseFile(fset, f.at+" ("+page+")", source, parser.SkipObjectResolution)
+			if err != nil {
+				t.Fatal(err)
+			}
+			files = append(files, file)
+		}
+		more := filepath.Join("docs", "testdata", strings.TrimSuffix(filepath.Base(page), ".md")+".go")
+		if source, err := os.ReadFile(more); err == nil {
+			file, err := parser.ParseFile(fset, more, source, parser.SkipObjectResolution)
+			if err != nil {
+				t.Fatal(err)
+			}
+			files = append(files, file)
+		}
+		config := types.Config{Importer: imports, Error: func(err error) {
+			if !tolerable.MatchString(err.Error()) {
+				t.Errorf("%v", err)
+			}
+		}}
+		_, _ = config.Check("p", fset, files, nil) // its errors are told by Error
+	}
+}
+
+// tolerable is what fragments may do: leave things out, and say a thing in two ways.
+var tolerable = regexp.MustCompile(`declared and not used|missing return|return values|imported and not used|redeclared|other declaration of|is not used|no new variables`)
+
+// docImports are what fragments import without saying so.
+var docImports = map[string]string{
+	"context": "context", "errors": "errors", "fmt": "fmt", "http": "net/http", "json": "encoding/json", "log": "log", "os": "os",
+	"slog": "log/slog", "testing": "testing", "time": "time", "url": "net/url", "strings": "strings", "sql": "database/sql",
+	"pgx": "github.com/jackc/pgx/v5", "pgxpool": "github.com/jackc/pgx/v5/pgxpool",
+	"zombiezen": "zombiezen.com/go/sqlite", "sqlitex": "zombiezen.com/go/sqlite/sqlitex",
+	"engine": module + "/engine", "workflow": module + "/workflow", "server": module + "/server", "signature": module + "/signature",
+	"store": module + "/store", "sqlite": module + "/store/sqlite", "postgres": module + "/store/postgres", "inspect": module + "/inspect",
+}
+
+// withImports adds the imports that a fragment needs, in its first line.
+func withImports(t *testing.T, code string) string {
+	t.Helper()
+	file, err := parser.ParseFile(token.NewFileSet(), "", code, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var b strings.Builder
+	for _, name := range slices.Compact(slices.Sorted(unresolved(file))) {
+		if path := docImports[name]; path != "" {
+			fmt.Fprintf(&b, "; import %s %q", name, path)
+		}
+	}
+	return strings.Replace(code, "package p\n", "package p"+b.String()+"\n", 1)
+}
+
+func unresolved(file *ast.File) func(func(string) bool) {
+	return func(yield func(string) bool) {
+		for _, id := range file.Unresolved {
+			if !yield(id.Name) {
+				return
+			}
+		}
+	}
+}
+
+// exported returns the files with the export data of packages.
+func exported(t *testing.T) map[string]string {
+	t.Helper()
+	args := []string{"list", "-export", "-deps", "-f", "{{.ImportPath}}={{.Export}}"}
+	cmd := exec.CommandContext(t.Context(), "go", append(args, slices.Sorted(maps.Values(docImports))...)...)
+	cmd.Stderr = os.Stderr
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	files := map[string]string{}
+	for line := range strings.Lines(string(out)) {
+		path, file, _ := strings.Cut(strings.TrimSpace(line), "=")
+		files[path] = file
+	}
+	return files
 }
