@@ -3,6 +3,7 @@ package engine
 import (
 	"fmt"
 	"runtime"
+	"slices"
 	"strings"
 )
 
@@ -54,7 +55,7 @@ func callers() string {
 	frames := runtime.CallersFrames(pcs[:runtime.Callers(2, pcs)])
 	for {
 		f, more := frames.Next()
-		if !strings.HasPrefix(f.Function, module+"/engine.") && !strings.HasPrefix(f.Function, module+"/workflow.") {
+		if !slices.ContainsFunc(ownPackages, func(own string) bool { return strings.HasPrefix(f.Function, own) }) {
 			return fmt.Sprintf("%s:%d", f.File, f.Line)
 		}
 		if !more {
@@ -64,3 +65,6 @@ func callers() string {
 }
 
 const module = "github.com/tenter-dev/tenter"
+
+// ownPackages are between the author's code and the engine.
+var ownPackages = []string{module + "/engine.", module + "/workflow.", module + "/workflowtest."}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 	"runtime/debug"
 	"time"
 
@@ -106,6 +107,7 @@ func execStep(ctx Context, s run.Step) ([]byte, error) {
 // typedStep is execStep for a step with a result.
 func typedStep[T any](ctx Context, s run.Step) (T, error) {
 	var result T
+	s.Out = reflect.TypeFor[T]()
 	data, err := execStep(ctx, s)
 	if err != nil {
 		return result, err

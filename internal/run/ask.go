@@ -26,6 +26,7 @@ type HookType struct {
 // Step is a step to be executed.
 type Step struct {
 	Name string
+	Out  reflect.Type // of the result; nil: it has none
 	// Func calls the author's function and encodes its result. A transactional step
 	// has Transact instead.
 	Func StepFunc
