@@ -1,8 +1,13 @@
 package inspect
 
 import (
+	"container/heap"
 	"encoding/json"
+	"regexp"
+	"strings"
 	"time"
+
+	"github.com/tenter-dev/tenter/workflow"
 )
 
 // Item is a thing that a run has asked for, from then until it was over: a bar of its
@@ -16,14 +21,16 @@ type Item struct {
 	State    State     `json:"state"`
 	Until    time.Time `json:"until,omitzero"` // when a timer fires, or a step is tried again
 
-	HookID string `json:"hook_id,omitempty"` // of a hook
-	RunID  string `json:"run_id,omitempty"`  // of a child; of the run that has the token, on a conflict
+	HookID   string `json:"hook_id,omitempty"`   // of a hook
+	HookType string `json:"hook_type,omitempty"` // name of the defined type of an open hook
+	RunID    string `json:"run_id,omitempty"`    // of a child; of the run that has the token or the ID, on a conflict
+	Request  string `json:"request,omitempty"`   // of a response: the ID of the HTTP request
 
-	Attempts []Try     `json:"attempts,omitempty"` // of a step: those that have failed, and the one that is executing
+	Attempts []Try     `json:"attempts,omitempty"` // of a step, in order: those that have ended, and the one that is executing
 	Payloads []Payload `json:"payloads,omitempty"` // of a hook: what it has got, in order
 
 	Result json.RawMessage `json:"result,omitempty"`
-	Error  string          `json:"error,omitempty"`
+	Error  string          `json:"error,omitempty"` // of a step that is to be tried again: of the last attempt
 }
 
 // ItemKind says what an item is.
@@ -33,7 +40,8 @@ type ItemKind string
 const (
 	KindStep     ItemKind = "step"
 	KindHook     ItemKind = "hook"
-	KindTimer    ItemKind = "timer"
+	KindSleep    ItemKind = "sleep"
+	KindDeadline ItemKind = "deadline" // of a context, or of a select
 	KindChild    ItemKind = "child"
 	KindResponse ItemKind = "response" // an answer to an HTTP request
 	KindOrder    ItemKind = "order"    // from outside: cancel, wake, retry; it has no duration
@@ -47,14 +55,17 @@ const (
 	StateOpen    State = "open"    // not over: a step executes or waits for its turn, a hook takes payloads, a timer runs
 	StateBackoff State = "backoff" // a step waits for its next attempt
 	StateDone    State = "done"    // a step or child has completed, a hook was closed, a timer fired, a request was answered
-	StateFailed  State = "failed"  // a step or child has failed, a token was taken
+	StateFailed  State = "failed"  // a step or child has failed, a token or an ID was taken
+	StateStopped State = "stopped" // the code had no more use for a timer
 	StateLeft    State = "left"    // the run ended before it did
 )
 
 // Try is one attempt of a step.
 type Try struct {
-	Number int       `json:"number"`           // from 1
-	Begin  time.Time `json:"begin,omitzero"`   // zero if nobody has seen when
+	Number int `json:"number"` // from 1; a retry of the run counts anew
+	// Begin is when the attempt began if it executes or was in quarantine, else when it
+	// was due, which is the same unless the workers were busy or down.
+	Begin  time.Time `json:"begin"`
 	End    time.Time `json:"end,omitzero"`     // zero while it executes
 	Error  string    `json:"error,omitempty"`  // why it failed
 	Worker string    `json:"worker,omitempty"` // while it executes
@@ -66,4 +77,361 @@ type Payload struct {
 	At       time.Time       `json:"at"`
 	Data     json.RawMessage `json:"data,omitempty"`
 	Request  *Request        `json:"request,omitempty"` // instead of Data
+}
+
+// Timeline makes the timeline of a run from its whole journal, in the order in which
+// things were asked for. What else is given adds what the journal does not have: mail
+// the payloads that wait to be taken in, hooks the tokens and types of open hooks,
+// executing the attempts under way.
+func Timeline(run workflow.RunInfo, events []Event, mail []Message, hooks []workflow.HookInfo, executing []Attempt) []Item {
+	t := newTimeline(run.ID)
+	for i := range events {
+		t.add(&events[i])
+	}
+	if n := len(events); n > 0 && run.Status == workflow.StatusWaiting && run.Events == events[n-1].Position {
+		t.stopBefore(run.WakeAt, events[n-1].At)
+	}
+	for _, h := range hooks {
+		if it := t.hookIDs[h.ID]; it != nil {
+			it.Name, it.HookType = h.Token, h.Type
+		}
+	}
+	for _, m := range mail {
+		if it := t.hookIDs[m.Ref]; it != nil && m.Kind == payloadReceived {
+			it.Payloads = append(it.Payloads, Payload{At: m.At, Data: m.Data, Request: m.Request})
+		}
+	}
+	for _, a := range executing {
+		if it := t.steps[a.Step]; it != nil && it.open() {
+			it.executes(a)
+		}
+	}
+	items := make([]Item, len(t.items))
+	for i, it := range t.items {
+		items[i] = it.Item
+	}
+	return items
+}
+
+// The kinds of events that the timeline knows, as in package store.
+const (
+	payloadReceived = "payload_received"
+	cancelRequested = "cancel_requested"
+	woken           = "woken"
+	retried         = "retried"
+	childCompleted  = "child_completed"
+	childFailed     = "child_failed"
+	childExists     = "child_exists"
+	stepStarted     = "step_started"
+	stepRetried     = "step_retried"
+	stepCompleted   = "step_completed"
+	stepFailed      = "step_failed"
+	timerFired      = "timer_fired"
+	hookClaimed     = "hook_claimed"
+	hookConflict    = "hook_conflict"
+	responded       = "responded"
+	respondConflict = "respond_conflict"
+	runCompleted    = "completed"
+	runFailed       = "failed"
+	runCanceled     = "canceled"
+)
+
+// timeline is one in the making.
+type timeline struct {
+	runID string
+	items []*item
+
+	steps, hooks, timers, children, responses map[string]*item // by the refs of their events
+
+	hookIDs map[string]*item
+	early   map[string][]Payload // by the IDs of hooks that are still to be adopted
+	running timers
+}
+
+// item is an Item in the making.
+type item struct {
+	Item
+	next int       // of a step: the number of its next attempt
+	due  time.Time // when that one is due
+}
+
+func (it *item) open() bool { return it.State == StateOpen || it.State == StateBackoff }
+
+func (it *item) end(at time.Time, s State) {
+	if it != nil && it.open() {
+		it.End, it.State = at, s
+	}
+}
+
+func newTimeline(runID string) *timeline {
+	return &timeline{
+		runID: runID,
+		steps: map[string]*item{}, hooks: map[string]*item{}, timers: map[string]*item{}, children: map[string]*item{},
+		responses: map[string]*item{}, hookIDs: map[string]*item{}, early: map[string][]Payload{},
+	}
+}
+
+func (t *timeline) add(e *Event) {
+	t.stopTimers(e)
+	t.apply(e)
+	for _, line := range e.Asked {
+		t.ask(e, line)
+	}
+}
+
+// stopTimers ends the timers that would have fired before e if they still ran: those
+// of contexts that ended with another one.
+func (t *timeline) stopTimers(e *Event) {
+	for len(t.running) > 0 && (!t.running[0].open() || t.running[0].Until.Before(e.At)) {
+		it := heap.Pop(&t.running).(*item) //nolint:forcetypeassert // it has nothing else
+		it.end(it.Until, StateStopped)
+	}
+}
+
+// timers is a heap, the earliest first. Some of them may have ended.
+type timers []*item
+
+func (h timers) Len() int           { return len(h) }
+func (h timers) Less(i, j int) bool { return h[i].Until.Before(h[j].Until) }
+func (h timers) Swap(i, j int)      { h[i], h[j] = h[j], h[i] }
+func (h *timers) Push(v any)        { *h = append(*h, v.(*item)) } //nolint:forcetypeassert // heap.Push gets items only
+
+func (h *timers) Pop() any {
+	last := len(*h) - 1
+	it := (*h)[last]
+	*h = (*h)[:last]
+	return it
+}
+
+// stopBefore ends the timers that would wake the run before it is to be woken. Zero is
+// never.
+func (t *timeline) stopBefore(wake, at time.Time) {
+	for _, it := range t.running {
+		if wake.IsZero() || it.Until.Before(wake) {
+			it.end(at, StateStopped)
+		}
+	}
+}
+
+// apply changes the items that an event is about.
+func (t *timeline) apply(e *Event) {
+	switch e.Kind {
+	case payloadReceived:
+		p := Payload{Position: e.Position, At: e.At, Data: e.Data, Request: e.Request}
+		if it := t.hookIDs[e.Ref]; it != nil {
+			it.Payloads = append(it.Payloads, p)
+		} else {
+			t.early[e.Ref] = append(t.early[e.Ref], p)
+		}
+	case cancelRequested:
+		t.order(e, "cancel")
+		for _, it := range t.running {
+			if it.Kind == KindDeadline { // its context has ended; unless it is one without cancel, whose end is seen
+				it.end(e.At, StateStopped)
+			}
+		}
+	case woken:
+		t.order(e, "wake")
+		for _, it := range t.running {
+			if it.Kind == KindSleep {
+				it.end(e.At, StateDone)
+			}
+		}
+	case retried:
+		t.order(e, "retry")
+		for _, it := range t.steps {
+			if it.open() {
+				it.State, it.Until, it.next, it.due = StateOpen, time.Time{}, 1, e.At
+			}
+		}
+	case stepStarted, stepRetried, stepCompleted, stepFailed:
+		if it := t.steps[e.Ref]; it != nil {
+			it.attempted(e)
+		}
+	case timerFired:
+		if it := t.timers[e.Ref]; it != nil {
+			it.End, it.State = e.At, StateDone
+		}
+	case childCompleted, childFailed, childExists:
+		t.childEnded(e)
+	case hookClaimed:
+		if it := t.hooks[e.Ref]; it != nil {
+			t.opened(it, text(e.Data))
+		}
+	case hookConflict:
+		if it := t.hooks[e.Ref]; it != nil {
+			it.RunID = text(e.Data)
+			it.Error = "run " + it.RunID + " has the token"
+			it.end(e.At, StateFailed)
+		}
+	case responded:
+		t.responses[e.Ref].end(e.At, StateDone)
+	case respondConflict:
+		if it := t.responses[e.Ref]; it != nil {
+			it.Error = text(e.Data) + " had answered already"
+			it.end(e.At, StateFailed)
+		}
+	case runCompleted, runFailed, runCanceled:
+		for _, it := range t.items {
+			it.end(e.At, StateLeft)
+		}
+	}
+}
+
+func (t *timeline) childEnded(e *Event) {
+	it := t.children[e.Ref]
+	switch {
+	case it == nil:
+	case e.Kind == childCompleted:
+		it.Result = e.Data
+		it.end(e.At, StateDone)
+	case e.Kind == childExists:
+		it.RunID = text(e.Data)
+		it.Error = "run " + it.RunID + " exists"
+		it.end(e.At, StateFailed)
+	default:
+		it.Error = decodeFailure(e.Data).Error
+		it.end(e.At, StateFailed)
+	}
+}
+
+func (t *timeline) order(e *Event, name string) {
+	t.items = append(t.items, &item{Item: Item{
+		Kind: KindOrder, Name: name, Position: e.Position, Begin: e.At, End: e.At, State: StateDone,
+	}})
+}
+
+// attempted is what an event says of a step.
+func (it *item) attempted(e *Event) {
+	if e.Kind == stepStarted {
+		it.Attempts = append(it.Attempts, Try{Number: it.next, Begin: e.At})
+		it.State, it.Until = StateOpen, time.Time{}
+		return
+	}
+	var f failure
+	if e.Kind != stepCompleted {
+		f = decodeFailure(e.Data)
+	}
+	// A step that was canceled while it waited has failed without another attempt.
+	if e.Kind != stepFailed || f.Attempts >= it.next {
+		last := it.executing()
+		if last == nil {
+			it.Attempts = append(it.Attempts, Try{Number: it.next, Begin: it.due})
+			last = &it.Attempts[len(it.Attempts)-1]
+		}
+		last.End, last.Error = e.At, f.Error
+	}
+	it.next, it.due = it.next+1, f.RetryAt
+	it.Until, it.Error = f.RetryAt, f.Error
+	switch e.Kind {
+	case stepRetried:
+		it.State = StateBackoff
+	case stepFailed:
+		it.end(e.At, StateFailed)
+	case stepCompleted:
+		it.Result = e.Data
+		it.end(e.At, StateDone)
+	}
+}
+
+// executing returns the attempt under way, or nil.
+func (it *item) executing() *Try {
+	if n := len(it.Attempts); n > 0 && it.Attempts[n-1].End.IsZero() {
+		return &it.Attempts[n-1]
+	}
+	return nil
+}
+
+// executes notes an attempt under way.
+func (it *item) executes(a Attempt) {
+	try := it.executing()
+	if try == nil {
+		it.Attempts = append(it.Attempts, Try{})
+		try = &it.Attempts[len(it.Attempts)-1]
+	}
+	*try = Try{Number: a.Attempt, Begin: a.StartedAt, Worker: a.Worker}
+	it.State, it.Until = StateOpen, time.Time{}
+}
+
+// ask adds or ends what a line asks for.
+func (t *timeline) ask(e *Event, line string) {
+	op, rest, _ := strings.Cut(line, " ")
+	ref, detail, _ := strings.Cut(rest, " ")
+	it := &item{Item: Item{Name: rest, Position: e.Position, Begin: e.At, State: StateOpen}}
+	switch op {
+	case "step":
+		it.Kind, it.next, it.due = KindStep, 1, e.At
+		t.steps[rest] = it // names may have spaces
+	case "hook":
+		it.Kind = KindHook
+		t.hooks[ref] = it
+		if token, ok := strings.CutPrefix(detail, "token "); ok {
+			it.Name = token
+		} else {
+			it.Name = "hook " + ref
+			t.opened(it, t.runID+".h"+ref)
+		}
+	case "sleep", "deadline":
+		it.Kind, it.Name = ItemKind(op), op+" "+ref
+		it.Until, _ = time.Parse(time.RFC3339Nano, strings.TrimPrefix(detail, "until "))
+		t.timers[ref] = it
+		heap.Push(&t.running, it)
+	case "child":
+		it.Kind = KindChild
+		if at := childRun.FindStringIndex(rest); at != nil {
+			it.Name, it.RunID = rest[:at[1]-len(" run ")], rest[at[1]:]
+		}
+		t.children[it.Name] = it
+	case "respond":
+		it.Kind, it.Name = KindResponse, "respond "+ref
+		it.Request = strings.TrimPrefix(detail, "to ")
+		t.responses[ref] = it
+	case "close":
+		t.hooks[ref].end(e.At, StateDone)
+		return
+	case "stop":
+		t.timers[ref].end(e.At, StateStopped)
+		return
+	default: // "drain": the hook is closed, and what it has accepted is still to come
+		return
+	}
+	t.items = append(t.items, it)
+}
+
+// childRun is what parts the name of a child from its run ID. Both may have spaces.
+var childRun = regexp.MustCompile(`#\d+ run `)
+
+// opened notes the ID of a hook, by which payloads find it.
+func (t *timeline) opened(it *item, id string) {
+	it.HookID = id
+	it.Payloads = append(it.Payloads, t.early[id]...)
+	delete(t.early, id)
+	t.hookIDs[id] = it
+}
+
+// failure is an error in its recorded form: what the timeline needs of it.
+type failure struct {
+	Error    string    `json:"error"`
+	Attempts int       `json:"attempts"`
+	RetryAt  time.Time `json:"retry_at"`
+}
+
+// Failure returns the text of an error in recorded form.
+func Failure(data json.RawMessage) string { return decodeFailure(data).Error }
+
+func decodeFailure(data json.RawMessage) failure {
+	var f failure
+	if err := json.Unmarshal(data, &f); err != nil {
+		return failure{Error: strings.ToValidUTF8(string(data), "�")}
+	}
+	return f
+}
+
+// text decodes an ID.
+func text(data json.RawMessage) string {
+	var s string
+	if err := json.Unmarshal(data, &s); err != nil {
+		return string(data)
+	}
+	return s
 }

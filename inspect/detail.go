@@ -1,0 +1,147 @@
+package inspect
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/tenter-dev/tenter/workflow"
+)
+
+// Detail is all that is to be seen of a run.
+type Detail struct {
+	Run       workflow.RunInfo    `json:"run"`
+	Input     json.RawMessage     `json:"input,omitempty"`
+	Output    json.RawMessage     `json:"output,omitempty"` // if it has completed
+	Error     json.RawMessage     `json:"error,omitempty"`  // if it has failed or was canceled; in recorded form
+	Events    []Event             `json:"events"`
+	Mail      []Message           `json:"mail,omitempty"` // what its journal has not taken in
+	Hooks     []workflow.HookInfo `json:"hooks,omitempty"`
+	Executing []Attempt           `json:"executing,omitempty"`
+	Children  []workflow.RunInfo  `json:"children,omitempty"` // that it waits for; at most [MaxChildren]
+	Items     []Item              `json:"items"`              // its timeline
+	Waits     []Wait              `json:"waits,omitempty"`
+}
+
+// MaxChildren is how many children of a run are looked up for its [Detail].
+const MaxChildren = 20
+
+// Explain says in a sentence what the run waits for, or how it ended, see [Explain].
+func (d *Detail) Explain(now time.Time) string {
+	return Explain(d.Run, d.Waits, Failure(d.Error), now)
+}
+
+// page is how many events, hooks or runs are asked for at once.
+const page = 1000
+
+// Load gathers all that is to be seen of a run. It fails with [workflow.ErrRunNotFound].
+func Load(ctx context.Context, c Client, runID string) (*Detail, error) {
+	d := &Detail{}
+	if err := d.loadJournal(ctx, c, runID); err != nil {
+		return nil, err
+	}
+	var err error
+	if d.Mail, err = c.Mailbox(ctx, runID); err != nil {
+		return nil, err
+	}
+	if d.Executing, err = c.Executing(ctx, runID); err != nil {
+		return nil, err
+	}
+	if d.Hooks, err = hooksOf(ctx, c, runID); err != nil {
+		return nil, err
+	}
+	d.Items = Timeline(d.Run, d.Events, d.Mail, d.Hooks, d.Executing)
+	d.Waits = Waits(d.Run, d.Items, d.Mail)
+	return d, d.loadChildren(ctx, c)
+}
+
+// loadJournal reads the head of the run and its journal as of one moment, nearly: a run
+// that does not stand still is never quite told.
+func (d *Detail) loadJournal(ctx context.Context, c Client, runID string) error {
+	for range 3 {
+		var err error
+		if d.Run, err = c.RunInfo(ctx, runID); err != nil {
+			return err
+		}
+		n := len(d.Events)
+		if n > 0 && d.Events[n-1].Position > d.Run.Events {
+			d.Events, n = nil, 0 // a retry has cut it
+		}
+		if int64(n) == d.Run.Events {
+			break
+		}
+		if d.Events, err = Journal(ctx, c, runID, d.Events); err != nil {
+			return err
+		}
+	}
+	if len(d.Events) == 0 {
+		return nil
+	}
+	first, last := d.Events[0], d.Events[len(d.Events)-1]
+	if first.Kind == "started" {
+		d.Input = first.Data
+	}
+	switch last.Kind {
+	case runCompleted:
+		d.Output = last.Data
+	case runFailed, runCanceled:
+		d.Error = last.Data
+	}
+	return nil
+}
+
+// Journal appends to events those that follow in the journal of a run, all of them.
+func Journal(ctx context.Context, c Client, runID string, events []Event) ([]Event, error) {
+	for {
+		var after int64
+		if n := len(events); n > 0 {
+			after = events[n-1].Position
+		}
+		more, err := c.Journal(ctx, runID, after, page)
+		if err != nil {
+			return events, err
+		}
+		if len(more) == 0 {
+			return events, nil
+		}
+		events = append(events, more...)
+	}
+}
+
+func hooksOf(ctx context.Context, c Client, runID string) ([]workflow.HookInfo, error) {
+	var hooks []workflow.HookInfo
+	f := HookFilter{RunID: runID, Limit: page}
+	for {
+		more, err := c.Hooks(ctx, f)
+		if err != nil {
+			return nil, err
+		}
+		hooks = append(hooks, more...)
+		if len(more) < page {
+			return hooks, nil
+		}
+		f.After = more[len(more)-1].Token
+	}
+}
+
+// loadChildren looks up the children that the run waits for.
+func (d *Detail) loadChildren(ctx context.Context, c Client) error {
+	for i := range d.Waits {
+		w := &d.Waits[i]
+		if w.For != ForChild || len(d.Children) == MaxChildren {
+			continue
+		}
+		child, err := c.RunInfo(ctx, w.RunID)
+		if errors.Is(err, workflow.ErrRunNotFound) {
+			continue // it is still to be started
+		}
+		if err != nil {
+			return fmt.Errorf("look up child %s: %w", w.Name, err)
+		}
+		d.Children = append(d.Children, child)
+		w.What += " (" + string(child.Status) + ")"
+	}
+	return nil
+}

@@ -1,0 +1,310 @@
+package inspect
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/tenter-dev/tenter/workflow"
+)
+
+// Wait is a thing that a run waits for now: any of them lets it go on.
+type Wait struct {
+	For  WaitFor `json:"for"`
+	What string  `json:"what"` // in words, such as "a payload to hook approval:doc-7"
+
+	Since time.Time `json:"since,omitzero"`
+	Until time.Time `json:"until,omitzero"` // when it is over of itself; zero: never
+
+	Name     string `json:"name,omitempty"`      // of a payload: the token of the hook; else as in [Item]
+	HookType string `json:"hook_type,omitempty"` // of a payload
+	RunID    string `json:"run_id,omitempty"`    // of a child
+	Error    string `json:"error,omitempty"`     // of the last attempt
+	Advice   string `json:"advice,omitempty"`    // how to get it going, if nothing gets it going of itself
+}
+
+// WaitFor says what kind of thing a run waits for.
+type WaitFor string
+
+// What runs wait for.
+const (
+	ForWorker   WaitFor = "worker"   // one that can begin it, continue it, or take in what is in its mailbox
+	ForStep     WaitFor = "step"     // an attempt that executes, or should
+	ForRetry    WaitFor = "retry"    // the next attempt of a step that has failed
+	ForChild    WaitFor = "child"    // the result of a child run
+	ForSleep    WaitFor = "sleep"    // ends earlier if the run is woken
+	ForPayload  WaitFor = "payload"  // somebody who resumes a hook
+	ForDeadline WaitFor = "deadline" // the end of a context or of a select
+)
+
+var waitOrder = []WaitFor{ForWorker, ForStep, ForRetry, ForChild, ForSleep, ForPayload, ForDeadline}
+
+// Waits tells what a run waits for, by its timeline and its mailbox. What only
+// somebody outside can mend comes first, deadlines come last. A run that has ended
+// waits for nothing. A journal does not say which of the open things the code has
+// come to wait at: a hook is among them also while a step executes.
+func Waits(run workflow.RunInfo, items []Item, mail []Message) []Wait {
+	if run.Status.Ended() {
+		return nil
+	}
+	var waits []Wait
+	if run.Status == workflow.StatusBlocked {
+		w := Wait{For: ForWorker, What: "a worker that can continue it: " + run.Reason, Advice: Advice(run.Reason)}
+		if !strings.HasPrefix(run.Reason, noWorker) {
+			w.Since = run.UpdatedAt
+		}
+		waits = append(waits, w)
+	}
+	switch {
+	case run.Events == 0:
+		waits = append(waits, Wait{For: ForWorker, What: "a worker to begin it", Since: run.CreatedAt, Advice: adviceBusy})
+	case len(mail) > 0:
+		waits = append(waits, Wait{For: ForWorker, What: "a worker to take in " + contents(mail), Since: mail[0].At, Advice: adviceBusy})
+	}
+	for i := range items {
+		if w, ok := waitOf(&items[i]); ok {
+			waits = append(waits, w)
+		}
+	}
+	slices.SortStableFunc(waits, func(a, b Wait) int {
+		return cmp.Or(
+			cmp.Compare(slices.Index(waitOrder, a.For), slices.Index(waitOrder, b.For)),
+			compareUntil(a.Until, b.Until),
+		)
+	})
+	return waits
+}
+
+// compareUntil puts the earliest first, and never last.
+func compareUntil(a, b time.Time) int {
+	if a.IsZero() != b.IsZero() {
+		if a.IsZero() {
+			return 1
+		}
+		return -1
+	}
+	return a.Compare(b)
+}
+
+func waitOf(it *Item) (Wait, bool) {
+	w := Wait{Name: it.Name, Since: it.Begin, Until: it.Until, Error: it.Error, RunID: it.RunID}
+	switch {
+	case it.State == StateBackoff:
+		w.For, w.What = ForRetry, fmt.Sprintf("attempt %d of step %s", it.Attempts[len(it.Attempts)-1].Number+1, it.Name)
+		return w, true
+	case it.State != StateOpen:
+		return w, false
+	}
+	switch it.Kind {
+	case KindStep:
+		w.For, w.What = ForStep, "step "+it.Name
+		if n := len(it.Attempts); n > 0 && it.Attempts[n-1].End.IsZero() {
+			try := it.Attempts[n-1]
+			w.What, w.Since = fmt.Sprintf("attempt %d of step %s", try.Number, it.Name), try.Begin
+			if try.Worker != "" {
+				w.What += ", which worker " + try.Worker + " executes"
+			}
+		}
+	case KindHook:
+		if n := len(it.Payloads); it.HookID == "" || n > 0 && it.Payloads[n-1].Position == 0 {
+			return w, false // its token is being claimed, which the store decides at once; or it has got one
+		}
+		w.For, w.What, w.HookType = ForPayload, "a payload to hook "+it.Name, it.HookType
+		if it.HookType != "" {
+			w.What += " (type " + it.HookType + ")"
+		}
+	case KindChild:
+		w.For, w.What = ForChild, "child "+it.Name+", run "+it.RunID
+	case KindSleep:
+		w.For, w.What = ForSleep, "the end of a sleep"
+	case KindDeadline:
+		w.For, w.What = ForDeadline, "a deadline"
+	default: // a response is decided by the store at once
+		return w, false
+	}
+	return w, true
+}
+
+// contents says what is in a mailbox, such as "2 payloads and an order to cancel".
+func contents(mail []Message) string {
+	var payloads, results int
+	var parts []string
+	for _, m := range mail {
+		switch m.Kind {
+		case payloadReceived:
+			payloads++
+		case childCompleted, childFailed, stepCompleted:
+			results++
+		case cancelRequested:
+			parts = append(parts, "an order to cancel")
+		case woken:
+			parts = append(parts, "an order to wake")
+		case retried:
+			parts = append(parts, "an order to retry")
+		}
+	}
+	if results > 0 {
+		parts = slices.Insert(parts, 0, plural(results, "result"))
+	}
+	if payloads > 0 {
+		parts = slices.Insert(parts, 0, plural(payloads, "payload"))
+	}
+	if len(parts) == 0 {
+		return plural(len(mail), "message")
+	}
+	return join(parts, "and")
+}
+
+func plural(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}
+
+func join(parts []string, last string) string {
+	n := len(parts)
+	if n < 2 {
+		return strings.Join(parts, "")
+	}
+	return strings.Join(parts[:n-1], ", ") + " " + last + " " + parts[n-1]
+}
+
+// noWorker begins the reasons that are no one's doing: nobody knows since when.
+const noWorker = "no "
+
+const adviceBusy = "see that a worker is up which has the workflow, and is not overloaded; it goes on by itself then"
+
+// Advice says what to do about a run that is blocked for a reason.
+func Advice(reason string) string {
+	for _, a := range advices {
+		if strings.Contains(reason, a.reason) {
+			return a.advice
+		}
+	}
+	return "deploy code that can continue it; it goes on by itself then. To let the code that is there try again, retry the run"
+}
+
+var advices = []struct{ reason, advice string }{
+	{"no worker is live", "start a worker: a program whose engine has the workflow, with Run at work; the run goes on by itself then"},
+	{"no live worker has the workflow", "deploy a worker that has the workflow; the run goes on by itself then"},
+	{"no live worker has version", "deploy a worker that has this version too, beside newer ones; the run goes on by itself then"},
+	{"this worker does not have the workflow", "deploy a worker that has the workflow; the run goes on by itself then"},
+	{"diverges from the journal", "deploy a build that makes the recorded calls, or one that keeps the old code as a version of its own; " +
+		"the run goes on by itself then. Or terminate it"},
+	{"killed its worker", "look for what kills the process (out of memory, os.Exit, a fatal error) in the worker's log, mend and deploy it, " +
+		"then retry the run"},
+	{"Options.PublicURL", "set engine.Options.PublicURL in the worker and restart it; the run goes on by itself then"},
+	{"Options.Verifiers", "name the verifier in engine.Options.Verifiers of the worker and restart it; the run goes on by itself then"},
+}
+
+// Explain says in a sentence without a subject what has become of a run, or what it
+// waits for and for how long, such as "waits for a payload to hook approval:doc-7 (type
+// approval), since 3 h, or until the deadline in 21 h". The failure is that of a run
+// that has failed.
+func Explain(run workflow.RunInfo, waits []Wait, failure string, now time.Time) string {
+	if run.Status.Ended() {
+		s := fmt.Sprintf("%s %s ago, after %s", run.Status, Duration(now.Sub(run.EndedAt)), Duration(run.EndedAt.Sub(run.CreatedAt)))
+		if failure != "" {
+			s += ": " + failure
+		}
+		return s
+	}
+	others := slices.DeleteFunc(slices.Clone(waits), func(w Wait) bool { return w.For == ForWorker })
+	switch {
+	case run.Status == workflow.StatusBlocked && len(others) > 0:
+		return "is blocked: " + run.Reason + "; once it goes on it " + explain(others, now)
+	case run.Status == workflow.StatusBlocked:
+		return "is blocked: " + run.Reason
+	case len(waits) == 0:
+		return "is being executed"
+	case len(others) < len(waits):
+		return explain(waits[:1], now)
+	}
+	return explain(waits, now)
+}
+
+func explain(waits []Wait, now time.Time) string {
+	var deadlines, others []string
+	for _, w := range waits {
+		if w.For == ForDeadline {
+			deadlines = append(deadlines, when(w.Until, now))
+		} else {
+			others = append(others, w.What+clause(w, now))
+		}
+	}
+	if len(others) == 0 {
+		return "waits for a deadline " + deadlines[0]
+	}
+	const most = 3
+	if n := len(others) - most; n > 0 {
+		others = append(others[:most], fmt.Sprintf("%d more", n))
+	}
+	s := "waits for " + join(others, "or")
+	if len(deadlines) > 0 {
+		s += ", or until the deadline " + deadlines[0]
+	}
+	return s
+}
+
+// clause says since when, and until when, or why.
+func clause(w Wait, now time.Time) string {
+	switch w.For {
+	case ForRetry:
+		return fmt.Sprintf(", due %s, after it failed: %s", when(w.Until, now), w.Error)
+	case ForSleep:
+		return ", " + when(w.Until, now)
+	default:
+		return since(w, now)
+	}
+}
+
+func since(w Wait, now time.Time) string {
+	if w.Since.IsZero() {
+		return ""
+	}
+	return ", since " + Duration(now.Sub(w.Since))
+}
+
+// when says when something is due.
+func when(t, now time.Time) string {
+	if d := t.Sub(now); d >= 0 {
+		return "in " + Duration(d)
+	}
+	return Duration(now.Sub(t)) + " ago"
+}
+
+// Duration writes a duration for people, with one unit or two, such as "3 h 20 min".
+// A negative one is 0.
+func Duration(d time.Duration) string {
+	const day = 24 * time.Hour
+	switch {
+	case d <= 0:
+		return "0 s"
+	case d < time.Millisecond:
+		return fmt.Sprintf("%d µs", d.Microseconds())
+	case d < time.Second:
+		return fmt.Sprintf("%d ms", d.Milliseconds())
+	case d < time.Minute:
+		return fmt.Sprintf("%d s", d/time.Second)
+	case d < time.Hour:
+		return units(d, time.Minute, "min", time.Second, "s")
+	case d < day:
+		return units(d, time.Hour, "h", time.Minute, "min")
+	case d < 365*day:
+		return units(d, day, "d", time.Hour, "h")
+	default:
+		return units(d, 365*day, "y", day, "d")
+	}
+}
+
+// units writes the small unit only while the large ones are few.
+func units(d, large time.Duration, nameLarge string, small time.Duration, nameSmall string) string {
+	s := fmt.Sprintf("%d %s", d/large, nameLarge)
+	if rest := d % large / small; rest > 0 && d/large < 10 {
+		s += fmt.Sprintf(" %d %s", rest, nameSmall)
+	}
+	return s
+}
