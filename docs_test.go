@@ -24,29 +24,35 @@ import (
 var goBlock = regexp.MustCompile("(?s)```go\n(.*?)```")
 
 // TestDocs compiles the code in README and docs: programs as they are, the fragments of
-// a page as one package, together with what docs/testdata/PAGE.go adds to it.
+// a page as one package, together with what docs/testdata/PAGE.go adds to it. A fragment
+// with tests that follows a program belongs to it, and is executed.
 func TestDocs(t *testing.T) {
 	t.Parallel()
 	files, err := filepath.Glob("docs/*.md")
 	if err != nil {
 		t.Fatal(err)
 	}
-	var programs []string
+	var programs []program
 	pages := map[string][]fragment{}
 	for _, file := range append(files, "README.md") {
 		text, err := os.ReadFile(file)
 		if err != nil {
 			t.Fatal(err)
 		}
+		follows := false // a program
 		for _, at := range goBlock.FindAllSubmatchIndex(text, -1) {
 			code, line := string(text[at[2]:at[3]]), 2+bytes.Count(text[:at[0]], []byte("\n"))
 			if strings.HasPrefix(code, "package ") || strings.HasPrefix(code, "// ") && strings.Contains(code, "\npackage main\n") {
-				programs = append(programs, code)
+				programs, follows = append(programs, program{code: code}), true
 				continue
 			}
 			f, err := parseFragment(fmt.Sprintf("%s:%d", file, line), code)
 			if err != nil {
 				t.Error(err)
+				continue
+			}
+			if follows && strings.HasPrefix(code, "func Test") {
+				programs[len(programs)-1].tests = f.code
 				continue
 			}
 			pages[file] = append(pages[file], f)
@@ -56,8 +62,14 @@ func TestDocs(t *testing.T) {
 	check(t, pages)
 }
 
-// build builds programs and tests that exist in the docs only, inside the module.
-func build(t *testing.T, programs []string) {
+// program is a package that exists in the docs only.
+type program struct {
+	code  string
+	tests string // a fragment
+}
+
+// build builds programs inside the module, and executes their tests.
+func build(t *testing.T, programs []program) {
 	t.Helper()
 	root, err := os.Getwd()
 	if err != nil {
@@ -66,17 +78,27 @@ func build(t *testing.T, programs []string) {
 	overlay, temp := map[string]string{}, t.TempDir()
 	list := filepath.Join(temp, "overlay.json")
 	var commands [][]string
-	for i, code := range programs {
-		path, dir := filepath.Join(temp, fmt.Sprintf("%d.go", i)), fmt.Sprintf("internal/doc%d", i)
-		if err := os.WriteFile(path, []byte(code), 0o600); err != nil {
-			t.Fatal(err)
+	for i, p := range programs {
+		dir, out := fmt.Sprintf("internal/doc%d", i), filepath.Join(temp, fmt.Sprintf("doc%d", i))
+		add := func(name, code string) {
+			path := filepath.Join(temp, fmt.Sprintf("%d_%s", i, name))
+			if err := os.WriteFile(path, []byte(code), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			overlay[filepath.Join(root, dir, name)] = path
 		}
-		name, command := "main.go", []string{"build"}
-		if !strings.Contains(code, "package main\n") {
-			name, command = "doc_test.go", []string{"test", "-c"}
+		switch {
+		case p.tests != "":
+			add("main.go", p.code)
+			add("doc_test.go", strings.Replace(withImports(t, p.tests), "package p;", "package main;", 1))
+			commands = append(commands, []string{"go", "test", "-c", "-vet=off", "-overlay", list, "-o", out, "./" + dir}, []string{out})
+		case strings.Contains(p.code, "package main\n"):
+			add("main.go", p.code)
+			commands = append(commands, []string{"go", "build", "-overlay", list, "-o", out, "./" + dir})
+		default:
+			add("doc_test.go", p.code)
+			commands = append(commands, []string{"go", "test", "-c", "-vet=off", "-overlay", list, "-o", out, "./" + dir})
 		}
-		overlay[filepath.Join(root, dir, name)] = path
-		commands = append(commands, append(command, "-overlay", list, "-o", filepath.Join(temp, "out"), "./"+dir))
 	}
 	data, err := json.Marshal(map[string]any{"Replace": overlay})
 	if err != nil {
@@ -86,7 +108,7 @@ func build(t *testing.T, programs []string) {
 		t.Fatal(err)
 	}
 	for _, args := range commands {
-		if out, err := exec.CommandContext(t.Context(), "go", args...).CombinedOutput(); err != nil {
+		if out, err := exec.CommandContext(t.Context(), args[0], args[1:]...).CombinedOutput(); err != nil {
 			t.Errorf("%s: %v\n%s", args[len(args)-1], err, out)
 		}
 	}
@@ -168,6 +190,7 @@ var docImports = map[string]string{
 	"zombiezen": "zombiezen.com/go/sqlite", "sqlitex": "zombiezen.com/go/sqlite/sqlitex",
 	"engine": module + "/engine", "workflow": module + "/workflow", "server": module + "/server", "signature": module + "/signature",
 	"store": module + "/store", "sqlite": module + "/store/sqlite", "postgres": module + "/store/postgres", "inspect": module + "/inspect",
+	"workflowtest": module + "/workflowtest",
 }
 
 // withImports adds the imports that a fragment needs, in its first line.
