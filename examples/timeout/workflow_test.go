@@ -15,10 +15,10 @@ import (
 func TestApproval(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
-		name           string
-		after          time.Duration
-		result         string
-		escalations    int
+		name        string
+		after       time.Duration
+		result      string
+		escalations int
 	}{
 		{"in time", 23 * time.Hour, "approved", 0},
 		{"late", 25 * time.Hour, "approved, late", 1},
