@@ -59,6 +59,10 @@ var layers = []layer{
 		why: "what shows runs works on an engine and on a server alike, so what it is shown belongs to neither",
 	},
 	{
+		pkg: "access", std: true,
+		why: "who may do what is decided by the request alone, for the API and the dashboard alike",
+	},
+	{
 		pkg: "engine", may: []string{"workflow", "internal/run", "internal/gid", "inspect", "store", "signature"},
 		why: "an engine knows its database by the store contract alone, and its callers not at all",
 	},
@@ -75,7 +79,7 @@ var layers = []layer{
 		why: "verifying a signature takes a header, a body and a key, and is useful without an engine",
 	},
 	{
-		pkg: "server", may: []string{"workflow", "internal/run", "engine", "inspect", "signature"},
+		pkg: "server", may: []string{"workflow", "internal/run", "engine", "inspect", "signature", "access"},
 		why: "handlers talk to an engine, never to its store",
 	},
 	{
@@ -83,7 +87,7 @@ var layers = []layer{
 		why: "a client speaks HTTP to an engine elsewhere, and links none",
 	},
 	{
-		pkg: "dashboard", may: []string{"workflow", "inspect"},
+		pkg: "dashboard", may: []string{"workflow", "inspect", "access"},
 		why: "the dashboard reads and acts through a small interface of its own, so that it fits an engine and a client",
 	},
 	{
@@ -99,7 +103,7 @@ var layers = []layer{
 		why: "", // The command line may know everything.
 	},
 	{
-		pkg: "examples/...", may: []string{"workflow", "engine", "store", "store/*", "server", "client", "signature", "dashboard", "workflowtest", "examples/..."},
+		pkg: "examples/...", may: []string{"workflow", "engine", "store", "store/*", "server", "client", "signature", "access", "dashboard", "workflowtest", "examples/..."},
 		why: "an example shows what a user can do, and users can't import internal packages",
 	},
 }
@@ -116,7 +120,7 @@ type confined struct {
 var confinedImports = []confined{
 	{
 		path: "net/http",
-		in:   []string{"workflow", "inspect", "signature", "server", "client", "dashboard", "workflowtest", "cmd/...", "examples/..."},
+		in:   []string{"workflow", "inspect", "signature", "access", "server", "client", "dashboard", "workflowtest", "cmd/...", "examples/..."},
 		why:  "HTTP ends at the edge; workflow, inspect and signature have it only for http.Header and http.Request",
 	},
 	{

@@ -54,6 +54,7 @@
 //   - [github.com/tenter-dev/tenter/server] has the HTTP handlers: webhooks
 //     and the API; [github.com/tenter-dev/tenter/client] is its other end.
 //   - [github.com/tenter-dev/tenter/signature] verifies signed webhooks.
+//   - [github.com/tenter-dev/tenter/access] says who may look and who may act, over HTTP.
 //   - [github.com/tenter-dev/tenter/inspect] is what people and tools see of runs,
 //     from an engine or a client alike.
 //   - [github.com/tenter-dev/tenter/dashboard] shows runs to people.
