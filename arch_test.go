@@ -138,6 +138,12 @@ var confinedImports = []confined{
 		in:   []string{"store/sqlite", "store/postgres", "cmd/...", "examples/..."},
 		why:  "SQL is a store's own business",
 	},
+	{
+		path: "go.opentelemetry.io/otel",
+		in:   []string{"engine", "server", "client", "cmd/..."},
+		why:  "the engine tells OpenTelemetry what happens, the edge carries the trace; nobody else needs to know",
+	},
+	{path: "go.opentelemetry.io/otel/sdk", in: []string{"cmd/..."}, why: "programs choose it; libraries have the API"},
 	{path: "modernc.org/sqlite", in: []string{"store/sqlite"}, tests: true, why: driverWhy},
 	// The engine's tests have an application that shares the file.
 	{path: "zombiezen.com/go/sqlite", in: []string{"store/sqlite", "scenario", "examples/..."}, tests: true, also: []string{"engine"}, why: driverWhy},

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"container/list"
+	"context"
 	"errors"
 	"maps"
 	"slices"
@@ -20,8 +21,9 @@ import (
 // A parked actor is a cache: it holds no lease, and what it remembers is true for as
 // long as the run's epoch stands still, which each of its transitions checks.
 type actor struct {
-	w  *worker
-	id string
+	w      *worker
+	id     string
+	traced context.Context //nolint:containedctx // has the run's trace, and never ends
 
 	mu     sync.Mutex
 	inbox  []arrival
@@ -84,6 +86,7 @@ type offer struct {
 	hookID  string
 	data    []byte
 	orStart *store.NewRun
+	trace   string
 	// done gets one value: nil if the payload is durable, errDeclined if it was not
 	// taken and nothing was written.
 	done chan error
@@ -287,7 +290,7 @@ func (a *actor) born() []store.Message {
 	n := a.start.run
 	at := a.w.store.Now()
 	a.head = store.Run{
-		ID: n.ID, Workflow: n.Workflow, Version: n.Version, Secret: n.Secret,
+		ID: n.ID, Workflow: n.Workflow, Version: n.Version, Secret: n.Secret, Trace: n.Trace,
 		CreatedAt: at, Epoch: 1,
 	}
 	a.x = a.newExecution()
@@ -295,6 +298,7 @@ func (a *actor) born() []store.Message {
 }
 
 func (a *actor) newExecution() *execution {
+	a.traced = a.w.e.tel.within(a.w.ctx, &a.head)
 	return newExecution(&a.head, a.def, a.w.e.env, a.w.log)
 }
 
@@ -313,6 +317,7 @@ func (a *actor) readMail(inbox []arrival) ([]store.Message, bool) {
 	case l.Run.Epoch != a.head.Epoch || l.Run.Events != a.head.Events || l.Run.Status.Ended() || a.foreign(&l.Run):
 		if a.held {
 			a.w.lost.Add(1)
+			a.w.e.tel.lost(a.traced)
 		}
 		a.leave(inbox)
 		a.w.trigger() // signals may have come to this actor
@@ -400,13 +405,15 @@ func (a *actor) rebuild(inbox []arrival) (mail []store.Message, left []arrival, 
 }
 
 func (a *actor) replay(events []store.Event) *divergence {
-	a.turnSince.Store(time.Now().UnixNano())
+	began := time.Now()
+	a.turnSince.Store(began.UnixNano())
 	defer a.turnSince.Store(0)
 	for i := range events {
 		if d := a.x.replay(&events[i]); d != nil {
 			return d
 		}
 	}
+	a.w.e.tel.replayed(a, len(events), time.Since(began))
 	return nil
 }
 
@@ -426,6 +433,7 @@ func (a *actor) block(inbox []arrival, reason string) {
 		return
 	}
 	a.w.log.Error("run is blocked", "run", a.id, "workflow", a.head.Workflow, "reason", reason)
+	a.w.e.tel.blocked(a)
 	for {
 		t := a.transition(store.Blocked)
 		t.BlockedBuild, t.BlockedReason = a.w.build, reason

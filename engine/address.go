@@ -53,8 +53,8 @@ func (w *worker) address(token string) *address {
 
 // offer hands a payload to a live run. It fails with errDeclined if the payload has
 // to go through the mailbox.
-func (w *worker) offer(ctx context.Context, to *address, data []byte, orStart *store.NewRun) error {
-	o := &offer{hookID: to.hook.ID, data: data, orStart: orStart, done: make(chan error, 1)}
+func (w *worker) offer(ctx context.Context, to *address, p store.Payload) error {
+	o := &offer{hookID: to.hook.ID, data: p.Data, orStart: p.OrStart, trace: p.Trace, done: make(chan error, 1)}
 	if !to.actor.post(arrival{at: w.store.Now(), offer: o}) {
 		return errDeclined
 	}

@@ -23,6 +23,7 @@ type batch struct {
 	show     []*attempt
 	begin    []*step
 	next     time.Time // when the run has something to do of itself: a timer or a retry
+	passages []passage
 }
 
 // advance feeds what has arrived, in the order of time, and commits what comes of it.
@@ -51,8 +52,11 @@ func (a *actor) advance(mail []store.Message, inbox []arrival) {
 		return
 	}
 	effects := a.x.effects
-	a.x.effects = nil
+	b.passages = a.x.passages
+	a.x.effects, a.x.passages = nil, nil
+	started := a.w.e.tel.startingChildren(a, t, effects)
 	outcomes, err := a.commit(t)
+	started(err)
 	if err != nil {
 		b.refused(t, err)
 		return
@@ -97,6 +101,7 @@ func (b *batch) feedAll(mail []store.Message, inbox []arrival) ([]store.Message,
 			if m.Kind == store.StepCompleted {
 				b.resolve(m.Ref)
 			}
+			a.x.sender = m.Trace
 			b.feed(store.Event{Kind: m.Kind, Ref: m.Ref, Data: m.Data, At: m.AcceptedAt, OrStart: m.OrStart})
 		case len(inbox) > 0:
 			in := inbox[0]
@@ -159,6 +164,7 @@ func (b *batch) take(in arrival) {
 		}
 		b.offers = append(b.offers, in.offer)
 		b.guard = store.Always
+		a.x.sender = in.offer.trace
 		b.feed(store.Event{
 			Kind: store.PayloadReceived, Ref: in.offer.hookID, Data: in.offer.data, OrStart: in.offer.orStart,
 			At: microseconds(in.at),

@@ -63,6 +63,7 @@ func (a *actor) begin(s *step) {
 		a.attempts = map[string]*attempt{}
 	}
 	a.attempts[s.ref] = at
+	ctx = w.e.tel.within(ctx, &a.head)
 	info := a.x.info
 	info.StepID, info.Step = a.id+"/"+s.ref, s.spec.Name
 	info.Attempt, info.StartedAt = at.number, at.started
@@ -92,7 +93,9 @@ func (a *actor) execute(ctx context.Context, stop context.CancelFunc, at *attemp
 		// It may have waited for longer than the lease is, and the run be taken over.
 		if lapses, err := a.w.lease.ensure(); err == nil && lapses == at.lapses {
 			r.begun = true
+			ctx, returned := a.w.e.tel.attempt(ctx, spec)
 			a.call(ctx, at, spec, r)
+			returned(r)
 		}
 	} else {
 		r.begun = true // as good as: it was canceled

@@ -3,6 +3,9 @@ package engine
 // busy counts an actor that begins to go round. It is called with a.mu held.
 func (w *worker) busy(a *actor) {
 	w.mu.Lock()
+	if a.parked != nil {
+		w.e.tel.cached(w)
+	}
 	w.unpark(a)
 	w.mu.Unlock()
 	if w.bustling.Add(1) == 1 {

@@ -36,6 +36,7 @@ func (b *batch) committed(t *store.Transition, effects []effect, outcomes []stor
 	a.head.Events += int64(len(t.Events))
 	a.head.Suspicion, a.head.Crashes, a.head.Mark = t.Suspicion, t.Crashes, false
 	a.head.Status, a.head.Version = t.Status, t.Version
+	a.w.e.tel.committed(b, t)
 	a.hold(t.Keep)
 	if a.start != nil {
 		a.start.done <- nil
@@ -157,6 +158,9 @@ func (a *actor) fenced() {
 	a.mu.Lock()
 	mine := slices.ContainsFunc(a.inbox, func(in arrival) bool { return in.claimed != nil })
 	a.mu.Unlock()
+	if a.held && !mine {
+		a.w.e.tel.lost(a.traced)
+	}
 	a.hold(false)
 	if !mine {
 		a.leave(nil)

@@ -26,7 +26,8 @@
 // and commit (a round of it), attempt (steps being executed), txstep (those in a transaction
 // of the application, as is all in tx), quarantine (runs that
 // kill their worker), worker, claim, cache and address (which runs are here, and who
-// finds them), lease, watchdog, webhook and caller (requests that wait for an answer).
+// finds them), lease, watchdog, webhook and caller (requests that wait for an answer),
+// telemetry and trace (what OpenTelemetry is told).
 //
 // It knows no driver and no HTTP: stores and servers are built around it.
 package engine

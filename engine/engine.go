@@ -10,6 +10,9 @@ import (
 	"sync"
 	"time"
 
+	"go.opentelemetry.io/otel/metric"
+	"go.opentelemetry.io/otel/trace"
+
 	"github.com/tenter-dev/tenter/internal/run"
 	"github.com/tenter-dev/tenter/signature"
 	"github.com/tenter-dev/tenter/store"
@@ -48,6 +51,15 @@ type Options struct {
 	// Logger gets what the engine and, through workflow.Logger, workflows have to
 	// say. The default is slog.Default().
 	Logger *slog.Logger
+
+	// TracerProvider gets the spans of OpenTelemetry. The default is none, and costs
+	// nothing; otel.GetTracerProvider() is the program's. Give one to all engines that
+	// start runs: one that is started without has no trace later either.
+	TracerProvider trace.TracerProvider
+
+	// MeterProvider gets the metrics of OpenTelemetry. The default is none;
+	// otel.GetMeterProvider() is the program's.
+	MeterProvider metric.MeterProvider
 
 	// MaxPayload bounds inputs, payloads, results and the metadata of hooks, each as
 	// JSON, in bytes. What is larger is refused with workflow.ErrPayloadTooLarge.
@@ -148,6 +160,7 @@ type Engine struct {
 	answers     answers
 	troubles    troubles
 	catchup     catchup
+	tel         *telemetry
 	unwatch     func()
 
 	mu      sync.Mutex
@@ -210,6 +223,10 @@ func New(s store.Store, opts Options) (*Engine, error) {
 	for _, name := range opts.Elsewhere {
 		e.elsewhere[name] = true
 	}
+	if e.tel, err = newTelemetry(e); err != nil {
+		return nil, fmt.Errorf("new engine: make the instruments: %w", err)
+	}
+	e.env.observed = e.tel != nil
 	e.unwatch = s.Watch(e.signal)
 	return e, nil
 }
@@ -235,6 +252,7 @@ func (e *Engine) Close() error {
 		<-done
 	}
 	e.unwatch()
+	e.tel.close()
 	e.troubles.close()
 	return nil
 }

@@ -71,6 +71,9 @@ type execution struct {
 	effects []effect // asked for since the last collect
 	logs    []func() // since the last collect
 
+	passages []passage // over since the last collect
+	sender   string    // trace of the payload being handled
+
 	changed   []*hook // opened or closed since the last collect
 	canceling []*step // canceled since the last collect
 	items     []*item // payloads, in order; most of those taken are dropped
@@ -101,6 +104,7 @@ type environment struct {
 	verifiers []string
 	dedupeFor time.Duration
 	limit     int // of inputs, payloads and results, in bytes
+	observed  bool
 }
 
 func newExecution(r *store.Run, code *run.Workflow, env *environment, log *slog.Logger) *execution {
@@ -327,12 +331,13 @@ func (x *execution) ask(b *branch, line, detail string) string {
 type effect struct {
 	*store.Effect
 	settler settler
+	again   bool // asked for before
 }
 
 // emit adds an effect. On replay it has happened already.
 func (x *execution) emit(e *store.Effect, s settler) {
 	if x.live {
-		x.effects = append(x.effects, effect{e, s})
+		x.effects = append(x.effects, effect{Effect: e, settler: s})
 	}
 }
 
@@ -348,12 +353,12 @@ func (x *execution) unsettle(s settler) {
 func (x *execution) askAgain() {
 	for _, s := range x.unsettled {
 		if e := s.settle(); e != nil {
-			x.emit(e, s)
+			x.effects = append(x.effects, effect{e, s, true})
 		}
 	}
 	for _, ref := range slices.Sorted(maps.Keys(x.children)) {
 		if c := x.children[ref]; c.derived {
-			x.emit(c.settle(), c)
+			x.effects = append(x.effects, effect{c.settle(), c, true})
 		}
 	}
 }

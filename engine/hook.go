@@ -22,6 +22,7 @@ type hook struct {
 	asked   bool // for a drain
 	drained bool
 	waiters waitlist
+	since   time.Time // the code waits
 }
 
 // item is a payload that the journal has.
@@ -30,6 +31,7 @@ type item struct {
 	at      time.Time
 	data    []byte
 	orStart *store.NewRun
+	trace   string // of who sent it, unless it is replayed
 	taken   bool
 }
 
@@ -156,7 +158,8 @@ func (h *hook) gather() {
 
 // deliver puts a payload into its hook's queue.
 func (x *execution) deliver(e *store.Event) {
-	it := &item{hookID: e.Ref, at: e.At, data: e.Data, orStart: e.OrStart}
+	it := &item{hookID: e.Ref, at: e.At, data: e.Data, orStart: e.OrStart, trace: x.sender}
+	x.sender = ""
 	if len(x.items) >= 64 && x.taken > len(x.items)/2 {
 		x.items, x.taken = x.untaken(), 0
 	}
@@ -199,6 +202,11 @@ func (h *hook) Take() ([]byte, bool) {
 	it.taken = true
 	h.x.taken++
 	h.x.took = true
+	if h.since.IsZero() {
+		h.since = h.x.now // it was there before
+	}
+	h.x.passed(passage{kind: hookWaited, name: h.spec.Type, ref: h.spec.ID, from: h.since, trace: it.trace})
+	h.since = time.Time{}
 	return it.data, true
 }
 

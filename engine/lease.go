@@ -110,6 +110,7 @@ func (l *lease) try() error {
 	l.sent.Store(&sent)
 	if lapsed {
 		l.lapses.Add(1)
+		l.w.e.tel.lapsed(l.w.ctx)
 		if owned := l.w.holding.Load(); owned > 0 {
 			l.w.log.Warn("the lease had lapsed: others may have taken runs over", "for", (had - most).Round(time.Millisecond), "runs", owned)
 		}

@@ -50,9 +50,12 @@ func (e *Engine) resume(ctx context.Context, token string, payload any, opts []w
 	info, err := workflow.HookInfo{}, ctx.Err()
 	if err == nil {
 		var p store.Payload
-		if p, err = e.newPayload(req); err == nil {
+		p, err = e.newPayload(req)
+		sent := e.tel.sending(ctx, &p)
+		if err == nil {
 			info, err = deliver(p)
 		}
+		sent(info, err)
 	}
 	if errors.Is(err, store.ErrNotFound) {
 		err = workflow.ErrHookNotFound
@@ -105,7 +108,7 @@ func (e *Engine) offer(ctx context.Context, w *worker, to *address, p store.Payl
 	if err := e.checkPayload(to.hook.Type, p); err != nil {
 		return workflow.HookInfo{}, err
 	}
-	err := w.offer(ctx, to, p.Data, p.OrStart)
+	err := w.offer(ctx, to, p)
 	if errors.Is(err, errDeclined) {
 		return e.accept(ctx, e.store, p)
 	}

@@ -162,6 +162,7 @@ func (e *Engine) terminate(ctx context.Context, in operations, runID, reason str
 	if err := in.Terminate(ctx, runID, ev); err != nil {
 		return e.runError("terminate", runID, err)
 	}
+	e.tel.terminated(ctx, in, runID, &ev)
 	return nil
 }
 

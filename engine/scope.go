@@ -165,10 +165,18 @@ func (s *scope) Await(ws ...run.Waitable) (int, error) {
 	for _, w := range ws {
 		w.(waitable).waitlist().add(b) //nolint:forcetypeassert // as above
 	}
+	for _, w := range ws {
+		if h, ok := w.(*hook); ok {
+			h.since = s.x.now
+		}
+	}
 	defer func() {
 		s.waiters.remove(b)
 		for _, w := range ws {
 			w.(waitable).waitlist().remove(b) //nolint:forcetypeassert // as above
+			if h, ok := w.(*hook); ok && !h.Ready() {
+				h.since = time.Time{}
+			}
 		}
 	}()
 	for {

@@ -39,7 +39,9 @@ func (e *Engine) start(ctx context.Context, req workflow.StartRequest, insert fu
 	if err := ctx.Err(); err != nil {
 		return fail(err)
 	}
+	started := e.tel.starting(ctx, &n)
 	err = insert(n)
+	started(err)
 	switch {
 	case errors.Is(err, store.ErrExists):
 		return fail(&workflow.RunExistsError{RunID: n.ID})

@@ -16,6 +16,7 @@ type step struct {
 	ref      string
 	spec     run.Step
 	order    int // of asking
+	since    time.Time
 	canceled error
 	attempts int       // that have failed
 	retryAt  time.Time // of the next attempt, if one has failed
@@ -50,7 +51,7 @@ func (s *scope) Step(spec run.Step) ([]byte, error) {
 	if err := s.err(); err != nil {
 		return nil, err
 	}
-	st := &step{x: s.x, ref: count(&s.x.stepCount, spec.Name), spec: spec}
+	st := &step{x: s.x, ref: count(&s.x.stepCount, spec.Name), spec: spec, since: s.x.now}
 	s.x.ask(b, "step "+st.ref, "")
 	if s.x.steps == nil {
 		s.x.steps = map[string]*step{}
@@ -91,6 +92,7 @@ func (s *step) apply(x *execution, e *store.Event) {
 		if err := json.Unmarshal(e.Data, &r); err == nil {
 			s.attempts, s.retryAt = r.Attempts, r.RetryAt
 		}
+		x.passed(passage{kind: stepRetry, name: s.spec.Name, ref: s.ref, from: s.since, failed: true})
 		s.marked, s.begun = 0, false
 		return
 	case store.StepCompleted:
@@ -99,6 +101,7 @@ func (s *step) apply(x *execution, e *store.Event) {
 		s.failed = &run.StepFailed{Step: s.ref, Cause: decodeFailure(e.Data)}
 		s.failed.Attempts = s.failed.Cause.Attempts
 	}
+	x.passed(passage{kind: stepDone, name: s.spec.Name, ref: s.ref, from: s.since, failed: s.failed != nil})
 	s.done = true
 	delete(x.steps, s.ref)
 	s.waiters.wake(x)

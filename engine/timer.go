@@ -12,6 +12,7 @@ import (
 type timer struct {
 	number  int
 	kind    run.TimerKind
+	since   time.Time
 	at      time.Time
 	index   int // in the heap, -1: not in it
 	ready   bool
@@ -54,7 +55,7 @@ func (x *execution) newTimer(kind run.TimerKind, at time.Time) *timer {
 			}
 		}
 	}
-	t := &timer{x: x, number: x.timerCount, kind: kind, at: at}
+	t := &timer{x: x, number: x.timerCount, kind: kind, since: x.now, at: at}
 	heap.Push(&x.timers, t)
 	return t
 }
@@ -129,6 +130,11 @@ func (h *timerHeap) wakeSleeps(x *execution) {
 
 func (t *timer) end(x *execution) {
 	t.ready = true
+	what := slept
+	if t.kind == run.Deadline {
+		what = timedOut
+	}
+	x.passed(passage{kind: what, ref: t.ref(), from: t.since})
 	t.waiters.wake(x)
 	if t.expire != nil {
 		t.expire.cancel(errDeadline)

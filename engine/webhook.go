@@ -116,6 +116,7 @@ func (w *Webhook) Deliver(ctx context.Context, r *workflow.Request) (workflow.Re
 		err = workflow.ErrHookNotFound
 	}
 	if err != nil {
+		w.e.tel.sent(ctx, w.hook.Type, false, err)
 		return workflow.Response{}, err
 	}
 	if !w.config.Manual {
@@ -199,10 +200,11 @@ func (w *Webhook) accept(ctx context.Context, p store.Payload) (store.Receipt, e
 	// The caller may hang up at any moment; the outcome is known all the same.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), w.e.opts.RespondWithin)
 	defer cancel()
+	sent := w.e.tel.sending(ctx, &p)
 	err := errDeclined
 	if p.Key == "" {
 		if worker, at := w.e.liveHook(p.Token); worker != nil && at.hook.ID == p.Hook {
-			err = worker.offer(ctx, at, p.Data, nil)
+			err = worker.offer(ctx, at, p)
 		}
 	}
 	receipt := store.Receipt{Hook: w.hook}
@@ -212,6 +214,9 @@ func (w *Webhook) accept(ctx context.Context, p store.Payload) (store.Receipt, e
 	if errors.Is(err, store.ErrNotFound) {
 		err = workflow.ErrHookNotFound
 	}
+	info := hookInfo(receipt.Hook)
+	info.Duplicate = receipt.Duplicate
+	sent(info, err)
 	if err != nil {
 		return store.Receipt{}, fmt.Errorf("webhook %s: %w", w.hook.ID, err)
 	}

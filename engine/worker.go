@@ -9,6 +9,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
+
 	"github.com/tenter-dev/tenter/internal/run"
 	"github.com/tenter-dev/tenter/store"
 	"github.com/tenter-dev/tenter/workflow"
@@ -73,6 +75,7 @@ func newWorker(ctx context.Context, e *Engine) *worker {
 	}
 	w.log = e.log.With("worker", w.id)
 	w.ending = ctx.Done()
+	ctx = trace.ContextWithSpanContext(ctx, trace.SpanContext{}) // runs are no part of what called Engine.Run
 	w.ctx, w.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	w.stepCtx, w.stopStep = context.WithCancel(w.ctx)
 	w.lease.w, w.watch.w = w, w
@@ -159,7 +162,7 @@ func (w *worker) begin(ctx context.Context, n store.NewRun, def *run.Workflow) e
 	if !w.claimed.Load() || w.doubted.Load() > 0 {
 		return errDeclined
 	}
-	a := &actor{w: w, id: n.ID, def: def, start: &starting{run: n, done: make(chan error, 1)}}
+	a := &actor{w: w, id: n.ID, traced: w.ctx, def: def, start: &starting{run: n, done: make(chan error, 1)}}
 	done := a.start.done
 	w.mu.Lock()
 	if w.actors[n.ID] != nil {

@@ -28,6 +28,7 @@ type Run struct {
 
 	ParentID  string // the run that started this one as a child, or empty
 	ParentRef string // the parent's call, such as "Payment#1"
+	Trace     string // of NewRun
 
 	Secret []byte // random; tokens, IDs and random numbers of the run derive from it
 
@@ -64,6 +65,9 @@ type NewRun struct {
 	Secret    []byte `json:"secret"`
 	ParentID  string `json:"parent_id,omitempty"`
 	ParentRef string `json:"parent_ref,omitempty"`
+	// Trace is what traces the run is a part of: a W3C traceparent, and after a space
+	// the tracestate if there is one. Empty: none. Stores keep it as it is.
+	Trace string `json:"trace,omitempty"`
 }
 
 // Kind says what an event or a message is about.
@@ -119,6 +123,7 @@ type Message struct {
 	Data       []byte
 	AcceptedAt time.Time // set by the store's clock, never before the last one's of the run
 	OrStart    *NewRun   // a payload that came with OrStart: the run to start if this one does not take it
+	Trace      string    // of who sent it, as in NewRun; it ends with the message
 }
 
 // Hook is an address that payloads can be sent to.
@@ -156,6 +161,7 @@ type Payload struct {
 	Request string
 	// OrStart is the run to start if no open hook has the token.
 	OrStart *NewRun
+	Trace   string // of the Message
 }
 
 // Receipt tells what became of a payload.

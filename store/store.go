@@ -31,6 +31,19 @@ type Store interface {
 	Close() error
 }
 
+// CommitWatcher is what a Store may be besides: one that tells of its commits.
+type CommitWatcher interface {
+	// WatchCommits calls f after each commit of this process that wrote something,
+	// until stop is called; f must not block.
+	WatchCommits(f func(Commit)) (stop func())
+}
+
+// Commit is a group of operations that became durable together.
+type Commit struct {
+	Operations int
+	Took       time.Duration // from when it began to be carried out until it was durable
+}
+
 // Client is how the outside world reaches runs.
 type Client interface {
 	// Start inserts a run with a Started message. ErrExists if its ID is taken.

@@ -60,19 +60,20 @@ const maxSchema = 63
 // Store is a store in a schema of a PostgreSQL database. It is safe for concurrent
 // use.
 type Store struct {
-	opts   Options
-	name   string // of the database, for messages; without the password
-	pool   *pgxpool.Pool
-	sql    queries
-	w      *writer
-	clock  clock
-	watch  watchers
-	peers  *peers
-	defs   definitionCache
-	stats  counters
-	stop   context.CancelFunc
-	tasks  sync.WaitGroup
-	closed atomic.Bool
+	opts    Options
+	name    string // of the database, for messages; without the password
+	pool    *pgxpool.Pool
+	sql     queries
+	w       *writer
+	clock   clock
+	watch   watchers[store.Signal]
+	commits watchers[store.Commit]
+	peers   *peers
+	defs    definitionCache
+	stats   counters
+	stop    context.CancelFunc
+	tasks   sync.WaitGroup
+	closed  atomic.Bool
 }
 
 var _ store.Store = (*Store)(nil)

@@ -10,21 +10,30 @@ import (
 )
 
 // watchers are told after each commit.
-type watchers struct {
+type watchers[T any] struct {
 	mu   sync.Mutex
 	next int
-	fs   map[int]func(store.Signal)
+	fs   map[int]func(T)
 }
 
 // Watch calls f after each commit that gave runs messages, ended them, or answered
 // requests. Of the commits of other processes it learns by notifications; since
 // those can get lost it says All from time to time. f must not block.
 func (s *Store) Watch(f func(store.Signal)) (stop func()) {
-	ws := &s.watch
+	return s.watch.add(f)
+}
+
+// WatchCommits calls f after each commit of operations of this process. f must not
+// block.
+func (s *Store) WatchCommits(f func(store.Commit)) (stop func()) {
+	return s.commits.add(f)
+}
+
+func (ws *watchers[T]) add(f func(T)) (stop func()) {
 	ws.mu.Lock()
 	defer ws.mu.Unlock()
 	if ws.fs == nil {
-		ws.fs = make(map[int]func(store.Signal))
+		ws.fs = make(map[int]func(T))
 	}
 	id := ws.next
 	ws.next++
@@ -38,8 +47,8 @@ func (s *Store) Watch(f func(store.Signal)) (stop func()) {
 
 // tell calls the watchers. They are called without the lock, so that one may stop
 // itself.
-func (ws *watchers) tell(sig store.Signal) {
-	var few [4]func(store.Signal)
+func (ws *watchers[T]) tell(v T) {
+	var few [4]func(T)
 	fs := few[:0]
 	ws.mu.Lock()
 	for _, f := range ws.fs {
@@ -47,7 +56,7 @@ func (ws *watchers) tell(sig store.Signal) {
 	}
 	ws.mu.Unlock()
 	for _, f := range fs {
-		f(sig)
+		f(v)
 	}
 }
 

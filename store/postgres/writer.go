@@ -368,6 +368,7 @@ func (w *writer) commit(ctx context.Context, ops []*op) error {
 		o.err = nil
 		kinds[o.kind] = append(kinds[o.kind], o)
 	}
+	began := time.Now()
 	var told store.Signal
 	var b pgx.Batch // without BEGIN: what is sent together is one transaction
 	for kind, ops := range kinds {
@@ -386,6 +387,7 @@ func (w *writer) commit(ctx context.Context, ops []*op) error {
 	w.s.stats.commits.Add(1)
 	w.s.stats.statements.Add(int64(b.Len()))
 	w.s.stats.operations.Add(int64(len(ops)))
+	w.s.commits.tell(store.Commit{Operations: len(ops), Took: time.Since(began)})
 	w.s.tell(told)
 	return nil
 }

@@ -60,7 +60,7 @@ func (w *writer) accept(p store.Payload) (store.Receipt, error) {
 	default:
 		return store.Receipt{}, err
 	}
-	m := store.Message{RunID: h.RunID, Kind: store.PayloadReceived, Ref: h.ID, Data: p.Data, OrStart: p.OrStart}
+	m := store.Message{RunID: h.RunID, Kind: store.PayloadReceived, Ref: h.ID, Data: p.Data, OrStart: p.OrStart, Trace: p.Trace}
 	if err := w.putMail(m, due, at); err != nil {
 		return store.Receipt{}, err
 	}

@@ -33,7 +33,7 @@ func (w *writer) putMail(m store.Message, due string, at time.Time) error {
 	}
 	accepted := formatTime(at)
 	err = w.on(qMailInsert).bindText(m.RunID).bindText(string(m.Kind)).bindText(m.Ref).bindData(m.Data).
-		bindText(accepted).bindData(orStart).run()
+		bindText(accepted).bindData(orStart).bindOptText(m.Trace).run()
 	if err != nil {
 		return err
 	}

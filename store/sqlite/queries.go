@@ -103,10 +103,10 @@ const (
 )
 
 const (
-	runColumns = `id, workflow, version, status, parent_id, parent_ref, secret, created_at, updated_at, ended_at,
+	runColumns = `id, workflow, version, status, parent_id, parent_ref, trace, secret, created_at, updated_at, ended_at,
 		wake_at, worker, epoch, events, suspicion, mark, crashes, blocked_build, blocked_reason`
 	hookColumns = `id, run_id, token, type, metadata, webhook, reserved, created_at, closed_at, opened_pos, closed_pos`
-	mailColumns = `id, run_id, kind, ref, data, accepted_at, or_start`
+	mailColumns = `id, run_id, kind, ref, data, accepted_at, or_start, trace`
 )
 
 // queries are written so that each runs on an index, which a test checks.
@@ -123,9 +123,9 @@ var queries = [queryCount]string{
 	qRunFull:   `SELECT ` + runColumns + ` FROM tenter_runs WHERE id = ?`,
 	qRunEvents: `SELECT events FROM tenter_runs WHERE id = ?`,
 	qRunExists: `SELECT parent_id, parent_ref FROM tenter_runs WHERE id = ?`,
-	qRunInsert: `INSERT OR IGNORE INTO tenter_runs (id, workflow, version, status, parent_id, parent_ref, secret, created_at, updated_at, ended_at,
+	qRunInsert: `INSERT OR IGNORE INTO tenter_runs (id, workflow, version, status, parent_id, parent_ref, trace, secret, created_at, updated_at, ended_at,
 		wake_at, due_at, messages, worker, epoch, events, suspicion, mark, crashes, blocked_build, blocked_reason)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 	// Where nothing changes that the claim index has, it is not touched.
 	qRunUpdate: `UPDATE tenter_runs SET updated_at = ?, wake_at = ?, messages = ?, events = ?, suspicion = ?, mark = ?, crashes = ?, blocked_reason = ?
 		WHERE id = ?`,
@@ -154,7 +154,7 @@ var queries = [queryCount]string{
 		SELECT run_id, ?, position, ?, at, kind, ref, data, asked, or_start, epoch, seq FROM tenter_journal WHERE run_id = ? AND position >= ?`,
 	qJournalDelete: `DELETE FROM tenter_journal WHERE run_id = ? AND position >= ?`,
 
-	qMailInsert: `INSERT INTO tenter_mailbox (run_id, kind, ref, data, accepted_at, or_start) VALUES (?, ?, ?, ?, ?, ?)`,
+	qMailInsert: `INSERT INTO tenter_mailbox (run_id, kind, ref, data, accepted_at, or_start, trace) VALUES (?, ?, ?, ?, ?, ?, ?)`,
 	qMailHas:    `SELECT run_id FROM tenter_mailbox WHERE id = ?`,
 	qMailDelete: `DELETE FROM tenter_mailbox WHERE id = ?`,
 	qMailOf:     `SELECT ` + mailColumns + ` FROM tenter_mailbox WHERE run_id = ? ORDER BY id`,
@@ -216,9 +216,9 @@ var queries = [queryCount]string{
 	qUnreadInsert: `INSERT INTO tenter_unread (run_id, number, message_id, kind, ref, data, accepted_at, or_start, journaled)
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 	qUnreadLast: `SELECT max(number) FROM tenter_unread WHERE run_id = ?`,
-	qUnreadBack: `SELECT message_id, run_id, kind, ref, data, accepted_at, or_start FROM tenter_unread
+	qUnreadBack: `SELECT message_id, run_id, kind, ref, data, accepted_at, or_start, NULL FROM tenter_unread
 		WHERE run_id = ? AND journaled = 0 ORDER BY number`,
-	qUnreadList: `SELECT message_id, run_id, kind, ref, data, accepted_at, or_start FROM tenter_unread
+	qUnreadList: `SELECT message_id, run_id, kind, ref, data, accepted_at, or_start, NULL FROM tenter_unread
 		WHERE run_id = ? AND kind = 'payload_received' ORDER BY number`,
 	qUnreadDelete: `DELETE FROM tenter_unread WHERE run_id = ?`,
 

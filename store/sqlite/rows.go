@@ -17,6 +17,7 @@ func readRun(st *stmt) store.Run {
 		Status:        store.Status(st.text()),
 		ParentID:      st.text(),
 		ParentRef:     st.text(),
+		Trace:         st.text(),
 		Secret:        st.data(),
 		CreatedAt:     st.time(),
 		UpdatedAt:     st.time(),
@@ -62,6 +63,7 @@ func readMessage(st *stmt) (store.Message, error) {
 	}
 	var err error
 	m.OrStart, err = readNewRun(st)
+	m.Trace = st.text()
 	return m, err
 }
 

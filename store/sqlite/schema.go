@@ -15,6 +15,7 @@ CREATE TABLE tenter_runs (
 	status         TEXT NOT NULL,     -- running, waiting, blocked, completed, failed, canceled
 	parent_id      TEXT,
 	parent_ref     TEXT,
+	trace          TEXT,              -- what traces it is a part of: traceparent, tracestate
 	secret         BLOB,
 	created_at     TEXT NOT NULL,
 	updated_at     TEXT NOT NULL,
@@ -79,7 +80,8 @@ CREATE TABLE tenter_mailbox (
 	ref         TEXT NOT NULL,
 	data        TEXT,
 	accepted_at TEXT NOT NULL,
-	or_start    TEXT  -- the run to start if this one does not take it
+	or_start    TEXT,  -- the run to start if this one does not take it
+	trace       TEXT   -- of who sent it
 );
 CREATE INDEX tenter_mailbox_run ON tenter_mailbox (run_id);
 

@@ -44,14 +44,15 @@ func (o Options) withDefaults() Options {
 // Store is a store in one SQLite file. It is safe for concurrent use.
 type Store struct {
 	client
-	path   string
-	opts   Options
-	w      *writer
-	pool   *pool
-	watch  watchers
-	stats  counters
-	defs   definitionCache
-	closed atomic.Bool
+	path    string
+	opts    Options
+	w       *writer
+	pool    *pool
+	watch   watchers[store.Signal]
+	commits watchers[store.Commit]
+	stats   counters
+	defs    definitionCache
+	closed  atomic.Bool
 }
 
 var _ store.Store = (*Store)(nil)

@@ -31,7 +31,7 @@ func (w *writer) insertRun(r store.NewRun, status store.Status, created, updated
 	}
 	err := w.on(qRunInsert).
 		bindText(r.ID).bindText(r.Workflow).bindInt(int64(version)).bindText(string(status)).
-		bindOptText(r.ParentID).bindOptText(r.ParentRef).bindBlob(r.Secret).
+		bindOptText(r.ParentID).bindOptText(r.ParentRef).bindOptText(r.Trace).bindBlob(r.Secret).
 		bindText(created).bindText(updated).bindOptText(ended).bindOptText(wake).bindOptText(due).
 		bindInt(0).bindOptText(worker).bindInt(epoch).bindInt(events).
 		bindInt(int64(t.Suspicion)).bindBool(t.Mark).bindInt(int64(t.Crashes)).

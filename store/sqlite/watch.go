@@ -8,21 +8,30 @@ import (
 )
 
 // watchers are told after each commit.
-type watchers struct {
+type watchers[T any] struct {
 	mu   sync.Mutex
 	next int
-	fs   map[int]func(store.Signal)
+	fs   map[int]func(T)
 }
 
 // Watch calls f after each commit that gave runs something to do, ended them, or
 // answered requests. For changes of other processes it says All, within 250 ms. f
 // must not block.
 func (s *Store) Watch(f func(store.Signal)) (stop func()) {
-	ws := &s.watch
+	return s.watch.add(f)
+}
+
+// WatchCommits calls f after each commit of operations of this process. f must not
+// block.
+func (s *Store) WatchCommits(f func(store.Commit)) (stop func()) {
+	return s.commits.add(f)
+}
+
+func (ws *watchers[T]) add(f func(T)) (stop func()) {
 	ws.mu.Lock()
 	defer ws.mu.Unlock()
 	if ws.fs == nil {
-		ws.fs = make(map[int]func(store.Signal))
+		ws.fs = make(map[int]func(T))
 	}
 	id := ws.next
 	ws.next++
@@ -36,11 +45,8 @@ func (s *Store) Watch(f func(store.Signal)) (stop func()) {
 
 // tell calls the watchers. They are called without the lock, so that one may
 // stop itself.
-func (ws *watchers) tell(sig store.Signal) {
-	if len(sig.Mail) == 0 && len(sig.Ended) == 0 && len(sig.Responded) == 0 && !sig.All {
-		return
-	}
-	var few [4]func(store.Signal)
+func (ws *watchers[T]) tell(v T) {
+	var few [4]func(T)
 	fs := few[:0]
 	ws.mu.Lock()
 	for _, f := range ws.fs {
@@ -48,7 +54,7 @@ func (ws *watchers) tell(sig store.Signal) {
 	}
 	ws.mu.Unlock()
 	for _, f := range fs {
-		f(sig)
+		f(v)
 	}
 }
 

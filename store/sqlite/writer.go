@@ -44,6 +44,7 @@ type writer struct {
 
 	// The rest belongs to the goroutine.
 	sig      store.Signal // of the transaction under way
+	began    time.Time    // when it began to be carried out
 	accepted time.Time    // the last acceptance time given
 	version  int64        // data_version at the last look
 	purged   time.Time    // when expired receipts were looked for last
@@ -231,7 +232,9 @@ func (w *writer) commitBatch(batch []*op) {
 	w.mu.Lock()
 	w.spare = batch[:0]
 	w.mu.Unlock()
-	w.s.watch.tell(sig)
+	if len(sig.Mail) > 0 || len(sig.Ended) > 0 || len(sig.Responded) > 0 || sig.All {
+		w.s.watch.tell(sig)
+	}
 }
 
 // rerun carries out operations one by one, so that the one that fails does no
@@ -266,6 +269,7 @@ func (w *writer) commit(ops int) error {
 		return err
 	}
 	w.s.stats.commits.Add(1)
+	w.s.commits.tell(store.Commit{Operations: ops, Took: time.Since(w.began)})
 	if n := int64(ops); n > w.s.stats.largest.Load() {
 		w.s.stats.largest.Store(n)
 	}

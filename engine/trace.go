@@ -1,0 +1,219 @@
+package engine
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/codes"
+	"go.opentelemetry.io/otel/propagation"
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/tenter-dev/tenter/internal/run"
+	"github.com/tenter-dev/tenter/store"
+	"github.com/tenter-dev/tenter/workflow"
+)
+
+// A run may last for a year and go through many processes, and a span lives in the
+// memory of one until it ends. So no span is as long-lived as a run: the short span of
+// its start is stored with it and is the parent of all the others, each of which is
+// emitted when what it tells is over, with the times that the journal has. A crash
+// loses only the spans of the attempts that were executing. See docs/decisions.md.
+
+// traceText is a span context as stores keep it: a W3C traceparent, and after a space
+// the tracestate if there is one.
+type traceText struct{ parent, state string }
+
+const maxTraceState = 512 // what W3C asks everybody to carry
+
+func (t *traceText) Get(key string) string {
+	if key == "traceparent" {
+		return t.parent
+	}
+	return t.state
+}
+
+func (t *traceText) Set(key, value string) {
+	if key == "traceparent" {
+		t.parent = value
+	} else if len(value) <= maxTraceState {
+		t.state = value
+	}
+}
+
+func (t *traceText) Keys() []string { return []string{"traceparent", "tracestate"} }
+
+// encodeTrace is the span context of ctx as text, empty if there is none.
+func encodeTrace(ctx context.Context) string {
+	var t traceText
+	propagation.TraceContext{}.Inject(ctx, &t)
+	if t.state == "" {
+		return t.parent
+	}
+	return t.parent + " " + t.state
+}
+
+// decodeTrace makes it the parent of what is done with ctx.
+func decodeTrace(ctx context.Context, text string) context.Context {
+	if text == "" {
+		return ctx
+	}
+	var t traceText
+	t.parent, t.state, _ = strings.Cut(text, " ")
+	return propagation.TraceContext{}.Extract(ctx, &t)
+}
+
+// within has what is done with ctx be a part of the run's trace. A run that was started
+// without has none later either: its spans would be orphans.
+func (t *telemetry) within(ctx context.Context, r *store.Run) context.Context {
+	if t == nil {
+		return ctx
+	}
+	return decodeTrace(ctx, r.Trace)
+}
+
+func isTraced(ctx context.Context) bool { return trace.SpanContextFromContext(ctx).IsValid() }
+
+func end(span trace.Span, failure string, options ...trace.SpanEndOption) {
+	if failure != "" {
+		span.SetStatus(codes.Error, failure)
+	}
+	span.End(options...)
+}
+
+func text(err error) string {
+	if err == nil {
+		return ""
+	}
+	return err.Error()
+}
+
+// starting begins the span of a start. It is what the run's own are children of.
+func (t *telemetry) starting(ctx context.Context, n *store.NewRun) (started func(error)) {
+	if t == nil {
+		return func(error) {}
+	}
+	ctx, span := t.tracer.Start(ctx, "start "+n.Workflow, trace.WithSpanKind(trace.SpanKindProducer),
+		trace.WithAttributes(attrWorkflow.String(n.Workflow), attrRun.String(n.ID)))
+	n.Trace = encodeTrace(ctx)
+	return func(err error) { end(span, text(err)) }
+}
+
+// startingChildren begins the spans of the children that a transition starts.
+func (t *telemetry) startingChildren(a *actor, tr *store.Transition, effects []effect) (started func(error)) {
+	if t == nil || !isTraced(a.traced) {
+		return func(error) {}
+	}
+	var all []func(error)
+	for i := range effects {
+		if effects[i].Kind == store.StartRun && !effects[i].again {
+			all = append(all, t.starting(a.traced, &tr.Effects[i].Run))
+		}
+	}
+	return func(err error) {
+		for _, one := range all {
+			one(err)
+		}
+	}
+}
+
+// sending begins the span of a payload, and counts what becomes of it.
+func (t *telemetry) sending(ctx context.Context, p *store.Payload) (sent func(workflow.HookInfo, error)) {
+	if t == nil {
+		return func(workflow.HookInfo, error) {}
+	}
+	ctx, span := t.tracer.Start(ctx, "resume", trace.WithSpanKind(trace.SpanKindProducer))
+	p.Trace = encodeTrace(ctx)
+	if p.OrStart != nil {
+		p.OrStart.Trace = p.Trace
+	}
+	return func(h workflow.HookInfo, err error) {
+		if err != nil && p.Type != nil {
+			h.Type = *p.Type
+		}
+		span.SetName(named("resume", h.Type))
+		span.SetAttributes(attrHook.String(h.Type))
+		if err == nil {
+			span.SetAttributes(attrRun.String(h.RunID), attrHookID.String(h.ID))
+		}
+		t.sent(ctx, h.Type, h.Duplicate, err)
+		end(span, text(err))
+	}
+}
+
+func named(what, name string) string {
+	if name == "" {
+		return what
+	}
+	return what + " " + name
+}
+
+// attempt begins the span of an attempt: what the step does is part of it.
+func (t *telemetry) attempt(ctx context.Context, spec run.Step) (_ context.Context, returned func(*result)) {
+	if t == nil {
+		return ctx, func(*result) {}
+	}
+	began := time.Now()
+	scene, _ := ctx.Value(run.Key{}).(*run.Scene) // begin has put it there
+	info := scene.Info
+	var span trace.Span
+	if isTraced(ctx) {
+		ctx, span = t.tracer.Start(ctx, "step "+spec.Name, trace.WithAttributes(attrRun.String(info.RunID),
+			attrWorkflow.String(info.Workflow), attrVersion.Int(info.Version), attrStep.String(spec.Name),
+			attrStepID.String(info.StepID), attrAttempt.Int(info.Attempt)))
+	}
+	return ctx, func(r *result) {
+		t.attemptDuration.Record(ctx, time.Since(began).Seconds(),
+			with(attrWorkflow.String(info.Workflow), attrStep.String(spec.Name), outcome(r.failed != nil)))
+		if span != nil {
+			failure := ""
+			if r.failed != nil {
+				failure = r.failed.Failure.Text
+			}
+			end(span, failure)
+		}
+	}
+}
+
+// tracePassage emits the span of something that is over.
+func (t *telemetry) tracePassage(a *actor, p *passage) {
+	if !isTraced(a.traced) {
+		return
+	}
+	attrs := []attribute.KeyValue{attrRun.String(a.id), attrWorkflow.String(a.head.Workflow)}
+	options := []trace.SpanStartOption{trace.WithTimestamp(p.from)}
+	var name string
+	switch p.kind {
+	case hookWaited:
+		name = named("hook", p.name)
+		attrs = append(attrs, attrHook.String(p.name), attrHookID.String(p.ref))
+		options = append(options, trace.WithSpanKind(trace.SpanKindConsumer))
+		if p.trace != "" {
+			sender := trace.SpanContextFromContext(decodeTrace(a.w.ctx, p.trace))
+			options = append(options, trace.WithLinks(trace.Link{SpanContext: sender}))
+		}
+	case slept:
+		name = "sleep"
+	case timedOut:
+		name = "timeout"
+	case stepDone, stepRetry:
+		return // its attempts tell
+	}
+	_, span := t.tracer.Start(a.traced, name, append(options, trace.WithAttributes(attrs...))...)
+	span.End(trace.WithTimestamp(p.to))
+}
+
+// traceRun emits the span of a whole run. ctx has its trace.
+func (t *telemetry) traceRun(ctx context.Context, r *store.Run, status store.Status, at time.Time, data []byte) {
+	if !isTraced(ctx) {
+		return
+	}
+	_, span := t.tracer.Start(ctx, "run "+r.Workflow, trace.WithTimestamp(r.CreatedAt), trace.WithSpanKind(trace.SpanKindConsumer),
+		trace.WithAttributes(attrRun.String(r.ID), attrWorkflow.String(r.Workflow), attrVersion.Int(r.Version), attrStatus.String(string(status))))
+	failure := ""
+	if status == store.Failed {
+		failure = decodeFailure(data).Text
+	}
+	end(span, failure, trace.WithTimestamp(at))
+}
