@@ -52,7 +52,8 @@ func TestDocs(t *testing.T) {
 				continue
 			}
 			if follows && strings.HasPrefix(code, "func Test") {
-				programs[len(programs)-1].tests = f.code
+				last := &programs[len(programs)-1]
+				last.tests = append(last.tests, f.code)
 				continue
 			}
 			pages[file] = append(pages[file], f)
@@ -65,7 +66,7 @@ func TestDocs(t *testing.T) {
 // program is a package that exists in the docs only.
 type program struct {
 	code  string
-	tests string // a fragment
+	tests []string // fragments
 }
 
 // build builds programs inside the module, and executes their tests.
@@ -88,9 +89,12 @@ func build(t *testing.T, programs []program) {
 			overlay[filepath.Join(root, dir, name)] = path
 		}
 		switch {
-		case p.tests != "":
+		case p.tests != nil:
 			add("main.go", p.code)
-			add("doc_test.go", strings.Replace(withImports(t, p.tests), "package p;", "package main;", 1))
+			name, _, _ := strings.Cut(p.code, "\n") // the package clause
+			for i, tests := range p.tests {
+				add(fmt.Sprintf("doc%d_test.go", i), strings.Replace(withImports(t, tests), "package p", name, 1))
+			}
 			commands = append(commands, []string{"go", "test", "-c", "-vet=off", "-overlay", list, "-o", out, "./" + dir}, []string{out})
 		case strings.Contains(p.code, "package main\n"):
 			add("main.go", p.code)

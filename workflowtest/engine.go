@@ -3,6 +3,7 @@ package workflowtest
 import (
 	"context"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -55,6 +56,7 @@ type Engine struct {
 	executions map[stepName]int
 	perStep    map[string]int     // executions by step ID
 	attempts   map[string]attempt // that are executing, by step ID
+	told       map[string]bool    // runs that a failure has described
 	changed    chan struct{}      // closed at each commit of the worker, and replaced
 
 	renewals atomic.Int64 // of the worker's lease since its last commit
@@ -80,7 +82,7 @@ func newEngine(t *testing.T, opts engine.Options, crashes *crashes) *Engine {
 	e := &Engine{
 		t: t, opts: opts, crashes: crashes,
 		records: map[string]*record{}, executions: map[stepName]int{}, perStep: map[string]int{}, attempts: map[string]attempt{},
-		changed: make(chan struct{}),
+		changed: make(chan struct{}), told: map[string]bool{},
 	}
 	st, err := sqlite.OpenWith(filepath.Join(t.TempDir(), "test.db"), sqlite.Options{Private: true, Logger: opts.Logger})
 	if err != nil {
@@ -201,7 +203,7 @@ func (e *Engine) committed() {
 
 const (
 	forever     = 100 * 365 * 24 * time.Hour // longer than any test waits
-	maxRenewals = 10_000                     // of a lease by a worker that commits nothing, more than nine hours
+	maxRenewals = 5_000                      // of a lease by a worker that commits nothing, more than four hours
 	maxInstants = 10_000                     // at which something was committed, while one thing is waited for
 )
 
@@ -219,18 +221,18 @@ func (e *Engine) until(ctx context.Context, done func() bool) error {
 		case <-commit:
 			never.Stop()
 		case <-never.C:
-			return fmt.Errorf("nothing will happen any more")
+			return errors.New("nothing will happen any more")
 		case <-ctx.Done():
 			never.Stop()
 			return ctx.Err()
 		}
 		if e.renewals.Load() >= maxRenewals {
-			return fmt.Errorf("nothing has happened for hours, though code executes")
+			return errors.New("nothing has happened for hours, though code executes")
 		}
 		if now := time.Now(); now.After(last) {
 			last = now
 			if instants++; instants > maxInstants {
-				return fmt.Errorf("something happens all the time, and not what is waited for")
+				return errors.New("something happens all the time, and not what is waited for")
 			}
 		}
 	}
@@ -282,7 +284,13 @@ func Result[Out any](eng *Engine, run *workflow.Run[Out]) Out {
 	eng.t.Helper()
 	out, err := workflow.Get[Out](eng, run.ID()).Result(eng.t.Context())
 	if err != nil {
-		eng.t.Fatalf("%v", err)
+		_ = eng.state(run.ID()) // the error says as much
+	}
+	if panicked, ok := errors.AsType[*workflow.PanicError](err); ok {
+		eng.t.Fatalf("%v\n%s", err, panicked.Stack)
+	}
+	if err != nil {
+		eng.t.Fatal(err)
 	}
 	return out
 }
@@ -292,7 +300,7 @@ func Result[Out any](eng *Engine, run *workflow.Run[Out]) Out {
 func (e *Engine) Failure(run Run) error {
 	e.t.Helper()
 	if err := e.untilEnded(e.t.Context(), run.ID()); err != nil {
-		e.t.Fatalf("%v", err)
+		e.t.Fatal(err)
 	}
 	out, err := workflow.Get[any](e, run.ID()).Result(e.t.Context())
 	if err == nil {
@@ -310,7 +318,10 @@ func (e *Engine) explain() {
 	}
 	var b strings.Builder
 	for _, r := range runs {
-		if r.Status != store.Completed {
+		e.mu.Lock()
+		told := e.told[r.ID]
+		e.mu.Unlock()
+		if r.Status != store.Completed && !told {
 			fmt.Fprintf(&b, "\n%s", e.state(r.ID))
 		}
 	}

@@ -87,11 +87,11 @@ func (e *Engine) Hook(run Run) *Hook {
 	case failed != nil:
 		e.t.Fatalf("hook of run %s: %v", run.ID(), failed)
 	case err != nil:
-		e.t.Fatalf("run %s does not wait for a hook, and never will: %v\n%s", run.ID(), err, s)
+		e.t.Fatalf("run %s does not wait for a hook, and never will: %v\n%s", run.ID(), err, e.state(run.ID()))
 	case len(hooks) == 0:
-		e.t.Fatalf("run %s does not wait for a hook\n%s", run.ID(), s)
+		e.t.Fatalf("run %s does not wait for a hook\n%s", run.ID(), e.state(run.ID()))
 	case len(hooks) > 1:
-		e.t.Fatalf("run %s waits for several hooks: take one from eng.State(run).Hooks\n%s", run.ID(), s)
+		e.t.Fatalf("run %s waits for several hooks: take one from eng.State(run).Hooks\n%s", run.ID(), e.state(run.ID()))
 	default:
 		return hooks[0]
 	}
@@ -245,8 +245,11 @@ func failureText(data []byte) string {
 	return f.Text
 }
 
-// state describes a run for people, whatever becomes of that.
+// state describes a run for a failure, whatever becomes of that.
 func (e *Engine) state(runID string) string {
+	e.mu.Lock()
+	e.told[runID] = true
+	e.mu.Unlock()
 	s, err := e.look(runID)
 	if err != nil {
 		return err.Error()

@@ -32,6 +32,7 @@ type Step struct {
 type fake struct {
 	spec run.Step
 	out  reflect.Type // nil: no result
+	at   string       // where the test has asked for it
 }
 
 // injected happens in some attempts, or executions; in all if it names none.
@@ -47,18 +48,12 @@ type stepName struct{ workflow, step string }
 // Step returns the steps of a name, in all workflows. What is asked of them is up to
 // [Replace], [ReplaceDo] and the methods of Step.
 func (e *Engine) Step(name string) *Step {
-	s := &Step{e: e, name: name}
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	e.steps = append(e.steps, s)
-	return s
+	return &Step{e: e, name: name}
 }
 
 // Of returns the steps of the same name in one workflow only.
 func (s *Step) Of(w interface{ Name() string }) *Step {
-	of := s.e.Step(s.name)
-	of.workflow = w.Name()
-	return of
+	return &Step{e: s.e, name: s.name, workflow: w.Name()}
 }
 
 func (s *Step) String() string {
@@ -79,6 +74,10 @@ func (s *Step) change(f func()) {
 	defer s.e.mu.Unlock()
 	s.at = at
 	f()
+	s.e.steps = append(slices.DeleteFunc(s.e.steps, func(other *Step) bool { return other == s }), s) // the last one counts
+	if s.fake != nil && s.fake.at == "" {
+		s.fake.at = at
+	}
 }
 
 // set reports whether something is asked of the step. It is called with e.mu held.
@@ -291,7 +290,7 @@ func (x *interceptor) end(info workflow.Info) {
 
 // misfit fails the test for a fake of another type than the step.
 func (x *interceptor) misfit(f *fake) ([]byte, *run.StepError) {
-	text := fmt.Sprintf("step %s at %s returns %s, and its replacement %s", x.id, x.at, resultName(x.spec.Out), resultName(f.out))
+	text := fmt.Sprintf("step %s at %s returns %s, and its replacement at %s returns %s", x.id, x.at, resultName(x.spec.Out), f.at, resultName(f.out))
 	x.e.t.Errorf("workflowtest: %s", text)
 	return nil, &run.StepError{Failure: run.Failure{Text: text}, Fatal: true}
 }

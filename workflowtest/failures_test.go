@@ -1,0 +1,192 @@
+package workflowtest_test
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"regexp"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/tenter-dev/tenter/workflow"
+	"github.com/tenter-dev/tenter/workflowtest"
+)
+
+// TestFailures executes the tests below, each of which is to fail, in another process,
+// and looks at what they say.
+func TestFailures(t *testing.T) {
+	t.Parallel()
+	if os.Getenv(failing) != "" {
+		return
+	}
+	for name, test := range failures {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestFailing$/^"+name+"$", "-test.timeout=60s")
+			cmd.Env = append(os.Environ(), failing+"=yes")
+			out, err := cmd.CombinedOutput()
+			if err == nil {
+				t.Fatalf("it passes:\n%s", out)
+			}
+			for _, want := range test.want {
+				if !regexp.MustCompile(want).Match(out) {
+					t.Errorf("%q is not in its output", want)
+				}
+			}
+			if t.Failed() || testing.Verbose() {
+				t.Logf("it says:\n%s", out)
+			}
+		})
+	}
+}
+
+const failing = "WORKFLOWTEST_FAILING"
+
+// TestFailing is executed by TestFailures.
+func TestFailing(t *testing.T) {
+	if os.Getenv(failing) == "" {
+		t.Skip("executed by TestFailures")
+	}
+	for name, test := range failures {
+		t.Run(name, test.f)
+	}
+}
+
+type failure struct {
+	f    func(t *testing.T)
+	want []string // regular expressions
+}
+
+// isolated is a test of the workflow order.
+func isolated(f func(t *testing.T, eng *workflowtest.Engine)) func(t *testing.T) {
+	return func(t *testing.T) { workflowtest.Test(t, with(order, order2, nap, trio, hang, crashing), f) }
+}
+
+var nap = workflow.Define("nap", func(ctx workflow.Context, d time.Duration) (string, error) {
+	return "awake", workflow.Sleep(ctx, d)
+})
+
+// trio waits for one of three.
+var trio = workflow.Define("trio", func(ctx workflow.Context, _ string) (string, error) {
+	a, err := workflow.NewHook[string](ctx, workflow.Token("a"))
+	if err != nil {
+		return "", err
+	}
+	b, err := workflow.NewHook[string](ctx, workflow.Token("b"))
+	if err != nil {
+		return "", err
+	}
+	_, got, err := workflow.First(ctx, a.Wait, b.Wait, func(ctx workflow.Context) (string, error) {
+		return nap.Call(ctx, 48*time.Hour)
+	})
+	return got, err
+})
+
+var hang = workflow.Define("hang", func(ctx workflow.Context, _ string) (string, error) {
+	return "", workflow.Do(ctx, "block", func(ctx context.Context) error {
+		<-ctx.Done()
+		return ctx.Err()
+	})
+})
+
+var crashing = workflow.Define("crashing", func(workflow.Context, string) (string, error) {
+	var nobody *decision
+	return "", errors.New(map[bool]string{true: "x"}[nobody.Approved])
+})
+
+var passes atomic.Int32
+
+// moody asks for other steps each time.
+var moody = workflow.Define("moody", func(ctx workflow.Context, _ string) (string, error) {
+	name := []string{"a", "b"}[passes.Add(1)%2]
+	return "", workflow.Do(ctx, name, func(context.Context) error { return nil })
+})
+
+// greedy has a result that depends on how often its step is executed.
+var greedy = workflow.Define("greedy", func(ctx workflow.Context, _ string) (int64, error) {
+	return workflow.Step(ctx, "draw", func(context.Context) (int64, error) { return rand.Int64(), nil })
+})
+
+var failures = map[string]failure{
+	"stuck": {isolated(func(t *testing.T, eng *workflowtest.Engine) {
+		if got := workflowtest.Result(eng, workflowtest.Start(eng, trio, "", workflow.RunID("t1"))); got != "awake" {
+			t.Error("not in vain", got)
+		}
+		eng.Advance(time.Hour)
+		workflowtest.Result(eng, workflowtest.Start(eng, order2, "x", workflow.RunID("o2")))
+	}), []string{
+		`failures_test.go:\d+: run o2 does not end: nothing will happen any more`,
+		`run o2 of order2 is waiting`,
+		`waits for a payload to token "two" \(hook {"a":1}\), at failures_test.go:\d+`,
+	}},
+	"no hook": {isolated(func(t *testing.T, eng *workflowtest.Engine) {
+		eng.Hook(workflowtest.Start(eng, nap, time.Hour, workflow.RunID("n1")))
+	}), []string{`failures_test.go:\d+: run n1 does not wait for a hook`, `run n1 of nap is completed`}},
+	"several hooks": {isolated(func(t *testing.T, eng *workflowtest.Engine) {
+		eng.Hook(workflowtest.Start(eng, trio, "", workflow.RunID("t1")))
+	}), []string{
+		`run t1 waits for several hooks: take one from eng.State\(run\).Hooks`,
+		`token "a" \(hook\), at failures_test.go:\d+`, `token "b"`, `waits for run t1.nap.1 of nap, at failures_test.go:\d+`,
+	}},
+	"blocked step": {isolated(func(t *testing.T, eng *workflowtest.Engine) {
+		workflowtest.Result(eng, workflowtest.Start(eng, hang, "", workflow.RunID("h1")))
+	}), []string{
+		`run h1 does not end: nothing has happened for hours, though code executes`,
+		`step block#1 is executing attempt 1, for \d+h.*, at failures_test.go:\d+`,
+	}},
+	"panic": {isolated(func(t *testing.T, eng *workflowtest.Engine) {
+		workflowtest.Result(eng, workflowtest.Start(eng, crashing, ""))
+	}), []string{`panic: runtime error: invalid memory address`, `workflowtest_test\.init.*\n\s+\S+failures_test.go:\d+`}},
+	"completes": {isolated(func(t *testing.T, eng *workflowtest.Engine) {
+		_ = eng.Failure(workflowtest.Start(eng, nap, time.Hour, workflow.RunID("n1")))
+	}), []string{`run n1 has completed with awake; it was to fail`}},
+	"failed": {isolated(func(t *testing.T, eng *workflowtest.Engine) {
+		eng.Step("charge").Fail(workflow.Fatal(errDeclined))
+		workflowtest.Result(eng, workflowtest.Start(eng, order, "42", workflow.RunID("o1")))
+	}), []string{`run o1 of order: step charge#1 failed after 1 attempt: workflowtest_test: card declined`}},
+	"misfit": {isolated(func(t *testing.T, eng *workflowtest.Engine) {
+		workflowtest.Replace(eng.Step("charge"), func(context.Context) (int, error) { return 1, nil })
+		_ = eng.Failure(workflowtest.Start(eng, order, "42"))
+	}), []string{`step charge#1 at workflowtest_test.go:\d+ returns string, and its replacement at failures_test.go:\d+ returns int`}},
+	"typo": {isolated(func(t *testing.T, eng *workflowtest.Engine) {
+		eng.Step("chrage").Fail(errDeclined)
+		run := workflowtest.Start(eng, order, "42", workflow.RunID("o1"))
+		if eng.State(run).Steps == nil {
+			t.Error("no step fails")
+		}
+	}), []string{
+		`step "chrage", of which the test asks something at failures_test.go:\d+, was not executed; executed were "charge" of "order"`,
+		`run o1 of order is waiting`, `at the end of the test`,
+	}},
+	"nondeterminism": {func(t *testing.T) {
+		workflowtest.CrashEverywhere(t, with(moody), func(t *testing.T, eng *workflowtest.Engine) {
+			workflowtest.Result(eng, workflowtest.Start(eng, moody, ""))
+		})
+	}, []string{
+		`the code diverges from the journal after event 1 \(started\): recorded "step .#1", attempted "step .#1", at \S*failures_test.go:\d+`,
+		`--- PASS: TestFailing/nondeterminism/no_crash|after_each_commit`,
+	}},
+	"another result": {func(t *testing.T) {
+		workflowtest.CrashEverywhere(t, with(greedy), func(t *testing.T, eng *workflowtest.Engine) {
+			workflowtest.Result(eng, workflowtest.Start(eng, greedy, ""))
+		})
+	}, []string{`run \w+ of greedy is completed with \d+; without a crash it is completed with \d+`}},
+	"network": {isolated(func(t *testing.T, eng *workflowtest.Engine) {
+		_, err := eng.HTTP().Get("https://example.com") //nolint:noctx // it fails
+		t.Error(err)
+	}), []string{`there is no network in a test, only app.test`}},
+	"no webhook": {isolated(func(t *testing.T, eng *workflowtest.Engine) {
+		eng.Hook(workflowtest.Start(eng, order, "")).PostJSON(1)
+	}), []string{`failures_test.go:\d+: hook \S+ is no webhook: it has no URL`}},
+}
+
+var order2 = workflow.Define("order2", func(ctx workflow.Context, _ string) (string, error) {
+	hook, err := workflow.NewHook[string](ctx, workflow.Token("two"), workflow.Metadata(map[string]int{"a": 1}))
+	if err != nil {
+		return "", err
+	}
+	return hook.Wait(ctx)
+})
