@@ -40,6 +40,7 @@ func (e *Engine) AwaitRun(ctx context.Context, runID string) (workflow.RunResult
 			if res != nil || err != nil && (!waits || errors.Is(err, workflow.ErrRunNotFound) || errors.Is(err, store.ErrClosed)) {
 				return value(res), err
 			}
+			e.listenFor(runID)
 		}
 		if err == nil && !caughtUp {
 			err = e.catchUp(ctx)
@@ -70,13 +71,33 @@ func (e *Engine) AwaitRun(ctx context.Context, runID string) (workflow.RunResult
 	}
 }
 
+// waiters wait for the end of one run.
+type waiters struct {
+	chans []chan *workflow.RunResult // nil says: look again
+	done  func()                     // of the store's Await, once another process may end the run
+}
+
 // waiter returns a channel that gets the result of a run, or nil as a hint to look.
 func (e *Engine) waiter(runID string) chan *workflow.RunResult {
 	ch := make(chan *workflow.RunResult, 1)
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.waiters[runID] = append(e.waiters[runID], ch)
+	ws := e.waiters[runID]
+	if ws == nil {
+		ws = &waiters{}
+		e.waiters[runID] = ws
+	}
+	ws.chans = append(ws.chans, ch)
 	return ch
+}
+
+// listenFor notes that another process may end a run. Who waits for it has to be told.
+func (e *Engine) listenFor(runID string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if ws := e.waiters[runID]; ws != nil && ws.done == nil {
+		ws.done = e.store.Await()
+	}
 }
 
 func value(res *workflow.RunResult) workflow.RunResult {
@@ -127,6 +148,15 @@ func (e *Engine) finish(runID string, res *workflow.RunResult) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	notify(e.waiters[runID], res)
+	e.dismiss(runID)
+}
+
+// dismiss forgets the waiters of a run. It is called with e.mu held.
+func (e *Engine) dismiss(runID string) {
+	if ws := e.waiters[runID]; ws != nil && ws.done != nil {
+		ws.done()
+	}
+	delete(e.waiters, runID)
 }
 
 // recheck has who waits for the run look again.
@@ -136,8 +166,11 @@ func (e *Engine) recheck(runID string) {
 	notify(e.waiters[runID], nil)
 }
 
-func notify(chans []chan *workflow.RunResult, res *workflow.RunResult) {
-	for _, ch := range chans {
+func notify(ws *waiters, res *workflow.RunResult) {
+	if ws == nil {
+		return
+	}
+	for _, ch := range ws.chans {
 		if res != nil {
 			select { // it matters more than a hint that is there
 			case <-ch:
@@ -154,10 +187,12 @@ func notify(chans []chan *workflow.RunResult, res *workflow.RunResult) {
 func (e *Engine) unwait(runID string, ch chan *workflow.RunResult) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	left := slices.DeleteFunc(e.waiters[runID], func(c chan *workflow.RunResult) bool { return c == ch })
-	if len(left) == 0 {
-		delete(e.waiters, runID)
-	} else {
-		e.waiters[runID] = left
+	ws := e.waiters[runID]
+	if ws == nil {
+		return
+	}
+	ws.chans = slices.DeleteFunc(ws.chans, func(c chan *workflow.RunResult) bool { return c == ch })
+	if len(ws.chans) == 0 {
+		e.dismiss(runID)
 	}
 }

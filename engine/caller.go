@@ -22,7 +22,9 @@ type caller struct {
 
 // hold begins to listen for what becomes of a request, until release.
 func (e *Engine) hold(request, runID string) *caller {
-	return &caller{e: e, request: request, runID: runID, answered: e.answers.wait(request), ended: e.waiter(runID)}
+	c := &caller{e: e, request: request, runID: runID, answered: e.answers.wait(request), ended: e.waiter(runID)}
+	e.listenFor(runID)
+	return c
 }
 
 func (c *caller) release() {

@@ -169,7 +169,7 @@ type Engine struct {
 	stop    context.CancelFunc
 	ending  <-chan struct{} // closed when that worker begins to drain
 	closed  chan struct{}
-	waiters map[string][]chan *workflow.RunResult // by run ID; nil says: look again
+	waiters map[string]*waiters // by run ID
 }
 
 var _ workflow.Client = (*Engine)(nil)
@@ -195,7 +195,7 @@ func New(s store.Store, opts Options) (*Engine, error) {
 		elsewhere: map[string]bool{},
 		hookTypes: map[string]run.HookType{},
 		closed:    make(chan struct{}),
-		waiters:   map[string][]chan *workflow.RunResult{},
+		waiters:   map[string]*waiters{},
 	}
 	e.troubles.log, e.troubles.database = e.log, s
 	e.catchup.said, e.catchup.busy = make(chan struct{}), make(chan struct{}, 1)

@@ -193,6 +193,61 @@ func TestAllWhoWaitCatchUp(t *testing.T) {
 	})
 }
 
+// Others are asked to tell how runs end only while somebody waits for one that they may
+// end: a run that is executed here ends here.
+func TestOnlyWhoWaitsForOthersAwaits(t *testing.T) {
+	t.Parallel()
+	inLab(t, func(t *testing.T, l *lab) {
+		wf := workflow.Define("w", func(ctx workflow.Context, token string) (string, error) {
+			err := workflow.Do(ctx, "work", func(context.Context) error { sleepFor(100 * time.Millisecond); return nil })
+			if err != nil || token == "" {
+				return "", err
+			}
+			hook, err := workflow.NewHook[string](ctx, workflow.Token(token))
+			if err != nil {
+				return "", err
+			}
+			return hook.Wait(ctx)
+		})
+		f := l.fleet(2, wf)
+		here, there := f.probes[0], f.probes[1]
+		want := func(when string, p *probe, want int64) {
+			t.Helper()
+			synctest.Wait()
+			if n := p.awaiting.Load(); n != want {
+				t.Errorf("%s: %d await others, want %d", when, n, want)
+			}
+		}
+		results := make(chan string, 2)
+		wait := func(e *engine.Engine, id string) {
+			go func() {
+				got, err := workflow.Get[string](e, id).Result(t.Context())
+				results <- fmt.Sprint(got, err)
+			}()
+		}
+		steps := mustStartOn(l, f.engines[0], wf, "")
+		wait(f.engines[0], steps.ID())
+		want("a run is executed here", here, 0)
+		wait(f.engines[1], steps.ID())
+		want("a run is executed by another process", there, 1)
+		<-results
+		<-results
+		want("it has ended", there, 0)
+		want("it has ended", here, 0)
+
+		parks := mustStartOn(l, f.engines[0], wf, "t")
+		wait(f.engines[0], parks.ID())
+		want("a run is executed here that is going to park", here, 0)
+		l.advance(time.Second / 2)
+		want("it has parked: others may go on with it", here, 1)
+		l.resume2(f.engines[1], "t", "x")
+		if got := <-results; got != "x<nil>" {
+			t.Errorf("result is %s", got)
+		}
+		want("it has ended", here, 0)
+	})
+}
+
 // An All costs two calls of a worker and one of an API process, however much they have.
 func TestAllCostsFewCalls(t *testing.T) {
 	t.Parallel()

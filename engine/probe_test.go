@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/tenter-dev/tenter/store"
@@ -17,6 +18,8 @@ type probe struct {
 	store.Store
 	ahead time.Duration // of the clock
 	deaf  bool          // to all signals: there is an All every five seconds instead
+
+	awaiting atomic.Int64 // calls of Await that are not done
 
 	mu    sync.Mutex
 	down  func(op string) bool // these fail
@@ -138,6 +141,15 @@ func (p *probe) Watch(f func(store.Signal)) (stop func()) {
 		}
 	}()
 	return sync.OnceFunc(func() { close(stopped) })
+}
+
+func (p *probe) Await() (done func()) {
+	p.awaiting.Add(1)
+	stop := p.Store.Await()
+	return sync.OnceFunc(func() {
+		p.awaiting.Add(-1)
+		stop()
+	})
 }
 
 func (p *probe) Start(ctx context.Context, r store.NewRun) error {

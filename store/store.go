@@ -15,8 +15,15 @@ type Store interface {
 	// something to do (both Mail), ended them, or answered requests, here or in
 	// another process, until stop is called; f must not block. Signals may come late,
 	// be merged, or say All when the store can't tell. A store whose notifications can
-	// get lost sends All from time to time.
+	// get lost sends All from time to time. Of what transitions of another process have
+	// ended, and of answers given there, it need tell only while somebody awaits them.
 	Watch(f func(Signal)) (stop func())
+
+	// Await says that somebody awaits the end of a run, or an answer, that may come from
+	// another process, until done is called. What had not been told because nobody
+	// awaited it is made up for by an All. It does not wait, and done may be called more
+	// than once.
+	Await() (done func())
 
 	// Now is the clock that decides acceptance times.
 	Now() time.Time

@@ -39,7 +39,9 @@ const (
 // notice is what processes tell each other, as JSON in a notification.
 type notice struct {
 	From      string   `json:"from"`
-	Here      bool     `json:"here,omitempty"` // I listen
+	Here      bool     `json:"here,omitempty"`   // I listen
+	Awaits    bool     `json:"awaits,omitempty"` // and await what others end or answer
+	Knows     string   `json:"knows,omitempty"`  // who listens, or awaits, as I know from now on
 	Mail      []string `json:"mail,omitempty"`
 	Ended     []string `json:"ended,omitempty"`
 	Responded []string `json:"responded,omitempty"`
@@ -47,8 +49,12 @@ type notice struct {
 }
 
 // peers are the other processes that have the schema open. What this one commits is
-// announced if any of them listens: after the commit, because a notification in the
-// transaction would have all commits of the server wait for each other.
+// announced if any of them listens, and what it ends or answers if any of them awaits
+// such: after the commit, because a notification in the transaction would have all commits
+// of the server wait for each other.
+//
+// A process that begins to listen or to await says so. Each of the others tells it when it
+// knows; then it looks at everything, since until then it may not have been told.
 type peers struct {
 	s       *Store
 	conf    *pgx.ConnConfig
@@ -58,15 +64,30 @@ type peers struct {
 
 	mu        sync.Mutex
 	pending   store.Signal
-	seen      map[string]time.Time // when they were last heard
-	listening bool                 // notifications come
-	since     time.Time            // that is so
+	seen      map[string]peer
+	listening bool      // notifications come
+	since     time.Time // that is so
+	awaiting  int       // how many here await what others end or answer
+	awaited   time.Time // when that became none
+	awaits    bool      // the others are told, or to be told, that somebody does
+	unsaid    bool      // they are to be told
+
+	saying sync.Mutex // held while here says what is so
 }
+
+// peer is another process.
+type peer struct {
+	heard  time.Time // when it last said that it listens
+	awaits bool
+}
+
+// gone reports whether it was not heard for too long.
+func (p peer) gone() bool { return time.Since(p.heard) >= 3*beat }
 
 func newPeers(s *Store, conf *pgx.ConnConfig) *peers {
 	return &peers{
 		s: s, conf: conf, channel: s.opts.Schema, id: rand.Text()[:10],
-		wake: make(chan struct{}, 1), seen: make(map[string]time.Time),
+		wake: make(chan struct{}, 1), seen: make(map[string]peer),
 	}
 }
 
@@ -76,11 +97,16 @@ func (p *peers) start(ctx context.Context, tasks *sync.WaitGroup) {
 	tasks.Go(func() { p.poll(ctx) })
 }
 
-// announce has the other processes told. It does not wait.
-func (p *peers) announce(sig store.Signal) {
+// announce has the other processes told, what was ended or answered only if it is for
+// everybody or awaited. It does not wait.
+func (p *peers) announce(sig store.Signal, everybody bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if !p.audience() {
+	listens, awaits := p.audience()
+	if !awaits && !everybody {
+		sig.Ended, sig.Responded = nil, nil
+	}
+	if !listens || !sig.All && len(sig.Mail)+len(sig.Ended)+len(sig.Responded) == 0 {
 		return
 	}
 	p.pending.Mail = append(p.pending.Mail, sig.Mail...)
@@ -90,25 +116,56 @@ func (p *peers) announce(sig store.Signal) {
 	if len(p.pending.Mail)+len(p.pending.Ended)+len(p.pending.Responded) > maxPending {
 		p.pending = store.Signal{All: true}
 	}
+	p.rouse()
+}
+
+// rouse has send send what there is.
+func (p *peers) rouse() {
 	select {
 	case p.wake <- struct{}{}:
 	default:
 	}
 }
 
-// audience reports whether others may listen. Who cannot listen, or has not for
-// long, cannot know.
-func (p *peers) audience() bool {
-	if !p.listening || time.Since(p.since) < 2*beat {
-		return true
+// audience reports whether others may listen, and await what is ended or answered. Who
+// cannot listen, or has not for long, cannot know; those who await answer at once.
+func (p *peers) audience() (listens, awaits bool) {
+	if !p.listening || time.Since(p.since) < time.Second {
+		return true, true
 	}
-	for id, at := range p.seen {
-		if time.Since(at) < 3*beat {
-			return true
+	listens = time.Since(p.since) < 2*beat
+	for id, o := range p.seen {
+		if o.gone() {
+			delete(p.seen, id)
+			continue
 		}
-		delete(p.seen, id)
+		listens, awaits = true, awaits || o.awaits
 	}
-	return false
+	return listens, awaits
+}
+
+// await counts who awaits what others end or answer. The others are told when it is the
+// first.
+func (p *peers) await(n int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.awaiting += n
+	if p.awaiting == 0 {
+		p.awaited = time.Now()
+	} else if !p.awaits {
+		p.awaits, p.unsaid = true, true
+		p.rouse()
+	}
+}
+
+// lull tells the others when nobody here has awaited anything for a while.
+func (p *peers) lull() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.awaits && p.awaiting == 0 && time.Since(p.awaited) > 2*time.Second {
+		p.awaits, p.unsaid = false, true
+		p.rouse()
+	}
 }
 
 // send sends what is pending, all that has come together meanwhile at once. In the end
@@ -121,12 +178,15 @@ func (p *peers) send(ctx context.Context) {
 			last = true
 		}
 		p.mu.Lock()
-		sig := p.pending
-		p.pending = store.Signal{}
+		notices, unsaid := p.notices(p.pending), p.unsaid
+		p.pending, p.unsaid = store.Signal{}, false
 		p.mu.Unlock()
+		if unsaid {
+			_ = p.here(context.WithoutCancel(ctx), "")
+		}
 		// Others look at the database now and then: a notification may get lost, but
 		// not those that come after it.
-		_ = p.notify(context.WithoutCancel(ctx), p.notices(sig))
+		_ = p.notify(context.WithoutCancel(ctx), notices)
 	}
 }
 
@@ -215,7 +275,7 @@ func (p *peers) listenOnce(ctx context.Context, heard func()) error {
 	if _, err := c.Exec(ctx, "LISTEN "+pgx.Identifier{p.channel}.Sanitize()); err != nil {
 		return err
 	}
-	if err := p.here(ctx); err != nil {
+	if err := p.here(ctx, ""); err != nil {
 		return err
 	}
 	alive := false // it has heard something since the last beat
@@ -259,14 +319,14 @@ func (p *peers) hear(ctx context.Context, payload string) bool {
 	}
 	if n.Here {
 		p.mu.Lock()
-		at, known := p.seen[n.From]
-		known = known && time.Since(at) < 3*beat
-		p.seen[n.From] = time.Now()
+		before, known := p.seen[n.From]
+		known = known && !before.gone()
+		p.seen[n.From] = peer{time.Now(), n.Awaits}
 		p.mu.Unlock()
-		if !known {
-			_ = p.here(ctx)
-			n.All = true // until it knew, it may have kept things to itself
+		if !known || n.Awaits && !before.awaits {
+			_ = p.here(ctx, n.From)
 		}
+		n.All = n.All || !known || n.Knows == p.id
 	}
 	if sig := (store.Signal{Mail: n.Mail, Ended: n.Ended, Responded: n.Responded, All: n.All}); n.All || len(n.Mail)+len(n.Ended)+len(n.Responded) > 0 {
 		p.s.watch.tell(sig)
@@ -274,9 +334,15 @@ func (p *peers) hear(ctx context.Context, payload string) bool {
 	return false
 }
 
-// here tells the others, and itself, that this process listens.
-func (p *peers) here(ctx context.Context) error {
-	return p.notify(ctx, []notice{{From: p.id, Here: true}})
+// here tells the others, and itself, that this process listens, and one of them that it
+// is known now.
+func (p *peers) here(ctx context.Context, knows string) error {
+	p.saying.Lock()
+	defer p.saying.Unlock()
+	p.mu.Lock()
+	awaits := p.awaits
+	p.mu.Unlock()
+	return p.notify(ctx, []notice{{From: p.id, Here: true, Awaits: awaits, Knows: knows}})
 }
 
 // deaf notes that notifications do not come.
@@ -296,6 +362,7 @@ func (p *peers) poll(ctx context.Context) {
 	for n := 1; ; {
 		select {
 		case <-tick.C:
+			p.lull()
 			p.mu.Lock()
 			due := !p.listening || n >= slower
 			p.mu.Unlock()
@@ -308,7 +375,7 @@ func (p *peers) poll(ctx context.Context) {
 			listening := p.listening
 			p.mu.Unlock()
 			if listening {
-				_ = p.here(ctx) // a lost connection is noticed by those who need it
+				_ = p.here(ctx, "") // a lost connection is noticed by those who need it
 			}
 		case <-ctx.Done():
 			return

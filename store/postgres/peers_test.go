@@ -53,6 +53,8 @@ func listening(t *testing.T, url string) *Store {
 	}
 }
 
+func all(sig store.Signal) bool { return sig.All }
+
 func mailOf(run string) func(store.Signal) bool {
 	return func(sig store.Signal) bool { return slices.Contains(sig.Mail, run) }
 }
@@ -73,6 +75,8 @@ func TestOthersAreToldWhatWasCommitted(t *testing.T) {
 		t.Fatal(err)
 	}
 	until(t, heard, func(sig store.Signal) bool { return slices.Contains(sig.Ended, "r") })
+	defer b.Await()()
+	until(t, heard, all)
 	// More than fits into one notification.
 	for range 5 {
 		for range 200 {
@@ -121,12 +125,80 @@ func TestWhoCannotListenLooks(t *testing.T) {
 
 func TestNobodyIsToldWhereNobodyListens(t *testing.T) {
 	t.Parallel()
-	p := &peers{listening: true, since: time.Now().Add(-2 * beat), seen: map[string]time.Time{"gone": time.Now().Add(-4 * beat)}}
-	if p.audience() {
+	p := &peers{listening: true, since: time.Now().Add(-2 * beat), seen: map[string]peer{"gone": {heard: time.Now().Add(-4 * beat), awaits: true}}}
+	if listens, awaits := p.audience(); listens || awaits {
 		t.Error("a process that was not heard for long counts as one that listens")
 	}
-	p.seen["there"] = time.Now()
-	if !p.audience() {
-		t.Error("a process that listens is not counted")
+	p.seen["there"] = peer{heard: time.Now()}
+	if listens, awaits := p.audience(); !listens || awaits {
+		t.Error("a process that listens, and awaits nothing, is not counted as that")
+	}
+	p.seen["waiting"] = peer{heard: time.Now(), awaits: true}
+	if listens, awaits := p.audience(); !listens || !awaits {
+		t.Error("a process that awaits is not counted")
+	}
+	p.listening = false
+	p.seen = nil
+	if listens, awaits := p.audience(); !listens || !awaits {
+		t.Error("who cannot listen does not know that nobody does")
+	}
+}
+
+// What ends is told to others while one of them awaits that; what ended before they knew
+// is found by looking at everything.
+func TestWhoAwaitsIsToldWhatEnds(t *testing.T) {
+	t.Parallel()
+	url := pgtest.Database(t)
+	a, b := listening(t, url), listening(t, url)
+	knowing(t, a, b)
+	a.peers.mu.Lock()
+	a.peers.since = a.peers.since.Add(-time.Second) // it has listened for long enough to know
+	a.peers.mu.Unlock()
+	heard := signals(t, b)
+	end := func(run string) {
+		t.Helper()
+		create := newRun(run)
+		_, err := a.Apply(t.Context(), &store.Transition{
+			RunID: run, Worker: "w", Epoch: 1, Create: &create, At: a.Now(), Status: store.Completed,
+			Events: []store.Event{{At: a.Now(), Kind: store.Started}, {At: a.Now(), Kind: store.RunCompleted}},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	end("r1")
+	if err := a.Start(t.Context(), newRun("mail")); err != nil {
+		t.Fatal(err)
+	}
+	until(t, heard, func(sig store.Signal) bool {
+		if len(sig.Ended) > 0 {
+			t.Error("nobody awaits it, and it is told all the same")
+		}
+		return mailOf("mail")(sig)
+	})
+	done := b.Await()
+	until(t, heard, all)
+	end("r2")
+	until(t, heard, func(sig store.Signal) bool { return slices.Contains(sig.Ended, "r2") })
+	done()
+	done()
+	if b.peers.awaiting != 0 {
+		t.Error("who has done with it awaits all the same")
+	}
+}
+
+// knowing returns when stores know of each other.
+func knowing(t *testing.T, all ...*Store) {
+	t.Helper()
+	for _, s := range all {
+		for {
+			s.peers.mu.Lock()
+			n := len(s.peers.seen)
+			s.peers.mu.Unlock()
+			if n >= len(all)-1 {
+				break
+			}
+			wait(time.Millisecond)
+		}
 	}
 }

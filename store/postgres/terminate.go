@@ -11,7 +11,7 @@ func (s *Store) Terminate(ctx context.Context, runID string, e store.Event) erro
 	_, err := s.verdicts(ctx, "terminate run "+runID, s.sql.terminate,
 		alone, runID, e.At, string(e.Kind), e.Ref, e.Data, optText(e.Asked), e.Seq)
 	if err == nil {
-		s.tell(store.Signal{Ended: []string{runID}})
+		s.tellAll(store.Signal{Ended: []string{runID}}) // somebody may be executing it
 	}
 	return err
 }

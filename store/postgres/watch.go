@@ -18,7 +18,8 @@ type watchers[T any] struct {
 
 // Watch calls f after each commit that gave runs messages, ended them, or answered
 // requests. Of the commits of other processes it learns by notifications; since
-// those can get lost it says All from time to time. f must not block.
+// those can get lost it says All from time to time. Of what they have ended or answered
+// it learns only while somebody awaits that. f must not block.
 func (s *Store) Watch(f func(store.Signal)) (stop func()) {
 	return s.watch.add(f)
 }
@@ -45,6 +46,13 @@ func (ws *watchers[T]) add(f func(T)) (stop func()) {
 	}
 }
 
+// Await says that somebody awaits what other processes may end or answer, until done is
+// called.
+func (s *Store) Await() (done func()) {
+	s.peers.await(1)
+	return sync.OnceFunc(func() { s.peers.await(-1) })
+}
+
 // tell calls the watchers. They are called without the lock, so that one may stop
 // itself.
 func (ws *watchers[T]) tell(v T) {
@@ -60,13 +68,20 @@ func (ws *watchers[T]) tell(v T) {
 	}
 }
 
-// tell tells the watchers here and the other processes what has been committed.
+// tell tells the watchers here and the other processes what has been committed. What was
+// ended or answered concerns others only while they await such.
 func (s *Store) tell(sig store.Signal) {
 	if len(sig.Mail) == 0 && len(sig.Ended) == 0 && len(sig.Responded) == 0 && !sig.All {
 		return
 	}
 	s.watch.tell(sig)
-	s.peers.announce(sig)
+	s.peers.announce(sig, false)
+}
+
+// tellAll tells it to all.
+func (s *Store) tellAll(sig store.Signal) {
+	s.watch.tell(sig)
+	s.peers.announce(sig, true)
 }
 
 // CatchUp returns what of sig is so now, by one query.

@@ -43,6 +43,9 @@ func (ws *watchers[T]) add(f func(T)) (stop func()) {
 	}
 }
 
+// Await has nothing to do: what other processes do is told as All.
+func (*Store) Await() (done func()) { return func() {} }
+
 // tell calls the watchers. They are called without the lock, so that one may
 // stop itself.
 func (ws *watchers[T]) tell(v T) {

@@ -139,6 +139,23 @@ var watchTests = []test{
 		k.ok(k.s.Release(k.ctx, "w1"))      // others may have waited for it to say where it is
 		k.signal(signals, func(s store.Signal) bool { return s.All })
 	}},
+	{"tells who awaits it what another process has ended or answered", func(k *kit) {
+		if !k.s.Shared() {
+			k.Skip("the database is not shared")
+		}
+		k.park("p", "tok")
+		signals := make(chan store.Signal, 1000)
+		defer k.s.Watch(func(s store.Signal) { signals <- s })()
+		other := k.h.Open(k.T)
+		done := k.s.Await()
+		_, err := other.Apply(k.ctx, k.then("p", store.Completed, store.RunCompleted))
+		k.ok(err)
+		k.signal(signals, func(s store.Signal) bool { return has(s.Ended, "p") })
+		k.ok(other.Respond(k.ctx, k.response("q", "step#1", "x")))
+		k.signal(signals, func(s store.Signal) bool { return has(s.Responded, "q") })
+		done()
+		done()
+	}},
 	{"catches up on what signals would have said", func(k *kit) {
 		k.start("new")
 		k.park("p", "tok")
