@@ -205,6 +205,6 @@ func (e *Engine) hookByToken(ctx context.Context, in operations, token string) (
 
 func hookInfo(h store.Hook) workflow.HookInfo {
 	return workflow.HookInfo{
-		ID: h.ID, RunID: h.RunID, Token: h.Token, Type: h.Type, Metadata: h.Metadata, CreatedAt: h.CreatedAt,
+		ID: h.ID, RunID: h.RunID, Token: h.Token, Type: h.Type, Webhook: h.Webhook != nil, Metadata: h.Metadata, CreatedAt: h.CreatedAt,
 	}
 }

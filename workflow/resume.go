@@ -12,7 +12,8 @@ type HookInfo struct {
 	ID        string          `json:"id"`
 	RunID     string          `json:"run_id"`
 	Token     string          `json:"token"`
-	Type      string          `json:"type,omitempty"` // name of the defined hook type
+	Type      string          `json:"type,omitempty"`    // name of the defined hook type
+	Webhook   bool            `json:"webhook,omitempty"` // it takes HTTP requests, at its URL
 	Metadata  json.RawMessage `json:"metadata,omitempty"`
 	CreatedAt time.Time       `json:"created_at"`
 	Started   bool            `json:"started,omitempty"`   // [OrStart] started the run

@@ -1,0 +1,100 @@
+package dashboard
+
+import (
+	"log/slog"
+	"net/http"
+	"strings"
+
+	"github.com/tenter-dev/tenter/access"
+	"github.com/tenter-dev/tenter/inspect"
+)
+
+// Options are options of [New]. The zero value is a dashboard for people on the same
+// machine, who may do everything.
+type Options struct {
+	// Title is shown beside the name, to tell dashboards apart: such as "production".
+	Title string
+
+	// Access says who may look and who may act. The zero value serves this machine alone.
+	// With tokens people sign in with one of them; who has one for reading only sees what
+	// ReadOnly shows.
+	Access access.Policy
+
+	// ReadOnly leaves out all that changes anything, whoever asks.
+	ReadOnly bool
+
+	// Logger gets what nobody is there to be told. Default: slog.Default().
+	Logger *slog.Logger
+}
+
+// New returns the dashboard of what c sees. Pages are all direct children of the path
+// that it is mounted at, which ends in a slash; take the rest off with
+// [http.StripPrefix]. It panics if a token of Options.Access is too short to be one.
+func New(c inspect.Client, opts Options) http.Handler {
+	if opts.Logger == nil {
+		opts.Logger = slog.Default()
+	}
+	d := &dashboard{client: c, opts: opts, guard: access.NewGuard(opts.Access)}
+	mux := http.NewServeMux()
+	mux.Handle("GET /static/", assets)
+
+	mux.HandleFunc("GET /{$}", d.page(d.runs))
+	mux.HandleFunc("GET /find", d.page(d.find))
+	mux.HandleFunc("GET /run", d.page(d.run))
+	mux.HandleFunc("GET /journal", d.page(d.journal))
+	mux.HandleFunc("GET /event", d.page(d.event))
+	mux.HandleFunc("GET /payload", d.page(d.payload))
+	mux.HandleFunc("GET /hooks", d.page(d.hooks))
+	mux.HandleFunc("GET /hook", d.page(d.hook))
+	mux.HandleFunc("GET /workflows", d.page(d.workflows))
+	mux.HandleFunc("GET /help", d.page(d.help))
+	mux.HandleFunc("GET /live", d.page(d.live))
+	mux.HandleFunc("POST /theme", d.page(d.theme))
+	mux.HandleFunc("POST /signout", d.page(d.signOut))
+
+	mux.HandleFunc("GET /signin", d.open(d.signInForm))
+	mux.HandleFunc("POST /signin", d.open(d.signIn))
+
+	// What changes something.
+	mux.HandleFunc("POST /hook", d.page(d.acting(d.resume)))
+	mux.HandleFunc("GET /start", d.page(d.acting(d.startForm)))
+	mux.HandleFunc("POST /start", d.page(d.acting(d.start)))
+	mux.HandleFunc("GET /act", d.page(d.acting(d.confirm)))
+	mux.HandleFunc("POST /act", d.page(d.acting(d.act)))
+
+	mux.HandleFunc("/", d.page(func(*request) error { return errNoPage }))
+
+	protected := http.NewCrossOriginProtection().Handler(mux)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		setHeaders(w.Header())
+		if !strings.HasPrefix(r.URL.Path, "/") { // StripPrefix has taken the slash as well
+			r2 := new(http.Request)
+			*r2 = *r
+			u := *r.URL
+			u.Path, u.RawPath = "/"+u.Path, ""
+			r2.URL = &u
+			r = r2
+		}
+		protected.ServeHTTP(w, r)
+	})
+}
+
+type dashboard struct {
+	client inspect.Client
+	opts   Options
+	guard  *access.Guard
+}
+
+// setHeaders sets what all answers have. Nothing on a page may come from elsewhere, be
+// written into it as script or style, or show it in a frame.
+func setHeaders(h http.Header) {
+	h.Set("Content-Security-Policy", "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "+
+		"form-action 'self'; base-uri 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types tenter")
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("X-Frame-Options", "DENY")
+	h.Set("Referrer-Policy", "same-origin") // no-referrer would take the Origin off forms
+	h.Set("Cross-Origin-Opener-Policy", "same-origin")
+	h.Set("Cross-Origin-Resource-Policy", "same-origin")
+	h.Set("Permissions-Policy", "camera=(), geolocation=(), microphone=()")
+	h.Set("Cache-Control", "no-store")
+}

@@ -1,0 +1,188 @@
+package dashboard
+
+import (
+	"cmp"
+	"crypto/rand"
+	"errors"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/tenter-dev/tenter/inspect"
+	"github.com/tenter-dev/tenter/workflow"
+)
+
+const pageOfHooks = 50
+
+type hooksPage struct {
+	Filter inspect.HookFilter
+	Types  []string
+	Hooks  []hookRow
+	First  string
+	Next   string
+}
+
+type hookRow struct {
+	workflow.HookInfo
+	Shown string // the token, as it may be shown
+	Meta  string // its metadata, in one line
+	URL   string
+}
+
+// hooks shows the list of open hooks.
+func (d *dashboard) hooks(r *request) error {
+	p := &hooksPage{Filter: inspect.HookFilter{
+		Type: strings.TrimSpace(r.query.Get("type")), Prefix: strings.TrimSpace(r.query.Get("prefix")), After: r.query.Get("after"), Limit: pageOfHooks + 1,
+	}}
+	hooks, err := d.client.Hooks(r.Context(), p.Filter)
+	if err != nil {
+		return err
+	}
+	catalog, err := d.client.Catalog(r.Context())
+	if err != nil {
+		return err
+	}
+	for _, t := range catalog.HookTypes {
+		p.Types = append(p.Types, t.Name)
+	}
+	q := without(r.URL.Query(), "after")
+	if p.Filter.After != "" {
+		p.First = link("hooks", q)
+	}
+	if len(hooks) > pageOfHooks {
+		hooks = hooks[:pageOfHooks]
+		next := clone(q)
+		next.Set("after", hooks[pageOfHooks-1].ID)
+		p.Next = link("hooks", next)
+	}
+	for _, h := range hooks {
+		row := hookRow{HookInfo: h, Shown: r.token(h.Token), URL: to("hook", "run", h.RunID, "id", h.ID)}
+		if len(h.Metadata) > 0 {
+			row.Meta = oneLine(h.Metadata)
+		}
+		p.Hooks = append(p.Hooks, row)
+	}
+	return d.render(r, http.StatusOK, "hooks", view{Title: "Open hooks", Nav: "hooks", Live: "live", Data: p})
+}
+
+type hookPage struct {
+	Hook     workflow.HookInfo
+	Shown    string // its token, as it may be shown
+	Workflow string
+	Metadata *doc
+	Form     *form
+}
+
+// A hook is found by its run and its ID: its token is a secret, which would stay in the
+// history of the browser and in logs.
+func (d *dashboard) findHook(r *request, runID, id string) (workflow.HookInfo, error) {
+	f := inspect.HookFilter{RunID: runID, Limit: 1000}
+	for {
+		hooks, err := d.client.Hooks(r.Context(), f)
+		if err != nil {
+			return workflow.HookInfo{}, err
+		}
+		for _, h := range hooks {
+			if h.ID == id {
+				return h, nil
+			}
+		}
+		if len(hooks) < f.Limit {
+			return workflow.HookInfo{}, &problem{
+				http.StatusNotFound, "The hook is not open",
+				errors.New("hook " + id + " is not open (any more): it was closed, or its run has ended"),
+			}
+		}
+		f.After = hooks[len(hooks)-1].ID
+	}
+}
+
+// hook shows a hook, with a form to resume it.
+func (d *dashboard) hook(r *request) error {
+	p, err := d.hookPage(r, r.query)
+	if err != nil {
+		return err
+	}
+	return d.showHook(r, http.StatusOK, p)
+}
+
+func (d *dashboard) showHook(r *request, status int, p *hookPage) error {
+	return d.render(r, status, "hook", view{
+		Title: "Resume " + cmp.Or(p.Hook.Type, "hook"), Nav: "hooks", Here: to("hook", "run", p.Hook.RunID, "id", p.Hook.ID), Data: p,
+	})
+}
+
+// hookPage prepares the page of a hook. Values are those of its form.
+func (d *dashboard) hookPage(r *request, values url.Values) (*hookPage, error) {
+	h, err := d.findHook(r, r.query.Get("run"), r.query.Get("id"))
+	if err != nil {
+		return nil, err
+	}
+	run, err := d.client.RunInfo(r.Context(), h.RunID)
+	if err != nil {
+		return nil, err
+	}
+	var payload []byte // its schema
+	if h.Type != "" {
+		catalog, err := d.client.Catalog(r.Context())
+		if err != nil {
+			return nil, err
+		}
+		for _, t := range catalog.HookTypes {
+			if t.Name == h.Type {
+				payload = t.Payload
+			}
+		}
+	}
+	return &hookPage{
+		Hook: h, Shown: r.token(h.Token), Workflow: run.Workflow, Metadata: jsonDoc(h.Metadata, shown, ""),
+		Form: newForm(payload, "Payload", values, nil),
+	}, nil
+}
+
+// resume sends a payload to a hook. Another button of the form changes the form alone.
+func (d *dashboard) resume(r *request) error {
+	if err := r.parseForm(); err != nil {
+		return err
+	}
+	p, err := d.hookPage(r, r.PostForm)
+	if err != nil {
+		return err
+	}
+	if p.Form.Changed {
+		return d.showHook(r, http.StatusOK, p)
+	}
+	payload, ok := p.Form.Payload()
+	if !ok {
+		return d.showHook(r, http.StatusUnprocessableEntity, p)
+	}
+	info, err := d.client.Resume(r.Context(), p.Hook.Token, payload, workflow.IdempotencyKey("dashboard:"+p.Form.Key))
+	if problem := (&workflow.PayloadError{}); errors.As(err, &problem) {
+		p.Form.blame(problem.Err.Error())
+		return d.showHook(r, http.StatusUnprocessableEntity, p)
+	}
+	if err != nil {
+		return err
+	}
+	notice := "resumed"
+	if info.Duplicate {
+		notice = "duplicate"
+	}
+	return r.redirect(to("run", "id", info.RunID, "notice", notice))
+}
+
+// maxForm bounds what is sent with a form. The engine has a limit of its own for what is
+// in it.
+const maxForm = 16 << 20
+
+func (r *request) parseForm() error {
+	r.Body = http.MaxBytesReader(r.w, r.Body, maxForm)
+	if err := r.ParseForm(); err != nil {
+		return badRequest(err)
+	}
+	return nil
+}
+
+// newKey is an idempotency key for one rendered form: however often it is sent, it counts
+// once.
+func newKey() string { return rand.Text() }

@@ -1,0 +1,102 @@
+package dashboard
+
+import (
+	"errors"
+	"net/http"
+	"strconv"
+
+	"github.com/tenter-dev/tenter/inspect"
+)
+
+const pageOfEvents = 200
+
+type journalPage struct {
+	RunID  string
+	Events []event
+	After  int64
+	Total  int64
+	Next   string // link to the page that follows; empty: this is the last
+	Last   string // link to the last page
+}
+
+// event is an entry of the journal, in one line.
+type event struct {
+	inspect.Event
+	Line string // the beginning of its data
+	URL  string // of all that there is of it
+}
+
+func newJournalPage(id string, events []inspect.Event, total int64) *journalPage {
+	p := &journalPage{RunID: id, Total: total}
+	for _, e := range events {
+		shown := event{Event: e, URL: to("event", "id", id, "position", e.Position)}
+		switch {
+		case e.Request != nil:
+			shown.Line = e.Request.Method + " " + e.Request.URL
+		case failing(e.Kind):
+			shown.Line = cutLine(inspect.Failure(e.Data))
+		case len(e.Data) > 0:
+			shown.Line = oneLine(e.Data)
+		}
+		p.Events = append(p.Events, shown)
+	}
+	if n := len(p.Events); n > 0 && p.Events[n-1].Position < total {
+		p.Next = to("journal", "id", id, "after", p.Events[n-1].Position)
+	}
+	if total > pageOfEvents {
+		p.Last = to("journal", "id", id, "after", max(0, total-pageOfEvents))
+	}
+	return p
+}
+
+// journal shows a page of the journal.
+func (d *dashboard) journal(r *request) error {
+	id := r.query.Get("id")
+	after, err := strconv.ParseInt(r.query.Get("after"), 10, 64)
+	if r.query.Get("after") != "" && (err != nil || after < 0) {
+		return badRequest(errors.New("after is the position of an event: a number"))
+	}
+	info, err := d.client.RunInfo(r.Context(), id)
+	if err != nil {
+		return err
+	}
+	events, err := d.client.Journal(r.Context(), id, after, pageOfEvents)
+	if err != nil {
+		return err
+	}
+	p := newJournalPage(id, events, info.Events)
+	p.After = after
+	return d.render(r, http.StatusOK, "journal", view{Title: "Journal of " + id, Nav: "runs", Data: p})
+}
+
+type eventPage struct {
+	RunID   string
+	Event   event
+	Doc     *doc
+	Failure *failure
+	Request *requestDoc
+}
+
+// event shows one event.
+func (d *dashboard) event(r *request) error {
+	id := r.query.Get("id")
+	e, err := d.oneEvent(r, id, r.query.Get("position"))
+	if err != nil {
+		return err
+	}
+	all := to("payload", "run", id, "event", e.Position)
+	p := &eventPage{RunID: id, Event: newJournalPage(id, []inspect.Event{e}, 0).Events[0], Doc: jsonDoc(e.Data, 4*shown, all), Request: newRequestDoc(e.Request, 4*shown, all)}
+	if failing(e.Kind) {
+		p.Failure = parseFailure(e.Data)
+	}
+	return d.render(r, http.StatusOK, "event", view{Title: "Event " + r.query.Get("position") + " of " + id, Nav: "runs", Data: p})
+}
+
+// failing tells whether events of a kind bring an error.
+func failing(kind string) bool {
+	switch kind {
+	case "failed", "canceled", "step_failed", "step_retried", "child_failed":
+		return true
+	}
+	return false
+}

@@ -1,0 +1,75 @@
+package dashboard
+
+import (
+	"bytes"
+	"encoding/json"
+	"strings"
+	"testing"
+)
+
+func TestLayOut(t *testing.T) {
+	t.Parallel()
+	for _, text := range []string{
+		`{}`, `[]`, ` [ ] `, `null`, `"a\"b\\"`, `-1.5e3`,
+		`{"a":1,"b":[true,false,null,{"c":"d:,{}"}],"e":{},"f":[[],[1]]}`,
+	} {
+		var b, want bytes.Buffer
+		tokens, cut := layOut([]byte(text), 1000)
+		for _, tok := range tokens {
+			b.WriteString(tok.Text)
+		}
+		if err := json.Indent(&want, bytes.TrimSpace([]byte(text)), "", "  "); err != nil {
+			t.Fatal(err)
+		}
+		if cut || b.String() != want.String() {
+			t.Errorf("%s (cut: %t):\n%s\nwant\n%s", text, cut, &b, &want)
+		}
+	}
+}
+
+func TestLayOutStops(t *testing.T) {
+	t.Parallel()
+	for name, text := range map[string]string{
+		"a long string":  `"` + strings.Repeat("ü", 1_000_000) + `"`,
+		"a long list":    "[" + strings.Repeat("1,", 1_000_000) + "1]",
+		"deep":           strings.Repeat("[", 9000) + strings.Repeat("]", 9000),
+		"a long member":  `{"` + strings.Repeat("k", 1_000_000) + `":1}`,
+		"a quoted quote": `"` + strings.Repeat(`\"`, 1_000_000) + `"`,
+	} {
+		tokens, cut := layOut([]byte(text), 1000)
+		n := 0
+		for _, tok := range tokens {
+			n += len(tok.Text)
+		}
+		if !cut || n > 100_000 {
+			t.Errorf("%s: cut %t, %d bytes", name, cut, n)
+		}
+		if line := oneLine([]byte(text)); len(line) > shownInRow+10 || !strings.HasSuffix(line, "…") {
+			t.Errorf("%s: in a row: %.300s", name, line)
+		}
+	}
+}
+
+func FuzzLayOut(f *testing.F) {
+	f.Add([]byte(`{"a":[1,"b",{}]}`), 5)
+	f.Fuzz(func(t *testing.T, data []byte, limit int) {
+		if !json.Valid(data) {
+			t.Skip()
+		}
+		var b bytes.Buffer
+		tokens, cut := layOut(data, max(0, limit))
+		for _, tok := range tokens {
+			b.WriteString(tok.Text)
+		}
+		var got, want any
+		if !cut {
+			if err := json.Unmarshal(b.Bytes(), &got); err != nil {
+				t.Fatalf("%q became %q: %v", data, b.Bytes(), err)
+			}
+			if err := json.Unmarshal(data, &want); err != nil {
+				t.Fatal(err)
+			}
+		}
+		oneLine(data)
+	})
+}

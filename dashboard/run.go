@@ -1,0 +1,94 @@
+package dashboard
+
+import (
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/tenter-dev/tenter/inspect"
+	"github.com/tenter-dev/tenter/workflow"
+)
+
+// maxDrawn is the number of events up to which there is a timeline.
+const maxDrawn = 50_000
+
+type runPage struct {
+	Run     workflow.RunInfo
+	End     time.Time // when it ended, or now
+	Actions []action
+	Waits   []wait
+	Chart   *chart // nil: the journal is too long
+	Input   *doc
+	Output  *doc
+	Failure *failure
+	Mail    []message
+	Journal *journalPage
+	Again   string // link to the form that starts such a run
+}
+
+// wait is what the run waits for, and the form that ends the waiting.
+type wait struct {
+	inspect.Wait
+	Webhook bool
+	Form    string // empty: there is none
+}
+
+type message struct {
+	inspect.Message
+	Doc     *doc
+	Request *requestDoc
+}
+
+// run shows one run.
+func (d *dashboard) run(r *request) error {
+	id := r.query.Get("id")
+	info, err := d.client.RunInfo(r.Context(), id)
+	if err != nil {
+		return err
+	}
+	detail := &inspect.Detail{Run: info}
+	if info.Events <= maxDrawn {
+		detail, err = inspect.Load(r.Context(), d.client, id)
+	} else {
+		detail.Events, err = d.client.Journal(r.Context(), id, 0, pageOfEvents)
+	}
+	if err != nil {
+		return err
+	}
+	return d.render(r, http.StatusOK, "run", view{
+		Title: info.Workflow + " " + id, Nav: "runs", Live: link("live", url.Values{"run": {id}}), Data: newRunPage(r, detail),
+	})
+}
+
+func newRunPage(r *request, detail *inspect.Detail) *runPage {
+	run := detail.Run
+	p := &runPage{
+		Run: run, End: run.EndedAt, Actions: actions(run), Again: to("start", "workflow", run.Workflow, "like", run.ID),
+	}
+	if !run.Status.Ended() {
+		p.End = r.now
+	}
+	hooks := make(map[string]workflow.HookInfo)
+	for _, h := range detail.Hooks {
+		hooks[h.Token] = h
+	}
+	for _, w := range detail.Waits {
+		shown := wait{Wait: w}
+		if h, ok := hooks[w.Name]; ok && w.For == inspect.ForPayload {
+			shown.Webhook, shown.Form, shown.Name = h.Webhook, to("hook", "run", run.ID, "id", h.ID), r.token(h.Token)
+		}
+		p.Waits = append(p.Waits, shown)
+	}
+	if run.Events <= maxDrawn {
+		p.Chart = newChart(run.ID, detail.Items, run.CreatedAt, p.End, !run.Status.Ended(), r)
+	}
+	for _, m := range detail.Mail {
+		all := to("payload", "run", run.ID, "mail", m.At.UTC().Format(time.RFC3339Nano))
+		p.Mail = append(p.Mail, message{m, jsonDoc(m.Data, shown, all), newRequestDoc(m.Request, shown, all)})
+	}
+	p.Input = jsonDoc(detail.Input, shown, to("payload", "run", run.ID, "event", 1))
+	p.Output = jsonDoc(detail.Output, shown, to("payload", "run", run.ID, "event", run.Events))
+	p.Failure = parseFailure(detail.Error)
+	p.Journal = newJournalPage(run.ID, detail.Events[:min(len(detail.Events), pageOfEvents)], run.Events)
+	return p
+}
