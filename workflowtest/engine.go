@@ -50,7 +50,7 @@ type Engine struct {
 	mu         sync.Mutex
 	process    *process // the worker's
 	closed     bool
-	ids        int
+	issued     map[string]bool    // IDs of runs
 	records    map[string]*record // by run ID: of the last execution of its code
 	steps      []*Step
 	executions map[stepName]int
@@ -81,7 +81,7 @@ func newEngine(t *testing.T, opts engine.Options, crashes *crashes) *Engine {
 	opts.DrainTimeout = 1 // a test that is over waits for nothing
 	e := &Engine{
 		t: t, opts: opts, crashes: crashes,
-		records: map[string]*record{}, executions: map[stepName]int{}, perStep: map[string]int{}, attempts: map[string]attempt{},
+		issued: map[string]bool{}, records: map[string]*record{}, executions: map[stepName]int{}, perStep: map[string]int{}, attempts: map[string]attempt{},
 		changed: make(chan struct{}), told: map[string]bool{},
 	}
 	st, err := sqlite.OpenWith(filepath.Join(t.TempDir(), "test.db"), sqlite.Options{Private: true, Logger: opts.Logger})
@@ -167,14 +167,26 @@ func (e *Engine) nextID() string {
 		ms /= 32
 	}
 	e.mu.Lock()
-	e.ids++
-	n := e.ids
-	e.mu.Unlock()
+	defer e.mu.Unlock()
+	n := len(e.issued) + 1
 	for i := 25; i >= 10; i-- {
 		id[i] = base32[n%32]
 		n /= 32
 	}
+	e.issued[string(id[:])] = true
 	return string(id[:])
+}
+
+// withoutRandom replaces generated IDs that were drawn at random.
+func (e *Engine) withoutRandom(runID string) string {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return generatedID.ReplaceAllStringFunc(runID, func(id string) string {
+		if e.issued[id] {
+			return id
+		}
+		return "ID"
+	})
 }
 
 var generatedID = regexp.MustCompile(`\b[0-9a-hjkmnp-tv-z]{26}\b`)
@@ -202,9 +214,9 @@ func (e *Engine) committed() {
 }
 
 const (
-	forever     = 100 * 365 * 24 * time.Hour // longer than any test waits
-	maxRenewals = 5_000                      // of a lease by a worker that commits nothing, more than four hours
-	maxInstants = 10_000                     // at which something was committed, while one thing is waited for
+	forever     = 50 * 365 * 24 * time.Hour // longer than any test waits; the clock of a bubble ends in 2262
+	maxRenewals = 5_000                     // of a lease by a worker that commits nothing, more than four hours
+	maxInstants = 10_000                    // at which something was committed, while one thing is waited for
 )
 
 // until lets time pass until done, and returns why that will never be.

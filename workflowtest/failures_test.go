@@ -62,7 +62,7 @@ type failure struct {
 
 // isolated is a test of the workflow order.
 func isolated(f func(t *testing.T, eng *workflowtest.Engine)) func(t *testing.T) {
-	return func(t *testing.T) { workflowtest.Test(t, with(order, order2, nap, trio, hang, crashing), f) }
+	return func(t *testing.T) { workflowtest.Test(t, with(order, order2, nap, trio, hang, crashing, ticking), f) }
 }
 
 var nap = workflow.Define("nap", func(ctx workflow.Context, d time.Duration) (string, error) {
@@ -173,15 +173,42 @@ var failures = map[string]failure{
 		workflowtest.CrashEverywhere(t, with(greedy), func(t *testing.T, eng *workflowtest.Engine) {
 			workflowtest.Result(eng, workflowtest.Start(eng, greedy, ""))
 		})
-	}, []string{`run \w+ of greedy is completed with \d+; without a crash it is completed with \d+`}},
+	}, []string{`a run \(ID\) of greedy is completed with \d+; without a crash it \(ID\) is completed with \d+`}},
+	"another number of runs": {func(t *testing.T) {
+		workflowtest.CrashEverywhere(t, with(starter, nap), func(t *testing.T, eng *workflowtest.Engine) {
+			workflowtest.Result(eng, workflowtest.Start(eng, starter, ""))
+		})
+	}, []string{`there are 3 runs; without a crash there are 2: does a step start some without a workflow.RunID`}},
+	"endless": {isolated(func(t *testing.T, eng *workflowtest.Engine) {
+		eng.Hook(workflowtest.Start(eng, ticking, "", workflow.RunID("t1")))
+	}), []string{
+		`run t1 does not wait for a hook, and never will: something happens all the time, and not what is waited for`,
+		`waits for a sleep, which ends in 1h, at failures_test.go:\d+`,
+	}},
 	"network": {isolated(func(t *testing.T, eng *workflowtest.Engine) {
-		_, err := eng.HTTP().Get("https://example.com") //nolint:noctx // it fails
+		_, err := eng.HTTP().Get("https://example.com")
 		t.Error(err)
 	}), []string{`there is no network in a test, only app.test`}},
 	"no webhook": {isolated(func(t *testing.T, eng *workflowtest.Engine) {
 		eng.Hook(workflowtest.Start(eng, order, "")).PostJSON(1)
 	}), []string{`failures_test.go:\d+: hook \S+ is no webhook: it has no URL`}},
 }
+
+var ticking = workflow.Define("ticking", func(ctx workflow.Context, _ string) (string, error) {
+	for {
+		if err := workflow.Sleep(ctx, time.Hour); err != nil {
+			return "", err
+		}
+	}
+})
+
+// starter starts a run in a step, each time that is executed.
+var starter = workflow.Define("starter", func(ctx workflow.Context, _ string) (string, error) {
+	return "", workflow.Do(ctx, "start", func(ctx context.Context) error {
+		_, err := nap.Start(ctx, workflow.ClientFrom(ctx), 0)
+		return err
+	})
+})
 
 var order2 = workflow.Define("order2", func(ctx workflow.Context, _ string) (string, error) {
 	hook, err := workflow.NewHook[string](ctx, workflow.Token("two"), workflow.Metadata(map[string]int{"a": 1}))

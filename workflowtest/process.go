@@ -101,7 +101,7 @@ func (p *process) Apply(ctx context.Context, t *store.Transition) ([]store.Outco
 	if err := p.alive(); err != nil {
 		return nil, err
 	}
-	before, after := p.e.crashes.at(t)
+	before, after := p.e.crashes.at(p.e, t)
 	if before {
 		p.e.t.Logf("workflowtest: crash before the commit of %s", describe(t))
 		p.crash(true)

@@ -132,13 +132,10 @@ func (e *Engine) look(runID string) (State, error) {
 	if s.RunInfo, err = e.client.RunInfo(ctx, runID); err != nil {
 		return s, err
 	}
-	l, err := e.store.Load(ctx, runID, 0)
-	if err != nil {
-		return s, err
-	}
 	if s.Status.Ended() {
+		l, err := e.store.Load(ctx, runID, s.Events-1)
 		s.err = errorText(l.Events)
-		return s, nil
+		return s, err
 	}
 	hooks, err := e.store.Hooks(ctx, runID, 1000)
 	if err != nil {
@@ -153,22 +150,21 @@ func (e *Engine) look(runID string) (State, error) {
 	rec := e.records[runID]
 	e.mu.Unlock()
 	if rec != nil {
-		rec.describe(&s, l.Events)
+		rec.describe(&s)
 	}
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	for i := range s.Steps {
-		step := &s.Steps[i]
-		if at, ok := e.attempts[runID+"/"+step.ID]; ok && !at.p.dead.Load() {
-			step.Attempt, step.Since, step.RetryAt = at.number, at.since, time.Time{}
+	if len(s.Steps) > 0 {
+		l, err := e.store.Load(ctx, runID, 0)
+		if err != nil {
+			return s, err
 		}
+		e.describeSteps(&s, l.Events)
 	}
 	slices.SortStableFunc(s.Timers, func(a, b Timer) int { return a.Until.Compare(b.Until) })
 	return s, nil
 }
 
 // describe adds what code waits for.
-func (r *record) describe(s *State, events []store.Event) {
+func (r *record) describe(s *State) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, h := range s.Hooks {
@@ -176,7 +172,7 @@ func (r *record) describe(s *State, events []store.Event) {
 	}
 	for _, w := range r.waits {
 		if w.step != "" {
-			s.Steps = append(s.Steps, stepWait(w, events))
+			s.Steps = append(s.Steps, StepWait{ID: w.step, Attempt: 1, At: w.at})
 			continue
 		}
 		for _, on := range w.on {
@@ -201,16 +197,22 @@ func (r *record) describe(s *State, events []store.Event) {
 	}
 }
 
-// stepWait tells from the journal how a step fares that is not executing.
-func stepWait(w *wait, events []store.Event) StepWait {
-	s := StepWait{ID: w.step, Attempt: 1, At: w.at}
-	for _, e := range events {
-		if e.Kind == store.StepRetried && e.Ref == w.step {
-			r := decodeRetry(e.Data)
-			s.Attempt, s.RetryAt, s.Err = r.Attempts+1, r.RetryAt, r.Text
+// describeSteps adds how steps fare: from the journal, and from what is executing.
+func (e *Engine) describeSteps(s *State, events []store.Event) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for i := range s.Steps {
+		step := &s.Steps[i]
+		for _, ev := range events {
+			if ev.Kind == store.StepRetried && ev.Ref == step.ID {
+				r := decodeRetry(ev.Data)
+				step.Attempt, step.RetryAt, step.Err = r.Attempts+1, r.RetryAt, r.Text
+			}
+		}
+		if at, ok := e.attempts[s.ID+"/"+step.ID]; ok && !at.p.dead.Load() {
+			step.Attempt, step.Since, step.RetryAt = at.number, at.since, time.Time{}
 		}
 	}
-	return s
 }
 
 // retry is the data of a StepRetried event.

@@ -234,15 +234,14 @@ func (x *interceptor) fake() *fake {
 // execute makes one attempt. F is the step's own function.
 func (x *interceptor) execute(ctx context.Context, f run.StepFunc) ([]byte, *run.StepError) {
 	info := workflow.InfoOf(ctx)
-	if fake := x.fake(); fake != nil {
-		if fake.out != x.spec.Out {
-			return x.misfit(fake)
-		}
-		f = fake.spec.Func
-	}
 	fail, kill := x.begin(info)
-	if fail != nil {
+	switch fake := x.fake(); {
+	case fake != nil && fake.out != x.spec.Out:
+		f = x.misfit(fake)
+	case fail != nil:
 		f = fail
+	case fake != nil:
+		f = fake.spec.Func
 	}
 	data, failed := f(ctx)
 	x.end(info)
@@ -288,11 +287,13 @@ func (x *interceptor) end(info workflow.Info) {
 	}
 }
 
-// misfit fails the test for a fake of another type than the step.
-func (x *interceptor) misfit(f *fake) ([]byte, *run.StepError) {
+// misfit fails the test and the step for a fake of another type.
+func (x *interceptor) misfit(f *fake) run.StepFunc {
 	text := fmt.Sprintf("step %s at %s returns %s, and its replacement at %s returns %s", x.id, x.at, resultName(x.spec.Out), f.at, resultName(f.out))
 	x.e.t.Errorf("workflowtest: %s", text)
-	return nil, &run.StepError{Failure: run.Failure{Text: text}, Fatal: true}
+	return func(context.Context) ([]byte, *run.StepError) {
+		return nil, &run.StepError{Failure: run.Failure{Text: text}, Fatal: true}
+	}
 }
 
 func resultName(t reflect.Type) string {
