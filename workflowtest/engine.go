@@ -216,8 +216,11 @@ func (e *Engine) committed() {
 const (
 	forever     = 50 * 365 * 24 * time.Hour // longer than any test waits; the clock of a bubble ends in 2262
 	maxRenewals = 5_000                     // of a lease by a worker that commits nothing, more than four hours
-	maxInstants = 10_000                    // at which something was committed, while one thing is waited for
 )
+
+// maxInstants is at how many something may be committed while one thing is waited for.
+// Tests of this package have less patience.
+var maxInstants = 10_000
 
 // until lets time pass until done, and returns why that will never be.
 func (e *Engine) until(ctx context.Context, done func() bool) error {

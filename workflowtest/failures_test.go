@@ -50,6 +50,7 @@ func TestFailing(t *testing.T) {
 	if os.Getenv(failing) == "" {
 		t.Skip("executed by TestFailures")
 	}
+	workflowtest.SetMaxInstants(500)
 	for name, test := range failures {
 		t.Run(name, test.f)
 	}
