@@ -103,7 +103,7 @@ var layers = []layer{
 		why: "", // The command line may know everything.
 	},
 	{
-		pkg: "examples/...", may: []string{"workflow", "engine", "store", "store/*", "server", "client", "signature", "access", "dashboard", "workflowtest", "examples/..."},
+		pkg: "examples/...", may: []string{"workflow", "engine", "inspect", "store", "store/*", "server", "client", "signature", "access", "dashboard", "workflowtest", "examples/..."},
 		why: "an example shows what a user can do, and users can't import internal packages",
 	},
 }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/tenter-dev/tenter/engine"
+	"github.com/tenter-dev/tenter/inspect"
 	"github.com/tenter-dev/tenter/workflow"
 )
 
@@ -175,7 +176,7 @@ type Page struct{ Waiting bool }
 
 // List lists runs, and returns how long it took.
 func (c *child) List(p Page, took *time.Duration) error {
-	f := engine.Filter{Limit: 100}
+	f := inspect.RunFilter{Limit: 100}
 	if p.Waiting {
 		f.Status = workflow.StatusWaiting
 	}

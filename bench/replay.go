@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/tenter-dev/tenter/engine"
+	"github.com/tenter-dev/tenter/inspect"
 	"github.com/tenter-dev/tenter/store"
 )
 
@@ -52,7 +53,7 @@ func replayJournal(ctx context.Context, e *env) (ms []metric, err error) {
 // tokenWhenParked waits until a run waits on its hook.
 func (w *world) tokenWhenParked(ctx context.Context, runID string) (string, error) {
 	for {
-		hooks, err := w.eng.Hooks(ctx, runID)
+		hooks, err := w.eng.Hooks(ctx, inspect.HookFilter{RunID: runID})
 		if err != nil {
 			return "", err
 		}

@@ -15,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/tenter-dev/tenter/engine"
+	"github.com/tenter-dev/tenter/inspect"
 	"github.com/tenter-dev/tenter/workflow"
 )
 
@@ -445,16 +446,16 @@ func TestTerminateRecordsWhatIsInTheMailboxAsUnread(t *testing.T) {
 		if err := client.TerminateRun(t.Context(), r.ID(), ""); err != nil {
 			t.Fatal(err)
 		}
-		unread, err := client.Unread(t.Context(), r.ID())
+		unread, err := client.Mailbox(t.Context(), r.ID())
 		if err != nil || len(unread) != 1 || string(unread[0].Data) != `"in the mailbox"` {
 			t.Errorf("unread %v, error %v; want what was in the mailbox", unread, err)
 		}
-		events, err := client.Journal(t.Context(), r.ID(), 0)
+		events, err := client.Journal(t.Context(), r.ID(), 0, 0)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if !slices.ContainsFunc(events, func(e store.Event) bool {
-			return e.Kind == store.PayloadReceived && string(e.Data) == `"in the journal"`
+		if !slices.ContainsFunc(events, func(e inspect.Event) bool {
+			return e.Kind == string(store.PayloadReceived) && string(e.Data) == `"in the journal"`
 		}) {
 			t.Errorf("the journal has lost a payload: %v", events)
 		}

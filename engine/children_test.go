@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/tenter-dev/tenter/engine"
+	"github.com/tenter-dev/tenter/inspect"
 	"github.com/tenter-dev/tenter/workflow"
 )
 
@@ -38,7 +39,7 @@ func TestChildren(t *testing.T) {
 		if got := mustResult(l, r); got != 20 {
 			t.Errorf("result is %d", got)
 		}
-		children, err := l.eng.Runs(t.Context(), engine.Filter{ParentID: r.ID()})
+		children, err := l.eng.Runs(t.Context(), inspect.RunFilter{ParentID: r.ID()})
 		if err != nil || len(children) != 5 {
 			t.Errorf("children %v, error %v", children, err)
 		}
@@ -87,7 +88,7 @@ func TestAChildWhoseGeneratedIDIsTakenFails(t *testing.T) {
 		wf := workflow.Define("parent", func(ctx workflow.Context, _ string) (string, error) { return child.Call(ctx, "") })
 		l.run(engine.Options{}, wf, child)
 		mustResult(l, mustStart(l, wf, "", workflow.RunID("one")))
-		children, err := l.eng.Runs(t.Context(), engine.Filter{ParentID: "one"})
+		children, err := l.eng.Runs(t.Context(), inspect.RunFilter{ParentID: "one"})
 		if err != nil || len(children) != 1 {
 			t.Fatalf("children %v, error %v", children, err)
 		}

@@ -26,6 +26,7 @@ func (a *actor) commit(t *store.Transition) ([]store.Outcome, error) {
 		return nil, err
 	}
 	a.lapses = lapses
+	a.w.e.watches.applied(t)
 	a.stall.passed(&a.w.e.troubles)
 	return outcomes, nil
 }

@@ -297,10 +297,11 @@ func TestAnOldAnswerToAClaim(t *testing.T) {
 		if got := mustResult(l, r); got != "end" {
 			t.Errorf("result is %q", got)
 		}
-		events, err := l.eng.Journal(t.Context(), r.ID(), 0)
+		loaded, err := l.store.Load(t.Context(), r.ID(), 0)
 		if err != nil {
 			t.Fatal(err)
 		}
+		events := loaded.Events
 		for i := 1; i < len(events); i++ {
 			if events[i].Epoch == events[i-1].Epoch && events[i].Seq < events[i-1].Seq {
 				t.Errorf("event %d of transition %d.%d comes after %d.%d",

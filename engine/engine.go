@@ -147,7 +147,8 @@ func (o *Options) setDefaults() {
 }
 
 // Engine starts, resumes and watches runs on a store, and executes them while
-// [Engine.Run] is called. It is safe for concurrent use, and a [workflow.Client].
+// [Engine.Run] is called. It is safe for concurrent use, a [workflow.Client] and an
+// [inspect.Client].
 type Engine struct {
 	store       store.Store
 	opts        Options
@@ -161,6 +162,7 @@ type Engine struct {
 	troubles    troubles
 	catchup     catchup
 	tel         *telemetry
+	watches     watches
 	unwatch     func()
 
 	mu      sync.Mutex
@@ -171,8 +173,6 @@ type Engine struct {
 	closed  chan struct{}
 	waiters map[string]*waiters // by run ID
 }
-
-var _ workflow.Client = (*Engine)(nil)
 
 // New returns an engine on a store. It fails if the options are wrong: a workflow
 // version or hook type that is nil, has no proper name or is defined twice, a workflow
@@ -414,4 +414,5 @@ func (e *Engine) signal(s store.Signal) {
 	if s.All {
 		e.catchup.all()
 	}
+	e.watches.signal(s)
 }

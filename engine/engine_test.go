@@ -56,7 +56,7 @@ func TestSmoke(t *testing.T) {
 		}
 		out, err := run.Result(ctx)
 		t.Log(out, err)
-		ev, _ := e.Journal(ctx, run.ID(), 0)
+		ev, _ := e.Journal(ctx, run.ID(), 0, 0)
 		for _, v := range ev {
 			t.Logf("%d %s %s %s %s %q", v.Position, v.At.Format(time.RFC3339Nano), v.Kind, v.Ref, v.Data, v.Asked)
 		}

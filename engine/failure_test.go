@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/tenter-dev/tenter/engine"
+	"github.com/tenter-dev/tenter/inspect"
 	"github.com/tenter-dev/tenter/workflow"
 )
 
@@ -67,7 +68,7 @@ func TestErrorsSurvive(t *testing.T) {
 					t.Errorf("%v is more than it should be", err)
 				}
 				client := l.client()
-				runs, _ := client.Runs(t.Context(), engine.Filter{Workflow: "child"})
+				runs, _ := client.Runs(t.Context(), inspect.RunFilter{Workflow: "child"})
 				_, err = workflow.Get[string](client, runs[0].ID).Result(t.Context())
 				for _, want := range tt.want {
 					wantIs(l, err, want)
@@ -142,7 +143,7 @@ func TestTheRecordOfAnErrorDoesNotDoubleWithEachCall(t *testing.T) {
 		for n := range 9 {
 			r := mustStart(l, deep, n)
 			wantIs(l, mustFail(l, r), errDeclined)
-			events, err := l.eng.Journal(t.Context(), r.ID(), 0)
+			events, err := l.eng.Journal(t.Context(), r.ID(), 0, 0)
 			if err != nil {
 				t.Fatal(err)
 			}

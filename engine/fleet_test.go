@@ -17,7 +17,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/tenter-dev/tenter/engine"
-	"github.com/tenter-dev/tenter/store"
+	"github.com/tenter-dev/tenter/inspect"
 	"github.com/tenter-dev/tenter/workflow"
 )
 
@@ -105,11 +105,11 @@ func TestSkewedClocks(t *testing.T) {
 			if got := mustResult(l, r); got != "x" {
 				t.Errorf("run %d: %q", n, got)
 			}
-			events, err := f.engines[0].Journal(t.Context(), r.ID(), 0)
+			events, err := f.engines[0].Journal(t.Context(), r.ID(), 0, 0)
 			if err != nil {
 				t.Fatal(err)
 			}
-			if !slices.IsSortedFunc(events, func(x, y store.Event) int { return x.At.Compare(y.At) }) {
+			if !slices.IsSortedFunc(events, func(x, y inspect.Event) int { return x.At.Compare(y.At) }) {
 				t.Errorf("the journal of run %d goes back in time", n)
 			}
 		}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/tenter-dev/tenter/engine"
+	"github.com/tenter-dev/tenter/inspect"
 	"github.com/tenter-dev/tenter/workflow"
 )
 
@@ -174,7 +175,7 @@ func TestForeignCalls(t *testing.T) {
 				r := mustStart(l, misuser, "")
 				for _, r := range []*workflow.Run[string]{first, r} {
 					wantStatus(l, r, workflow.StatusWaiting)
-					hooks, err := l.eng.Hooks(l.Context(), r.ID())
+					hooks, err := l.eng.Hooks(l.Context(), inspect.HookFilter{RunID: r.ID()})
 					if err != nil || len(hooks) != 1 {
 						t.Fatalf("hooks %v, error %v; want the one that the run opened", hooks, err)
 					}
@@ -212,7 +213,7 @@ func TestForeignCallsLater(t *testing.T) {
 				l.run(engine.Options{CacheSize: cache}, leaver)
 				r := mustStart(l, leaver, "")
 				l.advance(2 * time.Minute)
-				hooks, _ := l.eng.Hooks(l.Context(), r.ID())
+				hooks, _ := l.eng.Hooks(l.Context(), inspect.HookFilter{RunID: r.ID()})
 				l.resume(hooks[0].Token, "ok")
 				l.advance(2 * time.Minute)
 				if got := mustResult(l, r); got != "ok!" {

@@ -377,7 +377,7 @@ func TestUnread(t *testing.T) {
 		l.resume("hasty", "a")
 		l.resume("hasty", "b")
 		mustResult(l, r)
-		unread, err := l.eng.Unread(t.Context(), r.ID())
+		unread, err := l.eng.Mailbox(t.Context(), r.ID())
 		if err != nil || len(unread) != 2 || string(unread[0].Data) != `"a"` || string(unread[1].Data) != `"b"` {
 			t.Errorf("unread %v, error %v", unread, err)
 		}

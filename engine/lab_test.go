@@ -115,13 +115,13 @@ func (l *lab) advance(d time.Duration) {
 // journal returns the events of a run, one word or two each.
 func (l *lab) journal(runID string) []string {
 	l.Helper()
-	events, err := l.eng.Journal(l.Context(), runID, 0)
+	events, err := l.eng.Journal(l.Context(), runID, 0, 0)
 	if err != nil {
 		l.Fatal(err)
 	}
 	lines := make([]string, len(events))
 	for i, e := range events {
-		lines[i] = strings.TrimSpace(string(e.Kind) + " " + e.Ref)
+		lines[i] = strings.TrimSpace(e.Kind + " " + e.Ref)
 	}
 	return lines
 }

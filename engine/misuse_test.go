@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/tenter-dev/tenter/engine"
+	"github.com/tenter-dev/tenter/inspect"
 	"github.com/tenter-dev/tenter/store"
 	"github.com/tenter-dev/tenter/workflow"
 )
@@ -87,11 +88,21 @@ var verbs = map[string]func(context.Context, workflow.Client) error{
 var engineVerbs = map[string]func(context.Context, *engine.Engine) error{
 	"Resume":      func(ctx context.Context, e *engine.Engine) error { _, err := e.Resume(ctx, "t", ""); return err },
 	"HookByToken": func(ctx context.Context, e *engine.Engine) error { _, err := e.HookByToken(ctx, "t"); return err },
-	"Runs":        func(ctx context.Context, e *engine.Engine) error { _, err := e.Runs(ctx, engine.Filter{}); return err },
-	"Hooks":       func(ctx context.Context, e *engine.Engine) error { _, err := e.Hooks(ctx, "r"); return err },
-	"Unread":      func(ctx context.Context, e *engine.Engine) error { _, err := e.Unread(ctx, "r"); return err },
-	"Journal":     func(ctx context.Context, e *engine.Engine) error { _, err := e.Journal(ctx, "r", 0); return err },
-	"Run":         func(ctx context.Context, e *engine.Engine) error { return e.Run(ctx) },
+	"Runs": func(ctx context.Context, e *engine.Engine) error {
+		_, err := e.Runs(ctx, inspect.RunFilter{})
+		return err
+	},
+	"CountRuns": func(ctx context.Context, e *engine.Engine) error { _, err := e.CountRuns(ctx); return err },
+	"Catalog":   func(ctx context.Context, e *engine.Engine) error { _, err := e.Catalog(ctx); return err },
+	"Executing": func(ctx context.Context, e *engine.Engine) error { _, err := e.Executing(ctx, "r"); return err },
+	"Watch":     func(ctx context.Context, e *engine.Engine) error { return e.Watch(ctx, "r", func(inspect.Change) {}) },
+	"Hooks": func(ctx context.Context, e *engine.Engine) error {
+		_, err := e.Hooks(ctx, inspect.HookFilter{})
+		return err
+	},
+	"Mailbox": func(ctx context.Context, e *engine.Engine) error { _, err := e.Mailbox(ctx, "r"); return err },
+	"Journal": func(ctx context.Context, e *engine.Engine) error { _, err := e.Journal(ctx, "r", 0, 0); return err },
+	"Run":     func(ctx context.Context, e *engine.Engine) error { return e.Run(ctx) },
 }
 
 // eachVerb calls all verbs and checks their errors.

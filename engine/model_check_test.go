@@ -242,7 +242,7 @@ func (c *checker) checkParked(r *record) {
 		c.errorf("run %s is stuck: %s, worker %q, wake at %v, %d messages, finished %t, steps %v, timers %v, %d unsettled",
 			id, r.Run.Status, r.Run.Worker, r.Run.WakeAt, len(r.Mail), r.Finished, r.Steps, r.Timers, r.Unsettled)
 	}
-	open, err := c.db.Hooks(context.Background(), id, 1000)
+	open, err := c.db.Hooks(context.Background(), store.HookFilter{RunID: id, Limit: 1000})
 	if err != nil {
 		c.errorf("list hooks of run %s: %v", id, err)
 	}
@@ -323,7 +323,11 @@ func (c *checker) place(r *record) {
 			put(number(m.Data), m.Ref, "mailbox")
 		}
 	}
-	unread, err := c.db.Unread(context.Background(), id)
+	var unread []store.Message
+	var err error
+	if r.Run.Status.Ended() {
+		unread, err = c.db.Mailbox(context.Background(), id, 1000)
+	}
 	if err != nil {
 		c.errorf("unread of run %s: %v", id, err)
 	}

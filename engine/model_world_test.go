@@ -269,7 +269,7 @@ func (w *world) runID(i int) string {
 }
 
 func (w *world) openHooks() []store.Hook {
-	hooks, err := w.db.Hooks(context.Background(), "", 1000)
+	hooks, err := w.db.Hooks(context.Background(), store.HookFilter{Limit: 1000})
 	if err != nil {
 		w.note(func() { w.problem("list hooks: %v", err) })
 	}

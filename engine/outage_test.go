@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/tenter-dev/tenter/engine"
+	"github.com/tenter-dev/tenter/inspect"
 	"github.com/tenter-dev/tenter/workflow"
 )
 
@@ -230,12 +231,15 @@ func TestVerbsDuringAnOutage(t *testing.T) {
 			"retry":     other.Retry,
 			"result":    func(ctx context.Context) error { _, err := other.Result(ctx); return err },
 			"info":      func(ctx context.Context) error { _, err := other.Info(ctx); return err },
-			"runs":      func(ctx context.Context) error { _, err := e.Runs(ctx, engine.Filter{}); return err },
-			"hooks":     func(ctx context.Context) error { _, err := e.Hooks(ctx, other.ID()); return err },
-			"hook":      func(ctx context.Context) error { _, err := e.HookByToken(ctx, "t"); return err },
-			"journal":   func(ctx context.Context) error { _, err := e.Journal(ctx, other.ID(), 0); return err },
-			"unread":    func(ctx context.Context) error { _, err := e.Unread(ctx, other.ID()); return err },
-			"webhook":   func(ctx context.Context) error { _, err := e.Webhook(ctx, "t"); return err },
+			"runs":      func(ctx context.Context) error { _, err := e.Runs(ctx, inspect.RunFilter{}); return err },
+			"hooks": func(ctx context.Context) error {
+				_, err := e.Hooks(ctx, inspect.HookFilter{RunID: other.ID()})
+				return err
+			},
+			"hook":    func(ctx context.Context) error { _, err := e.HookByToken(ctx, "t"); return err },
+			"journal": func(ctx context.Context) error { _, err := e.Journal(ctx, other.ID(), 0, 0); return err },
+			"mailbox": func(ctx context.Context) error { _, err := e.Mailbox(ctx, other.ID()); return err },
+			"webhook": func(ctx context.Context) error { _, err := e.Webhook(ctx, "t"); return err },
 		} {
 			err := verb(t.Context())
 			if !errors.Is(err, errDown) || strings.HasPrefix(err.Error(), "injected") {

@@ -196,16 +196,28 @@ func (p *probe) Hook(ctx context.Context, token string) (store.Hook, error) {
 	return ask(ctx, p, "Hook", func(ctx context.Context) (store.Hook, error) { return p.Store.Hook(ctx, token) })
 }
 
-func (p *probe) Hooks(ctx context.Context, runID string, limit int) ([]store.Hook, error) {
-	return ask(ctx, p, "Hooks", func(ctx context.Context) ([]store.Hook, error) { return p.Store.Hooks(ctx, runID, limit) })
+func (p *probe) Hooks(ctx context.Context, f store.HookFilter) ([]store.Hook, error) {
+	return ask(ctx, p, "Hooks", func(ctx context.Context) ([]store.Hook, error) { return p.Store.Hooks(ctx, f) })
 }
 
 func (p *probe) Receipt(ctx context.Context, token string) (store.Receipt, error) {
 	return ask(ctx, p, "Receipt", func(ctx context.Context) (store.Receipt, error) { return p.Store.Receipt(ctx, token) })
 }
 
-func (p *probe) Unread(ctx context.Context, runID string) ([]store.Message, error) {
-	return ask(ctx, p, "Unread", func(ctx context.Context) ([]store.Message, error) { return p.Store.Unread(ctx, runID) })
+func (p *probe) Mailbox(ctx context.Context, runID string, limit int) ([]store.Message, error) {
+	return ask(ctx, p, "Mailbox", func(ctx context.Context) ([]store.Message, error) { return p.Store.Mailbox(ctx, runID, limit) })
+}
+
+func (p *probe) Journal(ctx context.Context, runID string, after int64, limit int) ([]store.Event, error) {
+	return ask(ctx, p, "Journal", func(ctx context.Context) ([]store.Event, error) { return p.Store.Journal(ctx, runID, after, limit) })
+}
+
+func (p *probe) Count(ctx context.Context, limit int) (map[store.Status]int, error) {
+	return ask(ctx, p, "Count", func(ctx context.Context) (map[store.Status]int, error) { return p.Store.Count(ctx, limit) })
+}
+
+func (p *probe) Workers(ctx context.Context) ([]store.WorkerInfo, error) {
+	return ask(ctx, p, "Workers", p.Store.Workers)
 }
 
 func (p *probe) Response(ctx context.Context, request string) (store.Response, error) {

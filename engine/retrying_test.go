@@ -301,7 +301,7 @@ func TestTerminateBlocked(t *testing.T) {
 			t.Fatal(err)
 		}
 		wantIs(l, mustFail(l, r), workflow.ErrTerminated)
-		unread, err := l.eng.Unread(t.Context(), r.ID())
+		unread, err := l.eng.Mailbox(t.Context(), r.ID())
 		if err != nil || len(unread) != 2 {
 			t.Errorf("unread %v, error %v; want both payloads", unread, err)
 		}

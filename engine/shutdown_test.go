@@ -195,7 +195,7 @@ func TestFrozenWorker(t *testing.T) {
 		results <- "the other"
 		synctest.Wait()
 		got := mustResult(l, workflow.Get[string](other, r.ID()))
-		events, err := other.Journal(t.Context(), r.ID(), 0)
+		events, err := other.Journal(t.Context(), r.ID(), 0, 0)
 		if err != nil {
 			t.Fatal(err)
 		}

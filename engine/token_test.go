@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/tenter-dev/tenter/engine"
+	"github.com/tenter-dev/tenter/inspect"
 	"github.com/tenter-dev/tenter/workflow"
 )
 
@@ -87,7 +88,7 @@ func TestGeneratedTokens(t *testing.T) {
 		for range 2 {
 			r := mustStart(l, wf, "")
 			for i := range 3 {
-				hooks, err := l.eng.Hooks(t.Context(), r.ID())
+				hooks, err := l.eng.Hooks(t.Context(), inspect.HookFilter{RunID: r.ID()})
 				if err != nil || len(hooks) != i+1 {
 					t.Fatalf("hooks %v, error %v", hooks, err)
 				}

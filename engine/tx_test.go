@@ -10,6 +10,7 @@ import (
 	"zombiezen.com/go/sqlite"
 
 	"github.com/tenter-dev/tenter/engine"
+	"github.com/tenter-dev/tenter/inspect"
 	"github.com/tenter-dev/tenter/store"
 	sqlitestore "github.com/tenter-dev/tenter/store/sqlite"
 	"github.com/tenter-dev/tenter/workflow"
@@ -190,7 +191,7 @@ func TestWithTxVerbs(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		h, err := b.eng.Runs(ctx, engine.Filter{Workflow: "sum"})
+		h, err := b.eng.Runs(ctx, inspect.RunFilter{Workflow: "sum"})
 		if err != nil || len(h) != 1 {
 			t.Fatal(h, err)
 		}

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/tenter-dev/tenter/engine"
+	"github.com/tenter-dev/tenter/inspect"
 	"github.com/tenter-dev/tenter/workflow"
 )
 
@@ -75,7 +76,7 @@ func TestIdleWorkerIsLive(t *testing.T) {
 		l.advance(365 * 24 * time.Hour)
 		wantStatus(l, r, workflow.StatusWaiting)
 		l.advance(365 * 24 * time.Hour)
-		runs, err := l.eng.Runs(t.Context(), engine.Filter{})
+		runs, err := l.eng.Runs(t.Context(), inspect.RunFilter{})
 		if err != nil || len(runs) != 1 || runs[0].Status != workflow.StatusWaiting {
 			t.Errorf("runs %+v, error %v", runs, err)
 		}

@@ -18,17 +18,19 @@ type Client interface {
 	CountRuns(ctx context.Context) (Counts, error)
 
 	// Journal returns events of a run in order: those after a position (0: from the
-	// first on), at most limit of them (0: as many as there are). It fails with
-	// [workflow.ErrRunNotFound].
+	// first on), at most limit of them (0: as many as there are). A page may be shorter
+	// because its events are large; only an empty one means that there are no more. It
+	// fails with [workflow.ErrRunNotFound].
 	Journal(ctx context.Context, runID string, after int64, limit int) ([]Event, error)
 
 	// Mailbox returns what was sent to a run and its journal has not taken in: of a
-	// run that has ended, the payloads that it never took. In order. It fails with
+	// run that has ended, the payloads that it never took. In order, the first
+	// [MaxMailbox] of them, or fewer if they are large. It fails with
 	// [workflow.ErrRunNotFound].
 	Mailbox(ctx context.Context, runID string) ([]Message, error)
 
 	// Executing returns the attempts of steps of a run that have been executing for
-	// longer than a second.
+	// longer than a second. It fails with [workflow.ErrRunNotFound].
 	Executing(ctx context.Context, runID string) ([]Attempt, error)
 
 	// Hooks lists open hooks, in the order in which they were opened: a page of at
@@ -38,10 +40,15 @@ type Client interface {
 	// Catalog returns what can be started and resumed here, with JSON Schemas.
 	Catalog(ctx context.Context) (Catalog, error)
 
-	// Watch calls f, one call at a time, soon after runs have changed, until ctx ends,
-	// which is no error. With a run ID it is told of each progress of that run (and
-	// fails with [workflow.ErrRunNotFound] if there is none). Changes are merged; f
-	// looks for itself what has become of what it shows.
+	// Watch calls f, one call at a time: once when it has begun to watch, and then soon
+	// after changes, until ctx ends, which is no error. Who looks at what it shows in
+	// each call misses nothing. With a run ID it is told of each progress of that run,
+	// and fails with [workflow.ErrRunNotFound] if there is none; without, of all runs,
+	// about once a second at most.
+	//
+	// Changes are pushed and merged, with one exception: progress that another process
+	// makes, of a run that neither ends nor gets messages, is found by a look about once
+	// a second; if all runs are watched, only that of the newest 100.
 	Watch(ctx context.Context, runID string, f func(Change)) error
 }
 

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/tenter-dev/tenter/inspect"
 	"github.com/tenter-dev/tenter/workflow"
 )
 
@@ -116,7 +117,7 @@ func deadline(s *scene) {
 	}))
 	s.start("wait", "r", `""`)
 	s.pass(3 * time.Hour)
-	hooks, err := s.eng.Hooks(s.Context(), "r")
+	hooks, err := s.eng.Hooks(s.Context(), inspect.HookFilter{RunID: "r"})
 	s.must(err)
 	s.resume(hooks[0].Token, "first")
 	d := s.load("r")

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/tenter-dev/tenter/engine"
+	"github.com/tenter-dev/tenter/inspect"
 	"github.com/tenter-dev/tenter/store"
 	"github.com/tenter-dev/tenter/store/sqlite"
 	"github.com/tenter-dev/tenter/workflow"
@@ -361,7 +362,9 @@ func (w *world) holder(payload any) (runID string) {
 // token returns the token of the one hook that a run has open.
 func (w *world) token(runID string) string {
 	w.t.Helper()
-	hooks, err := do(w, func(ctx context.Context, c *engine.Engine) ([]workflow.HookInfo, error) { return c.Hooks(ctx, runID) })
+	hooks, err := do(w, func(ctx context.Context, c *engine.Engine) ([]workflow.HookInfo, error) {
+		return c.Hooks(ctx, inspect.HookFilter{RunID: runID})
+	})
 	if err != nil || len(hooks) != 1 {
 		w.t.Fatalf("hooks of run %s: %v, %v; want one", runID, hooks, err)
 	}
@@ -487,6 +490,6 @@ func (m *mortal) Hook(ctx context.Context, token string) (store.Hook, error) {
 	return read(m, func() (store.Hook, error) { return m.Store.Hook(ctx, token) })
 }
 
-func (m *mortal) Hooks(ctx context.Context, runID string, limit int) ([]store.Hook, error) {
-	return read(m, func() ([]store.Hook, error) { return m.Store.Hooks(ctx, runID, limit) })
+func (m *mortal) Hooks(ctx context.Context, f store.HookFilter) ([]store.Hook, error) {
+	return read(m, func() ([]store.Hook, error) { return m.Store.Hooks(ctx, f) })
 }

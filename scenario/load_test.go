@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tenter-dev/tenter/inspect"
 	"github.com/tenter-dev/tenter/server"
 	"github.com/tenter-dev/tenter/workflow"
 )
@@ -175,7 +176,7 @@ func reply(ctx workflow.Context, t task, r *workflow.Request, text string, n int
 // others.
 type asker interface {
 	workflow.Client
-	Hooks(ctx context.Context, runID string) ([]workflow.HookInfo, error)
+	Hooks(ctx context.Context, f inspect.HookFilter) ([]workflow.HookInfo, error)
 }
 
 // A load keeps asking, and keeps the chronicle of it.
@@ -312,7 +313,7 @@ func (l *load) signOff(id string, n int) {
 // token waits for a run to have a hook.
 func (l *load) token(id string) (token string) {
 	l.insist("find the hook of "+id, func(ctx context.Context) error {
-		hooks, err := l.api.Hooks(ctx, id)
+		hooks, err := l.api.Hooks(ctx, inspect.HookFilter{RunID: id})
 		if err == nil && len(hooks) == 0 {
 			err = errors.New("it has none")
 		}

@@ -23,6 +23,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/tenter-dev/tenter/engine"
+	"github.com/tenter-dev/tenter/inspect"
 	"github.com/tenter-dev/tenter/server"
 	"github.com/tenter-dev/tenter/store"
 	"github.com/tenter-dev/tenter/store/postgres"
@@ -177,9 +178,9 @@ func (d *door) Resume(r workflow.ResumeRequest, info *workflow.HookInfo) (err er
 	return err
 }
 
-// Hooks looks at the open hooks of a run.
-func (d *door) Hooks(runID string, hooks *[]workflow.HookInfo) (err error) {
-	*hooks, err = d.eng.Hooks(context.Background(), runID)
+// Hooks looks at the open hooks.
+func (d *door) Hooks(f inspect.HookFilter, hooks *[]workflow.HookInfo) (err error) {
+	*hooks, err = d.eng.Hooks(context.Background(), f)
 	return err
 }
 
@@ -370,7 +371,7 @@ func (s *service) token(runID string) string {
 	var hooks []workflow.HookInfo
 	waitFor(s.t, func() (found bool) {
 		var err error
-		if hooks, err = s.api.Hooks(s.t.Context(), runID); err != nil {
+		if hooks, err = s.api.Hooks(s.t.Context(), inspect.HookFilter{RunID: runID}); err != nil {
 			s.t.Fatal(err)
 		}
 		return len(hooks) > 0

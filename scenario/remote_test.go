@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"strings"
 
+	"github.com/tenter-dev/tenter/inspect"
 	"github.com/tenter-dev/tenter/workflow"
 )
 
@@ -28,8 +29,8 @@ func (r *remote) Resume(ctx context.Context, token string, value any, opts ...wo
 	return call[workflow.HookInfo](ctx, r, "Resume", req)
 }
 
-func (r *remote) Hooks(ctx context.Context, runID string) ([]workflow.HookInfo, error) {
-	return call[[]workflow.HookInfo](ctx, r, "Hooks", runID)
+func (r *remote) Hooks(ctx context.Context, f inspect.HookFilter) ([]workflow.HookInfo, error) {
+	return call[[]workflow.HookInfo](ctx, r, "Hooks", f)
 }
 
 func (r *remote) AwaitRun(ctx context.Context, runID string) (workflow.RunResult, error) {

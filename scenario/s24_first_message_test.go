@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/tenter-dev/tenter/engine"
+	"github.com/tenter-dev/tenter/inspect"
 	"github.com/tenter-dev/tenter/store"
 	"github.com/tenter-dev/tenter/workflow"
 )
@@ -259,7 +260,7 @@ func (w *world) heard() []string {
 		if r.Status == store.Waiting { // a successor that has not been told to stop
 			cancelRun(w, r.ID)
 			w.idle()
-			events, err := w.eng.Journal(w.t.Context(), r.ID, 0)
+			events, err := w.eng.Journal(w.t.Context(), r.ID, 0, 0)
 			if err != nil {
 				w.t.Fatal(err)
 			}
@@ -278,10 +279,10 @@ func (w *world) heard() []string {
 }
 
 // payloads returns the payloads in a journal.
-func payloads(events []store.Event) []string {
+func payloads(events []inspect.Event) []string {
 	var texts []string
 	for _, e := range events {
-		if e.Kind == store.PayloadReceived {
+		if e.Kind == string(store.PayloadReceived) {
 			texts = append(texts, strings.Trim(string(e.Data), `"`))
 		}
 	}

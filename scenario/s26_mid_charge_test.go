@@ -78,13 +78,13 @@ func TestS26CanceledInMidCharge(t *testing.T) {
 					return
 				}
 				l.want(w.t, "charge", "refund")
-				events, err := w.eng.Journal(w.t.Context(), run.ID(), 0)
+				events, err := w.eng.Journal(w.t.Context(), run.ID(), 0, 0)
 				if err != nil {
 					w.t.Fatal(err)
 				}
 				var kinds []store.Kind
 				for _, e := range events {
-					kinds = append(kinds, e.Kind)
+					kinds = append(kinds, store.Kind(e.Kind))
 				}
 				if i, j := slices.Index(kinds, how.cause), slices.Index(kinds, store.StepCompleted); i < 0 || j < i {
 					w.t.Errorf("journal: %v; want a success after %s", kinds, how.cause)

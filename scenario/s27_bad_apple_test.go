@@ -92,13 +92,13 @@ func poisonedStepKills(t *testing.T, db *database) {
 	}
 	t.Logf("%d processes died", s.died())
 	s.close()
-	events, err := s.api.Journal(t.Context(), "bad", 0)
+	events, err := s.api.Journal(t.Context(), "bad", 0, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
 	announced := 0
 	for _, e := range events {
-		if e.Kind == store.StepStarted {
+		if e.Kind == string(store.StepStarted) {
 			announced++
 		}
 	}

@@ -1,6 +1,9 @@
 package store
 
-import "time"
+import (
+	"time"
+	"unicode/utf8"
+)
 
 // Status is what a run is doing.
 type Status string
@@ -350,13 +353,60 @@ type Cut struct {
 	Back []int64
 }
 
-// Filter selects runs. Zero fields select all.
+// Filter selects runs by what all its fields ask for. Zero fields ask for nothing.
 type Filter struct {
 	Status   Status
 	Workflow string
 	ParentID string
-	Before   string // cursor: only runs with a smaller ID
-	Limit    int    // default 100
+	Since    time.Time // created at or after
+	Until    time.Time // created before
+	// Prefix is that of the run's ID. Then the list is in the order of IDs, the
+	// greatest first.
+	Prefix string
+	Before string // cursor: the ID of the last run of the page before
+	Limit  int    // default 100
+}
+
+// HookFilter selects open hooks by what all its fields ask for. Zero fields ask for
+// nothing.
+type HookFilter struct {
+	RunID string
+	Type  string // not empty: only hooks of that type
+	// Prefix is that of the token. Then the list is in the order of tokens.
+	Prefix string
+	// After is the cursor: the last hook of the page before, open or not. Its RunID
+	// and ID count.
+	After Hook
+	Limit int // default 100
+}
+
+// PageSize is where pages end that could get too large, in bytes.
+const PageSize = 4 << 20
+
+// PrefixEnd returns the least text that is greater than all that begin with prefix,
+// in the order of bytes; empty: there is none.
+func PrefixEnd(prefix string) string {
+	runes := []rune(prefix)
+	for i := len(runes) - 1; i >= 0; i-- {
+		next := runes[i] + 1
+		if next == 0xD800 { // up to 0xDFFF there are no characters
+			next = 0xE000
+		}
+		if next <= utf8.MaxRune {
+			return string(runes[:i]) + string(next)
+		}
+	}
+	return ""
+}
+
+// WorkerInfo describes a worker.
+type WorkerInfo struct {
+	Name        string
+	Build       string
+	Definitions []Definition
+	RenewedAt   time.Time
+	LeaseUntil  time.Time
+	Live        bool // its lease has not lapsed, by the store's clock
 }
 
 // Signal says what may have changed.

@@ -103,22 +103,36 @@ type Reader interface {
 	// reason.
 	Run(ctx context.Context, runID string) (Run, error)
 
-	// Runs lists runs, newest first.
+	// Runs lists runs, newest first. ErrNotFound if the cursor is no run.
 	Runs(ctx context.Context, f Filter) ([]Run, error)
+
+	// Count counts the runs of each status, up to limit: then it stops, so that it
+	// costs the same however many there are. A status that no run has may be missing.
+	Count(ctx context.Context, limit int) (map[Status]int, error)
+
+	// Journal returns events of a run after a position: at most limit of them, and no
+	// more once they have [PageSize] bytes of data, but at least one if there is one.
+	// ErrNotFound if there is no such run.
+	Journal(ctx context.Context, runID string, after int64, limit int) ([]Event, error)
+
+	// Mailbox returns, in order, what was sent to a run and its journal has not taken
+	// in; of a run that has ended, the payloads that it never took. It is bounded as
+	// Journal is. ErrNotFound if there is no such run.
+	Mailbox(ctx context.Context, runID string, limit int) ([]Message, error)
 
 	// Hook returns the open hook that has the token. ErrNotFound if there is none.
 	Hook(ctx context.Context, token string) (Hook, error)
 
-	// Hooks returns the open hooks of a run, or of all runs if runID is empty (at
-	// most limit), in the order in which they were opened.
-	Hooks(ctx context.Context, runID string, limit int) ([]Hook, error)
+	// Hooks lists open hooks, in the order in which they were opened. ErrNotFound if
+	// the cursor is no hook.
+	Hooks(ctx context.Context, f HookFilter) ([]Hook, error)
 
 	// Receipt returns a receipt that a payload with Request got for the token,
 	// whoever has the token now. ErrNotFound if there is none, or all have expired.
 	Receipt(ctx context.Context, token string) (Receipt, error)
 
-	// Unread returns the payloads that an ended run never took, in order.
-	Unread(ctx context.Context, runID string) ([]Message, error)
+	// Workers lists the workers that have a lease, or had one lately, by name.
+	Workers(ctx context.Context) ([]WorkerInfo, error)
 
 	// Response returns the answer to a request. ErrNotFound if there is none yet.
 	Response(ctx context.Context, request string) (Response, error)

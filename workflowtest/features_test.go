@@ -14,7 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
-	"github.com/tenter-dev/tenter/engine"
+	"github.com/tenter-dev/tenter/inspect"
 	"github.com/tenter-dev/tenter/server"
 	"github.com/tenter-dev/tenter/signature"
 	"github.com/tenter-dev/tenter/workflow"
@@ -356,7 +356,7 @@ func TestClient(t *testing.T) {
 			if s := eng.State(sleeper).Status; s != workflow.StatusCanceled {
 				t.Errorf("it is %s", s)
 			}
-			runs, err := eng.Engine().Runs(t.Context(), engine.Filter{})
+			runs, err := eng.Engine().Runs(t.Context(), inspect.RunFilter{})
 			if err != nil || len(runs) != 2 || runs[0].ID != sleeper.ID() {
 				t.Errorf("%v %v, the newest is to come first", runs, err)
 			}

@@ -29,7 +29,6 @@ type State struct {
 // Hook is an open hook of a run.
 type Hook struct {
 	workflow.HookInfo
-	Webhook bool
 	Awaited bool   // code waits for its next payload now
 	At      string // file and line where it waits, or else where it opened the hook
 
@@ -137,14 +136,14 @@ func (e *Engine) look(runID string) (State, error) {
 		s.err = errorText(l.Events)
 		return s, err
 	}
-	hooks, err := e.store.Hooks(ctx, runID, 1000)
+	hooks, err := e.store.Hooks(ctx, store.HookFilter{RunID: runID, Limit: 1000})
 	if err != nil {
 		return s, err
 	}
 	for _, h := range hooks {
 		s.Hooks = append(s.Hooks, &Hook{HookInfo: workflow.HookInfo{
-			ID: h.ID, RunID: h.RunID, Token: h.Token, Type: h.Type, Metadata: h.Metadata, CreatedAt: h.CreatedAt,
-		}, Webhook: h.Webhook != nil, e: e})
+			ID: h.ID, RunID: h.RunID, Token: h.Token, Type: h.Type, Webhook: h.Webhook != nil, Metadata: h.Metadata, CreatedAt: h.CreatedAt,
+		}, e: e})
 	}
 	e.mu.Lock()
 	rec := e.records[runID]

@@ -5,7 +5,7 @@ import (
 	"errors"
 	"net/http"
 
-	"github.com/tenter-dev/tenter/engine"
+	"github.com/tenter-dev/tenter/inspect"
 	"github.com/tenter-dev/tenter/workflow"
 )
 
@@ -75,14 +75,14 @@ func (a *app) handleStatus(w http.ResponseWriter, r *http.Request) {
 		Result   string          `json:"result,omitempty"`
 	}
 	all := []status{}
-	runs, err := a.engine.Runs(r.Context(), engine.Filter{Workflow: Approval.Name()})
+	runs, err := a.engine.Runs(r.Context(), inspect.RunFilter{Workflow: Approval.Name()})
 	for _, run := range runs {
 		s := status{RunID: run.ID, Status: run.Status}
 		var hooks []workflow.HookInfo
 		if run.Status == workflow.StatusCompleted {
 			s.Result, err = Approval.Get(a.engine, run.ID).Result(r.Context())
 		} else {
-			hooks, err = a.engine.Hooks(r.Context(), run.ID)
+			hooks, err = a.engine.Hooks(r.Context(), inspect.HookFilter{RunID: run.ID})
 		}
 		if err != nil {
 			break

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/tenter-dev/tenter/engine"
+	"github.com/tenter-dev/tenter/inspect"
 )
 
 // app is the program around the workflow.
@@ -16,7 +17,7 @@ type app struct {
 
 // begin goes on with what waits since last time, or else starts a first run.
 func (a *app) begin(ctx context.Context) error {
-	hooks, err := a.engine.Hooks(ctx, "") // of all runs
+	hooks, err := a.engine.Hooks(ctx, inspect.HookFilter{}) // of all runs
 	if err != nil {
 		return err
 	}

@@ -87,10 +87,7 @@ UPDATE pg_class SET reltuples = -1, relpages = 0 WHERE relnamespace = 'tenter'::
 
 // grows are the operations that may read more, and why.
 var grows = map[string]string{
-	"Release":                            "it frees all runs of the worker",
-	"Runs running":                       "it sorts those that need a worker now",
-	"Runs waiting flow-3, no-statistics": "people can wait until the tables are analyzed",
-	"Hooks, no-statistics":               "people can wait until the tables are analyzed",
+	"Release": "it frees all runs of the worker",
 }
 
 // planner is a database whose server writes down how it carries out each statement.
@@ -352,9 +349,20 @@ func (p *planner) operations(t *testing.T) {
 		{Workflow: "flow-3", Status: store.Waiting},
 		{ParentID: p.id(9)},
 		{ParentID: p.id(9), Status: store.Completed},
+		{Workflow: "none"},
+		{Prefix: "01JD00000000000000000001"},
+		{Prefix: "01JD", Before: p.id(500)},
+		{Since: p.s.Now().Add(-time.Hour)},
+		{Until: p.s.Now().Add(-30 * 24 * time.Hour).Add(2 * time.Hour), Status: store.Failed},
 	} {
-		f.Limit = 10
-		words := []string{"Runs", string(f.Status), f.Workflow, f.ParentID, f.Before}
+		f.Limit = 5
+		words := []string{"Runs", string(f.Status), f.Workflow, f.ParentID, f.Prefix, f.Before}
+		if !f.Since.IsZero() {
+			words = append(words, "since")
+		}
+		if !f.Until.IsZero() {
+			words = append(words, "until")
+		}
 		p.look(t, strings.Join(slices.DeleteFunc(words, func(w string) bool { return w == "" }), " "), func() {
 			_, err := p.s.Runs(ctx, f)
 			ok(err)
@@ -364,12 +372,34 @@ func (p *planner) operations(t *testing.T) {
 		_, err := p.s.Hook(ctx, p.token())
 		ok(err)
 	})
-	p.look(t, "Hooks of a run", func() {
-		_, err := p.s.Hooks(ctx, p.id(10), 10)
+	cursor := p.id(10)
+	for name, f := range map[string]store.HookFilter{
+		"Hooks of a run":  {RunID: p.id(10)},
+		"Hooks":           {},
+		"Hooks of a type": {Type: "approval"},
+		"Hooks by prefix": {Prefix: "order:1"},
+		"Hooks, a page":   {After: store.Hook{RunID: cursor, ID: cursor + ".h1"}},
+	} {
+		f.Limit = 10
+		p.look(t, name, func() {
+			_, err := p.s.Hooks(ctx, f)
+			ok(err)
+		})
+	}
+	p.look(t, "Count", func() {
+		_, err := p.s.Count(ctx, 20)
 		ok(err)
 	})
-	p.look(t, "Hooks", func() {
-		_, err := p.s.Hooks(ctx, "", 10)
+	p.look(t, "Journal", func() {
+		_, err := p.s.Journal(ctx, p.id(11), 0, 2)
+		ok(err)
+	})
+	p.look(t, "Mailbox", func() {
+		_, err := p.s.Mailbox(ctx, p.id(11), 2)
+		ok(err)
+	})
+	p.look(t, "Workers", func() {
+		_, err := p.s.Workers(ctx)
 		ok(err)
 	})
 	p.look(t, "Receipt", func() {
@@ -381,7 +411,7 @@ func (p *planner) operations(t *testing.T) {
 		ok(err)
 	})
 	p.look(t, "Unread", func() {
-		_, err := p.s.Unread(ctx, p.id(8))
+		_, err := p.s.Mailbox(ctx, p.id(8), 2)
 		ok(err)
 	})
 	p.look(t, "Executing", func() {

@@ -15,7 +15,8 @@ type queries struct {
 	terminate, retry, unblock                      string
 	renew, release, claim, fence, catchUp          string
 	run, workers, journal, mail                    string
-	hook, hooksOf, hooks, unread, executing        string
+	created, journalPage, mailPage, unread, count  string
+	hook, hookNumber, executing, allWorkers        string
 	receipt, response, purgeReceipts, purgeAnswers string
 }
 
@@ -60,15 +61,21 @@ func newQueries(schema string) queries {
 		workers: in(`SELECT definitions FROM tenter.workers WHERE lease_until > clock_timestamp()`),
 		journal: in(`SELECT position, at, kind, ref, data, coalesce(asked, ''), or_start, epoch, seq FROM tenter.journal
 			WHERE run_id = $1 AND position > $2 ORDER BY position`),
-		mail: in(`SELECT id, ` + mailColumns + ` FROM tenter.mailbox WHERE run_id = $1 ORDER BY id`),
-
-		hook: in(`SELECT ` + hookColumns + ` FROM tenter.hooks WHERE token = $1 AND closed_at IS NULL`),
-		hooksOf: in(`SELECT ` + hookColumns + ` FROM tenter.hooks WHERE run_id = $1 AND coalesce(closed_at, 'infinity') = 'infinity'
-			ORDER BY number LIMIT $2`),
-		hooks: in(`SELECT ` + hookColumns + ` FROM tenter.hooks WHERE closed_pos = 0 AND closed_at IS NULL ORDER BY number LIMIT $1`),
+		created: in(`SELECT created_at FROM tenter.runs WHERE id = $1`),
+		count: in(workflows + `SELECT s.status, (SELECT count(*) FROM (SELECT FROM w CROSS JOIN LATERAL
+				(SELECT FROM tenter.runs r WHERE r.workflow = w.workflow AND r.status = s.status ORDER BY r.created_at LIMIT $2) x LIMIT $2) y)
+			FROM unnest($1::text[]) s (status)`),
+		journalPage: in(`SELECT position, at, kind, ref, data, coalesce(asked, ''), or_start, epoch, seq FROM tenter.journal
+			WHERE run_id = $1 AND position > $2 ORDER BY position LIMIT $3`),
+		mailPage: in(`SELECT id, ` + mailColumns + ` FROM tenter.mailbox WHERE run_id = $1 ORDER BY id LIMIT $2`),
 		unread: in(`SELECT message_id, ` + mailColumns + ` FROM tenter.unread
-			WHERE run_id = $1 AND kind = 'payload_received' ORDER BY number`),
-		executing: in(`SELECT run_id, step, attempt, started_at, worker FROM tenter.executing WHERE run_id = $1 ORDER BY step`),
+			WHERE run_id = $1 AND kind = 'payload_received' ORDER BY number LIMIT $2`),
+		allWorkers: in(`SELECT name, build, definitions, renewed_at, lease_until, lease_until > clock_timestamp() FROM tenter.workers ORDER BY name`),
+		mail:       in(`SELECT id, ` + mailColumns + ` FROM tenter.mailbox WHERE run_id = $1 ORDER BY id`),
+
+		hook:       in(`SELECT ` + hookColumns + ` FROM tenter.hooks WHERE token = $1 AND closed_at IS NULL`),
+		hookNumber: in(`SELECT number, token FROM tenter.hooks WHERE run_id = $1 AND id = $2`),
+		executing:  in(`SELECT run_id, step, attempt, started_at, worker FROM tenter.executing WHERE run_id = $1 ORDER BY step`),
 
 		receipt: in(`SELECT hook_id, run_id, type, metadata, webhook, hook_created_at, request FROM tenter.receipts
 			WHERE token = $1 AND expires_at > clock_timestamp() AND request IS NOT NULL LIMIT 1`),

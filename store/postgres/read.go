@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -79,48 +78,61 @@ func (s *Store) Run(ctx context.Context, runID string) (store.Run, error) {
 	return r, nil
 }
 
-// Runs lists runs, newest first.
-func (s *Store) Runs(ctx context.Context, f store.Filter) ([]store.Run, error) {
-	sql, args := s.sql.runs(f)
-	return list(ctx, s, "list runs", func(row pgx.Row) (store.Run, error) { return readRun(row) }, sql, args...)
+// Journal returns a page of a run's journal.
+func (s *Store) Journal(ctx context.Context, runID string, after int64, limit int) ([]store.Event, error) {
+	var events []store.Event
+	err := s.with(ctx, func(ctx context.Context, c *pgxpool.Conn) error {
+		var b pgx.Batch
+		b.Queue(s.sql.created, runID).QueryRow(exists)
+		b.Queue(s.sql.journalPage, runID, after, limit).Query(func(rows pgx.Rows) (err error) {
+			events, err = readPage(rows, readEvent, func(e *store.Event) int { return len(e.Data) })
+			return err
+		})
+		return c.SendBatch(ctx, &b).Close()
+	})
+	return events, s.readError("read journal of run "+runID, err)
 }
 
-// runs builds the query of a filter.
-func (q *queries) runs(f store.Filter) (sql string, args []any) {
-	var where []string
-	add := func(cond, arg string) {
-		args = append(args, arg)
-		where = append(where, strings.ReplaceAll(cond, "?", fmt.Sprintf("$%d", len(args))))
+// Mailbox returns what was sent to a run and not taken in.
+func (s *Store) Mailbox(ctx context.Context, runID string, limit int) ([]store.Message, error) {
+	var mail []store.Message
+	read := func(rows pgx.Rows) error {
+		found, err := readPage(rows, readMessage, func(m *store.Message) int { return len(m.Data) })
+		mail = append(mail, found...) // one of the two is empty
+		return err
 	}
-	switch f.Status {
-	case "":
-	case store.Waiting, store.Blocked, store.Failed, store.Canceled:
-		// As a constant, so that the index of these can be used.
-		where = append(where, "status = '"+string(f.Status)+"'")
-	case store.Running:
-		// Those are few, and in the claim index.
-		where = append(where, "status = 'running' AND (worker <> '' OR due_at IS NOT NULL)")
-	default:
-		add("status = ?", string(f.Status))
-	}
-	if f.ParentID != "" {
-		add("parent_id = ? AND parent_id <> ''", f.ParentID)
-	}
-	if f.Workflow != "" {
-		add("workflow = ?", f.Workflow)
-	}
-	if f.Before != "" {
-		add("id < ?", f.Before)
-	}
-	sql = inSchema(q.schema, "SELECT "+runColumns+" FROM tenter.runs")
-	if len(where) > 0 {
-		sql += " WHERE " + strings.Join(where, " AND ")
-	}
-	limit := f.Limit
-	if limit <= 0 {
-		limit = 100
-	}
-	return sql + fmt.Sprintf(" ORDER BY id DESC LIMIT %d", limit), args
+	err := s.with(ctx, func(ctx context.Context, c *pgxpool.Conn) error {
+		var b pgx.Batch
+		b.Queue("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+		b.Queue(s.sql.created, runID).QueryRow(exists)
+		b.Queue(s.sql.mailPage, runID, limit).Query(read)
+		b.Queue(s.sql.unread, runID, limit).Query(read)
+		b.Queue("COMMIT")
+		return c.SendBatch(ctx, &b).Close()
+	})
+	return mail, s.readError("read mailbox of run "+runID, err)
+}
+
+// exists reads nothing, and fails if there is no row.
+func exists(row pgx.Row) error {
+	var any any
+	return found(row.Scan(&any))
+}
+
+// Workers lists the workers that have a lease, or had one lately.
+func (s *Store) Workers(ctx context.Context) ([]store.WorkerInfo, error) {
+	return list(ctx, s, "list workers", func(row pgx.Row) (w store.WorkerInfo, err error) {
+		var js string
+		if err := row.Scan(&w.Name, &w.Build, &js, &w.RenewedAt, &w.LeaseUntil, &w.Live); err != nil {
+			return w, err
+		}
+		w.RenewedAt, w.LeaseUntil = w.RenewedAt.UTC(), w.LeaseUntil.UTC()
+		defs, err := s.defs.get(js)
+		for _, d := range defs {
+			w.Definitions = append(w.Definitions, store.Definition(d))
+		}
+		return w, err
+	}, s.sql.allWorkers)
 }
 
 // Hook returns the open hook that has the token.
@@ -131,24 +143,6 @@ func (s *Store) Hook(ctx context.Context, token string) (store.Hook, error) {
 		return found(err)
 	})
 	return h, s.readError("look up a hook", err)
-}
-
-// Hooks returns the open hooks of a run, or of all runs, in the order in which
-// they were opened.
-func (s *Store) Hooks(ctx context.Context, runID string, limit int) ([]store.Hook, error) {
-	var most any // NULL: all
-	if limit > 0 {
-		most = limit
-	}
-	if runID == "" {
-		return list(ctx, s, "list hooks", readHook, s.sql.hooks, most)
-	}
-	return list(ctx, s, "list hooks of run "+runID, readHook, s.sql.hooksOf, runID, most)
-}
-
-// Unread returns the payloads that an ended run never took, in order.
-func (s *Store) Unread(ctx context.Context, runID string) ([]store.Message, error) {
-	return list(ctx, s, "list unread payloads of run "+runID, readMessage, s.sql.unread, runID)
 }
 
 // Executing returns the attempts shown for a run.
@@ -191,6 +185,22 @@ func readAll[T any](rows pgx.Rows, read func(pgx.Row) (T, error)) ([]T, error) {
 		all = append(all, v)
 	}
 	return all, rows.Err()
+}
+
+// readPage reads rows until they have a page of data, or a row is the last.
+func readPage[T any](rows pgx.Rows, read func(pgx.Row) (T, error), size func(*T) int) ([]T, error) {
+	defer rows.Close()
+	var page []T
+	for n := 0; n < store.PageSize && rows.Next(); {
+		v, err := read(rows)
+		if err != nil {
+			return nil, err
+		}
+		page = append(page, v)
+		n += size(&v)
+	}
+	rows.Close()
+	return page, rows.Err()
 }
 
 // readRun reads runColumns, after others.

@@ -15,6 +15,10 @@ const (
 	qRunFull
 	qRunEvents
 	qRunExists
+	qRunCreated
+	qRunListed
+	qRunCount
+	qRunWorkflow
 	qRunInsert
 	qRunUpdate
 	qRunUpdateDue
@@ -29,6 +33,7 @@ const (
 
 	qJournalInsert
 	qJournalAfter
+	qJournalPage
 	qJournalGet
 	qJournalCut
 	qJournalDelete
@@ -37,6 +42,7 @@ const (
 	qMailHas
 	qMailDelete
 	qMailOf
+	qMailPage
 	qMailOldest
 	qMailClear
 
@@ -53,7 +59,10 @@ const (
 	qHookReopen
 	qHookDeleteFrom
 	qHooksOf
-	qHooksAll
+	qHooksOfType
+	qHooksByToken
+	qHookType
+	qHookNumber
 
 	qReceiptGet
 	qReceiptOfRequest
@@ -70,6 +79,7 @@ const (
 	qWorkerPurge
 	qWorkerLease
 	qWorkersLive
+	qWorkersAll
 	qWorkerOwner
 
 	qClaimFree
@@ -120,9 +130,15 @@ var queries = [queryCount]string{
 
 	qRunHead: `SELECT status, worker, epoch, events, messages, version, wake_at, due_at, blocked_build, suspicion, mark, crashes, blocked_reason, parent_id, parent_ref
 		FROM tenter_runs WHERE id = ?`,
-	qRunFull:   `SELECT ` + runColumns + ` FROM tenter_runs WHERE id = ?`,
-	qRunEvents: `SELECT events FROM tenter_runs WHERE id = ?`,
-	qRunExists: `SELECT parent_id, parent_ref FROM tenter_runs WHERE id = ?`,
+	qRunFull:    `SELECT ` + runColumns + ` FROM tenter_runs WHERE id = ?`,
+	qRunEvents:  `SELECT events FROM tenter_runs WHERE id = ?`,
+	qRunExists:  `SELECT parent_id, parent_ref FROM tenter_runs WHERE id = ?`,
+	qRunCreated: `SELECT created_at FROM tenter_runs WHERE id = ?`,
+	qRunListed: `SELECT created_at, id FROM tenter_runs INDEXED BY tenter_runs_list
+		WHERE workflow = ? AND status = ? AND (created_at, id) < (?, ?) AND created_at >= ? ORDER BY created_at DESC, id DESC LIMIT ?`,
+	qRunCount: `SELECT count(*) FROM (SELECT 1 FROM tenter_runs INDEXED BY tenter_runs_list WHERE workflow = ? AND status = ? LIMIT ?)`,
+	// The next workflow after a name: stepping through the few that there are.
+	qRunWorkflow: `SELECT workflow FROM tenter_runs INDEXED BY tenter_runs_list WHERE workflow > ? ORDER BY workflow LIMIT 1`,
 	qRunInsert: `INSERT OR IGNORE INTO tenter_runs (id, workflow, version, status, parent_id, parent_ref, trace, secret, created_at, updated_at, ended_at,
 		wake_at, due_at, messages, worker, epoch, events, suspicion, mark, crashes, blocked_build, blocked_reason)
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
@@ -149,6 +165,8 @@ var queries = [queryCount]string{
 	qJournalInsert: `INSERT INTO tenter_journal (run_id, position, at, kind, ref, data, asked, or_start, epoch, seq) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 	qJournalAfter: `SELECT position, at, kind, ref, data, asked, or_start, epoch, seq FROM tenter_journal
 		WHERE run_id = ? AND position > ? ORDER BY position`,
+	qJournalPage: `SELECT position, at, kind, ref, data, asked, or_start, epoch, seq FROM tenter_journal
+		WHERE run_id = ? AND position > ? ORDER BY position LIMIT ?`,
 	qJournalGet: `SELECT position, at, kind, ref, data, asked, or_start, epoch, seq FROM tenter_journal WHERE run_id = ? AND position = ?`,
 	qJournalCut: `INSERT INTO tenter_journal_cuts (run_id, cut, position, cut_at, at, kind, ref, data, asked, or_start, epoch, seq)
 		SELECT run_id, ?, position, ?, at, kind, ref, data, asked, or_start, epoch, seq FROM tenter_journal WHERE run_id = ? AND position >= ?`,
@@ -158,6 +176,7 @@ var queries = [queryCount]string{
 	qMailHas:    `SELECT run_id FROM tenter_mailbox WHERE id = ?`,
 	qMailDelete: `DELETE FROM tenter_mailbox WHERE id = ?`,
 	qMailOf:     `SELECT ` + mailColumns + ` FROM tenter_mailbox WHERE run_id = ? ORDER BY id`,
+	qMailPage:   `SELECT ` + mailColumns + ` FROM tenter_mailbox WHERE run_id = ? ORDER BY id LIMIT ?`,
 	qMailOldest: `SELECT min(accepted_at) FROM tenter_mailbox WHERE run_id = ?`,
 	qMailClear:  `DELETE FROM tenter_mailbox WHERE run_id = ?`,
 
@@ -175,8 +194,14 @@ var queries = [queryCount]string{
 	qHookReopen: `UPDATE tenter_hooks SET closed_at = NULL, closed_pos = 0
 		WHERE run_id = ? AND opened_pos < ? AND closed_pos >= ? AND closed_at IS NOT NULL`,
 	qHookDeleteFrom: `DELETE FROM tenter_hooks WHERE run_id = ? AND opened_pos >= ?`,
-	qHooksOf:        `SELECT ` + hookColumns + ` FROM tenter_hooks WHERE run_id = ? AND closed_at IS NULL ORDER BY number LIMIT ?`,
-	qHooksAll:       `SELECT ` + hookColumns + ` FROM tenter_hooks INDEXED BY tenter_hooks_open WHERE closed_at IS NULL ORDER BY number LIMIT ?`,
+	qHooksOf:        `SELECT number, ` + hookColumns + ` FROM tenter_hooks WHERE run_id = ? AND closed_at IS NULL ORDER BY number`,
+	qHooksOfType: `SELECT number, ` + hookColumns + ` FROM tenter_hooks INDEXED BY tenter_hooks_open
+		WHERE closed_at IS NULL AND type = ? AND number > ? ORDER BY number LIMIT ?`,
+	qHooksByToken: `SELECT ` + hookColumns + ` FROM tenter_hooks INDEXED BY tenter_hooks_token
+		WHERE closed_at IS NULL AND token >= ? AND token < ? AND (?3 IS NULL OR type = ?3) ORDER BY token LIMIT ?4`,
+	// The next type, as with workflows.
+	qHookType:   `SELECT type FROM tenter_hooks INDEXED BY tenter_hooks_open WHERE closed_at IS NULL AND type >= ? ORDER BY type LIMIT 1`,
+	qHookNumber: `SELECT number, token FROM tenter_hooks WHERE run_id = ? AND id = ?`,
 
 	qReceiptGet: `SELECT hook_id, run_id, type, metadata, webhook, hook_created_at, request FROM tenter_receipts WHERE token = ? AND key = ? AND expires_at > ?`,
 	qReceiptOfRequest: `SELECT hook_id, run_id, type, metadata, webhook, hook_created_at, request FROM tenter_receipts
@@ -198,6 +223,7 @@ var queries = [queryCount]string{
 	qWorkerDelete: `DELETE FROM tenter_workers WHERE name = ?`,
 	qWorkerPurge:  `DELETE FROM tenter_workers WHERE lease_until < ?`,
 	qWorkerLease:  `SELECT lease_until FROM tenter_workers WHERE name = ?`,
+	qWorkersAll:   `SELECT name, build, definitions, renewed_at, lease_until FROM tenter_workers ORDER BY name`,
 	qWorkersLive:  `SELECT definitions FROM tenter_workers WHERE lease_until > ?`,
 	// The next owner after a name: stepping through the few that there are.
 	qWorkerOwner: `SELECT worker FROM tenter_runs INDEXED BY tenter_runs_due WHERE worker > ? ORDER BY worker LIMIT 1`,
@@ -219,7 +245,7 @@ var queries = [queryCount]string{
 	qUnreadBack: `SELECT message_id, run_id, kind, ref, data, accepted_at, or_start, NULL FROM tenter_unread
 		WHERE run_id = ? AND journaled = 0 ORDER BY number`,
 	qUnreadList: `SELECT message_id, run_id, kind, ref, data, accepted_at, or_start, NULL FROM tenter_unread
-		WHERE run_id = ? AND kind = 'payload_received' ORDER BY number`,
+		WHERE run_id = ? AND kind = 'payload_received' ORDER BY number LIMIT ?`,
 	qUnreadDelete: `DELETE FROM tenter_unread WHERE run_id = ?`,
 
 	qExecutingSet:     `INSERT OR REPLACE INTO tenter_executing (run_id, step, attempt, started_at, worker) VALUES (?, ?, ?, ?, ?)`,

@@ -2,8 +2,6 @@ package sqlite
 
 import (
 	"context"
-	"fmt"
-	"strings"
 
 	"github.com/tenter-dev/tenter/store"
 )
@@ -69,66 +67,37 @@ func (s *Store) look(c *conn, runID string) (store.Run, error) {
 	return r, err
 }
 
-// Runs lists runs, newest first.
-func (s *Store) Runs(ctx context.Context, f store.Filter) ([]store.Run, error) {
-	query, args := runsQuery(f)
-	var runs []store.Run
+// Journal returns a page of a run's journal.
+func (s *Store) Journal(ctx context.Context, runID string, after int64, limit int) ([]store.Event, error) {
+	var events []store.Event
 	err := s.pool.read(ctx, func(c *conn) error {
-		p, _, err := c.c.PrepareTransient(query)
+		if _, err := readOne(c.on(qRunEvents).bindText(runID), whole((*stmt).int)); err != nil {
+			return err
+		}
+		var err error
+		events, err = readPage(c.on(qJournalPage).bindText(runID).bindInt(after).bindInt(int64(limit)), readEvent,
+			func(e *store.Event) int { return len(e.Data) })
+		return err
+	})
+	return events, err
+}
+
+// Mailbox returns what was sent to a run and not taken in.
+func (s *Store) Mailbox(ctx context.Context, runID string, limit int) ([]store.Message, error) {
+	var mail []store.Message
+	err := s.pool.read(ctx, func(c *conn) error {
+		h, err := c.head(runID)
 		if err != nil {
 			return err
 		}
-		defer p.Finalize()
-		st := &stmt{s: p}
-		for _, a := range args {
-			st.bindText(a)
+		q := qMailPage
+		if h.status.Ended() {
+			q = qUnreadList
 		}
-		runs, err = readAll(st, whole(readRun))
+		mail, err = readPage(c.on(q).bindText(runID).bindInt(int64(limit)), readMessage, func(m *store.Message) int { return len(m.Data) })
 		return err
 	})
-	return runs, err
-}
-
-// runsQuery builds the query of a filter. It names the index that fits best.
-func runsQuery(f store.Filter) (query string, args []string) {
-	var where []string
-	add := func(cond, arg string) {
-		where = append(where, cond)
-		args = append(args, arg)
-	}
-	index := ""
-	switch f.Status {
-	case "":
-	case store.Waiting, store.Blocked, store.Failed, store.Canceled:
-		// As a constant, so that the index of these can be used.
-		where = append(where, "status = '"+string(f.Status)+"'")
-		index = " INDEXED BY tenter_runs_status"
-	case store.Running:
-		// Those are few, and in the claim index.
-		where = append(where, "status = 'running' AND (worker IS NOT NULL OR due_at IS NOT NULL)")
-		index = " INDEXED BY tenter_runs_due"
-	default:
-		add("status = ?", string(f.Status))
-	}
-	if f.ParentID != "" {
-		add("parent_id = ?", f.ParentID)
-		index = " INDEXED BY tenter_runs_parent"
-	}
-	if f.Workflow != "" {
-		add("workflow = ?", f.Workflow)
-	}
-	if f.Before != "" {
-		add("id < ?", f.Before)
-	}
-	query = "SELECT " + runColumns + " FROM tenter_runs" + index
-	if len(where) > 0 {
-		query += " WHERE " + strings.Join(where, " AND ")
-	}
-	limit := f.Limit
-	if limit <= 0 {
-		limit = 100
-	}
-	return query + fmt.Sprintf(" ORDER BY id DESC LIMIT %d", limit), args
+	return mail, err
 }
 
 // Hook returns the open hook that has the token.
@@ -141,32 +110,23 @@ func (s *Store) Hook(ctx context.Context, token string) (store.Hook, error) {
 	return h, err
 }
 
-// Hooks returns the open hooks of a run, or of all runs, in the order in which
-// they were opened.
-func (s *Store) Hooks(ctx context.Context, runID string, limit int) ([]store.Hook, error) {
-	if limit <= 0 {
-		limit = -1
-	}
-	var hooks []store.Hook
+// Workers lists the workers that have a lease, or had one lately.
+func (s *Store) Workers(ctx context.Context) ([]store.WorkerInfo, error) {
+	var workers []store.WorkerInfo
 	err := s.pool.read(ctx, func(c *conn) (err error) {
-		st := c.on(qHooksAll)
-		if runID != "" {
-			st = c.on(qHooksOf).bindText(runID)
-		}
-		hooks, err = readAll(st.bindInt(int64(limit)), whole(readHook))
+		workers, err = readAll(c.on(qWorkersAll), func(st *stmt) (store.WorkerInfo, error) {
+			w := store.WorkerInfo{Name: st.text(), Build: st.text()}
+			defs, err := s.defs.get(st.text())
+			for _, d := range defs {
+				w.Definitions = append(w.Definitions, store.Definition(d))
+			}
+			w.RenewedAt, w.LeaseUntil = st.time(), st.time()
+			w.Live = w.LeaseUntil.After(s.Now())
+			return w, err
+		})
 		return err
 	})
-	return hooks, err
-}
-
-// Unread returns the payloads that an ended run never took, in order.
-func (s *Store) Unread(ctx context.Context, runID string) ([]store.Message, error) {
-	var unread []store.Message
-	err := s.pool.read(ctx, func(c *conn) (err error) {
-		unread, err = readAll(c.on(qUnreadList).bindText(runID), readMessage)
-		return err
-	})
-	return unread, err
+	return workers, err
 }
 
 // Executing returns the attempts shown for a run.

@@ -123,6 +123,21 @@ func readAll[T any](st *stmt, read func(*stmt) (T, error)) ([]T, error) {
 	return all, st.end()
 }
 
+// readPage reads rows until they have a page of data, or a row is the last.
+func readPage[T any](st *stmt, read func(*stmt) (T, error), size func(*T) int) ([]T, error) {
+	var page []T
+	for n := 0; n < store.PageSize && st.next(); {
+		v, err := read(st)
+		if err != nil {
+			_ = st.end()
+			return nil, err
+		}
+		page = append(page, v)
+		n += size(&v)
+	}
+	return page, st.end()
+}
+
 // whole makes a reader that cannot fail fit readAll and readOne.
 func whole[T any](read func(*stmt) T) func(*stmt) (T, error) {
 	return func(st *stmt) (T, error) { return read(st), nil }

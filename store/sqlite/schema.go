@@ -38,9 +38,10 @@ CREATE TABLE tenter_runs (
 CREATE INDEX tenter_runs_due ON tenter_runs (worker, workflow, version, blocked_build, due_at)
 	WHERE worker IS NOT NULL OR due_at IS NOT NULL;
 CREATE INDEX tenter_runs_parent ON tenter_runs (parent_id) WHERE parent_id IS NOT NULL;
--- Runs that people look for. The others are found without.
-CREATE INDEX tenter_runs_status ON tenter_runs (status)
-	WHERE status = 'waiting' OR status = 'blocked' OR status = 'failed' OR status = 'canceled';
+-- What people look through. It is not of statuses alone, so that the runs of a rare
+-- workflow are found too: workflows and statuses are few, and each list begins with its
+-- newest run.
+CREATE INDEX tenter_runs_list ON tenter_runs (workflow, status, created_at);
 
 CREATE TABLE tenter_journal (
 	run_id   TEXT NOT NULL,
@@ -102,7 +103,8 @@ CREATE TABLE tenter_hooks (
 	UNIQUE (run_id, id)
 );
 CREATE UNIQUE INDEX tenter_hooks_token ON tenter_hooks (token) WHERE closed_at IS NULL;
-CREATE INDEX tenter_hooks_open ON tenter_hooks (closed_at) WHERE closed_at IS NULL;
+-- The same for hooks: types are few.
+CREATE INDEX tenter_hooks_open ON tenter_hooks (type) WHERE closed_at IS NULL;
 
 CREATE TABLE tenter_receipts (
 	token           TEXT NOT NULL,

@@ -53,7 +53,7 @@ var dataTests = []test{
 			c, err := k.s.Claim(k.ctx, store.Claim{Worker: "w " + s, Definitions: []store.Definition{{Workflow: s, Version: 1}}, Limit: 9, Now: k.now()})
 			k.ok(err)
 			k.claims(c, "run "+s)
-			hs, err := k.s.Hooks(k.ctx, "", 100)
+			hs, err := k.s.Hooks(k.ctx, store.HookFilter{})
 			k.ok(err)
 			k.same("hooks", len(hs), 2*(i+1))
 		}

@@ -21,10 +21,10 @@ var endTests = []test{
 		k.apply(t)
 		l := k.load("r")
 		k.same("run", []any{l.Run.Status, l.Run.EndedAt, l.Run.Worker, len(l.Mail)}, []any{store.Completed, t.At, "", 0})
-		k.same("unread", k.unread("r"), []string{"1", "2", "3"})
+		k.same("unread", k.mailbox("r"), []string{"1", "2", "3"})
 		k.same("hooks", k.hooks("r"), []string{})
 		k.same("owner", k.owner("t1")+k.owner("t2"), "")
-		m, err := k.s.Unread(k.ctx, "r")
+		m, err := k.s.Mailbox(k.ctx, "r", 1000)
 		k.ok(err)
 		k.same("hook and run", m[2].Ref+" "+m[2].RunID, "r/t2 r")
 	}},
@@ -33,7 +33,7 @@ var endTests = []test{
 		k.accept("tok", "1")
 		k.apply(k.then("r", store.Blocked))
 		k.same("mail", k.mail("r"), []string{"1"})
-		k.same("unread", k.unread("r"), []string{})
+		k.same("mailbox", k.mailbox("r"), []string{"1"})
 	}},
 	{"starts a successor with the unread payloads of OrStart", func(k *kit) {
 		k.orStart("tok", "1", "r1")
@@ -51,7 +51,7 @@ var endTests = []test{
 		end.TookAny = true
 		end.Unread = []store.Message{payload("r1.h0", "2", "r2")} // taken into the journal, never read
 		k.apply(end)
-		k.same("unread", k.unread("r1"), []string{"plain"})
+		k.same("unread", k.mailbox("r1"), []string{"plain"})
 		k.same("mail", k.mail("r2"), []string{"started", "2", "3", "4"})
 		h, err := k.s.Hook(k.ctx, "tok")
 		k.ok(err)
@@ -83,7 +83,7 @@ var endTests = []test{
 		k.orStart("tok", "1", "r1")
 		k.orStart("tok", "2", "r2")
 		k.apply(k.then("r1", store.Failed, store.RunFailed))
-		k.same("unread", k.unread("r1"), []string{"1", "2"})
+		k.same("unread", k.mailbox("r1"), []string{"1", "2"})
 		k.same("owner", k.owner("tok"), "")
 		_, err := k.s.Load(k.ctx, "r2", 0)
 		k.fails(err, store.ErrNotFound)
@@ -96,7 +96,7 @@ var endTests = []test{
 		end := k.then("r", store.Completed, store.RunCompleted)
 		end.TookAny = true
 		k.apply(end)
-		k.same("unread", k.unread("r"), []string{"1", "2"})
+		k.same("unread", k.mailbox("r"), []string{"1", "2"})
 		k.same("mail", k.mail("taken"), []string{"started"})
 		k.same("owner", k.owner("tok"), "")
 	}},
@@ -110,7 +110,7 @@ var endTests = []test{
 		end := k.then("r", store.Completed, store.RunCompleted)
 		end.TookAny = true
 		k.apply(end)
-		k.same("unread", k.unread("r"), []string{"1"})
+		k.same("unread", k.mailbox("r"), []string{"1"})
 		k.same("mail", k.mail("other"), []string{})
 		k.same("owner", k.owner("tok"), "other")
 	}},
@@ -133,7 +133,7 @@ var terminateTests = []test{
 			CreatedAt: t.At, UpdatedAt: now, EndedAt: now, Epoch: 2, Events: 2,
 		})
 		k.same("event", l.Events[1], store.Event{Position: 2, At: now, Kind: store.RunCanceled, Data: []byte("gone"), Epoch: 2})
-		k.same("unread", k.unread("r"), []string{"1"})
+		k.same("unread", k.mailbox("r"), []string{"1"})
 		k.same("mail", len(l.Mail), 0)
 		k.same("owner", k.owner("tok"), "")
 		a, err := k.s.Executing(k.ctx, "r")

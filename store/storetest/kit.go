@@ -242,16 +242,17 @@ func (k *kit) lease(worker string, d time.Duration) {
 	k.ok(k.s.Renew(k.ctx, store.Lease{Worker: worker, For: d, Build: "b1", Definitions: defs}))
 }
 
-func (k *kit) unread(id string) []string {
+// mailbox is what Mailbox returns, as mail returns it.
+func (k *kit) mailbox(id string) []string {
 	k.Helper()
-	m, err := k.s.Unread(k.ctx, id)
+	m, err := k.s.Mailbox(k.ctx, id, 1000)
 	k.ok(err)
 	return texts(m)
 }
 
 func (k *kit) hooks(id string) []string {
 	k.Helper()
-	hs, err := k.s.Hooks(k.ctx, id, 1000)
+	hs, err := k.s.Hooks(k.ctx, store.HookFilter{RunID: id, Limit: 1000})
 	k.ok(err)
 	out := []string{}
 	for _, h := range hs {

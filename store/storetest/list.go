@@ -1,8 +1,12 @@
 package storetest
 
 import (
+	"bytes"
+	"cmp"
 	"fmt"
+	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/tenter-dev/tenter/store"
@@ -33,7 +37,7 @@ var listTests = []test{
 			k.apply(k.then(string(s), s))
 		}
 		for _, s := range []store.Status{store.Running, store.Waiting, store.Blocked, store.Completed, store.Failed, store.Canceled} {
-			for _, f := range []store.Filter{{Status: s}, {Status: s, Workflow: "flow"}, {Status: s, Before: "zz", Limit: 1}} {
+			for _, f := range []store.Filter{{Status: s}, {Status: s, Workflow: "flow"}, {Status: s, Limit: 1}} {
 				rs, err := k.s.Runs(k.ctx, f)
 				k.ok(err)
 				k.same("runs", ids(rs), []string{string(s)})
@@ -52,6 +56,97 @@ var listTests = []test{
 		k.ok(err)
 		k.same("runs", len(rs), 0)
 	}},
+	{"lists runs by what all fields of a filter ask for, page by page", func(k *kit) {
+		at := k.now()
+		var all []store.Run
+		for i := range 40 {
+			r := newRun(fmt.Sprintf("%c-%02d", "abc"[i%3], (i*7)%40)) // IDs are not in the order of time
+			r.Workflow = []string{"flow", "other", "rare"}[min(i%8, 2)]
+			if i%5 == 0 && i > 0 {
+				r.ParentID, r.ParentRef = all[0].ID, fmt.Sprint(i)
+			}
+			t := k.begin(r.ID)
+			t.Create, t.At = &r, at.Add(time.Duration(i/2)*time.Second) // two each have the same time
+			t.Status = []store.Status{store.Waiting, store.Completed, store.Failed, store.Waiting}[i%4]
+			k.apply(t)
+			all = append(all, k.load(r.ID).Run)
+		}
+		for i := range 150 {
+			f := store.Filter{Limit: 1 + i%9}
+			pick := func(n int, set func()) {
+				if i/3%n == 0 {
+					set()
+				}
+			}
+			pick(2, func() { f.Status = []store.Status{store.Waiting, store.Failed, store.Blocked}[i%3] })
+			pick(3, func() { f.Workflow = []string{"flow", "rare", "none"}[i%3] })
+			pick(5, func() { f.ParentID = all[0].ID })
+			pick(4, func() { f.Prefix = []string{"a", "b-0", "c-", "a-2"}[i%4] })
+			pick(7, func() { f.Since = at.Add(time.Duration(i%20) * time.Second) })
+			pick(6, func() { f.Until = at.Add(time.Duration(i%25) * time.Second) })
+			var want []store.Run
+			for _, r := range all {
+				if (f.Status == "" || r.Status == f.Status) && (f.Workflow == "" || r.Workflow == f.Workflow) && (f.ParentID == "" || r.ParentID == f.ParentID) &&
+					strings.HasPrefix(r.ID, f.Prefix) && !r.CreatedAt.Before(f.Since) && (f.Until.IsZero() || r.CreatedAt.Before(f.Until)) {
+					want = append(want, r)
+				}
+			}
+			slices.SortFunc(want, func(r, s store.Run) int {
+				if f.Prefix != "" {
+					return strings.Compare(s.ID, r.ID)
+				}
+				return cmp.Or(s.CreatedAt.Compare(r.CreatedAt), strings.Compare(s.ID, r.ID))
+			})
+			for {
+				got, err := k.s.Runs(k.ctx, f)
+				k.ok(err)
+				n := min(f.Limit, len(want))
+				k.same(fmt.Sprintf("runs of %+v", f), ids(got), ids(want[:n]))
+				if n == 0 {
+					break
+				}
+				want, f.Before = want[n:], got[n-1].ID
+			}
+		}
+		_, err := k.s.Runs(k.ctx, store.Filter{Before: "nobody"})
+		k.fails(err, store.ErrNotFound)
+	}},
+	{"finds what begins with any text", func(k *kit) {
+		for _, id := range []string{"é", "éa", "ê", "e", "\uD7FF", "\uD7FFx", "\uE000", "\U0010FFFF", "\U0010FFFFz", "a%_", "a%", "A%"} {
+			k.park(id, id)
+		}
+		for prefix, want := range map[string][]string{
+			"é": {"é", "éa"}, "\uD7FF": {"\uD7FF", "\uD7FFx"}, "\U0010FFFF": {"\U0010FFFF", "\U0010FFFFz"}, "a%": {"a%", "a%_"}, "a_": {}, "x": {},
+		} {
+			rs, err := k.s.Runs(k.ctx, store.Filter{Prefix: prefix})
+			k.ok(err)
+			got := ids(rs)
+			slices.Reverse(got)
+			k.same("runs", got, want)
+			hs, err := k.s.Hooks(k.ctx, store.HookFilter{Prefix: prefix})
+			k.ok(err)
+			k.same("tokens", tokens(hs), want)
+		}
+	}},
+	{"counts runs up to a limit", func(k *kit) {
+		for i := range 9 {
+			t := k.begin(fmt.Sprint(i))
+			t.Create.Workflow = fmt.Sprint("flow", i%3)
+			t.Status = []store.Status{store.Waiting, store.Completed, store.Waiting, store.Failed}[i%4]
+			k.apply(t)
+		}
+		k.start("new")
+		for limit, want := range map[int]map[store.Status]int{
+			100: {store.Running: 1, store.Waiting: 5, store.Completed: 2, store.Failed: 2},
+			5:   {store.Running: 1, store.Waiting: 5, store.Completed: 2, store.Failed: 2},
+			2:   {store.Running: 1, store.Waiting: 2, store.Completed: 2, store.Failed: 2},
+		} {
+			got, err := k.s.Count(k.ctx, limit)
+			k.ok(err)
+			maps.DeleteFunc(got, func(_ store.Status, n int) bool { return n == 0 })
+			k.same("counts", got, want)
+		}
+	}},
 	{"lists open hooks in the order in which they were opened", func(k *kit) {
 		k.park("b", "z", "a", "m")
 		k.park("a", "x")
@@ -61,11 +156,140 @@ var listTests = []test{
 		k.same("hooks", k.hooks("b"), []string{"b/z", "b/m", "b/0"})
 		k.same("hooks", k.hooks("a"), []string{"a/x"})
 		k.same("hooks", k.hooks(""), []string{"b/z", "b/m", "a/x", "b/0"})
-		hs, err := k.s.Hooks(k.ctx, "", 2)
+		hs, err := k.s.Hooks(k.ctx, store.HookFilter{Limit: 2})
 		k.ok(err)
 		k.same("hooks", len(hs), 2)
 		k.same("hooks", k.hooks("nobody"), []string{})
 	}},
+	{"lists open hooks by what all fields of a filter ask for, page by page", func(k *kit) {
+		var all []store.Hook
+		for i := range 30 {
+			id := fmt.Sprint("r", i%7)
+			if i < 7 {
+				k.park(id)
+			}
+			e := k.opens(fmt.Sprint("h", i), fmt.Sprintf("%c:%02d", "xyz"[i%3], (i*11)%30), 1)
+			e.Hook.Type = []string{"", "approval", "chat"}[i/2%3]
+			t := k.then(id, store.Waiting)
+			t.Effects = []store.Effect{e}
+			k.apply(t)
+			e.Hook.RunID = id
+			all = append(all, e.Hook)
+		}
+		for i := range 60 {
+			f := store.HookFilter{Limit: 1 + i%6}
+			if i%2 == 0 {
+				f.Type = []string{"approval", "chat", "none"}[i/2%3]
+			}
+			if i%3 == 0 {
+				f.Prefix = []string{"x:", "y:0", "none", "z"}[i/3%4]
+			}
+			if i%5 == 0 {
+				f.RunID = fmt.Sprint("r", i/5%8)
+			}
+			var want []store.Hook
+			for _, h := range all {
+				if (f.Type == "" || h.Type == f.Type) && (f.RunID == "" || h.RunID == f.RunID) && strings.HasPrefix(h.Token, f.Prefix) {
+					want = append(want, h)
+				}
+			}
+			if f.Prefix != "" {
+				slices.SortFunc(want, func(g, h store.Hook) int { return strings.Compare(g.Token, h.Token) })
+			}
+			for {
+				got, err := k.s.Hooks(k.ctx, f)
+				k.ok(err)
+				n := min(f.Limit, len(want))
+				k.same(fmt.Sprintf("tokens of %+v", f), tokens(got), tokens(want[:n]))
+				if n == 0 {
+					break
+				}
+				want, f.After = want[n:], got[n-1]
+			}
+		}
+		// A cursor may have been closed meanwhile.
+		t := k.then("r0", store.Waiting)
+		t.Effects = []store.Effect{closes("h0", 1)}
+		k.apply(t)
+		hs, err := k.s.Hooks(k.ctx, store.HookFilter{After: all[0], Limit: 1})
+		k.ok(err)
+		k.same("tokens", tokens(hs), tokens(all[1:2]))
+		_, err = k.s.Hooks(k.ctx, store.HookFilter{After: store.Hook{RunID: "r0", ID: "none"}})
+		k.fails(err, store.ErrNotFound)
+	}},
+	{"reads a journal page by page", func(k *kit) {
+		_, err := k.s.Journal(k.ctx, "nobody", 0, 1)
+		k.fails(err, store.ErrNotFound)
+		k.start("r")
+		events, err := k.s.Journal(k.ctx, "r", 0, 1)
+		k.ok(err)
+		k.same("events", len(events), 0)
+		k.claim("w1", 1)
+		t := k.then("r", store.Waiting)
+		for i := range 10 {
+			t.Events = append(t.Events, store.Event{
+				At: t.At, Kind: store.StepCompleted, Ref: fmt.Sprint("s#", i), Asked: "step", Data: bytes.Repeat([]byte("x"), store.PageSize/4),
+			})
+		}
+		k.apply(t)
+		all := k.load("r").Events
+		page := func(after int64, limit int, want []store.Event) {
+			k.Helper()
+			got, err := k.s.Journal(k.ctx, "r", after, limit)
+			k.ok(err)
+			k.same("events", got, want)
+		}
+		page(0, 2, all[:2])
+		page(2, 2, all[2:4])
+		page(8, 100, all[8:])
+		page(1, 100, all[1:5]) // these have a page of data
+		page(10, 1, nil)
+		page(11, 1, nil)
+	}},
+	{"reads a mailbox, up to a limit", func(k *kit) {
+		_, err := k.s.Mailbox(k.ctx, "nobody", 1)
+		k.fails(err, store.ErrNotFound)
+		k.park("r", "tok")
+		for i := range 8 {
+			k.accept("tok", fmt.Sprint(i)+strings.Repeat(" ", store.PageSize/4))
+		}
+		k.ok(k.s.Send(k.ctx, store.Message{RunID: "r", Kind: store.CancelRequested}))
+		mail := k.load("r").Mail
+		for range 2 {
+			for limit, n := range map[int]int{2: 2, 100: 4} {
+				got, err := k.s.Mailbox(k.ctx, "r", limit)
+				k.ok(err)
+				k.same("messages", texts(got), texts(mail[:n]))
+			}
+			if len(mail) == 9 { // and the same of what is unread
+				k.apply(k.then("r", store.Failed, store.RunFailed))
+				mail = mail[:8]
+			}
+		}
+	}},
+	{"lists workers", func(k *kit) {
+		k.lease("w2", long)
+		k.ok(k.s.Renew(k.ctx, store.Lease{Worker: "w1", For: short, Build: "b2"}))
+		k.pass(short)
+		ws, err := k.s.Workers(k.ctx)
+		k.ok(err)
+		k.same("number of workers", len(ws), 2)
+		for _, w := range ws {
+			if d := w.LeaseUntil.Sub(w.RenewedAt); d != short && d != long {
+				k.Fatalf("%s has a lease for %v", w.Name, d)
+			}
+		}
+		ws[0].LeaseUntil, ws[0].RenewedAt, ws[1].LeaseUntil, ws[1].RenewedAt = time.Time{}, time.Time{}, time.Time{}, time.Time{}
+		k.same("workers", ws, []store.WorkerInfo{{Name: "w1", Build: "b2"}, {Name: "w2", Build: "b1", Definitions: defs, Live: true}})
+	}},
+}
+
+func tokens(hooks []store.Hook) []string {
+	out := []string{}
+	for _, h := range hooks {
+		out = append(out, h.Token)
+	}
+	return out
 }
 
 var watchTests = []test{

@@ -318,13 +318,15 @@ func (c *checker) compare() {
 		}
 		c.list("events of "+r.id, events, r.events)
 		c.list("mail of "+r.id, plains(l.Mail), r.mail)
-		unread, err := c.k.s.Unread(c.k.ctx, r.id)
+		left, err := c.k.s.Mailbox(c.k.ctx, r.id, 1000)
 		c.ok(err)
-		c.list("unread of "+r.id, plains(unread), slices.DeleteFunc(slices.Clone(r.unread), func(u modelMessage) bool {
-			return u.Kind != store.PayloadReceived
-		}))
+		want := r.mail
+		if r.status.Ended() {
+			want = slices.DeleteFunc(slices.Clone(r.unread), func(u modelMessage) bool { return u.Kind != store.PayloadReceived })
+		}
+		c.list("mailbox of "+r.id, plains(left), want)
 	}
-	hooks, err := c.k.s.Hooks(c.k.ctx, "", 1000)
+	hooks, err := c.k.s.Hooks(c.k.ctx, store.HookFilter{Limit: 1000})
 	c.ok(err)
 	got, want := []string{}, []string{}
 	for _, h := range hooks {
@@ -339,6 +341,17 @@ func (c *checker) compare() {
 	runs, err := c.k.s.Runs(c.k.ctx, store.Filter{})
 	c.ok(err)
 	c.same("number of runs", len(runs), len(c.m.runs))
+	counts := map[store.Status]int{}
+	for _, r := range c.m.runs {
+		counts[r.status]++
+	}
+	counted, err := c.k.s.Count(c.k.ctx, 1000)
+	c.ok(err)
+	for status, n := range counted {
+		c.same("number of runs that are "+string(status), n, counts[status])
+		delete(counts, status)
+	}
+	c.same("runs that are not counted", counts, map[store.Status]int{})
 }
 
 func (c *checker) list(what string, got, want []modelMessage) {

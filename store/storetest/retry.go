@@ -23,7 +23,7 @@ var retryTests = []test{
 		t.Unread = []store.Message{{Kind: store.PayloadReceived, Ref: "r/tok", Data: []byte("2")}}
 		t.Suspicion, t.Mark, t.Crashes = 1, true, 1
 		k.apply(t)
-		k.same("unread", k.unread("r"), []string{"2", "3"})
+		k.same("unread", k.mailbox("r"), []string{"2", "3"})
 		_, err := k.s.Retry(k.ctx, store.Cut{RunID: "r", Events: 5, From: 3, Back: []int64{4}})
 		k.ok(err)
 		l := k.load("r")
@@ -37,7 +37,7 @@ var retryTests = []test{
 		k.same("payload", l.Mail[0], store.Message{
 			ID: l.Mail[0].ID, RunID: "r", Kind: store.PayloadReceived, Ref: "r/tok", Data: []byte("2"), AcceptedAt: cut.At, OrStart: &next,
 		})
-		k.same("unread", k.unread("r"), []string{})
+		k.same("mailbox", k.mailbox("r"), texts(l.Mail))
 		k.same("owner", k.owner("tok"), "r")
 		k.claims(k.claim("w2", 10), "r")
 		u := takes(k.then("r", store.Waiting), l.Mail)
@@ -81,7 +81,7 @@ var retryTests = []test{
 		k.fails(err, store.ErrExists)
 		k.same("hook", h.RunID+" "+h.ID, "other other/tok")
 		k.same("run", k.load("r"), before)
-		k.same("unread", k.unread("r"), []string{"1"})
+		k.same("unread", k.mailbox("r"), []string{"1"})
 		k.same("owner", k.owner("free"), "")
 		k.apply(k.then("other", store.Completed, store.RunCompleted))
 		_, err = k.s.Retry(k.ctx, store.Cut{RunID: "r", Events: 2, From: 2})
@@ -114,7 +114,7 @@ var retryTests = []test{
 		k.fails(k.s.Send(k.ctx, store.Message{RunID: "r", Kind: store.ChildCompleted, Ref: "a#1", Data: []byte("1")}), store.ErrFenced)
 		m := store.Message{RunID: "r", Kind: store.ChildFailed, Ref: "b#1", Data: []byte("2")}
 		k.apply(k.begin("child", store.Effect{Kind: store.Send, Message: m}))
-		k.same("unread", k.unread("r"), []string{})
+		k.same("unread", k.mailbox("r"), []string{})
 		_, err := k.s.Retry(k.ctx, store.Cut{RunID: "r", Events: 2, From: 2})
 		k.ok(err)
 		k.same("mail", k.mail("r"), []string{"child_completed", "child_failed", "retried"})

@@ -30,9 +30,10 @@ CREATE TABLE runs (
 CREATE INDEX runs_due ON runs (worker, workflow, version, blocked_build, due_at)
 	WHERE worker <> '' OR due_at IS NOT NULL;
 CREATE INDEX runs_parent ON runs (parent_id, id) WHERE parent_id <> '';
--- Runs that people look for. The others are found without.
-CREATE INDEX runs_status ON runs (status, id)
-	WHERE status IN ('waiting', 'blocked', 'failed', 'canceled');
+-- What people look through. It is not of statuses alone, so that the runs of a rare
+-- workflow are found too: workflows and statuses are few, and each list begins with its
+-- newest run.
+CREATE INDEX runs_list ON runs (workflow, status, created_at, id);
 
 CREATE TABLE journal (
 	run_id   text COLLATE "C" NOT NULL,
@@ -97,7 +98,7 @@ CREATE UNIQUE INDEX hooks_token ON hooks (token) WHERE closed_at IS NULL;
 -- walk through all open hooks, of which its statistics may say that there are none: by
 -- closed_at for the hook of a token, by closed_pos too for all hooks, and by a coalesced
 -- closed_at, which no index has, for those of a run.
-CREATE INDEX hooks_open ON hooks (number) WHERE closed_pos = 0;
+CREATE INDEX hooks_open ON hooks (type, number) WHERE closed_pos = 0;
 
 CREATE TABLE receipts (
 	token           text COLLATE "C" NOT NULL,

@@ -1,0 +1,209 @@
+package engine
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/tenter-dev/tenter/inspect"
+	"github.com/tenter-dev/tenter/internal/run"
+	"github.com/tenter-dev/tenter/store"
+	"github.com/tenter-dev/tenter/workflow"
+)
+
+var _ inspect.Client = (*Engine)(nil)
+
+const defaultLimit = 100
+
+// Runs lists runs, newest first, see [inspect.Client].
+func (e *Engine) Runs(ctx context.Context, f inspect.RunFilter) ([]workflow.RunInfo, error) {
+	fail := func(err error) ([]workflow.RunInfo, error) { return nil, fmt.Errorf("list runs: %w", err) }
+	if err := e.usable(ctx); err != nil {
+		return fail(err)
+	}
+	if err := f.Validate(); err != nil {
+		return fail(err)
+	}
+	e.showUp()
+	found, err := e.store.Runs(ctx, store.Filter{
+		Status: store.Status(f.Status), Workflow: f.Workflow, ParentID: f.ParentID, Prefix: f.Prefix,
+		Since: upToMicrosecond(f.Since), Until: upToMicrosecond(f.Until), Before: f.Before, Limit: cmp.Or(f.Limit, defaultLimit),
+	})
+	if errors.Is(err, store.ErrNotFound) {
+		err = fmt.Errorf("cursor %q: %w", f.Before, workflow.ErrRunNotFound)
+	}
+	if err != nil {
+		return fail(err)
+	}
+	infos := make([]workflow.RunInfo, len(found))
+	for i := range found {
+		infos[i] = runInfo(&found[i])
+	}
+	return infos, nil
+}
+
+// upToMicrosecond is the first time from t on that a store can keep.
+func upToMicrosecond(t time.Time) time.Time {
+	if t.IsZero() {
+		return t
+	}
+	return microseconds(t.Add(time.Microsecond - 1))
+}
+
+// CountRuns counts the runs of each status, up to [inspect.MaxCount].
+func (e *Engine) CountRuns(ctx context.Context) (inspect.Counts, error) {
+	if err := e.usable(ctx); err != nil {
+		return nil, fmt.Errorf("count runs: %w", err)
+	}
+	found, err := e.store.Count(ctx, inspect.MaxCount)
+	if err != nil {
+		return nil, fmt.Errorf("count runs: %w", err)
+	}
+	counts := inspect.Counts{}
+	for status, n := range found {
+		counts[workflow.Status(status)] = n
+	}
+	return counts, nil
+}
+
+// Journal returns events of a run after a position, see [inspect.Client].
+func (e *Engine) Journal(ctx context.Context, runID string, after int64, limit int) ([]inspect.Event, error) {
+	if err := e.usable(ctx); err != nil {
+		return nil, fmt.Errorf("read journal of run %s: %w", runID, err)
+	}
+	const page = 1000
+	var events []inspect.Event
+	for {
+		found, err := e.store.Journal(ctx, runID, after, cmp.Or(max(limit, 0), page))
+		if err != nil {
+			return nil, e.runError("read journal of", runID, err)
+		}
+		for i := range found {
+			ev := &found[i]
+			shown := inspect.Event{Position: ev.Position, At: ev.At, Kind: string(ev.Kind), Ref: ev.Ref}
+			if ev.Asked != "" {
+				shown.Asked = strings.Split(ev.Asked, "\n")
+			}
+			if shown.Data, shown.Request, err = e.show(ctx, runID, ev.Kind, ev.Data); err != nil {
+				return nil, e.runError("read journal of", runID, err)
+			}
+			events = append(events, shown)
+			after = ev.Position
+		}
+		if limit > 0 || len(found) == 0 {
+			return events, nil
+		}
+	}
+}
+
+// Mailbox returns what was sent to a run and its journal has not taken in, see
+// [inspect.Client].
+func (e *Engine) Mailbox(ctx context.Context, runID string) ([]inspect.Message, error) {
+	if err := e.usable(ctx); err != nil {
+		return nil, fmt.Errorf("read mailbox of run %s: %w", runID, err)
+	}
+	found, err := e.store.Mailbox(ctx, runID, inspect.MaxMailbox)
+	if err != nil {
+		return nil, e.runError("read mailbox of", runID, err)
+	}
+	mail := make([]inspect.Message, len(found))
+	for i, m := range found {
+		mail[i] = inspect.Message{At: m.AcceptedAt, Kind: string(m.Kind), Ref: m.Ref}
+		if mail[i].Data, mail[i].Request, err = e.show(ctx, runID, m.Kind, m.Data); err != nil {
+			return nil, e.runError("read mailbox of", runID, err)
+		}
+	}
+	return mail, nil
+}
+
+// show makes data fit to be shown: as JSON, or as the HTTP request that it is.
+func (e *Engine) show(ctx context.Context, runID string, kind store.Kind, data []byte) (json.RawMessage, *inspect.Request, error) {
+	if kind == store.PayloadReceived {
+		// A payload by Resume could look like a request too, if it wanted to.
+		if r, body, err := run.DecodeRequest(data); err == nil && r.RunID == runID && r.ID != "" && r.Method != "" {
+			shown, err := e.showRequest(ctx, r, body)
+			return nil, shown, err
+		}
+	}
+	if data != nil && !json.Valid(data) {
+		data, _ = json.Marshal(string(data)) // somebody has written it by hand
+	}
+	return data, nil, nil
+}
+
+func (e *Engine) showRequest(ctx context.Context, r run.Request, body []byte) (*inspect.Request, error) {
+	shown := &inspect.Request{
+		ID: r.ID, Method: r.Method, URL: r.URL, Host: r.Host, Header: inspect.MaskHeader(map[string][]string(r.Header), r.Sensitive),
+		RemoteAddr: r.RemoteAddr, ReceivedAt: r.ReceivedAt, Body: cut(body), BodySize: len(body),
+	}
+	a, err := e.store.Response(ctx, r.ID)
+	if errors.Is(err, store.ErrNotFound) {
+		return shown, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	var header map[string][]string
+	if err := json.Unmarshal(a.Header, &header); err != nil {
+		return nil, fmt.Errorf("decode the response to request %s: %w", r.ID, err)
+	}
+	shown.Response = &inspect.Response{
+		Status: a.Status, Header: inspect.MaskHeader(header, nil), Body: cut(a.Body), BodySize: len(a.Body), At: a.At,
+	}
+	return shown, nil
+}
+
+func cut(body []byte) []byte { return body[:min(len(body), inspect.MaxBody)] }
+
+// Executing returns the attempts of steps that have been executing for longer than a
+// second, see [inspect.Client].
+func (e *Engine) Executing(ctx context.Context, runID string) ([]inspect.Attempt, error) {
+	if err := e.usable(ctx); err != nil {
+		return nil, fmt.Errorf("list attempts of run %s: %w", runID, err)
+	}
+	found, err := e.store.Executing(ctx, runID)
+	if err == nil && len(found) == 0 {
+		_, err = e.store.Run(ctx, runID) // is there one?
+	}
+	if err != nil {
+		return nil, e.runError("list attempts of", runID, err)
+	}
+	attempts := make([]inspect.Attempt, len(found))
+	for i, a := range found {
+		attempts[i] = inspect.Attempt{Step: a.Step, Attempt: a.Attempt, StartedAt: a.StartedAt, Worker: a.Worker}
+	}
+	return attempts, nil
+}
+
+// Hooks lists open hooks, see [inspect.Client].
+func (e *Engine) Hooks(ctx context.Context, f inspect.HookFilter) ([]workflow.HookInfo, error) {
+	fail := func(err error) ([]workflow.HookInfo, error) { return nil, fmt.Errorf("list hooks: %w", err) }
+	if err := e.usable(ctx); err != nil {
+		return fail(err)
+	}
+	if err := f.Validate(); err != nil {
+		return fail(err)
+	}
+	after := store.Hook{ID: f.After}
+	if i := strings.LastIndex(f.After, ".h"); i >= 0 {
+		after.RunID = f.After[:i] // see scope.NewHook
+	}
+	hooks, err := e.store.Hooks(ctx, store.HookFilter{
+		RunID: f.RunID, Type: f.Type, Prefix: f.Prefix, After: after, Limit: cmp.Or(f.Limit, defaultLimit),
+	})
+	if errors.Is(err, store.ErrNotFound) {
+		err = fmt.Errorf("cursor %q: %w", f.After, workflow.ErrHookNotFound)
+	}
+	if err != nil {
+		return fail(err)
+	}
+	infos := make([]workflow.HookInfo, len(hooks))
+	for i, h := range hooks {
+		infos[i] = hookInfo(h)
+	}
+	return infos, nil
+}

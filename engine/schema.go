@@ -1,0 +1,89 @@
+package engine
+
+import (
+	"encoding"
+	"encoding/json"
+	"reflect"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/google/jsonschema-go/jsonschema"
+)
+
+var schemas sync.Map // by reflect.Type
+
+// schema is the JSON Schema of a type. What JSON Schema can't express, or the type
+// encodes by itself, is left open.
+func schema(t reflect.Type) json.RawMessage {
+	if t == nil {
+		return open
+	}
+	if s, ok := schemas.Load(t); ok {
+		return s.(json.RawMessage) //nolint:forcetypeassert // nothing else is in it
+	}
+	s := newSchema(t)
+	schemas.Store(t, s)
+	return s
+}
+
+// open is the schema that everything fits.
+var open = json.RawMessage("{}")
+
+func newSchema(t reflect.Type) json.RawMessage {
+	own := map[reflect.Type]*jsonschema.Schema{}
+	findOwn(t, own, nil)
+	s, err := jsonschema.ForType(t, &jsonschema.ForOptions{IgnoreInvalidTypes: true, TypeSchemas: own})
+	if err != nil || s == nil {
+		return open
+	}
+	data, err := json.Marshal(s)
+	if err != nil || string(data) == "true" {
+		return open
+	}
+	return data
+}
+
+// findOwn finds the types in t that have an encoding of their own, and those that
+// contain themselves. It is within other types.
+func findOwn(t reflect.Type, own map[reflect.Type]*jsonschema.Schema, within []reflect.Type) {
+	for t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	switch {
+	case own[t] != nil:
+		return
+	case t == reflect.TypeFor[time.Time]():
+		own[t] = &jsonschema.Schema{Type: "string", Format: "date-time"}
+		return
+	case implements[json.Marshaler](t):
+		own[t] = &jsonschema.Schema{}
+		return
+	case implements[encoding.TextMarshaler](t):
+		own[t] = &jsonschema.Schema{Type: "string"}
+		return
+	case t.Kind() == reflect.Slice && t.Elem().Kind() == reflect.Uint8:
+		own[t] = &jsonschema.Schema{Types: []string{"null", "string"}, ContentEncoding: "base64"}
+		return
+	case slices.Contains(within, t):
+		own[t] = &jsonschema.Schema{}
+		return
+	}
+	within = append(within, t)
+	switch t.Kind() {
+	case reflect.Slice, reflect.Array, reflect.Map:
+		findOwn(t.Elem(), own, within)
+	case reflect.Struct:
+		for f := range t.Fields() {
+			if f.IsExported() || f.Anonymous {
+				findOwn(f.Type, own, within)
+			}
+		}
+	}
+}
+
+// implements reports whether a value of type t, or a pointer to it, is an I.
+func implements[I any](t reflect.Type) bool {
+	i := reflect.TypeFor[I]()
+	return t.Kind() != reflect.Interface && (t.Implements(i) || reflect.PointerTo(t).Implements(i))
+}

@@ -1,0 +1,286 @@
+package sqlite
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/tenter-dev/tenter/store"
+)
+
+// defaultLimit is how long a list is if nobody says.
+const defaultLimit = 100
+
+// never is greater than all texts of times.
+const never = "~"
+
+var statuses = []store.Status{store.Running, store.Waiting, store.Blocked, store.Completed, store.Failed, store.Canceled}
+
+// Runs lists runs, newest first.
+func (s *Store) Runs(ctx context.Context, f store.Filter) ([]store.Run, error) {
+	f.Limit = cmp.Or(max(f.Limit, 0), defaultLimit)
+	var runs []store.Run
+	err := s.pool.read(ctx, func(c *conn) (err error) {
+		created := "" // of the cursor
+		if f.Before != "" {
+			if created, err = readOne(c.on(qRunCreated).bindText(f.Before), whole((*stmt).text)); err != nil {
+				return err
+			}
+		}
+		if f.Prefix != "" || f.ParentID != "" {
+			runs, err = c.runsBy(runsQuery(f, created))
+		} else {
+			runs, err = c.newestRuns(f, created)
+		}
+		return err
+	})
+	return runs, err
+}
+
+// runsBy runs a query of its own.
+func (c *conn) runsBy(query string, args []string) ([]store.Run, error) {
+	p, _, err := c.c.PrepareTransient(query)
+	if err != nil {
+		return nil, err
+	}
+	defer p.Finalize()
+	st := &stmt{s: p}
+	for _, a := range args {
+		st.bindText(a)
+	}
+	return readAll(st, whole(readRun))
+}
+
+// runsQuery builds the query of a filter that the IDs or the parents of runs serve
+// best.
+func runsQuery(f store.Filter, created string) (query string, args []string) {
+	var where []string
+	add := func(cond string, arg ...string) {
+		where = append(where, cond)
+		args = append(args, arg...)
+	}
+	index, order := "", "id DESC"
+	if f.Prefix == "" {
+		order = "created_at DESC, id DESC"
+	} else {
+		add("id >= ?", f.Prefix)
+		if end := store.PrefixEnd(f.Prefix); end != "" {
+			add("id < ?", end)
+		}
+	}
+	if f.ParentID != "" {
+		index = " INDEXED BY tenter_runs_parent"
+		add("parent_id = ?", f.ParentID)
+	}
+	if f.Before != "" && f.Prefix != "" {
+		add("id < ?", f.Before)
+	} else if f.Before != "" {
+		add("(created_at, id) < (?, ?)", created, f.Before)
+	}
+	if f.Status != "" {
+		add("status = ?", string(f.Status))
+	}
+	if f.Workflow != "" {
+		add("workflow = ?", f.Workflow)
+	}
+	if !f.Since.IsZero() {
+		add("created_at >= ?", formatTime(f.Since))
+	}
+	if !f.Until.IsZero() {
+		add("created_at < ?", formatTime(f.Until))
+	}
+	return fmt.Sprintf("SELECT %s FROM tenter_runs%s WHERE %s ORDER BY %s LIMIT %d",
+		runColumns, index, strings.Join(where, " AND "), order, f.Limit), args
+}
+
+// listed is a run in the index of lists.
+type listed struct{ created, id string }
+
+// newestRuns merges the lists of the workflows and statuses that fit.
+func (c *conn) newestRuns(f store.Filter, created string) ([]store.Run, error) {
+	workflows, in := []string{f.Workflow}, []store.Status{f.Status}
+	if f.Workflow == "" {
+		var err error
+		if workflows, err = c.workflows(); err != nil {
+			return nil, err
+		}
+	}
+	if f.Status == "" {
+		in = statuses
+	}
+	before, since := listed{created: never}, "" // what is listed is before the one and not before the other
+	if !f.Until.IsZero() {
+		before.created = formatTime(f.Until)
+	}
+	if f.Before != "" && created < before.created {
+		before = listed{created, f.Before}
+	}
+	if !f.Since.IsZero() {
+		since = formatTime(f.Since)
+	}
+	var found []listed
+	for _, workflow := range workflows {
+		for _, status := range in {
+			more, err := readAll(c.on(qRunListed).bindText(workflow).bindText(string(status)).
+				bindText(before.created).bindText(before.id).bindText(since).bindInt(int64(f.Limit)),
+				whole(func(st *stmt) listed { return listed{st.text(), st.text()} }))
+			if err != nil {
+				return nil, err
+			}
+			if len(more) == 0 {
+				continue
+			}
+			found = append(found, more...)
+			slices.SortFunc(found, func(a, b listed) int {
+				return -cmp.Or(strings.Compare(a.created, b.created), strings.Compare(a.id, b.id))
+			})
+			if len(found) >= f.Limit {
+				found = found[:f.Limit]
+				since = found[f.Limit-1].created // older ones don't matter any more
+			}
+		}
+	}
+	runs := make([]store.Run, len(found))
+	for i, l := range found {
+		var err error
+		if runs[i], err = readOne(c.on(qRunFull).bindText(l.id), whole(readRun)); err != nil {
+			return nil, err
+		}
+	}
+	return runs, nil
+}
+
+// workflows are the names of the workflows that have runs.
+func (c *conn) workflows() ([]string, error) {
+	return c.distinct(qRunWorkflow, func(last string) string { return last })
+}
+
+// hookTypes are the types that open hooks have.
+func (c *conn) hookTypes() ([]string, error) {
+	return c.distinct(qHookType, func(last string) string { return last + "\x00" })
+}
+
+// distinct steps through the texts of an index, with a query that returns the first
+// one after another one.
+func (c *conn) distinct(q query, after func(last string) string) ([]string, error) {
+	var all []string
+	for next := ""; ; {
+		v, err := readOne(c.on(q).bindText(next), whole((*stmt).text))
+		if isNotFound(err) {
+			return all, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, v)
+		next = after(v)
+	}
+}
+
+// Count counts the runs of each status, up to limit.
+func (s *Store) Count(ctx context.Context, limit int) (map[store.Status]int, error) {
+	counts := map[store.Status]int{}
+	err := s.pool.read(ctx, func(c *conn) error {
+		workflows, err := c.workflows()
+		for _, status := range statuses {
+			for _, workflow := range workflows {
+				left := limit - counts[status]
+				if left <= 0 {
+					break
+				}
+				n, err := readOne(c.on(qRunCount).bindText(workflow).bindText(string(status)).bindInt(int64(left)), whole((*stmt).int))
+				if err != nil {
+					return err
+				}
+				counts[status] += int(n)
+			}
+		}
+		return err
+	})
+	return counts, err
+}
+
+// numbered is a hook with its place in the order in which hooks were opened.
+type numbered struct {
+	number int64
+	hook   store.Hook
+}
+
+// Hooks lists open hooks, in the order in which they were opened.
+func (s *Store) Hooks(ctx context.Context, f store.HookFilter) ([]store.Hook, error) {
+	f.Limit = cmp.Or(max(f.Limit, 0), defaultLimit)
+	var hooks []store.Hook
+	err := s.pool.read(ctx, func(c *conn) (err error) {
+		var after numbered
+		if f.After.ID != "" {
+			after, err = readOne(c.on(qHookNumber).bindText(f.After.RunID).bindText(f.After.ID),
+				whole(func(st *stmt) numbered { return numbered{st.int(), store.Hook{Token: st.text()}} }))
+			if err != nil {
+				return err
+			}
+		}
+		switch {
+		case f.RunID != "":
+			hooks, err = c.hooksOf(f, after)
+		case f.Prefix != "":
+			from, end := f.Prefix, store.PrefixEnd(f.Prefix)
+			if after.hook.Token >= from {
+				from = after.hook.Token + "\x00"
+			}
+			hooks, err = readAll(c.on(qHooksByToken).bindText(from).bindText(cmp.Or(end, "\xff")).bindOptText(f.Type).bindInt(int64(f.Limit)), whole(readHook))
+		default:
+			hooks, err = c.hooksInOrder(f, after)
+		}
+		return err
+	})
+	return hooks, err
+}
+
+// hooksOf lists the hooks of a run, which are few.
+func (c *conn) hooksOf(f store.HookFilter, after numbered) ([]store.Hook, error) {
+	all, err := readAll(c.on(qHooksOf).bindText(f.RunID), whole(readNumbered))
+	if f.Prefix != "" {
+		slices.SortFunc(all, func(a, b numbered) int { return strings.Compare(a.hook.Token, b.hook.Token) })
+	}
+	var hooks []store.Hook
+	for _, h := range all {
+		past := h.number > after.number
+		if f.Prefix != "" {
+			past = h.hook.Token > after.hook.Token
+		}
+		if past && (f.Type == "" || h.hook.Type == f.Type) && strings.HasPrefix(h.hook.Token, f.Prefix) && len(hooks) < f.Limit {
+			hooks = append(hooks, h.hook)
+		}
+	}
+	return hooks, err
+}
+
+// hooksInOrder merges the lists of the types that fit.
+func (c *conn) hooksInOrder(f store.HookFilter, after numbered) ([]store.Hook, error) {
+	types := []string{f.Type}
+	if f.Type == "" {
+		var err error
+		if types, err = c.hookTypes(); err != nil {
+			return nil, err
+		}
+	}
+	var found []numbered
+	for _, t := range types {
+		more, err := readAll(c.on(qHooksOfType).bindText(t).bindInt(after.number).bindInt(int64(f.Limit)), whole(readNumbered))
+		if err != nil {
+			return nil, err
+		}
+		found = append(found, more...)
+		slices.SortFunc(found, func(a, b numbered) int { return cmp.Compare(a.number, b.number) })
+		found = found[:min(len(found), f.Limit)]
+	}
+	hooks := make([]store.Hook, len(found))
+	for i, h := range found {
+		hooks[i] = h.hook
+	}
+	return hooks, nil
+}
+
+func readNumbered(st *stmt) numbered { return numbered{st.int(), readHook(st)} }
