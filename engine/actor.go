@@ -21,9 +21,10 @@ import (
 // A parked actor is a cache: it holds no lease, and what it remembers is true for as
 // long as the run's epoch stands still, which each of its transitions checks.
 type actor struct {
-	w      *worker
-	id     string
-	traced context.Context //nolint:containedctx // has the run's trace, and never ends
+	w        *worker
+	id       string
+	workflow string
+	traced   context.Context //nolint:containedctx // has the run's trace
 
 	mu     sync.Mutex
 	inbox  []arrival
@@ -432,7 +433,7 @@ func (a *actor) block(inbox []arrival, reason string) {
 		a.leave(inbox) // it is started the long way, and whoever claims it blocks it
 		return
 	}
-	a.w.log.Error("run is blocked", "run", a.id, "workflow", a.head.Workflow, "reason", reason)
+	a.logger().ErrorContext(a.traced, "run is blocked", "reason", reason)
 	a.w.e.tel.blocked(a)
 	for {
 		t := a.transition(store.Blocked)

@@ -131,7 +131,7 @@ func (w *worker) adopt(r *store.Run) {
 		w.mu.Lock()
 		a := w.actors[r.ID]
 		if a == nil {
-			a = &actor{w: w, id: r.ID, traced: w.ctx}
+			a = &actor{w: w, id: r.ID, workflow: r.Workflow, traced: w.ctx}
 			w.actors[r.ID] = a
 		}
 		w.mu.Unlock()

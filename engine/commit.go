@@ -37,7 +37,7 @@ func (b *batch) committed(t *store.Transition, effects []effect, outcomes []stor
 	a.head.Events += int64(len(t.Events))
 	a.head.Suspicion, a.head.Crashes, a.head.Mark = t.Suspicion, t.Crashes, false
 	a.head.Status, a.head.Version = t.Status, t.Version
-	a.w.e.tel.committed(b, t)
+	b.report(t)
 	a.hold(t.Keep)
 	if a.start != nil {
 		a.start.done <- nil
@@ -197,7 +197,7 @@ const warnEvents = 20_000
 func (a *actor) warn() {
 	if a.head.Events >= max(warnEvents, 2*a.warned) {
 		a.warned = a.head.Events
-		a.w.log.Warn("the journal is getting long: replays take time; consider to end the run and start a successor",
-			"run", a.id, "workflow", a.head.Workflow, "events", a.head.Events)
+		a.logger().WarnContext(a.traced, "the journal is getting long: replays take time; consider to end the run and start a successor",
+			"events", a.head.Events)
 	}
 }

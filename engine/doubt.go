@@ -29,7 +29,7 @@ func (b *batch) doubt(t *store.Transition, err error) {
 	switch {
 	case wrote(&l, t):
 		tell(nil)
-		a.w.e.tel.committed(b, t)
+		b.report(t)
 	case start != nil:
 		tell(store.ErrExists)
 	default:

@@ -64,7 +64,7 @@ func (a *actor) enterSolo(inbox []arrival) bool {
 		a.repoke()
 		return false
 	}
-	a.w.log.Warn("run is in quarantine: its worker died more than once", "run", a.id, "workflow", a.head.Workflow)
+	a.logger().WarnContext(a.traced, "run is in quarantine: its worker died more than once")
 	return true
 }
 

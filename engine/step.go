@@ -92,7 +92,7 @@ func (s *step) apply(x *execution, e *store.Event) {
 		if err := json.Unmarshal(e.Data, &r); err == nil {
 			s.attempts, s.retryAt = r.Attempts, r.RetryAt
 		}
-		x.passed(passage{kind: stepRetry, name: s.spec.Name, ref: s.ref, from: s.since, failed: true})
+		x.passed(passage{kind: stepRetry, name: s.spec.Name, ref: s.ref, from: s.since, failure: &r.Failure, until: r.RetryAt})
 		s.marked, s.begun = 0, false
 		return
 	case store.StepCompleted:
@@ -101,7 +101,11 @@ func (s *step) apply(x *execution, e *store.Event) {
 		s.failed = &run.StepFailed{Step: s.ref, Cause: decodeFailure(e.Data)}
 		s.failed.Attempts = s.failed.Cause.Attempts
 	}
-	x.passed(passage{kind: stepDone, name: s.spec.Name, ref: s.ref, from: s.since, failed: s.failed != nil})
+	over := passage{kind: stepDone, name: s.spec.Name, ref: s.ref, from: s.since}
+	if s.failed != nil {
+		over.failure = &s.failed.Cause
+	}
+	x.passed(over)
 	s.done = true
 	delete(x.steps, s.ref)
 	s.waiters.wake(x)

@@ -11,6 +11,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 	tracenoop "go.opentelemetry.io/otel/trace/noop"
 
+	"github.com/tenter-dev/tenter/internal/run"
 	"github.com/tenter-dev/tenter/store"
 	"github.com/tenter-dev/tenter/workflow"
 )
@@ -184,8 +185,9 @@ type passage struct {
 	name     string // of the step or hook type
 	ref      string // step or hook ID
 	from, to time.Time
-	failed   bool
-	trace    string // of the payload
+	failure  *run.Failure // of the step or the attempt
+	until    time.Time    // the next attempt
+	trace    string       // of the payload
 }
 
 type passageKind uint8
@@ -198,9 +200,9 @@ const (
 	timedOut
 )
 
-// passed notes a passage, unless it is a replay's.
+// passed notes a passage, unless it is a replay's, or nobody wants to know.
 func (x *execution) passed(p passage) {
-	if x.live && x.env.observed {
+	if x.live && (x.env.observed || p.failure != nil) {
 		p.to = x.now
 		x.passages = append(x.passages, p)
 	}
@@ -227,7 +229,7 @@ func (t *telemetry) committed(b *batch, tr *store.Transition) {
 		took := p.to.Sub(p.from).Seconds()
 		switch p.kind {
 		case stepDone:
-			t.stepDuration.Record(ctx, took, with(wf, attrStep.String(p.name), outcome(p.failed)))
+			t.stepDuration.Record(ctx, took, with(wf, attrStep.String(p.name), outcome(p.failure != nil)))
 		case stepRetry:
 			t.stepRetries.Add(ctx, 1, with(wf, attrStep.String(p.name)))
 		case hookWaited:

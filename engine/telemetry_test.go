@@ -1,10 +1,12 @@
 package engine_test
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"maps"
 	"slices"
 	"strings"
@@ -315,5 +317,40 @@ func TestTraceGoesOnAfterCrashes(t *testing.T) {
 		})
 		same(t, "spans", s.tree(), orderTree)
 		same(t, "metrics", orderMetrics(t, s), wantOrderMetrics)
+	})
+}
+
+// The log has each failure once, with the same keys everywhere, whatever is replayed.
+func TestLogOfFailures(t *testing.T) {
+	t.Parallel()
+	inLab(t, func(t *testing.T, l *lab) {
+		var lines bytes.Buffer
+		handler := slog.NewTextHandler(&lines, &slog.HandlerOptions{Level: slog.LevelDebug, ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
+			if slices.Contains([]string{slog.TimeKey, "worker", "retry_at", "took"}, a.Key) {
+				return slog.Attr{}
+			}
+			return a
+		}})
+		log := slog.New(workflow.LogHandler(handler))
+		fragile := workflow.Define("fragile", func(ctx workflow.Context, _ string) (string, error) {
+			return "", workflow.Do(ctx, "charge", func(ctx context.Context) error {
+				log.With("amount", 42).InfoContext(ctx, "charging")
+				return errors.New("card is declined")
+			}, workflow.MaxAttempts(2))
+		})
+		l.run(engine.Options{Logger: log, CacheSize: noCache}, fragile)
+		run := mustStart(l, fragile, "", workflow.RunID("1"))
+		l.advance(time.Minute)
+		if _, err := run.Result(t.Context()); err == nil {
+			t.Error("the run did not fail")
+		}
+		synctest.Wait()
+		same(t, "log", lines.String(), `level=DEBUG msg="run began" run=1 workflow=fragile version=1
+level=INFO msg=charging amount=42 run=1 workflow=fragile step=charge step_id=1/charge#1 attempt=1
+level=WARN msg="an attempt of a step failed, and is repeated" run=1 workflow=fragile step=charge step_id=1/charge#1 attempt=1 error="card is declined"
+level=INFO msg=charging amount=42 run=1 workflow=fragile step=charge step_id=1/charge#1 attempt=2
+level=WARN msg="step failed" run=1 workflow=fragile step=charge step_id=1/charge#1 attempt=2 error="card is declined"
+level=WARN msg="run failed" run=1 workflow=fragile status=failed error="step charge#1 failed after 2 attempts: card is declined"
+`)
 	})
 }

@@ -59,8 +59,8 @@ func (d *watchdog) look(told map[*actor]int64) {
 	}
 	stacks := stuckStacks()
 	for _, a := range stuck {
-		d.w.log.Error("workflow code blocks outside durable calls: in a workflow use hooks, futures and workflow.Go instead of channels, locks, goroutines and I/O",
-			"run", a.id, "for", time.Since(time.Unix(0, a.turnSince.Load())).Round(time.Millisecond), "stack", stacks)
+		a.logger().Error("workflow code blocks outside durable calls: in a workflow use hooks, futures and workflow.Go instead of channels, locks, goroutines and I/O",
+			"for", time.Since(time.Unix(0, a.turnSince.Load())).Round(time.Millisecond), "stack", stacks)
 	}
 }
 

@@ -162,7 +162,7 @@ func (w *worker) begin(ctx context.Context, n store.NewRun, def *run.Workflow) e
 	if !w.claimed.Load() || w.doubted.Load() > 0 {
 		return errDeclined
 	}
-	a := &actor{w: w, id: n.ID, traced: w.ctx, def: def, start: &starting{run: n, done: make(chan error, 1)}}
+	a := &actor{w: w, id: n.ID, workflow: n.Workflow, traced: w.ctx, def: def, start: &starting{run: n, done: make(chan error, 1)}}
 	done := a.start.done
 	w.mu.Lock()
 	if w.actors[n.ID] != nil {

@@ -1,0 +1,51 @@
+package engine
+
+import (
+	"log/slog"
+	"slices"
+
+	"github.com/tenter-dev/tenter/internal/run"
+	"github.com/tenter-dev/tenter/store"
+)
+
+// logger is the worker's, with the attributes of the run.
+func (a *actor) logger() *slog.Logger { return a.w.log.With("run", a.id, "workflow", a.workflow) }
+
+// report tells the log and OpenTelemetry of a transition that is durable. So it tells
+// of all that happens, and of none of it twice: a replay has no transitions.
+func (b *batch) report(t *store.Transition) {
+	b.log(t)
+	b.a.w.e.tel.committed(b, t)
+}
+
+func (b *batch) log(t *store.Transition) {
+	ctx := b.a.traced
+	debug := b.a.w.log.Enabled(ctx, slog.LevelDebug)
+	for i := range b.passages {
+		p := &b.passages[i]
+		if p.failure == nil {
+			continue
+		}
+		log := b.a.logger().With("step", p.name, "step_id", b.a.id+"/"+p.ref, "attempt", p.failure.Attempts, "error", p.failure.Text)
+		switch {
+		case p.kind == stepRetry:
+			log.WarnContext(ctx, "an attempt of a step failed, and is repeated", "retry_at", p.until)
+		case slices.Contains(p.failure.Is, run.IsCanceled):
+			log.DebugContext(ctx, "step was canceled")
+		default:
+			log.WarnContext(ctx, "step failed")
+		}
+	}
+	if debug && len(t.Events) > 0 && t.Events[0].Kind == store.Started {
+		b.a.logger().DebugContext(ctx, "run began", "version", t.Version)
+	}
+	if !t.Status.Ended() || !debug && t.Status != store.Failed {
+		return
+	}
+	log := b.a.logger().With("status", t.Status, "took", t.At.Sub(b.a.head.CreatedAt))
+	if t.Status == store.Failed {
+		log.WarnContext(ctx, "run failed", "error", decodeFailure(t.Events[len(t.Events)-1].Data).Text)
+	} else {
+		log.DebugContext(ctx, "run ended")
+	}
+}
