@@ -59,7 +59,8 @@ type Engine struct {
 	told       map[string]bool    // runs that a failure has described
 	changed    chan struct{}      // closed at each commit of the worker, and replaced
 
-	renewals atomic.Int64 // of the worker's lease since its last commit
+	commitCount atomic.Int64 // of the worker
+	renewals    atomic.Int64 // of its lease
 }
 
 var _ workflow.Client = (*Engine)(nil)
@@ -206,7 +207,12 @@ func (e *Engine) commits() <-chan struct{} {
 }
 
 func (e *Engine) committed() {
-	e.renewals.Store(0)
+	e.commitCount.Add(1)
+	e.wake()
+}
+
+// wake has those who wait look again.
+func (e *Engine) wake() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	close(e.changed)
@@ -215,7 +221,7 @@ func (e *Engine) committed() {
 
 const (
 	forever     = 50 * 365 * 24 * time.Hour // longer than any test waits; the clock of a bubble ends in 2262
-	maxRenewals = 5_000                     // of a lease by a worker that commits nothing, more than four hours
+	maxRenewals = 4_000                     // of a lease by a worker that commits nothing, nearly four hours
 )
 
 // maxInstants is at how many something may be committed while one thing is waited for.
@@ -225,6 +231,7 @@ var maxInstants = 10_000
 // until lets time pass until done, and returns why that will never be.
 func (e *Engine) until(ctx context.Context, done func() bool) error {
 	instants, last := 0, time.Now()
+	commits, renewals := e.commitCount.Load(), e.renewals.Load()
 	for {
 		e.settle(ctx)
 		commit := e.commits()
@@ -241,7 +248,10 @@ func (e *Engine) until(ctx context.Context, done func() bool) error {
 			never.Stop()
 			return ctx.Err()
 		}
-		if e.renewals.Load() >= maxRenewals {
+		switch now := e.commitCount.Load(); {
+		case now != commits:
+			commits, renewals = now, e.renewals.Load()
+		case e.renewals.Load()-renewals >= maxRenewals:
 			return errors.New("nothing has happened for hours, though code executes")
 		}
 		if now := time.Now(); now.After(last) {

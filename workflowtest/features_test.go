@@ -144,6 +144,27 @@ func TestSteps(t *testing.T) {
 	})
 }
 
+// A step may take hours, if that is said, and is waited for afterwards.
+func TestLongStep(t *testing.T) {
+	t.Parallel()
+	workflowtest.Test(t, with(order), func(t *testing.T, eng *workflowtest.Engine) {
+		workflowtest.Replace(eng.Step("charge"), func(ctx context.Context) (string, error) {
+			select {
+			case <-time.After(6 * time.Hour):
+				return "at last", nil
+			case <-ctx.Done():
+				return "", ctx.Err()
+			}
+		})
+		run := workflowtest.Start(eng, order, "42")
+		eng.Advance(5 * time.Hour)
+		eng.Hook(run).Resume(decision{Approved: true})
+		if got := workflowtest.Result(eng, run); got != "shipped, at last" {
+			t.Errorf("result is %q", got)
+		}
+	})
+}
+
 // A step that always kills fails in the end, as in production.
 func TestKillAlways(t *testing.T) {
 	t.Parallel()

@@ -141,11 +141,8 @@ func (p *process) Renew(ctx context.Context, l store.Lease) error {
 		return err
 	}
 	p.worker.Store(&l.Worker)
-	if p.e.renewals.Add(1) == maxRenewals {
-		p.e.mu.Lock() // who waits for a commit has waited long enough
-		close(p.e.changed)
-		p.e.changed = make(chan struct{})
-		p.e.mu.Unlock()
+	if p.e.renewals.Add(1)%maxRenewals == 0 { // who waits for a commit may have waited long enough
+		p.e.wake()
 	}
 	return p.Store.Renew(ctx, l)
 }
