@@ -14,8 +14,9 @@
 // synchronous_commit=on, PostgreSQL's default, means that it is on the server's disk; if
 // it is off, Open logs a warning. Two lanes write, each one transaction at a time. A lane
 // commits whatever has arrived while the last commits were syncing in one transaction
-// and one round trip, so that many operations share one fsync; nothing waits for others
-// to come. [Store.Stats] counts.
+// and one round trip, so that many operations share one fsync. It waits for others to come
+// only when it has just answered several, which may come again: two milliseconds at most.
+// [Store.Stats] counts.
 //
 // Each operation is a function of the schema, carried out by the server, which checks and
 // writes without a round trip in between: no lock is held while a message is on its way.

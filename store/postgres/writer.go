@@ -40,8 +40,7 @@ const (
 )
 
 // writer carries out operations in batches. Whatever has arrived while the last
-// batch was committing goes into the next, in one round trip and one commit;
-// nothing waits for others to come.
+// batch was committing goes into the next, in one round trip and one commit.
 type writer struct {
 	s      *Store
 	wake   chan struct{}   // for each operation, as far as lanes are idle
@@ -52,6 +51,7 @@ type writer struct {
 	mu       sync.Mutex
 	queue    []*op
 	underway map[string][]*op // for each key of a batch under way what waits for it, so that no lane is in the way of another
+	company  company
 	closed   bool
 	idle     sync.Cond // nothing is queued or under way
 	busy     int       // operations that are
@@ -103,6 +103,7 @@ func newWriter(s *Store) *writer {
 		underway: make(map[string][]*op),
 	}
 	w.idle.L = &w.mu
+	w.company.here = make(chan struct{}, 1)
 	return w
 }
 
@@ -159,8 +160,11 @@ func (w *writer) do(o *op) error {
 func (w *writer) enqueue(o *op) {
 	w.mu.Lock()
 	w.queue = append(w.queue, o)
+	awaited := w.company.came(len(w.queue))
 	w.mu.Unlock()
-	w.rouse()
+	if !awaited {
+		w.rouse()
+	}
 }
 
 // rouse has an idle lane look at the queue.
@@ -192,18 +196,20 @@ func (w *writer) lane() {
 				return
 			}
 		}
+		began := time.Now()
 		w.carryOut(batch)
 		w.atWork.Add(-1)
+		w.gather(len(batch), time.Since(began))
 	}
 }
 
 // next takes up a batch for a lane. Few operations are left to the lane at work, which
-// takes them up next, with what comes until then.
+// takes them up next, with what comes until then, and all to one that waits for company.
 func (w *writer) next() []*op {
 	w.mu.Lock()
-	few := len(w.queue) < beside
+	few, gathering := len(w.queue) < beside, w.company.wanted > 0
 	w.mu.Unlock()
-	if few && w.atWork.Load() > 0 {
+	if few && w.atWork.Load() > 0 || gathering {
 		return nil
 	}
 	batch := w.take()

@@ -1,0 +1,78 @@
+package postgres
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// gathers reports how long a lane waits after a batch of so many, if so many are in the
+// queue and one comes every 100 microseconds.
+func gathers(t *testing.T, w *writer, answered, queued, coming int, took time.Duration) (waited time.Duration) {
+	t.Helper()
+	w.take()
+	for range queued {
+		waiting(t, w, opSend, 1, "run")
+	}
+	go func() {
+		for range coming {
+			wait(100 * time.Microsecond)
+			waiting(t, w, opSend, 1, "run")
+		}
+	}()
+	began := time.Now()
+	w.gather(answered, took)
+	waited = time.Since(began)
+	wait(time.Second)
+	return waited
+}
+
+func TestALaneWaitsForCompany(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWriter(nil)
+		want := func(what string, got, want time.Duration) {
+			t.Helper()
+			if got != want {
+				t.Errorf("%s: waits for %v, want %v", what, got, want)
+			}
+		}
+		const batch = 5 * time.Millisecond
+		want("one comes alone", gathers(t, w, 1, 0, 1, batch), 0)
+		want("few come", gathers(t, w, 2, 1, 2, batch), 0)
+		want("they are there", gathers(t, w, 2, 6, 2, batch), 0)
+		want("eight of eight go on, two are in the queue", gathers(t, w, 8, 2, 8, batch), 500*time.Microsecond)
+		want("there are enough for two lanes", gathers(t, w, 20, 12, 20, batch), 0)
+		want("the batch took no longer", gathers(t, w, 8, 0, 8, 300*time.Microsecond), 300*time.Microsecond)
+		for range 2 {
+			want("it was in vain", gathers(t, w, 8, 0, 8, batch), 0)
+		}
+		want("it is tried again", gathers(t, w, 8, 0, 2, batch), longest)
+		for range 4 {
+			want("it was in vain again", gathers(t, w, 8, 0, 8, batch), 0)
+		}
+		want("it is tried again", gathers(t, w, 8, 0, 8, batch), 600*time.Microsecond)
+		want("they have come", gathers(t, w, 8, 0, 8, batch), 600*time.Microsecond)
+		w.atWork.Store(1)
+		want("the other lane is at work", gathers(t, w, 8, 0, 8, batch), 0)
+	})
+}
+
+// While a lane waits for company nobody else takes it up.
+func TestCompanyIsNotTakenByAnotherLane(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWriter(nil)
+		go w.gather(8, time.Minute)
+		synctest.Wait()
+		waiting(t, w, opSend, 1, "run")
+		if batch := w.next(); len(batch) > 0 || len(w.wake) > 0 {
+			t.Errorf("another lane takes up %d", len(batch))
+		}
+		wait(longest)
+		synctest.Wait()
+		if batch := w.next(); len(batch) != 1 {
+			t.Errorf("when nobody waits any more a lane takes up %d, want the one", len(batch))
+		}
+	})
+}
