@@ -57,16 +57,27 @@ func (c *conn) exec(script string) error {
 
 // text runs a query and returns the first column of its first row.
 func (c *conn) text(query string) (string, error) {
+	all, err := c.texts(query)
+	if err != nil || len(all) == 0 {
+		return "", err
+	}
+	return all[0], nil
+}
+
+// texts runs a query and returns the first column of its rows.
+func (c *conn) texts(query string) (all []string, err error) {
 	s, _, err := c.c.PrepareTransient(query)
 	if err != nil {
-		return "", err
+		return nil, err
 	}
 	defer s.Finalize()
-	row, err := s.Step()
-	if err != nil || !row {
-		return "", err
+	for {
+		row, err := s.Step()
+		if err != nil || !row {
+			return all, err
+		}
+		all = append(all, s.ColumnText(0))
 	}
-	return s.ColumnText(0), nil
 }
 
 // changed reports whether the last statement changed a row.

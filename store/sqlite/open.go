@@ -48,6 +48,9 @@ func inspect(path string) error {
 	if err := inspectHeader(path, info.Size(), refuse); err != nil {
 		return err
 	}
+	if found, err := inspectLog(path + "-wal"); err == nil && found != "" {
+		return refuse(ErrCorrupt, found, adviceCorrupt)
+	}
 	return inspectSchema(path, refuse)
 }
 

@@ -2,6 +2,7 @@ package sqlite
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 
@@ -11,14 +12,14 @@ import (
 // pool has a few connections that read beside the writer. They are opened when
 // they are needed first.
 type pool struct {
-	path   string
+	s      *Store
 	slots  chan *conn // nil: not opened yet
 	closed chan struct{}
 	once   sync.Once
 }
 
-func newPool(path string, n int) *pool {
-	p := &pool{path: path, slots: make(chan *conn, n), closed: make(chan struct{})}
+func newPool(s *Store, n int) *pool {
+	p := &pool{s: s, slots: make(chan *conn, n), closed: make(chan struct{})}
 	for range n {
 		p.slots <- nil
 	}
@@ -35,6 +36,9 @@ func (p *pool) read(ctx context.Context, f func(c *conn) error) error {
 		return store.ErrClosed
 	default:
 	}
+	if err := p.s.damage.err(); err != nil {
+		return err
+	}
 	var c *conn
 	select {
 	case c = <-p.slots:
@@ -46,15 +50,26 @@ func (p *pool) read(ctx context.Context, f func(c *conn) error) error {
 	defer func() { p.slots <- c }()
 	if c == nil {
 		var err error
-		if c, err = openReader(p.path); err != nil {
-			return fmt.Errorf("read database %q: %w", p.path, err)
+		if c, err = openReader(p.s.path); err != nil {
+			return p.s.readError(err)
 		}
 	}
 	err := c.snapshot(f)
 	if unexpected(err) {
-		return fmt.Errorf("read database %q: %w", p.path, err)
+		return p.s.readError(err)
 	}
 	return err
+}
+
+// readError says which database could not be read, and notes if it is damaged.
+func (s *Store) readError(err error) error {
+	switch {
+	case errors.Is(err, ErrCorrupt):
+		return err
+	case isDamage(err):
+		return s.seen(err)
+	}
+	return fmt.Errorf("read database %q: %w", s.path, err)
 }
 
 // snapshot calls f in one read transaction.

@@ -52,6 +52,7 @@ type Store struct {
 	commits watchers[store.Commit]
 	stats   counters
 	defs    definitionCache
+	damage  damage
 	closed  atomic.Bool
 }
 
@@ -82,7 +83,7 @@ func OpenWith(path string, o Options) (*Store, error) {
 		return nil, err
 	}
 	s := &Store{path: path, opts: o}
-	s.pool = newPool(path, o.Readers)
+	s.pool = newPool(s, o.Readers)
 	s.w = newWriter(s, c)
 	s.client = client{s.w.do}
 	if err := s.w.start(); err != nil {

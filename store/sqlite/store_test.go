@@ -54,15 +54,7 @@ func lookUp(s *Store, query string) (got string, err error) {
 
 // consistent checks what the tables say about each other.
 func consistent(s *Store) error {
-	bad, err := lookUp(s, `
-SELECT 'messages of ' || id FROM tenter_runs r WHERE messages <> (SELECT count(*) FROM tenter_mailbox WHERE run_id = r.id)
-UNION ALL SELECT 'events of ' || id FROM tenter_runs r WHERE events <> (SELECT count(*) FROM tenter_journal WHERE run_id = r.id)
-UNION ALL SELECT 'due_at of ' || id FROM tenter_runs r WHERE ended_at IS NULL AND due_at IS NOT (SELECT min(t) FROM
-	(SELECT accepted_at AS t FROM tenter_mailbox WHERE run_id = r.id UNION ALL SELECT r.wake_at AS t))
-UNION ALL SELECT 'end of ' || id FROM tenter_runs WHERE ended_at IS NOT NULL AND coalesce(due_at, wake_at, worker) IS NOT NULL
-UNION ALL SELECT 'status of ' || id FROM tenter_runs WHERE (ended_at IS NULL) <> (status IN ('running', 'waiting', 'blocked'))
-UNION ALL SELECT 'no run for mail of ' || run_id FROM tenter_mailbox WHERE run_id NOT IN (SELECT id FROM tenter_runs)
-UNION ALL SELECT 'open hook of ' || run_id FROM tenter_hooks JOIN tenter_runs r ON r.id = run_id WHERE closed_at IS NULL AND ended_at IS NOT NULL`)
+	bad, err := lookUp(s, disagreements)
 	if err == nil && bad != "" {
 		err = fmt.Errorf("inconsistent: %s", bad)
 	}

@@ -23,7 +23,7 @@ const (
 
 // checkpoint is called when nothing is queued.
 func (w *writer) checkpoint() {
-	if n := w.s.stats.operations.Load(); n-w.copied >= idleCheckpoint {
+	if n := w.s.stats.operations.Load(); n-w.copied >= idleCheckpoint && w.s.damage.err() == nil {
 		w.copied = n
 		_ = w.exec("PRAGMA wal_checkpoint(PASSIVE)") // SQLite tries again
 	}
@@ -37,6 +37,9 @@ func (w *writer) boundLog() {
 		return
 	}
 	w.looked = n
+	if w.s.damage.err() != nil {
+		return
+	}
 	info, err := os.Stat(w.s.path + "-wal")
 	if err != nil || info.Size() <= w.maxLog {
 		return

@@ -128,7 +128,10 @@ func (w *writer) do(ctx context.Context, run func(w *writer) error) error {
 		}
 		<-o.done
 	}
-	if unexpected(o.err) {
+	switch {
+	case errors.Is(o.err, ErrCorrupt):
+		return o.err
+	case unexpected(o.err):
 		return fmt.Errorf("write to database %q: %w", w.s.path, o.err)
 	}
 	return o.err
@@ -136,7 +139,13 @@ func (w *writer) do(ctx context.Context, run func(w *writer) error) error {
 
 func (w *writer) loop() {
 	defer close(w.done)
-	defer func() { w.err = w.conn.close() }()
+	defer func() {
+		// To close the last connection copies the log into the file, so that a damaged
+		// one is rather left open.
+		if w.s.damage.err() == nil {
+			w.err = w.conn.close()
+		}
+	}()
 	var tick <-chan time.Time
 	if !w.s.opts.Private {
 		t := time.NewTicker(lookEvery)
@@ -222,6 +231,9 @@ func (w *writer) commitBatch(batch []*op) {
 		w.rollback()
 		w.rerun(batch)
 	}
+	for _, o := range batch {
+		o.err = w.s.seen(o.err)
+	}
 	w.s.stats.operations.Add(int64(len(batch)))
 	sig := w.sig
 	sig.All = sig.All || others
@@ -249,6 +261,7 @@ func (w *writer) rerun(batch []*op) {
 		}
 		if o.err = o.run(w); unexpected(o.err) {
 			w.rollback()
+			o.err = w.s.seen(o.err)
 			continue
 		}
 		if err := w.commit(1); err != nil {
@@ -289,6 +302,9 @@ func (w *writer) begin() error {
 	var since time.Time
 	warned := false
 	for pause := time.Millisecond; ; pause = min(2*pause, 50*time.Millisecond) {
+		if err := w.s.damage.err(); err != nil {
+			return err
+		}
 		err := w.on(qBeginImmediate).run()
 		if err == nil || !isBusy(err) {
 			return err
@@ -313,6 +329,7 @@ func (w *writer) begin() error {
 
 // fail gives all that is queued an error; nothing was written.
 func (w *writer) fail(err error) {
+	err = w.s.seen(err)
 	for _, o := range w.take() {
 		o.err = err
 		close(o.done)

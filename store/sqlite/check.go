@@ -1,0 +1,58 @@
+package sqlite
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"strings"
+)
+
+// disagreements finds what the tables say about each other that can't be.
+const disagreements = `
+SELECT 'messages of ' || id FROM tenter_runs r WHERE messages <> (SELECT count(*) FROM tenter_mailbox WHERE run_id = r.id)
+UNION ALL SELECT 'events of ' || id FROM tenter_runs r WHERE events <> (SELECT count(*) FROM tenter_journal WHERE run_id = r.id)
+UNION ALL SELECT 'due_at of ' || id FROM tenter_runs r WHERE ended_at IS NULL AND due_at IS NOT (SELECT min(t) FROM
+	(SELECT accepted_at AS t FROM tenter_mailbox WHERE run_id = r.id UNION ALL SELECT r.wake_at AS t))
+UNION ALL SELECT 'end of ' || id FROM tenter_runs WHERE ended_at IS NOT NULL AND coalesce(due_at, wake_at, worker) IS NOT NULL
+UNION ALL SELECT 'status of ' || id FROM tenter_runs WHERE (ended_at IS NULL) <> (status IN ('running', 'waiting', 'blocked'))
+UNION ALL SELECT 'no run for mail of ' || run_id FROM tenter_mailbox WHERE run_id NOT IN (SELECT id FROM tenter_runs)
+UNION ALL SELECT 'open hook of ' || run_id FROM tenter_hooks JOIN tenter_runs r ON r.id = run_id WHERE closed_at IS NULL AND ended_at IS NOT NULL
+LIMIT 10`
+
+// Check reads the whole file and looks whether it is sound: its pages, its indexes and
+// its log, and whether the tables agree with each other. If not it returns ErrCorrupt,
+// and from then on the store refuses all else. It reads some hundred MB a second, and
+// the store works meanwhile. What it can't find is a value that was changed into another
+// that could be: SQLite's pages have no checksums.
+func (s *Store) Check(ctx context.Context) error {
+	found, err := inspectLog(s.path + "-wal")
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("check database %q: %w", s.path, err)
+	}
+	for _, q := range []string{"PRAGMA integrity_check(10)", disagreements} {
+		if found != "" {
+			break
+		}
+		var lines []string
+		err := s.pool.read(ctx, func(c *conn) (err error) {
+			old := c.c.SetInterrupt(ctx.Done())
+			defer c.c.SetInterrupt(old)
+			lines, err = c.texts(q)
+			return err
+		})
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if err != nil {
+			return err
+		}
+		if found = strings.Join(lines, "; "); found == "ok" {
+			found = ""
+		}
+	}
+	if found == "" {
+		return nil
+	}
+	return s.give(fmt.Errorf("database %q: %w (%s): nothing more is written to it; %s", s.path, ErrCorrupt, found, adviceCorrupt))
+}
