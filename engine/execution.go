@@ -307,7 +307,8 @@ type waitable interface {
 	waitlist() *waitlist
 }
 
-// ask records that the code asks for something. The line is what identifies it; the
+// ask records that the code asks for something, on a branch or, if that is nil, as a
+// consequence of an event. The line is what identifies it; the
 // detail is recorded and not compared. It returns the detail that counts: the
 // recorded one on replay.
 func (x *execution) ask(b *branch, line, detail string) string {
@@ -323,7 +324,9 @@ func (x *execution) ask(b *branch, line, detail string) string {
 		return recorded[len(line):]
 	}
 	x.diverged = &divergence{Recorded: recorded, Attempted: line + detail, Caller: callers()}
-	b.parkForever()
+	if b != nil {
+		b.parkForever()
+	}
 	return ""
 }
 

@@ -58,7 +58,7 @@ func (s *scope) cancel(err error) {
 	}
 	s.end(err)
 	if s.timer != nil {
-		s.x.timers.remove(s.timer)
+		s.timer.stop(s.x.current.Load())
 	}
 	if s.parent != nil {
 		s.parent.detach(s)

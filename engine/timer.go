@@ -29,6 +29,15 @@ func (t *timer) ref() string { return strconv.Itoa(t.number) }
 // Stop does nothing while its branch unwinds.
 func (t *timer) Stop() {
 	if b := t.x.current.Load(); b != nil && !b.unwind {
+		t.stop(b)
+	}
+}
+
+// stop says so in the journal, for those who read it, if the timer has not fired. It is
+// stopped by a branch, or with its context by an event.
+func (t *timer) stop(b *branch) {
+	if t.index >= 0 {
+		t.x.ask(b, "stop "+t.ref(), "")
 		t.x.timers.remove(t)
 	}
 }

@@ -78,6 +78,7 @@ func TestApproved(t *testing.T) {
 23h0m3s payload_received 1 {"Approved":true}
           step ship#1
         step_completed ship#1
+          stop 1
           close 1
         completed "shipped, fake receipt"
 `
