@@ -45,6 +45,7 @@ type execution struct {
 	doneMu     sync.Mutex
 	dones      []*scope // whose Done somebody has taken
 
+	born     time.Time // of the first event
 	now      time.Time // of the event being handled
 	position int64     // of the event being handled
 	live     bool      // false during replay
@@ -169,6 +170,7 @@ func (x *execution) feed(e *store.Event) {
 func (x *execution) apply(e *store.Event) {
 	switch e.Kind {
 	case store.Started:
+		x.born = e.At
 		input := e.Data
 		x.newBranch(func() { x.finish(x.code(x.root, input)) })
 	case store.PayloadReceived:

@@ -63,7 +63,9 @@ func (c *claim) end(x *execution, e *store.Event) {
 	if e.Kind == store.HookConflict {
 		c.owner = id
 	} else {
-		c.hook.spec.ID = id
+		if id != c.hook.spec.ID {
+			c.hook.spec.ID, c.hook.spec.CreatedAt = id, x.born // it was reserved when the run was started
+		}
 		c.hook.opened()
 	}
 	c.waiters.wake(x)

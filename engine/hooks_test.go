@@ -490,3 +490,33 @@ func TestARepeatIsNotHeldToTheTypeOfTheNextOwner(t *testing.T) {
 		}
 	})
 }
+
+// A hook that a send has reserved has the time of the reservation, also for who resumes
+// it once its run is live.
+func TestReservedHookKeepsItsTime(t *testing.T) {
+	t.Parallel()
+	inLab(t, func(t *testing.T, l *lab) {
+		wf := workflow.Define("late", func(ctx workflow.Context, _ string) (string, error) {
+			if err := workflow.Sleep(ctx, time.Minute); err != nil {
+				return "", err
+			}
+			h, err := workflow.NewHook[string](ctx, workflow.Token("t"))
+			if err != nil {
+				return "", err
+			}
+			for {
+				if _, err := h.Wait(ctx); err != nil {
+					return "", err
+				}
+			}
+		})
+		l.run(engine.Options{}, wf)
+		first := l.resume("t", "first", workflow.OrStart(wf, ""))
+		l.advance(time.Hour)
+		for _, key := range []string{"", "through the store"} {
+			if info := l.resume("t", "next", workflow.IdempotencyKey(key)); !info.CreatedAt.Equal(first.CreatedAt) {
+				t.Errorf("created at %v, and for the first who sent at %v", info.CreatedAt, first.CreatedAt)
+			}
+		}
+	})
+}
