@@ -2,10 +2,12 @@
 
 SHELL = /bin/sh
 GO ?= go
+SEEDS ?= 10000
+FIRST ?= 1
 TOOL = $(GO) tool -modfile=tools/go.mod
 
 .NOTPARALLEL:
-.PHONY: help test check fmt tidy vet fix lint arch longest format bench growth race need-go need-cc need-postgres
+.PHONY: help test simulate check fmt tidy vet fix lint arch longest format bench growth race need-go need-cc need-postgres
 
 help: ## Show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-9s%s\n", $$1, $$2 }' Makefile
@@ -13,7 +15,10 @@ help: ## Show the targets
 test: need-cc need-postgres ## Run all tests, with the race detector
 	TENTER_REQUIRE_POSTGRES=1 $(GO) test -race -timeout 15m ./...
 
-check: fmt tidy vet fix lint arch test ## Run everything that must pass before a commit lands
+simulate: need-go ## Simulate failures: SEEDS=10000 seeds from FIRST=1, see docs/reliability.md
+	$(GO) test ./engine -count=1 -v -timeout 0 -run 'TestSimulation$$' -simulation.first=$(FIRST) -simulation.seeds=$(SEEDS)
+
+check: fmt tidy vet fix lint arch test simulate ## Run everything that must pass before a commit lands
 	@echo 'check: everything passes'
 
 fmt: need-go ## Fail if gofumpt would change a file

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"runtime/debug"
 	"slices"
 	"time"
@@ -198,7 +197,7 @@ func backoff(b run.Backoff, n int, after time.Duration) time.Duration {
 		}
 	}
 	d = min(d, b.Max)
-	return d + time.Duration((rand.Float64()-0.5)*0.4*float64(d))
+	return d + time.Duration((jitter()-0.5)*0.4*float64(d))
 }
 
 // canceledStep is the event of a step that was canceled while no attempt was

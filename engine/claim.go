@@ -31,6 +31,9 @@ func (w *worker) claimLoop(ctx context.Context) {
 		case <-w.claims:
 		case <-due:
 		}
+		if ctx.Err() != nil {
+			return // both may be so
+		}
 		w.mu.Lock()
 		w.next = time.Time{}
 		w.mu.Unlock()

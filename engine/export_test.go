@@ -85,3 +85,16 @@ func (e *Engine) Evict() {
 		a.evict()
 	}
 }
+
+// SetJitter replaces the source of random pauses until it is restored.
+func SetJitter(f func() float64) (restore func()) {
+	had := jitter
+	jitter = f
+	return func() { jitter = had }
+}
+
+// HookID returns the ID of the hook that the webhook is.
+func (w *Webhook) HookID() string { return w.hook.ID }
+
+// Manual reports whether the run answers the requests.
+func (w *Webhook) Manual() bool { return w.config.Manual }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"math/rand/v2"
 	"sync"
 	"time"
 )
@@ -116,7 +115,7 @@ type stall struct {
 func (s *stall) failed(t *troubles, verb, runID string, err error) time.Duration {
 	t.failed(verb, runID, err, s.pause != 0)
 	s.pause = min(max(2*s.pause, firstPause), mostPause)
-	return s.pause/2 + rand.N(s.pause/2) // lest all try in the same moment
+	return s.pause/2 + time.Duration(jitter()*float64(s.pause/2)) // lest all try in the same moment
 }
 
 // passed says that the store works.

@@ -2,23 +2,23 @@ package engine_test
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"strings"
 	"time"
-
-	"pgregory.net/rapid"
 )
 
-// A program is what a workflow of the model test does: a list of operations.
+// A program is what a workflow of the simulation does: a list of operations.
 type program []op
 
 // op is one operation. What its fields mean depends on the verb.
 type op struct {
 	verb  verb
-	slot  int           // which of the run's hooks, or futures
-	n     int           // attempts that fail, payloads to take, program of a child
+	slot  int           // which of the run's hooks, webhooks, or futures
+	n     int           // attempts that fail, payloads to take, program of a child, answers
 	d     time.Duration // how long
 	token string        // of a hook; ID of a child run
 	flag  bool          // see the verbs
+	typed bool          // the hook is of a defined type
 	inner []program
 }
 
@@ -27,6 +27,7 @@ type verb string
 const (
 	vStep       verb = "step"    // takes d, fails n times; flag: for good, and with it the program
 	vDeaf       verb = "deaf"    // a step that takes d and does not listen to its context
+	vTx         verb = "tx"      // a step in a transaction of the application, fails n times
 	vSleep      verb = "sleep"   // for d
 	vOpen       verb = "open"    // a hook, with token or a generated one
 	vWait       verb = "wait"    // for a payload
@@ -35,6 +36,10 @@ const (
 	vClose      verb = "close"   // the hook
 	vDrain      verb = "drain"   // close the hook and take what is left
 	vSelect     verb = "select"  // over two hooks, a timer of d, and with flag a future
+	vPoll       verb = "poll"    // a select over two hooks that does not wait
+	vWebhook    verb = "webhook" // open one, with token or a generated one; flag: it is answered by the run
+	vServe      verb = "serve"   // wait for a request at most d, and answer it n times; flag: in a step
+	vShut       verb = "shut"    // close a webhook
 	vFirst      verb = "first"   // of inner
 	vAll        verb = "all"     // inner
 	vGo         verb = "go"      // inner[0] in a branch
@@ -57,11 +62,35 @@ var (
 	runIDs    = []string{"r1", "r2", "r3"}
 )
 
-// drawProgram draws a program. Children are programs with a number above self.
-func drawProgram(t *rapid.T, self, programs, depth int) program {
+// drawing draws scenarios. All that it draws follows from its seed.
+type drawing struct {
+	*rand.Rand
+	tx bool // there may be transactions of the application
+}
+
+func newDrawing(seed uint64) *drawing { return &drawing{Rand: rand.New(rand.NewPCG(seed, 0))} }
+
+// oneOf draws one of several; what is there twice is drawn twice as often.
+func oneOf[T any](d *drawing, of ...T) T { return of[d.IntN(len(of))] }
+
+// once draws true in one of n times.
+func (d *drawing) once(n int) bool { return d.IntN(n) == 0 }
+
+func (d *drawing) duration() time.Duration {
+	if d.tx {
+		return oneOf(d, durations[:3]...) // the store looks for changes all the time
+	}
+	return oneOf(d, durations...)
+}
+
+// program draws a program. Children are programs with a number above self.
+func (d *drawing) program(self, programs, depth int) program {
 	verbs := []verb{
-		vOpen, vOpen, vWait, vWait, vStep, vStep, vSleep, vWaitFor, vRange, vSelect, vClose, vDrain,
-		vGo, vJoin, vDraw, vSend, vDeaf,
+		vOpen, vOpen, vWait, vWait, vStep, vStep, vSleep, vWaitFor, vRange, vSelect, vPoll, vClose, vDrain,
+		vGo, vJoin, vDraw, vSend, vDeaf, vWebhook, vServe, vServe, vShut,
+	}
+	if d.tx {
+		verbs = append(verbs, vTx, vTx, vTx)
 	}
 	if depth > 0 {
 		verbs = append(verbs, vFirst, vAll, vTimeout, vCancel, vWithout, vFirst, vAll, vTimeout)
@@ -70,14 +99,13 @@ func drawProgram(t *rapid.T, self, programs, depth int) program {
 		verbs = append(verbs, vCall, vCall, vCall)
 	}
 	p := program{}
-	if depth == maxDepth && rapid.IntRange(0, 3).Draw(t, "opens") > 0 {
-		p = append(p, drawOp(t, vOpen, self, programs, depth))
+	if depth == maxDepth && !d.once(4) {
+		p = append(p, d.op(vOpen, self, programs, depth))
 	}
-	for range rapid.IntRange(1, 5).Draw(t, "length") {
-		v := rapid.SampledFrom(verbs).Draw(t, "verb")
-		p = append(p, drawOp(t, v, self, programs, depth))
+	for range 1 + d.IntN(5) {
+		p = append(p, d.op(oneOf(d, verbs...), self, programs, depth))
 	}
-	switch rapid.IntRange(0, 19).Draw(t, "end") {
+	switch d.IntN(20) {
 	case 18:
 		p = append(p, op{verb: vFail})
 	case 19:
@@ -88,41 +116,38 @@ func drawProgram(t *rapid.T, self, programs, depth int) program {
 
 const maxDepth = 2
 
-func drawOp(t *rapid.T, v verb, self, programs, depth int) op {
-	o := op{verb: v}
+func (d *drawing) op(v verb, self, programs, depth int) op {
+	o := op{verb: v, slot: d.IntN(slots), d: d.duration()}
 	inner := func(n int) {
 		for range n {
-			o.inner = append(o.inner, drawProgram(t, self, programs, depth-1))
+			o.inner = append(o.inner, d.program(self, programs, depth-1))
 		}
 	}
-	slot := func() { o.slot = rapid.IntRange(0, slots-1).Draw(t, "slot") }
-	d := func() { o.d = rapid.SampledFrom(durations).Draw(t, "d") }
 	switch v {
 	case vStep:
-		o.d = rapid.SampledFrom([]time.Duration{0, 0, time.Second, time.Minute}).Draw(t, "takes")
-		o.n = rapid.SampledFrom([]int{0, 0, 0, 1, 2, 5}).Draw(t, "fails")
-		o.flag = rapid.IntRange(0, 7).Draw(t, "fatal") == 7
-	case vDeaf, vSleep:
-		d()
+		o.d = oneOf(d, 0, 0, time.Second, time.Minute)
+		o.n = oneOf(d, 0, 0, 0, 1, 2, 5)
+		o.flag = d.once(8)
+	case vTx:
+		o.n = oneOf(d, 0, 0, 0, 1, 5)
 	case vOpen:
-		o.token = rapid.SampledFrom(append([]string{""}, tokens...)).Draw(t, "token")
-	case vWait, vClose, vDrain, vJoin:
-		slot()
-	case vWaitFor:
-		slot()
-		d()
+		o.token = oneOf(d, append([]string{""}, tokens...)...)
+		o.typed = d.once(3)
+	case vWebhook:
+		o.token = oneOf(d, append([]string{"", ""}, tokens...)...)
+		o.flag = !d.once(4)
+	case vServe:
+		o.n = oneOf(d, 0, 1, 1, 2)
+		o.flag = d.once(2)
 	case vRange:
-		slot()
-		o.n = rapid.IntRange(0, 3).Draw(t, "payloads")
+		o.n = d.IntN(4)
 		if depth > 0 {
 			inner(1)
 		} else {
 			o.inner = []program{{}}
 		}
 	case vSelect:
-		slot()
-		d()
-		o.flag = rapid.Bool().Draw(t, "future")
+		o.flag = d.once(2)
 	case vFirst, vAll, vCancel:
 		inner(2)
 	case vGo:
@@ -131,18 +156,15 @@ func drawOp(t *rapid.T, v verb, self, programs, depth int) op {
 		} else {
 			o.inner = []program{{{verb: vWait}}}
 		}
-	case vTimeout:
-		d()
-		inner(1)
-	case vWithout:
+	case vTimeout, vWithout:
 		inner(1)
 	case vCall:
-		o.n = rapid.IntRange(self+1, programs-1).Draw(t, "program")
-		o.token = rapid.SampledFrom(append([]string{"", "", ""}, runIDs...)).Draw(t, "run")
-		o.flag = rapid.Bool().Draw(t, "go")
+		o.n = self + 1 + d.IntN(programs-1-self)
+		o.token = oneOf(d, append([]string{"", "", ""}, runIDs...)...)
+		o.flag = d.once(2)
 	case vSend:
-		o.token = rapid.SampledFrom(tokens).Draw(t, "token")
-	case vDraw, vFail, vPanic:
+		o.token = oneOf(d, tokens...)
+	case vDeaf, vSleep, vWait, vWaitFor, vClose, vDrain, vPoll, vShut, vJoin, vDraw, vFail, vPanic:
 	}
 	return o
 }
@@ -166,11 +188,20 @@ func (o op) String() string {
 		} else if o.n > 0 {
 			fmt.Fprintf(&s, " fails %d", o.n)
 		}
+	case vTx:
+		fmt.Fprintf(&s, " fails %d", o.n)
 	case vDeaf, vSleep, vTimeout:
 		fmt.Fprintf(&s, " %v", o.d)
 	case vOpen, vSend:
-		s.WriteString(" " + o.token)
-	case vWait, vClose, vDrain, vJoin:
+		fmt.Fprintf(&s, " %q", o.token)
+		if o.typed {
+			s.WriteString(" typed")
+		}
+	case vWebhook:
+		fmt.Fprintf(&s, " %q manual=%t", o.token, o.flag)
+	case vServe:
+		fmt.Fprintf(&s, " %d %v answers=%d step=%t", o.slot, o.d, o.n, o.flag)
+	case vWait, vClose, vDrain, vJoin, vShut:
 		fmt.Fprintf(&s, " %d", o.slot)
 	case vWaitFor:
 		fmt.Fprintf(&s, " %d %v", o.slot, o.d)
@@ -178,6 +209,8 @@ func (o op) String() string {
 		fmt.Fprintf(&s, " %d take %d", o.slot, o.n)
 	case vSelect:
 		fmt.Fprintf(&s, " %d %d %v future=%t", o.slot, o.slot+1, o.d, o.flag)
+	case vPoll:
+		fmt.Fprintf(&s, " %d %d", o.slot, o.slot+1)
 	case vCall:
 		fmt.Fprintf(&s, " p%d run=%q go=%t", o.n, o.token, o.flag)
 	case vFirst, vAll, vGo, vCancel, vWithout, vDraw, vFail, vPanic:
@@ -185,5 +218,5 @@ func (o op) String() string {
 	for _, p := range o.inner {
 		s.WriteString(" {" + p.String() + "}")
 	}
-	return strings.TrimSpace(s.String())
+	return s.String()
 }

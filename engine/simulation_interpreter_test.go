@@ -4,7 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"time"
+
+	"zombiezen.com/go/sqlite"
 
 	"github.com/tenter-dev/tenter/engine"
 	"github.com/tenter-dev/tenter/workflow"
@@ -34,11 +37,13 @@ type entry struct {
 	Hook    string        `json:",omitempty"` // its ID
 	Token   string        `json:",omitempty"`
 	Payload int           `json:",omitempty"`
+	Plain   bool          `json:",omitempty"` // the payload was not sent as a request
 	Owner   string        `json:",omitempty"` // of a token that was taken
 	Step    string        `json:",omitempty"`
 	Value   string        `json:",omitempty"`
 	Slept   time.Duration `json:",omitempty"`
 	Err     string        `json:",omitempty"`
+	Is      string        `json:",omitempty"` // the errors that Err is
 }
 
 // env is one execution of a program.
@@ -48,16 +53,22 @@ type env struct {
 	root    workflow.Context
 	trace   []entry
 	hooks   []*workflow.Hook[payload]
+	pages   []*workflow.Webhook
 	futures []*workflow.Future[int]
 	blocked map[int]blocked // what its branches wait for
 	next    int
+
+	panicked bool
 }
 
 // blocked is a durable call that has not returned.
 type blocked struct {
-	verb  verb
-	hooks []*workflow.Hook[payload]
+	verb verb
+	hook string // the ID of the one that it waits for
 }
+
+// typed is a type of hooks that all engines know.
+var typed = workflow.DefineHook[payload]("typed")
 
 // main is the workflow function.
 func (w *world) main(ctx workflow.Context, in input) ([]entry, error) {
@@ -69,8 +80,19 @@ func (w *world) main(ctx workflow.Context, in input) ([]entry, error) {
 	return e.trace, ctx.Err()
 }
 
-func (e *env) see(ctx workflow.Context, s entry) {
+func (e *env) see(ctx workflow.Context, s entry, err error) {
 	s.At = workflow.Now(ctx)
+	if err != nil {
+		s.Err = err.Error()
+	}
+	for _, is := range []error{
+		context.Canceled, context.DeadlineExceeded, workflow.ErrHookClosed, workflow.ErrOutcomeUnknown,
+		workflow.ErrAlreadyResponded, errProgram, workflow.ErrRunExists,
+	} {
+		if errors.Is(err, is) {
+			s.Is += is.Error() + "; "
+		}
+	}
 	e.trace = append(e.trace, s)
 }
 
@@ -113,13 +135,6 @@ func (e *env) hook(slot int) *workflow.Hook[payload] {
 	return e.hooks[slot%len(e.hooks)]
 }
 
-func text(err error) string {
-	if err == nil {
-		return ""
-	}
-	return err.Error()
-}
-
 // got sees a payload, or why there is none.
 func (e *env) got(ctx workflow.Context, verb verb, hookID string, p payload, err error) {
 	if bad, ok := errors.AsType[*workflow.PayloadError](err); ok {
@@ -127,35 +142,46 @@ func (e *env) got(ctx workflow.Context, verb verb, hookID string, p payload, err
 			panic(scan)
 		}
 	}
-	e.see(ctx, entry{What: string(verb), Hook: hookID, Payload: p.N, Err: text(err)})
+	e.see(ctx, entry{What: string(verb), Hook: hookID, Payload: p.N}, err)
 }
 
-var errProgram = errors.New("the program fails")
+var errProgram = workflow.DefineError("the program fails")
 
 func (e *env) op(ctx workflow.Context, o op) error {
+	over, n := ctx.Err(), len(e.trace)
+	err := e.perform(ctx, o)
+	if over != nil {
+		e.w.canceledCallsFail(e, o.verb, e.trace[n:])
+	}
+	return err
+}
+
+func (e *env) perform(ctx workflow.Context, o op) error {
 	switch o.verb {
-	case vStep, vDeaf, vSend:
+	case vStep, vDeaf, vSend, vTx:
 		return e.step(ctx, o)
 	case vOpen, vWait, vWaitFor, vRange, vClose, vDrain:
 		return e.hookOp(ctx, o)
-	case vSelect:
+	case vWebhook, vServe, vShut:
+		e.webhookOp(ctx, o)
+	case vSelect, vPoll:
 		e.selectOp(ctx, o)
 	case vSleep:
 		before := workflow.Now(ctx)
 		done := e.block(blocked{verb: o.verb})
 		err := workflow.Sleep(ctx, o.d)
 		done()
-		e.see(ctx, entry{What: "sleep", Value: o.d.String(), Slept: workflow.Now(ctx).Sub(before), Err: text(err)})
+		e.see(ctx, entry{What: "sleep", Value: o.d.String(), Slept: workflow.Now(ctx).Sub(before)}, err)
 	case vFirst:
 		done := e.block(blocked{verb: o.verb})
 		i, _, err := workflow.First(ctx, e.branches(o.inner)...)
 		done()
-		e.see(ctx, entry{What: "first", Value: fmt.Sprint(i), Err: text(err)})
+		e.see(ctx, entry{What: "first", Value: fmt.Sprint(i)}, err)
 	case vAll:
 		done := e.block(blocked{verb: o.verb})
 		ns, err := workflow.All(ctx, e.branches(o.inner)...)
 		done()
-		e.see(ctx, entry{What: "all", Value: fmt.Sprint(ns), Err: text(err)})
+		e.see(ctx, entry{What: "all", Value: fmt.Sprint(ns)}, err)
 	case vGo:
 		e.futures = append(e.futures, workflow.Go(ctx, e.branch(o.inner[0])))
 	case vJoin:
@@ -166,8 +192,9 @@ func (e *env) op(ctx workflow.Context, o op) error {
 		e.call(ctx, o)
 	case vTimeout:
 		inner, cancel := workflow.WithTimeout(ctx, o.d)
+		e.w.deadlineIsDurable(e.run, ctx, inner, o.d)
 		_, err := e.execute(inner, o.inner[0])
-		e.see(ctx, entry{What: "timeout", Err: text(inner.Err())})
+		e.see(ctx, entry{What: "timeout"}, inner.Err())
 		cancel()
 		return err
 	case vCancel:
@@ -181,25 +208,46 @@ func (e *env) op(ctx workflow.Context, o op) error {
 		_, err := e.execute(workflow.WithoutCancel(ctx), o.inner[0])
 		return err
 	case vDraw:
-		e.see(ctx, entry{What: "draw", Value: fmt.Sprint(workflow.NewID(ctx), workflow.Rand(ctx).IntN(1000))})
+		e.see(ctx, entry{What: "draw", Value: fmt.Sprint(workflow.NewID(ctx), workflow.Rand(ctx).IntN(1000))}, nil)
 	case vFail:
 		return errProgram
 	case vPanic:
+		e.panicked = true
 		panic("the program panics")
 	}
 	return nil
 }
 
-func (e *env) step(ctx workflow.Context, o op) error {
-	done := e.block(blocked{verb: o.verb})
-	value, err := workflow.Step(ctx, string(o.verb), func(ctx context.Context) (string, error) {
-		return e.w.step(ctx, o)
-	}, workflow.MaxAttempts(maxAttempts))
-	done()
-	e.see(ctx, entry{What: "step", Step: string(o.verb), Value: value, Err: text(err)})
-	if failed, ok := errors.AsType[*workflow.StepError](err); ok && failed.Attempts > maxAttempts {
-		e.w.note(func() { e.w.problem("run %s: step %s had %d attempts", e.run, failed.Step, failed.Attempts) })
+// tokens are those of the hooks, by their IDs.
+func (e *env) tokens() map[string]string {
+	tokens := map[string]string{}
+	for _, h := range e.hooks {
+		tokens[h.ID()] = h.Token()
 	}
+	for _, h := range e.pages {
+		tokens[h.ID()] = h.Token()
+	}
+	return tokens
+}
+
+func (e *env) step(ctx workflow.Context, o op) error {
+	tokens := e.tokens()
+	done := e.block(blocked{verb: o.verb})
+	var value string
+	var err error
+	if o.verb == vTx {
+		value, err = workflow.TxStep(ctx, string(o.verb), e.w, func(ctx context.Context, c *sqlite.Conn) (string, error) {
+			e.w.tokensStand(tokens)
+			return e.w.pay(ctx, c, o)
+		}, workflow.MaxAttempts(maxAttempts))
+	} else {
+		value, err = workflow.Step(ctx, string(o.verb), func(ctx context.Context) (string, error) {
+			e.w.tokensStand(tokens)
+			return e.w.step(ctx, o)
+		}, workflow.MaxAttempts(maxAttempts))
+	}
+	done()
+	e.see(ctx, entry{What: "step", Step: string(o.verb), Value: value}, err)
 	if o.flag {
 		return err
 	}
@@ -210,7 +258,7 @@ const maxAttempts = 3
 
 func (e *env) hookOp(ctx workflow.Context, o op) error {
 	if o.verb == vOpen {
-		e.open(ctx, o.token)
+		e.open(ctx, o)
 		return nil
 	}
 	h := e.hook(o.slot)
@@ -218,19 +266,20 @@ func (e *env) hookOp(ctx workflow.Context, o op) error {
 		return nil
 	}
 	if o.verb == vRange {
-		return e.each(ctx, o, h, blocked{verb: o.verb, hooks: []*workflow.Hook[payload]{h}})
+		return e.each(ctx, o, h, blocked{verb: o.verb, hook: h.ID()})
 	}
 	if o.verb == vClose || o.verb == vDrain {
 		h.Close()
-		e.see(ctx, entry{What: "close", Hook: h.ID()})
+		e.see(ctx, entry{What: "close", Hook: h.ID()}, nil)
 		if o.verb == vDrain {
 			return e.each(ctx, o, h, blocked{verb: vSleep}) // it ends by itself
 		}
 		return nil
 	}
-	waiting := blocked{verb: o.verb, hooks: []*workflow.Hook[payload]{h}}
+	waiting := blocked{verb: o.verb, hook: h.ID()}
 	if o.verb == vWaitFor {
 		inner, cancel := workflow.WithTimeout(ctx, o.d)
+		e.w.deadlineIsDurable(e.run, ctx, inner, o.d)
 		defer cancel()
 		ctx, waiting = inner, blocked{verb: vSleep}
 	}
@@ -243,11 +292,12 @@ func (e *env) hookOp(ctx workflow.Context, o op) error {
 
 // each ranges over the payloads of a hook.
 func (e *env) each(ctx workflow.Context, o op, h *workflow.Hook[payload], waiting blocked) error {
-	n := 0
+	n, drained := 0, true
 	done := e.block(waiting)
 	for p, err := range h.All(ctx) {
 		done()
 		e.got(ctx, o.verb, h.ID(), p, err)
+		drained = ctx.Err() == nil
 		if err == nil && len(o.inner) > 0 {
 			if _, err := e.execute(ctx, o.inner[0]); err != nil {
 				return err
@@ -259,32 +309,113 @@ func (e *env) each(ctx workflow.Context, o op, h *workflow.Hook[payload], waitin
 		done = e.block(waiting)
 	}
 	done()
-	e.see(ctx, entry{What: "end of " + string(o.verb), Hook: h.ID()})
+	if drained {
+		e.see(ctx, entry{What: "end of payloads", Hook: h.ID()}, nil)
+	}
 	return nil
 }
 
-func (e *env) open(ctx workflow.Context, token string) {
-	var opts []workflow.HookOption
-	if token != "" {
-		opts = append(opts, workflow.Token(token))
+func (e *env) open(ctx workflow.Context, o op) {
+	opts := []workflow.HookOption{workflow.Metadata(o.slot)}
+	if o.token != "" {
+		opts = append(opts, workflow.Token(o.token))
 	}
 	done := e.block(blocked{verb: vOpen})
-	h, err := workflow.NewHook[payload](ctx, opts...)
+	var h *workflow.Hook[payload]
+	var err error
+	if o.typed {
+		h, err = typed.New(ctx, opts...)
+	} else {
+		h, err = workflow.NewHook[payload](ctx, opts...)
+	}
 	done()
-	if err != nil {
-		s := entry{What: "open", Token: token, Err: text(err)}
-		if conflict, ok := errors.AsType[*workflow.HookConflictError](err); ok {
-			s.Owner = conflict.RunID
+	if err == nil {
+		e.hooks = append(e.hooks, h)
+		e.opened(ctx, o, h.ID(), h.Token())
+	} else {
+		e.notOpened(ctx, o, err)
+	}
+}
+
+func (e *env) opened(ctx workflow.Context, o op, id, token string) {
+	if o.token != "" {
+		e.w.claimedBeforeItReturns(e.run, id)
+	}
+	e.see(ctx, entry{What: string(o.verb), Token: token, Hook: id, Value: strconv.Itoa(o.slot)}, nil)
+}
+
+func (e *env) notOpened(ctx workflow.Context, o op, err error) {
+	s := entry{What: string(o.verb), Token: o.token}
+	if conflict, ok := errors.AsType[*workflow.HookConflictError](err); ok {
+		s.Owner = conflict.RunID
+	}
+	e.see(ctx, s, err)
+}
+
+func (e *env) webhookOp(ctx workflow.Context, o op) {
+	if o.verb == vWebhook {
+		opts := []workflow.WebhookOption{workflow.Metadata(o.slot), workflow.DedupeHeader(keyHeader)}
+		if o.token != "" {
+			opts = append(opts, workflow.Token(o.token))
 		}
-		e.see(ctx, s)
+		if o.flag {
+			opts = append(opts, workflow.RespondManually())
+		}
+		done := e.block(blocked{verb: vOpen})
+		h, err := workflow.NewWebhook(ctx, opts...)
+		done()
+		if err == nil {
+			e.pages = append(e.pages, h)
+			e.opened(ctx, o, h.ID(), h.Token())
+		} else {
+			e.notOpened(ctx, o, err)
+		}
 		return
 	}
-	e.hooks = append(e.hooks, h)
-	e.see(ctx, entry{What: "open", Token: h.Token(), Hook: h.ID()})
+	if len(e.pages) == 0 {
+		return
+	}
+	h := e.pages[o.slot%len(e.pages)]
+	if o.verb == vShut {
+		h.Close()
+		e.see(ctx, entry{What: "close", Hook: h.ID()}, nil)
+		return
+	}
+	inner, cancel := workflow.WithTimeout(ctx, o.d)
+	defer cancel()
+	done := e.block(blocked{verb: vSleep}) // it ends by itself
+	r, err := h.Wait(inner)
+	done()
+	if err != nil {
+		_, plain := errors.AsType[*workflow.PayloadError](err) // sent to the token before it was a webhook's
+		e.see(ctx, entry{What: string(o.verb), Hook: h.ID(), Plain: plain}, err)
+		return
+	}
+	e.w.deliveredWhole(e.run, r)
+	e.see(ctx, entry{What: string(o.verb), Hook: h.ID(), Payload: number(r.Body), Value: r.ID}, nil)
+	for range o.n {
+		e.answer(ctx, r, o.flag)
+	}
+}
+
+// answer answers a request, in a step or straight from the workflow.
+func (e *env) answer(ctx workflow.Context, r *workflow.Request, inStep bool) {
+	done := e.block(blocked{verb: vStep})
+	var err error
+	if inStep {
+		err = workflow.Do(ctx, "respond", func(ctx context.Context) error { return e.w.respond(ctx, r) }, workflow.MaxAttempts(maxAttempts))
+	} else {
+		err = r.Respond(ctx, workflow.Text(200, fmt.Sprintf("%d by the workflow", number(r.Body))))
+	}
+	done()
+	e.see(ctx, entry{What: "answer", Value: r.ID}, err)
 }
 
 func (e *env) selectOp(ctx workflow.Context, o op) {
 	hooks := []*workflow.Hook[payload]{e.hook(o.slot), e.hook(o.slot + 1)}
+	if hooks[0] == hooks[1] {
+		hooks = hooks[:1] // none may be there twice
+	}
 	var cases []workflow.Case
 	for _, h := range hooks {
 		if h != nil {
@@ -297,12 +428,16 @@ func (e *env) selectOp(ctx workflow.Context, o op) {
 	if o.flag && len(e.futures) > 0 {
 		f := e.futures[o.slot%len(e.futures)]
 		cases = append(cases, workflow.OnDone(f, func(n int, err error) error {
-			e.see(ctx, entry{What: "select future", Value: fmt.Sprint(n), Err: text(err)})
+			e.see(ctx, entry{What: "select future", Value: fmt.Sprint(n)}, err)
 			return nil
 		}))
 	}
-	cases = append(cases, nil, workflow.OnTimer(o.d, func() error {
-		e.see(ctx, entry{What: "select timer"})
+	d := o.d
+	if o.verb == vPoll {
+		d = 0
+	}
+	cases = append(cases, nil, workflow.OnTimer(d, func() error {
+		e.see(ctx, entry{What: "select timer"}, nil)
 		return nil
 	}))
 	done := e.block(blocked{verb: vSleep}) // it ends by itself
@@ -312,14 +447,14 @@ func (e *env) selectOp(ctx workflow.Context, o op) {
 		e.got(ctx, o.verb, "", payload{}, bad) // of either hook
 		return
 	}
-	e.see(ctx, entry{What: "select", Err: text(err)})
+	e.see(ctx, entry{What: "select"}, err)
 }
 
 func (e *env) join(ctx workflow.Context, f *workflow.Future[int]) {
 	done := e.block(blocked{verb: vJoin})
 	n, err := f.Wait(ctx)
 	done()
-	e.see(ctx, entry{What: "join", Value: fmt.Sprint(n), Err: text(err)})
+	e.see(ctx, entry{What: "join", Value: fmt.Sprint(n)}, err)
 }
 
 func (e *env) call(ctx workflow.Context, o op) {
@@ -348,8 +483,8 @@ func (w *world) step(ctx context.Context, o op) (string, error) {
 	info := workflow.InfoOf(ctx)
 	client, _ := workflow.ClientFrom(ctx).(*engine.Engine)
 	n := w.nodeOf(client)
-	w.begins(n, info)
-	if o.d > 0 {
+	w.attemptBegins(n, info)
+	if o.d > 0 && o.verb != vSend {
 		t := time.NewTimer(o.d)
 		defer t.Stop()
 		listen := ctx.Done()
@@ -362,26 +497,49 @@ func (w *world) step(ctx context.Context, o op) (string, error) {
 			return "", ctx.Err()
 		}
 	}
+	w.turns.take("end of " + info.StepID)
+	n.store.stand(info.StepID)
 	if n.store.crashed() {
 		return "", errDead
 	}
 	if o.verb == vSend {
-		w.send(ctx, client, sendRequest{token: o.token, key: info.StepID})
+		w.send(ctx, client, sendRequest{n: w.number(), token: o.token, key: info.StepID})
 	}
+	return w.attemptEnds(info, o)
+}
+
+var (
+	errFatal  = workflow.DefineError("fatal")
+	errNotYet = workflow.DefineError("not yet")
+)
+
+// retryAfter is how long a step that fails asks to be left alone.
+const retryAfter = 7 * time.Second
+
+// attemptEnds returns what an attempt comes to.
+func (w *world) attemptEnds(info workflow.Info, o op) (string, error) {
 	var fixed bool
 	var value string
 	w.note(func() {
 		fixed = w.fixed[info.RunID]
-		w.executions++
-		value = fmt.Sprintf("%s/%d", info.StepID, w.executions)
+		w.attempts[info.StepID]++
+		value = fmt.Sprintf("%s/%d", info.StepID, w.attempts[info.StepID])
 	})
 	switch {
 	case fixed:
 	case o.flag:
-		return "", workflow.Fatal(errors.New("fatal"))
+		return "", workflow.Fatal(errFatal)
 	case info.Attempt <= o.n:
-		return "", workflow.RetryAfter(errors.New("not yet"), time.Second)
+		return "", workflow.RetryAfter(errNotYet, retryAfter)
 	}
 	w.note(func() { w.results[value] = info.StepID })
 	return value, nil
+}
+
+// respond answers a request in a step.
+func (w *world) respond(ctx context.Context, r *workflow.Request) error {
+	info := workflow.InfoOf(ctx)
+	client, _ := workflow.ClientFrom(ctx).(*engine.Engine)
+	w.attemptBegins(w.nodeOf(client), info)
+	return r.Respond(ctx, workflow.Text(200, fmt.Sprintf("%d by %s", number(r.Body), info.StepID)))
 }

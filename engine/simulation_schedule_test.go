@@ -1,0 +1,206 @@
+package engine_test
+
+import (
+	"fmt"
+	"strings"
+	"time"
+)
+
+// scenario is what is simulated: programs, and what happens to their runs.
+type scenario struct {
+	seed     uint64        // of what is decided while it happens
+	pace     time.Duration // operations on the store take up to so long
+	lag      time.Duration // of the store's signals
+	late     bool          // what has failed may be carried out later
+	tx       bool          // the application has transactions in the store's file
+	cache    int           // parked runs that a node keeps
+	programs []program
+	actions  []action
+}
+
+// action is something that happens outside the runs.
+type action struct {
+	do      deed
+	node    int // through which of the nodes; after the last one, a pure client
+	program int
+	target  int    // which of the open hooks, or of the runs, modulo what there is
+	token   string // instead of an open hook
+	run     string // ID of the run to start
+	key     string // of idempotency
+	flag    bool   // send: or start; crash, leave: no new node begins
+	bad     bool   // the payload is
+	d       time.Duration
+	faults  []fault
+	now     bool // the next action does not wait until all is quiet
+}
+
+type deed string
+
+const (
+	start     deed = "start"
+	send      deed = "send"
+	request   deed = "request" // to a webhook
+	cancel    deed = "cancel"
+	wake      deed = "wake"
+	terminate deed = "terminate"
+	retry     deed = "retry"
+	pass      deed = "pass"   // time passes
+	crash     deed = "crash"  // a node, and a new one begins, or not
+	leave     deed = "leave"  // a node stops in an orderly way, the same
+	freeze    deed = "freeze" // a node stands still, for d
+	expire    deed = "expire" // the store takes a node's lease for lapsed
+	evict     deed = "evict"  // all parked runs of a node
+	join      deed = "join"   // another node
+	cut       deed = "cut"    // a node off from the store, for d
+	fail      deed = "fail"   // the next operations of a node
+)
+
+// maxNodes is how many engines execute runs at the same time.
+const maxNodes = 3
+
+// drawScenario draws the scenario of a seed.
+func drawScenario(seed uint64) scenario {
+	d := newDrawing(seed)
+	s := scenario{
+		seed: seed, pace: oneOf(d, 0, 2*time.Millisecond, 2*time.Millisecond, 2*time.Millisecond), lag: oneOf(d, 0, 0, 1500*time.Millisecond), late: d.once(3), tx: d.once(12), cache: oneOf(d, 0, 0, 0, 1, noCache),
+	}
+	if s.late {
+		s.pace = 2 * time.Millisecond // so that what is late can come between two operations
+	}
+	d.tx = s.tx
+	n := 1 + d.IntN(maxPrograms)
+	for i := range n {
+		s.programs = append(s.programs, d.program(i, n, maxDepth))
+	}
+	s.actions = append(s.actions, action{do: start, run: runIDs[0]})
+	deeds := []deed{
+		start, start, send, send, send, send, send, send, send, send, send, pass, pass, pass, request, request, request,
+		cancel, wake, terminate, retry, retry, crash, leave, evict, join, join, cut, freeze, freeze, expire, fail, fail, fail, fail,
+	}
+	for range 2 + d.IntN(14) {
+		a := d.action(oneOf(d, deeds...), n, s.late)
+		s.actions = append(s.actions, a)
+		if a.do == fail && s.late { // most of what may go wrong then is in the way of a payload
+			next := d.action(send, n, s.late)
+			next.node, next.key = a.node, ""
+			s.actions = append(s.actions, next)
+		}
+	}
+	return s
+}
+
+func (d *drawing) action(do deed, programs int, late bool) action {
+	a := action{do: do, node: d.IntN(maxNodes + 1)}
+	switch do {
+	case start:
+		a.program = d.IntN(programs)
+		a.run = oneOf(d, runIDs...)
+	case send:
+		a.target = d.IntN(4)
+		a.token = oneOf(d, append([]string{"", ""}, tokens...)...)
+		a.key = oneOf(d, "", "", "", "k1", "k2")
+		a.bad = d.once(10)
+		a.flag = d.once(4)
+		a.program = d.IntN(programs)
+	case request:
+		a.target = d.IntN(4)
+		a.key = oneOf(d, "", "", "k1", "k2")
+	case cancel, wake, terminate, retry:
+		a.target = d.IntN(6)
+	case pass:
+		a.d = d.duration()
+	case cut, freeze:
+		a.d = oneOf(d, durations[:3]...)
+	case fail:
+		for range 1 + d.IntN(4) {
+			a.faults = append(a.faults, d.fault(late))
+		}
+	case crash, leave:
+		a.flag = d.once(2)
+	case expire, evict, join:
+	}
+	a.now = d.once(4)
+	return a
+}
+
+func (d *drawing) fault(late bool) fault {
+	kinds := []mishap{none, before, before, after, after, after, slow, tardy, dieBefore, dieAfter}
+	if late {
+		kinds = append(kinds, lateBy, lateBy, lateBy, lateBy)
+	}
+	f := fault{mishap: oneOf(d, kinds...)}
+	soon := time.Duration(1+d.IntN(20)) * time.Millisecond
+	switch f.mishap {
+	case slow, tardy:
+		f.d = oneOf(d, soon, soon, time.Second, 12*time.Second)
+	case lateBy:
+		f.d = oneOf(d, soon, soon, 1500*time.Millisecond, latest)
+	case none, before, after, dieBefore, dieAfter:
+	}
+	return f
+}
+
+func (a action) String() string {
+	s := fmt.Sprintf("%-9s node %d", a.do, a.node)
+	switch a.do {
+	case start:
+		s += fmt.Sprintf(" p%d as %s", a.program, a.run)
+	case send, request:
+		if a.token != "" {
+			s += " to " + a.token
+		} else {
+			s += fmt.Sprintf(" to open hook %d", a.target)
+		}
+		if a.key != "" {
+			s += " key " + a.key
+		}
+		if a.flag {
+			s += fmt.Sprintf(" or start p%d", a.program)
+		}
+		if a.bad {
+			s += " bad"
+		}
+	case cancel, wake, terminate, retry:
+		s += fmt.Sprintf(" run %d", a.target)
+	case pass, cut, freeze:
+		s += fmt.Sprintf(" %v", a.d)
+	case fail:
+		s += fmt.Sprintf(" %v", a.faults)
+	case crash, leave:
+		if a.flag {
+			s += " for good"
+		}
+	case evict, join, expire:
+	}
+	if a.now {
+		s += " (and at once:)"
+	}
+	return s
+}
+
+// String is what a failed test shows.
+func (s scenario) String() string {
+	var b strings.Builder
+	if s.late {
+		b.WriteString("what fails may come late\n")
+	}
+	if s.tx {
+		b.WriteString("the application writes into the same file\n")
+	}
+	if s.pace > 0 {
+		fmt.Fprintf(&b, "operations take up to %v\n", s.pace)
+	}
+	if s.lag > 0 {
+		fmt.Fprintf(&b, "signals lag by %v\n", s.lag)
+	}
+	if s.cache != 0 {
+		fmt.Fprintf(&b, "a cache of %d\n", s.cache)
+	}
+	for i, p := range s.programs {
+		fmt.Fprintf(&b, "p%d: %v\n", i, p)
+	}
+	for _, a := range s.actions {
+		fmt.Fprintf(&b, "%v\n", a)
+	}
+	return b.String()
+}

@@ -1,0 +1,605 @@
+package engine_test
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	sqlitedriver "zombiezen.com/go/sqlite"
+	"zombiezen.com/go/sqlite/sqlitex"
+
+	"github.com/tenter-dev/tenter/engine"
+	"github.com/tenter-dev/tenter/internal/run"
+	"github.com/tenter-dev/tenter/store"
+	"github.com/tenter-dev/tenter/store/sqlite"
+	"github.com/tenter-dev/tenter/workflow"
+)
+
+// world is all that there is in one simulation: a database, the nodes on it, and what
+// is known to be true.
+type world struct {
+	scenario
+	shared   atomic.Bool // operations may be late, or others write
+	turns    *turns
+	begun    time.Time
+	db       *sqlite.Store
+	app      *sqlitex.Pool // the application's connections to the file, if it has any
+	workflow *workflow.Workflow[input, []entry]
+	def      workflow.Definition
+	client   *node        // executes nothing
+	calls    atomic.Int64 // of the outside world, that have not returned
+	called   int          // how many there have been
+
+	mu       sync.Mutex
+	nodes    []*node // that execute runs
+	all      []*node
+	trace    []string
+	problems []string
+	envs     map[string]*env      // the last execution of each run
+	commits  map[commit]time.Time // of events
+	epochs   map[string][]since   // of runs
+	claimed  map[string]bool      // hooks
+	tokenOf  map[string]string    // of hooks, as the code has seen them
+	ended    map[string]time.Time // runs
+	retried  map[string]bool      // runs
+	fixed    map[string]bool      // runs whose steps work now
+	attempts map[string]int       // of steps, that have come to their end
+	results  map[string]string    // of attempts, and the step they are of
+	expired  bool                 // a lease was taken for lapsed that had not
+	starts   []startCall
+	sends    []sendCall
+	commands []commandCall
+	numbers  int
+	tick     int
+}
+
+// node is an engine with its own view of the store.
+type node struct {
+	store  *faultyStore
+	engine *engine.Engine
+	stop   context.CancelFunc
+	done   chan struct{}
+}
+
+// sendRequest is a payload to be sent.
+type sendRequest struct {
+	n       int // its number
+	token   string
+	key     string
+	bad     bool
+	orStart bool
+	program int
+}
+
+// sendCall is a payload that was sent, and what came of it.
+type sendCall struct {
+	sendRequest
+	begin, end int // in ticks
+	at, done   time.Time
+	info       workflow.HookInfo
+	err        error
+	request    bool // to a webhook
+	manual     bool // that is answered by the run
+	answer     workflow.Response
+}
+
+// startCall is a run that was asked for.
+type startCall struct {
+	id         string
+	begin, end int
+	err        error
+}
+
+// commandCall is what somebody asked of a run.
+type commandCall struct {
+	do   deed
+	id   string
+	done time.Time
+	err  error
+}
+
+// publicURL is where the world's webhooks are, and keyHeader what identifies requests.
+const (
+	publicURL = "https://simulated.test"
+	keyHeader = "Webhook-Id"
+)
+
+func newWorld(path string, s scenario) (*world, error) {
+	db, err := sqlite.OpenWith(path, sqlite.Options{Private: !s.tx, Logger: slog.New(slog.DiscardHandler), Readers: 1})
+	if err != nil {
+		return nil, err
+	}
+	w := &world{
+		scenario: s,
+		turns:    newTurns(s.seed),
+		begun:    time.Now(),
+		db:       db,
+		workflow: workflow.Declare[input, []entry]("p"),
+		envs:     map[string]*env{},
+		commits:  map[commit]time.Time{},
+		epochs:   map[string][]since{},
+		claimed:  map[string]bool{},
+		tokenOf:  map[string]string{},
+		ended:    map[string]time.Time{},
+		retried:  map[string]bool{},
+		fixed:    map[string]bool{},
+		attempts: map[string]int{},
+		results:  map[string]string{},
+	}
+	w.def = w.workflow.Implement(w.main)
+	w.shared.Store(s.late || s.tx)
+	if s.tx {
+		if err := w.openApp(path); err != nil {
+			return nil, err
+		}
+	}
+	if w.client, err = w.newNode(); err != nil {
+		return nil, err
+	}
+	return w, w.join()
+}
+
+func (w *world) newNode(defs ...workflow.Definition) (*node, error) {
+	w.mu.Lock()
+	n := &node{store: &faultyStore{Store: w.db, w: w, node: len(w.all)}, stop: func() {}, done: make(chan struct{})}
+	w.all = append(w.all, n)
+	w.mu.Unlock()
+	var err error
+	n.engine, err = engine.New(n.store, engine.Options{
+		Workflows:    defs,
+		Hooks:        []workflow.HookDefinition{typed},
+		PublicURL:    publicURL,
+		Logger:       slog.New(slog.DiscardHandler),
+		DrainTimeout: time.Second,
+		CacheSize:    w.cache,
+		Build:        "simulation",
+	})
+	return n, err
+}
+
+// join adds a node that executes runs.
+func (w *world) join() error {
+	n, err := w.newNode(w.def)
+	if err != nil {
+		return err
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	n.stop = stop
+	go func() {
+		defer close(n.done)
+		for ctx.Err() == nil && n.engine.Run(ctx) != nil {
+			advance(time.Second) // the store fails
+		}
+	}()
+	w.note(func() { w.nodes = append(w.nodes, n) })
+	return nil
+}
+
+// advance lets time pass.
+func advance(d time.Duration) {
+	time.Sleep(d) //nolint:forbidigo // in a synctest bubble, nothing else moves the clock
+}
+
+// close ends a node, in the background if it can't end at once.
+func (n *node) close() {
+	n.stop()
+	_ = n.engine.Close()
+}
+
+func (w *world) nodeOf(e *engine.Engine) *node {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.all[slices.IndexFunc(w.all, func(n *node) bool { return n.engine == e })]
+}
+
+// pick returns a node: a worker, or the client.
+func (w *world) pick(i int) *node {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if i < len(w.nodes) {
+		return w.nodes[i]
+	}
+	return w.client
+}
+
+func (w *world) workers() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return len(w.nodes)
+}
+
+func (w *world) now() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.tick++
+	return w.tick
+}
+
+// number returns the number of the next payload.
+func (w *world) number() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.numbers++
+	return w.numbers
+}
+
+// tell adds a line to the trace: what has happened, and when.
+func (w *world) tell(format string, args ...any) {
+	line := fmt.Sprintf("%12v  ", time.Since(w.begun)) + fmt.Sprintf(format, args...)
+	w.note(func() { w.trace = append(w.trace, line) })
+}
+
+// patience bounds the calls of the outside world.
+const patience = 2 * time.Minute
+
+// do has an action happen. Calls go on in the background.
+func (w *world) do(a action) error {
+	w.tell("%v", a)
+	n := w.pick(a.node)
+	switch a.do {
+	case start, send, request, cancel, wake, terminate, retry:
+		w.call(n, a)
+	case pass:
+		advance(a.d)
+		w.turns.take("time has passed")
+	case crash, leave:
+		if w.workers() > 0 {
+			w.drop(w.pick(a.node%w.workers()), a.do)
+		}
+		if !a.flag {
+			return w.join()
+		}
+	case join:
+		if w.workers() < maxNodes {
+			return w.join()
+		}
+	case evict:
+		n.engine.Evict()
+	case cut:
+		s := n.store
+		s.mu.Lock()
+		s.cutTo = time.Now().Add(a.d)
+		s.mu.Unlock()
+	case freeze:
+		s := n.store
+		s.mu.Lock()
+		s.thaws = time.Now().Add(a.d)
+		s.mu.Unlock()
+	case expire:
+		if worker, _ := n.store.leased(); worker != "" {
+			w.note(func() { w.expired = true })
+			_ = w.db.Release(context.Background(), worker)
+		}
+	case fail:
+		s := n.store
+		s.mu.Lock()
+		s.faults = append(s.faults, a.faults...)
+		s.mu.Unlock()
+	}
+	return nil
+}
+
+// call begins a call of the outside world.
+func (w *world) call(n *node, a action) {
+	f := func(context.Context) {}
+	switch a.do {
+	case start:
+		f = func(ctx context.Context) { w.start(ctx, n.engine, a) }
+	case send:
+		token := a.token
+		if token == "" {
+			token = w.openHook(a.target, false)
+		}
+		if token != "" {
+			r := sendRequest{w.number(), token, a.key, a.bad, a.flag, a.program}
+			f = func(ctx context.Context) { w.send(ctx, n.engine, r) }
+		}
+	case request:
+		if token := w.openHook(a.target, true); token != "" {
+			r := sendRequest{n: w.number(), token: token, key: a.key}
+			f = func(ctx context.Context) { w.request(ctx, n.engine, r) }
+		}
+	default:
+		if id := w.runID(a.target); id != "" {
+			f = func(ctx context.Context) { w.command(ctx, n.engine, a.do, id) }
+		}
+	}
+	w.calls.Add(1)
+	w.called++
+	ctx := context.WithValue(context.Background(), callKey{}, w.called)
+	go func() {
+		defer w.calls.Add(-1)
+		ctx, done := context.WithTimeout(ctx, patience)
+		defer done()
+		f(ctx)
+	}()
+}
+
+// drop ends a node, without waiting for it.
+func (w *world) drop(n *node, how deed) {
+	w.note(func() { w.nodes = slices.DeleteFunc(w.nodes, func(o *node) bool { return o == n }) })
+	if how == crash {
+		n.store.crash()
+	}
+	go n.close()
+}
+
+// dies has the process of a node die in the middle of an operation. A new one begins
+// soon.
+func (w *world) dies(s *faultyStore) {
+	s.crash()
+	w.mu.Lock()
+	i := slices.IndexFunc(w.nodes, func(n *node) bool { return n.store == s })
+	var n *node
+	if i >= 0 {
+		n = w.nodes[i]
+	}
+	w.mu.Unlock()
+	if n == nil {
+		s.mu.Lock()
+		s.dead = s != w.client.store // that one is started again at once
+		s.mu.Unlock()
+		return
+	}
+	w.drop(n, crash)
+	go func() {
+		advance(time.Second)
+		if err := w.join(); err != nil {
+			w.note(func() { w.problem("join: %v", err) })
+		}
+	}()
+}
+
+func (w *world) start(ctx context.Context, e *engine.Engine, a action) {
+	c := startCall{id: a.run, begin: w.now()}
+	_, c.err = w.workflow.Start(ctx, e, input{a.program}, workflow.RunID(a.run))
+	c.end = w.now()
+	w.started(&c)
+	w.note(func() { w.starts = append(w.starts, c) })
+}
+
+func (w *world) command(ctx context.Context, e *engine.Engine, do deed, id string) {
+	c := commandCall{do: do, id: id}
+	switch do {
+	case cancel:
+		c.err = e.CancelRun(ctx, id)
+	case wake:
+		c.err = e.WakeRun(ctx, id)
+	case terminate:
+		c.err = e.TerminateRun(ctx, id, "")
+		w.terminated(&c)
+	case retry:
+		w.note(func() { w.fixed[id] = true })
+		c.err = e.RetryRun(ctx, id)
+	default:
+	}
+	c.done = time.Now()
+	w.note(func() { w.commands = append(w.commands, c) })
+}
+
+// runs lists all runs by ID.
+func (w *world) runs() []string {
+	all, err := w.db.Runs(context.Background(), store.Filter{Limit: 1000})
+	if err != nil {
+		w.note(func() { w.problem("list runs: %v", err) })
+	}
+	ids := make([]string, len(all))
+	for i := range all {
+		ids[i] = all[i].ID
+	}
+	slices.Sort(ids)
+	return ids
+}
+
+func (w *world) runID(i int) string {
+	ids := w.runs()
+	if len(ids) == 0 {
+		return ""
+	}
+	return ids[i%len(ids)]
+}
+
+func (w *world) openHooks() []store.Hook {
+	hooks, err := w.db.Hooks(context.Background(), store.HookFilter{Limit: 1000})
+	if err != nil {
+		w.note(func() { w.problem("list hooks: %v", err) })
+	}
+	slices.SortFunc(hooks, func(a, b store.Hook) int {
+		return cmp.Or(cmp.Compare(a.RunID, b.RunID), cmp.Compare(a.ID, b.ID))
+	})
+	return hooks
+}
+
+// openHook returns the token of an open hook, or webhook, or nothing.
+func (w *world) openHook(i int, web bool) string {
+	hooks := slices.DeleteFunc(w.openHooks(), func(h store.Hook) bool { return (h.Webhook != nil) != web })
+	if len(hooks) == 0 {
+		return ""
+	}
+	return hooks[i%len(hooks)].Token
+}
+
+// send sends a payload and remembers what came of it.
+func (w *world) send(ctx context.Context, e *engine.Engine, r sendRequest) {
+	c := sendCall{sendRequest: r, begin: w.now(), at: time.Now()}
+	opts := []workflow.ResumeOption{workflow.IdempotencyKey(r.key)}
+	if r.orStart {
+		id := workflow.RunID(fmt.Sprintf("s%d", c.n))
+		opts = append(opts, workflow.OrStart(w.workflow, input{r.program}, id))
+	}
+	before, _ := w.db.Hook(ctx, r.token)
+	c.info, c.err = e.Resume(ctx, r.token, payload{N: c.n, Bad: r.bad}, opts...)
+	c.end, c.done = w.now(), time.Now()
+	after, _ := w.db.Hook(context.Background(), r.token)
+	w.resumed(&c, &before, &after)
+	w.note(func() { w.sends = append(w.sends, c) })
+}
+
+// request sends a request to a webhook, as a server does.
+func (w *world) request(ctx context.Context, e *engine.Engine, r sendRequest) {
+	c := sendCall{sendRequest: r, begin: w.now(), at: time.Now(), request: true}
+	h, err := e.Webhook(ctx, r.token)
+	if err == nil {
+		c.manual = h.Manual()
+		c.info.ID = h.HookID()
+		c.info.RunID, _, _ = strings.Cut(c.info.ID, ".h")
+		c.answer, err = h.Deliver(ctx, httpRequest(&r))
+	}
+	c.err, c.end, c.done = err, w.now(), time.Now()
+	w.note(func() { w.sends = append(w.sends, c) })
+}
+
+// httpRequest is the request with a payload.
+func httpRequest(r *sendRequest) *workflow.Request {
+	q := &workflow.Request{
+		Method: http.MethodPost, URL: &url.URL{Path: "/hook", RawQuery: fmt.Sprintf("n=%d", r.n)}, Host: "simulated.test",
+		Header: http.Header{"X-Values": {"one", "two"}}, Body: fmt.Appendf(nil, `{"N":%d}`, r.n),
+	}
+	if r.key != "" {
+		q.Header.Set(keyHeader, r.key)
+	}
+	return q
+}
+
+// Transact is the transaction of a step: the world is a workflow.Transactor.
+func (w *world) Transact(ctx context.Context, fn func(c *sqlitedriver.Conn, joined any) error) error {
+	if w.app == nil {
+		return errors.New("there is no application")
+	}
+	pool := sqlite.Pool(w.app)
+	scene, ok := ctx.Value(run.Key{}).(*run.Scene)
+	if !ok { // somebody wants to know what became of one
+		return pool.Transact(ctx, fn)
+	}
+	s := w.nodeOf(scene.Client.(*engine.Engine)).store //nolint:forcetypeassert // no others are there
+	err := s.do(ctx, transition, "transaction of "+scene.Info.StepID, func(ctx context.Context) error { return pool.Transact(ctx, fn) })
+	return err
+}
+
+// openApp makes the application's table.
+func (w *world) openApp(path string) error {
+	var err error
+	if w.app, err = sqlitex.NewPool(path, sqlitex.PoolOptions{PoolSize: 2}); err != nil {
+		return err
+	}
+	return sqlite.Pool(w.app).Transact(context.Background(), func(c *sqlitedriver.Conn, _ any) error {
+		return exec(c, "CREATE TABLE payments (step TEXT)")
+	})
+}
+
+// pay is an attempt of a step in a transaction of the application.
+func (w *world) pay(ctx context.Context, c *sqlitedriver.Conn, o op) (string, error) {
+	info := workflow.InfoOf(ctx)
+	if err := exec(c, "INSERT INTO payments VALUES (?)", info.StepID); err != nil {
+		return "", err
+	}
+	return w.attemptEnds(info, o)
+}
+
+// readPayments calls f with each step that the application's table has.
+func readPayments(c *sqlitedriver.Conn, f func(step string)) error {
+	return sqlitex.ExecuteTransient(c, "SELECT step FROM payments", &sqlitex.ExecOptions{
+		ResultFunc: func(s *sqlitedriver.Stmt) error { f(s.ColumnText(0)); return nil },
+	})
+}
+
+// settle lets everything come to its end: no faults any more, a healthy worker, and
+// as much time as the runs want.
+func (w *world) settle() error {
+	for _, n := range w.all {
+		n.store.heal()
+	}
+	if w.late {
+		advance(latest + 2*time.Minute) // all that was late has come, and been found
+		w.shared.Store(w.tx)            // and nobody has to look for it any more
+	}
+	for w.calls.Load() > 0 {
+		advance(time.Minute)
+	}
+	advance(2 * time.Second) // who died is there again
+	if w.workers() == 0 {
+		if err := w.join(); err != nil {
+			return err
+		}
+	}
+	const most = 2 * time.Hour // that nothing happens, though there is something to do
+	since, last := time.Now(), int64(0)
+	for pause := time.Second; time.Since(since) < most; {
+		w.turns.quiet()
+		next, events, err := w.next()
+		switch {
+		case err != nil:
+			return err
+		case next.IsZero():
+			return nil
+		case events > maxEvents:
+			return fmt.Errorf("the runs are at work for ever: %d events", events)
+		case events != last:
+			since, last, pause = time.Now(), events, time.Second
+		}
+		wait := time.Until(next)
+		if wait > 0 {
+			since = next
+		} else {
+			wait = pause
+			pause = min(2*pause, time.Minute)
+		}
+		advance(wait)
+	}
+	return nil // the checker says what is stuck
+}
+
+// maxEvents is more than the runs of a world can come to.
+const maxEvents = 100_000
+
+// next is when some run has something to do (zero: never), and how many events there
+// are.
+func (w *world) next() (next time.Time, events int64, err error) {
+	for _, id := range w.runs() {
+		l, err := w.db.Load(context.Background(), id, 0)
+		if err != nil {
+			return next, events, err
+		}
+		events += l.Run.Events
+		if l.Run.Status.Ended() {
+			continue
+		}
+		at := l.Run.WakeAt
+		if l.Run.Worker != "" || len(l.Mail) > 0 {
+			at = time.Now()
+		}
+		if !at.IsZero() && (next.IsZero() || at.Before(next)) {
+			next = at
+		}
+	}
+	return next, events, nil
+}
+
+// close ends all nodes and the database.
+func (w *world) close() error {
+	w.turns.end()
+	for _, n := range w.all {
+		n.close()
+	}
+	for _, n := range w.all {
+		if n != w.client {
+			<-n.done
+		}
+	}
+	var err error
+	if w.app != nil {
+		err = w.app.Close()
+	}
+	err = errors.Join(err, w.db.Close())
+	advance(2 * time.Hour) // steps that listen to nobody have come to their end
+	return err
+}
