@@ -48,7 +48,7 @@ func encodePayload(p *store.Payload) composite {
 	if p.Key != "" {
 		key, keep = p.Key, p.KeepFor
 	}
-	return composite{p.Token, p.Data, typ, key, keep, optText(p.Hook), optText(p.Request), encodeNewRun(p.OrStart)}
+	return composite{p.Token, p.Data, typ, key, keep, optText(p.Hook), optText(p.Request), encodeNewRun(p.OrStart), optText(p.Trace)}
 }
 
 // readAcceptance reads the answer to a payload. The hook is there if it was accepted

@@ -21,7 +21,7 @@ type queries struct {
 }
 
 const (
-	runColumns = `id, workflow, version, status, parent_id, parent_ref, secret, created_at, updated_at,
+	runColumns = `id, workflow, version, status, parent_id, parent_ref, coalesce(trace, ''), secret, created_at, updated_at,
 		ended_at, wake_at, worker, epoch, events, suspicion, mark, crashes, blocked_build, blocked_reason`
 	hookColumns = `id, run_id, token, type, metadata, webhook, reserved, created_at, closed_at, opened_pos, closed_pos`
 	mailColumns = `run_id, kind, ref, data, accepted_at, or_start`
@@ -67,11 +67,11 @@ func newQueries(schema string) queries {
 			FROM unnest($1::text[]) s (status)`),
 		journalPage: in(`SELECT position, at, kind, ref, data, coalesce(asked, ''), or_start, epoch, seq FROM tenter.journal
 			WHERE run_id = $1 AND position > $2 ORDER BY position LIMIT $3`),
-		mailPage: in(`SELECT id, ` + mailColumns + ` FROM tenter.mailbox WHERE run_id = $1 ORDER BY id LIMIT $2`),
-		unread: in(`SELECT message_id, ` + mailColumns + ` FROM tenter.unread
+		mailPage: in(`SELECT id, ` + mailColumns + `, coalesce(trace, '') FROM tenter.mailbox WHERE run_id = $1 ORDER BY id LIMIT $2`),
+		unread: in(`SELECT message_id, ` + mailColumns + `, '' FROM tenter.unread
 			WHERE run_id = $1 AND kind = 'payload_received' ORDER BY number LIMIT $2`),
 		allWorkers: in(`SELECT name, build, definitions, renewed_at, lease_until, lease_until > clock_timestamp() FROM tenter.workers ORDER BY name`),
-		mail:       in(`SELECT id, ` + mailColumns + ` FROM tenter.mailbox WHERE run_id = $1 ORDER BY id`),
+		mail:       in(`SELECT id, ` + mailColumns + `, coalesce(trace, '') FROM tenter.mailbox WHERE run_id = $1 ORDER BY id`),
 
 		hook:       in(`SELECT ` + hookColumns + ` FROM tenter.hooks WHERE token = $1 AND closed_at IS NULL`),
 		hookNumber: in(`SELECT number, token FROM tenter.hooks WHERE run_id = $1 AND id = $2`),

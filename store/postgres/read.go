@@ -207,7 +207,7 @@ func readPage[T any](rows pgx.Rows, read func(pgx.Row) (T, error), size func(*T)
 func readRun(row pgx.Row, before ...any) (store.Run, error) {
 	var r store.Run
 	var ended, wake *time.Time
-	err := row.Scan(append(before, &r.ID, &r.Workflow, &r.Version, &r.Status, &r.ParentID, &r.ParentRef, &r.Secret, &r.CreatedAt, &r.UpdatedAt,
+	err := row.Scan(append(before, &r.ID, &r.Workflow, &r.Version, &r.Status, &r.ParentID, &r.ParentRef, &r.Trace, &r.Secret, &r.CreatedAt, &r.UpdatedAt,
 		&ended, &wake, &r.Worker, &r.Epoch, &r.Events, &r.Suspicion, &r.Mark, &r.Crashes, &r.BlockedBuild, &r.BlockedReason)...)
 	r.CreatedAt, r.UpdatedAt = r.CreatedAt.UTC(), r.UpdatedAt.UTC()
 	r.EndedAt, r.WakeAt = timeOf(ended), timeOf(wake)
@@ -223,11 +223,11 @@ func readHook(row pgx.Row) (store.Hook, error) {
 	return h, err
 }
 
-// readMessage reads an ID and mailColumns.
+// readMessage reads an ID, mailColumns, and a trace.
 func readMessage(row pgx.Row) (store.Message, error) {
 	var m store.Message
 	var orStart []byte
-	err := row.Scan(&m.ID, &m.RunID, &m.Kind, &m.Ref, &m.Data, &m.AcceptedAt, &orStart)
+	err := row.Scan(&m.ID, &m.RunID, &m.Kind, &m.Ref, &m.Data, &m.AcceptedAt, &orStart, &m.Trace)
 	if err != nil {
 		return m, err
 	}

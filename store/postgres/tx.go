@@ -235,8 +235,8 @@ func (j *joined) Accept(ctx context.Context, p store.Payload) (store.Receipt, er
 		r, err = readAcceptance(toldRow{row}, &p)
 		return err
 	}, `SELECT a.*, CASE WHEN a.code IS NULL AND NOT a.duplicate THEN tenter.tell($9, 'mail', a.run_id) END FROM tenter.accept_within(
-			ROW ($1::text, $2::bytea, $3::text, $4::text, make_interval(secs => $5::double precision), $6::text, $7::text, $8::text::jsonb)::tenter.payload) a`,
-		p.Token, p.Data, p.Type, optText(p.Key), p.KeepFor.Seconds(), optText(p.Hook), optText(p.Request), jsonText(p.OrStart), j.s.peers.channel)
+			ROW ($1::text, $2::bytea, $3::text, $4::text, make_interval(secs => $5::double precision), $6::text, $7::text, $8::text::jsonb, $10::text)::tenter.payload) a`,
+		p.Token, p.Data, p.Type, optText(p.Key), p.KeepFor.Seconds(), optText(p.Hook), optText(p.Request), jsonText(p.OrStart), j.s.peers.channel, optText(p.Trace))
 	return r, err
 }
 

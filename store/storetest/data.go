@@ -80,4 +80,35 @@ var dataTests = []test{
 		k.apply(takes(k.then("r", store.Waiting), mail))
 		k.same("of the event", k.load("r").Events[1].OrStart, &next)
 	}},
+	{"keeps the traces of runs and of messages", func(k *kit) {
+		const trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01 vendor=a,other=b"
+		free := newRun("free")
+		free.Trace = trace + "1"
+		k.ok(k.s.Start(k.ctx, free))
+		child := newRun("child")
+		child.Trace = trace + "2"
+		t := k.begin("born", store.Effect{Kind: store.StartRun, Run: child}, k.opens("born", "tok", 1))
+		t.Create.Trace = trace + "3"
+		k.apply(t)
+		_, err := k.s.Accept(k.ctx, store.Payload{Token: "tok", Trace: trace + "4"})
+		k.ok(err)
+		next := newRun("next")
+		next.Trace = trace + "5"
+		_, err = k.s.Accept(k.ctx, store.Payload{Token: "other", OrStart: &next, Trace: trace + "6"})
+		k.ok(err)
+		k.start("none")
+		for id, want := range map[string]string{"free": "1", "child": "2", "born": "3", "next": "5"} {
+			k.same("trace of "+id, k.load(id).Run.Trace, trace+want)
+		}
+		k.same("none", k.load("none").Run.Trace, "")
+		k.same("of the payload", k.load("born").Mail[0].Trace, trace+"4")
+		k.same("of the first payload", k.load("next").Mail[1].Trace, trace+"6")
+		claimed := map[string]string{}
+		for _, r := range k.claim("w1", 10).Runs {
+			claimed[r.ID] = r.Trace
+		}
+		k.same("claimed", claimed, map[string]string{
+			"free": trace + "1", "child": trace + "2", "born": trace + "3", "next": trace + "5", "none": "",
+		})
+	}},
 }

@@ -293,6 +293,25 @@ func tokens(hooks []store.Hook) []string {
 }
 
 var watchTests = []test{
+	{"tells of commits, until it is stopped", func(k *kit) {
+		w, ok := k.s.(store.CommitWatcher)
+		if !ok {
+			k.Skip("the store is no store.CommitWatcher")
+		}
+		commits := make(chan store.Commit, 1000)
+		stop := w.WatchCommits(func(c store.Commit) { commits <- c })
+		k.start("r")
+		if c := <-commits; c.Operations != 1 || c.Took < 0 {
+			k.Errorf("the commit of a start: %+v", c)
+		}
+		k.fails(k.s.Start(k.ctx, newRun("r")), store.ErrExists)
+		stop()
+		for len(commits) > 0 {
+			<-commits
+		}
+		k.start("r2")
+		k.same("commits after the stop", len(commits), 0)
+	}},
 	{"signals messages and ends, until it is stopped", func(k *kit) {
 		signals := make(chan store.Signal, 1000)
 		stop := k.s.Watch(func(s store.Signal) { signals <- s })

@@ -8,6 +8,7 @@ CREATE TABLE runs (
 	status         text NOT NULL,               -- running, waiting, blocked, completed, failed, canceled
 	parent_id      text COLLATE "C" NOT NULL DEFAULT '',  -- the run that started this one as a child
 	parent_ref     text NOT NULL DEFAULT '',              -- the parent's call, such as Payment#1
+	trace          text,                        -- what traces it is a part of: traceparent, tracestate
 	secret         bytea,
 	created_at     timestamptz NOT NULL,
 	updated_at     timestamptz NOT NULL,
@@ -74,6 +75,7 @@ CREATE TABLE mailbox (
 	data        bytea,
 	accepted_at timestamptz NOT NULL,
 	or_start    jsonb,          -- the run to start if this one does not take it
+	trace       text,           -- of who sent it
 	PRIMARY KEY (run_id, id)
 );
 
@@ -264,7 +266,8 @@ CREATE TYPE payload AS (
 	keep_for interval,
 	hook     text,
 	request  text,
-	or_start jsonb
+	or_start jsonb,
+	trace    text
 );
 
 -- What is due to a caller.
@@ -334,11 +337,11 @@ END $$;
 
 -- Puts a message in the mailbox of a run that is locked and has not ended, and lets
 -- the run be due since then. It returns the ID of the message.
-CREATE FUNCTION put_mail(run text, kind text, ref text, data bytea, or_start jsonb, at timestamptz) RETURNS bigint LANGUAGE plpgsql AS $$
+CREATE FUNCTION put_mail(run text, kind text, ref text, data bytea, or_start jsonb, at timestamptz, trace text DEFAULT NULL) RETURNS bigint LANGUAGE plpgsql AS $$
 DECLARE
 	message bigint;
 BEGIN
-	INSERT INTO mailbox (run_id, kind, ref, data, accepted_at, or_start) VALUES (run, kind, ref, data, at, or_start) RETURNING id INTO message;
+	INSERT INTO mailbox (run_id, kind, ref, data, accepted_at, or_start, trace) VALUES (run, kind, ref, data, at, or_start, trace) RETURNING id INTO message;
 	UPDATE runs SET messages = messages + 1, due_at = least(due_at, at) WHERE id = run;
 	RETURN message;
 END $$;
@@ -346,8 +349,8 @@ END $$;
 -- Starts a run that is free, with its Started message. False if the ID is taken.
 CREATE FUNCTION start_run(r jsonb, at timestamptz) RETURNS boolean LANGUAGE plpgsql AS $$
 BEGIN
-	INSERT INTO runs (id, workflow, version, status, parent_id, parent_ref, secret, created_at, updated_at, due_at, messages, epoch, events)
-	VALUES (r->>'id', r->>'workflow', coalesce((r->>'version')::integer, 0), 'running', coalesce(r->>'parent_id', ''), coalesce(r->>'parent_ref', ''),
+	INSERT INTO runs (id, workflow, version, status, parent_id, parent_ref, trace, secret, created_at, updated_at, due_at, messages, epoch, events)
+	VALUES (r->>'id', r->>'workflow', coalesce((r->>'version')::integer, 0), 'running', coalesce(r->>'parent_id', ''), coalesce(r->>'parent_ref', ''), r->>'trace',
 		decode(r->>'secret', 'base64'), at, at, at, 1, 0, 0)
 	ON CONFLICT DO NOTHING;
 	IF NOT FOUND THEN
@@ -560,10 +563,10 @@ BEGIN
 			RETURN NEXT (i, NULL, 'conflict', NULL, NULL)::verdict;
 			CONTINUE;
 		END IF;
-		INSERT INTO runs AS q (id, workflow, version, status, parent_id, parent_ref, secret, created_at, updated_at, ended_at,
+		INSERT INTO runs AS q (id, workflow, version, status, parent_id, parent_ref, trace, secret, created_at, updated_at, ended_at,
 			wake_at, due_at, worker, epoch, events, suspicion, mark, crashes, blocked_build, blocked_reason)
 		VALUES (t.run_id, t.creates->>'workflow', coalesce(nullif(t.version, 0), (t.creates->>'version')::integer, 0), t.status,
-			coalesce(t.creates->>'parent_id', ''), coalesce(t.creates->>'parent_ref', ''), decode(t.creates->>'secret', 'base64'), t.at, t.at,
+			coalesce(t.creates->>'parent_id', ''), coalesce(t.creates->>'parent_ref', ''), t.creates->>'trace', decode(t.creates->>'secret', 'base64'), t.at, t.at,
 			CASE WHEN t.ended THEN t.at END, CASE WHEN NOT t.ended THEN t.wake_at END, CASE WHEN NOT t.ended THEN t.wake_at END,
 			CASE WHEN t.keep AND NOT t.ended THEN t.worker ELSE '' END, t.epoch, t.events,
 			t.suspicion, t.mark, t.crashes, t.blocked_build, t.blocked_reason)
@@ -776,7 +779,7 @@ BEGIN
 		END IF;
 		-- Somebody else got the token just now.
 	END LOOP;
-	PERFORM put_mail(h.run_id, 'payload_received', h.id, p.data, p.or_start, accept_time(h.run_id));
+	PERFORM put_mail(h.run_id, 'payload_received', h.id, p.data, p.or_start, accept_time(h.run_id), p.trace);
 	IF p.key IS NOT NULL THEN
 		INSERT INTO receipts AS q (token, key, hook_id, run_id, type, metadata, webhook, request, hook_created_at, expires_at)
 		VALUES (p.token, p.key, h.id, h.run_id, h.type, h.metadata, h.webhook, p.request, h.created_at, at + p.keep_for)
