@@ -69,6 +69,13 @@ type Options struct {
 	// DedupeFor is how long idempotency keys are kept. The default is 7 days.
 	DedupeFor time.Duration
 
+	// KeepEnded is how long runs are kept after they have ended. Then they are deleted,
+	// with their journals and results, as if they had never been: Get does not know them,
+	// and their IDs may be used again. It is at least DedupeFor, so that no repeated
+	// Start or Resume comes too late to find its run. All engines that execute runs on a
+	// database should say the same. The default is for ever.
+	KeepEnded time.Duration
+
 	// Lease is how long the runs of a worker that died are left alone before others
 	// take them over; a worker that was frozen for longer has lost its runs. The
 	// default is 10 s, the least 50 ms.
@@ -187,6 +194,9 @@ func New(s store.Store, opts Options) (*Engine, error) {
 		return nil, fmt.Errorf("new engine: %w", err)
 	}
 	opts.setDefaults()
+	if err := opts.checkKeepEnded(); err != nil {
+		return nil, fmt.Errorf("new engine: %w", err)
+	}
 	e := &Engine{
 		store:     s,
 		opts:      opts,

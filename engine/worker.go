@@ -92,6 +92,7 @@ func (w *worker) run(ctx context.Context) error {
 	w.loops.Go(w.watch.loop)
 	w.loops.Go(w.lease.loop)
 	w.loops.Go(w.catchUp)
+	w.loops.Go(w.prune)
 	w.trigger()
 	w.claimLoop(ctx)
 	err := w.shutdown()

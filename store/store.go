@@ -171,4 +171,10 @@ type Worker interface {
 	// any more, and it is left as it is. Either way it is returned as it is then, after
 	// all that was written in that epoch. ErrNotFound if there is no such run.
 	Fence(ctx context.Context, runID, worker string, epoch int64) (Loaded, error)
+
+	// Prune deletes runs that ended before a time, the first that ended first, with all
+	// that is theirs but receipts and responses, which expire by themselves. It stops
+	// when about limit events are gone, so that nobody waits for it long; more says that
+	// there may be further ones.
+	Prune(ctx context.Context, before time.Time, limit int) (pruned int, more bool, err error)
 }

@@ -428,6 +428,13 @@ func (p *planner) operations(t *testing.T) {
 			ok(err)
 		})
 	}
+	p.look(t, "Prune", func() {
+		pruned, _, err := p.s.Prune(ctx, p.s.Now(), 10)
+		ok(err)
+		if pruned == 0 {
+			t.Error("nothing was pruned")
+		}
+	})
 	p.look(t, "Release", func() { ok(p.s.Release(ctx, "worker-0")) })
 }
 

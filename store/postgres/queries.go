@@ -13,7 +13,7 @@ type queries struct {
 
 	apply, accept, start, send, respond            string
 	terminate, retry, unblock                      string
-	renew, release, claim, fence, catchUp          string
+	renew, release, claim, fence, catchUp, prune   string
 	run, workers, journal, mail                    string
 	created, journalPage, mailPage, unread, count  string
 	hook, hookNumber, executing, allWorkers        string
@@ -52,6 +52,7 @@ func newQueries(schema string) queries {
 		claim:   in(`SELECT next_at, more, ` + runColumns + ` FROM tenter.claim($1, $2, $3, $4, $5, $6) c, LATERAL (SELECT (c.run).*) r`),
 
 		fence: in(`SELECT tenter.fence($1, $2, $3, $4)`),
+		prune: in(`SELECT pruned, more FROM tenter.prune($1, $2)`),
 		catchUp: in(`SELECT
 			ARRAY(SELECT m FROM unnest($1::text[]) m WHERE EXISTS (SELECT FROM tenter.mailbox b WHERE b.run_id = m)),
 			ARRAY(SELECT r.id FROM tenter.runs r WHERE r.id = ANY ($2) AND r.ended_at IS NOT NULL),

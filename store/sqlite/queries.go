@@ -101,6 +101,13 @@ const (
 
 	qChildren
 
+	qRunsEnded
+	qPruneRun
+	qPruneJournal
+	qPruneCuts
+	qPruneHooks
+	qPruneTxSteps
+
 	qTxStepClaim
 	qTxStepGet
 	qTxStepComplete
@@ -255,6 +262,13 @@ var queries = [queryCount]string{
 	qExecutingList:    `SELECT run_id, step, attempt, started_at, worker FROM tenter_executing WHERE run_id = ? ORDER BY step`,
 
 	qChildren: `SELECT id FROM tenter_runs WHERE parent_id = ? AND ended_at IS NULL ORDER BY id`,
+
+	qRunsEnded:    `SELECT id, events FROM tenter_runs INDEXED BY tenter_runs_ended WHERE ended_at < ? ORDER BY ended_at LIMIT ?`,
+	qPruneRun:     `DELETE FROM tenter_runs WHERE id = ?`,
+	qPruneJournal: `DELETE FROM tenter_journal WHERE run_id = ?`,
+	qPruneCuts:    `DELETE FROM tenter_journal_cuts WHERE run_id = ?`,
+	qPruneHooks:   `DELETE FROM tenter_hooks WHERE run_id = ?`,
+	qPruneTxSteps: `DELETE FROM tenter_tx_steps WHERE run_id = ?`,
 
 	qTxStepClaim:    `INSERT OR IGNORE INTO tenter_tx_steps (run_id, step) VALUES (?, ?)`,
 	qTxStepGet:      `SELECT message_id FROM tenter_tx_steps WHERE run_id = ? AND step = ?`,

@@ -42,6 +42,8 @@ CREATE INDEX tenter_runs_parent ON tenter_runs (parent_id) WHERE parent_id IS NO
 -- workflow are found too: workflows and statuses are few, and each list begins with its
 -- newest run.
 CREATE INDEX tenter_runs_list ON tenter_runs (workflow, status, created_at);
+-- Those that are to be deleted some time.
+CREATE INDEX tenter_runs_ended ON tenter_runs (ended_at) WHERE ended_at IS NOT NULL;
 
 CREATE TABLE tenter_journal (
 	run_id   TEXT NOT NULL,

@@ -65,6 +65,7 @@ func Run(t *testing.T, open func(t *testing.T) *Harness) {
 		{"Terminate", terminateTests},
 		{"Retry", retryTests},
 		{"Unblock", unblockTests},
+		{"Prune", pruneTests},
 		{"List", listTests},
 		{"Watch", watchTests},
 		{"Data", dataTests},

@@ -35,6 +35,8 @@ CREATE INDEX runs_parent ON runs (parent_id, id) WHERE parent_id <> '';
 -- workflow are found too: workflows and statuses are few, and each list begins with its
 -- newest run.
 CREATE INDEX runs_list ON runs (workflow, status, created_at, id);
+-- Those that are to be deleted some time.
+CREATE INDEX runs_ended ON runs (ended_at) WHERE ended_at IS NOT NULL;
 
 CREATE TABLE journal (
 	run_id   text COLLATE "C" NOT NULL,
@@ -996,6 +998,28 @@ BEGIN
 	IF NOT more THEN
 		DELETE FROM workers w WHERE w.name = name_of;
 	END IF;
+END $$;
+
+-- Deletes runs that ended before a time, until about max_events of their events are gone,
+-- with all that is theirs. Those that somebody else has locked are left.
+CREATE FUNCTION prune(before timestamptz, max_events bigint, OUT pruned bigint, OUT more boolean) LANGUAGE plpgsql
+SET enable_seqscan = off SET jit = off SET search_path FROM CURRENT AS $$
+DECLARE
+	found text[];
+	ids text[];
+BEGIN
+	SELECT array_agg(r.id), array_agg(r.id) FILTER (WHERE r.gone < max_events) INTO found, ids
+	FROM (SELECT l.id, sum(l.events) OVER (ORDER BY l.ended_at, l.id) - l.events AS gone
+		FROM (SELECT q.id, q.events, q.ended_at FROM runs q WHERE q.ended_at < before ORDER BY q.ended_at LIMIT max_events FOR UPDATE SKIP LOCKED) l) r;
+	DELETE FROM journal x WHERE x.run_id = ANY (ids);
+	DELETE FROM journal_cuts x WHERE x.run_id = ANY (ids);
+	DELETE FROM unread x WHERE x.run_id = ANY (ids);
+	DELETE FROM hooks x WHERE x.run_id = ANY (ids);
+	DELETE FROM tx_steps x WHERE x.run_id = ANY (ids);
+	DELETE FROM runs x WHERE x.id = ANY (ids);
+	pruned := coalesce(cardinality(ids), 0);
+	more := cardinality(found) > pruned OR cardinality(found) = max_events;
+	more := coalesce(more, false);
 END $$;
 
 -- Finds runs of an owner ('': free ones) that have something to do: up to n in the

@@ -1,0 +1,63 @@
+package engine
+
+import (
+	"errors"
+	"fmt"
+	"time"
+)
+
+const (
+	// pruneEvery is how often a worker looks for runs that are to be deleted.
+	pruneEvery = time.Minute
+	// pruneEvents is about how many events are deleted in one operation: few, for all
+	// that commit wait for it.
+	pruneEvents = 500
+)
+
+// checkKeepEnded says what is wrong with Options.KeepEnded.
+func (o *Options) checkKeepEnded() error {
+	switch {
+	case o.KeepEnded < 0:
+		return errors.New("Options.KeepEnded is negative: 0 keeps ended runs for ever")
+	case o.KeepEnded > 0 && o.KeepEnded < o.DedupeFor:
+		return fmt.Errorf("Options.KeepEnded is %v, and DedupeFor %v: a start or payload that is repeated within that time must still find its run", o.KeepEnded, o.DedupeFor)
+	}
+	return nil
+}
+
+// prune deletes runs that ended Options.KeepEnded ago, until the worker stops. All
+// workers do; who comes first does the work.
+func (w *worker) prune() {
+	keep := w.e.opts.KeepEnded
+	if keep == 0 {
+		return
+	}
+	tick := time.NewTicker(pruneEvery)
+	defer tick.Stop()
+	var s stall
+	defer s.quit(&w.e.troubles)
+	for {
+		began := time.Now()
+		_, more, err := w.store.Prune(w.ctx, w.store.Now().Add(-keep), pruneEvents)
+		pause := time.Since(began) // half of the time is for others
+		switch {
+		case w.draining():
+			return
+		case err != nil:
+			pause = s.failed(&w.e.troubles, "prune", "", err)
+		default:
+			s.passed(&w.e.troubles)
+		}
+		if err != nil || more {
+			if !pauseFor(w.ctx, pause) {
+				return
+			}
+			continue
+		}
+		select {
+		case <-tick.C:
+		case <-w.ending:
+			return
+		}
+	}
+}
