@@ -409,24 +409,6 @@ func (t *timeline) opened(it *item, id string) {
 	t.hookIDs[id] = it
 }
 
-// failure is an error in its recorded form: what the timeline needs of it.
-type failure struct {
-	Error    string    `json:"error"`
-	Attempts int       `json:"attempts"`
-	RetryAt  time.Time `json:"retry_at"`
-}
-
-// Failure returns the text of an error in recorded form.
-func Failure(data json.RawMessage) string { return decodeFailure(data).Error }
-
-func decodeFailure(data json.RawMessage) failure {
-	var f failure
-	if err := json.Unmarshal(data, &f); err != nil {
-		return failure{Error: strings.ToValidUTF8(string(data), "�")}
-	}
-	return f
-}
-
 // text decodes an ID.
 func text(data json.RawMessage) string {
 	var s string

@@ -23,6 +23,7 @@ type Wait struct {
 	RunID    string `json:"run_id,omitempty"`    // of a child
 	Error    string `json:"error,omitempty"`     // of the last attempt
 	Advice   string `json:"advice,omitempty"`    // how to get it going, if nothing gets it going of itself
+	Retry    bool   `json:"retry,omitempty"`     // a retry lets the code that is there try again
 }
 
 // WaitFor says what kind of thing a run waits for.
@@ -53,7 +54,7 @@ func Waits(run workflow.RunInfo, items []Item, mail []Message) []Wait {
 	if run.Status == workflow.StatusBlocked {
 		w := Wait{For: ForWorker, What: "a worker that can continue it: " + run.Reason, Advice: Advice(run.Reason)}
 		if !strings.HasPrefix(run.Reason, noWorker) {
-			w.Since = run.UpdatedAt
+			w.Since, w.Retry = run.UpdatedAt, true
 		}
 		waits = append(waits, w)
 	}
