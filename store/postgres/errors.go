@@ -18,6 +18,8 @@ var (
 	ErrRefused     = errors.New("the server refuses the connection")
 	ErrOldServer   = errors.New("the server is too old")
 	ErrRights      = errors.New("the role lacks rights")
+	ErrMissing     = errors.New("there is no database of Tenter")
+	ErrOlder       = errors.New("the schema was written by an older version of Tenter")
 	ErrNewer       = errors.New("the schema was written by a newer version of Tenter")
 )
 

@@ -32,7 +32,7 @@ func prepare(ctx context.Context, conf *pgx.ConnConfig, name string, o Options) 
 	if err := checkServer(ctx, c, name, o); err != nil {
 		return nil, err
 	}
-	if err := migrate(ctx, c, name, o.Schema); err != nil {
+	if err := migrate(ctx, c, name, o); err != nil {
 		return nil, err
 	}
 	return readTypes(ctx, c, o.Schema)
@@ -40,12 +40,16 @@ func prepare(ctx context.Context, conf *pgx.ConnConfig, name string, o Options) 
 
 // migrate brings the schema to the version of this binary. Of several processes that
 // start at once one does it, and the others wait.
-func migrate(ctx context.Context, c *pgx.Conn, name, schema string) error {
+func migrate(ctx context.Context, c *pgx.Conn, name string, o Options) error {
+	schema := o.Schema
 	steps, err := fs.Glob(migrations, "migrations/*.sql")
 	if err != nil {
 		return err
 	}
 	version, err := schemaVersion(ctx, c, schema)
+	if err == nil && o.Existing && version < len(steps) {
+		return incomplete(name, schema, version, len(steps))
+	}
 	if err == nil && version < len(steps) {
 		err = pgx.BeginFunc(ctx, c, func(tx pgx.Tx) error { return runMigrations(ctx, tx, schema, steps) })
 	}
@@ -59,6 +63,17 @@ func migrate(ctx context.Context, c *pgx.Conn, name, schema string) error {
 		}
 	}
 	return nil
+}
+
+// incomplete is the error of a schema that would have to be made or migrated.
+func incomplete(name, schema string, version, known int) error {
+	if version == 0 {
+		return &OpenError{Database: name, Err: ErrMissing, Detail: fmt.Sprintf("no schema %q with its tables", schema)}
+	}
+	return &OpenError{
+		Database: name, Err: ErrOlder, Detail: fmt.Sprintf("schema %q is at %d, this binary knows %d", schema, version, known),
+		Advice: "use the version that the application has, or start the application with this one first; nothing was changed",
+	}
 }
 
 // checkServer looks at the version of the server and at what durability it gives.

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/tenter-dev/tenter/internal/pgtest"
 	"github.com/tenter-dev/tenter/store"
@@ -148,5 +149,31 @@ func TestOpenGivesUpWithItsContext(t *testing.T) {
 	if s, err := Open(ctx, "postgres://x@192.0.2.1:5432/x"); err == nil {
 		_ = s.Close()
 		t.Fatal("it was opened")
+	}
+}
+
+func TestOpenExisting(t *testing.T) {
+	url := pgtest.Database(t)
+	existing := Options{Schema: "s", Existing: true}
+	if _, err := OpenWith(t.Context(), url, existing); !errors.Is(err, ErrMissing) {
+		t.Errorf("no schema: error is %v, want ErrMissing", err)
+	}
+	s := open(t, url, Options{Schema: "s"})
+	if err := open(t, url, existing).Close(); err != nil {
+		t.Error(err)
+	}
+	err := s.with(t.Context(), func(ctx context.Context, c *pgxpool.Conn) error {
+		_, err := c.Exec(ctx, `INSERT INTO s.hooks (run_id, id, token, type, reserved, created_at, opened_pos) VALUES ('r', 'r.h1', 'tok', '', false, now(), 1)`)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	x, err := s.Examine(t.Context(), true, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if x.Orphans.Count != 1 || x.Orphans.First[0].Token != "tok" {
+		t.Errorf("orphans: %+v", x.Orphans)
 	}
 }

@@ -23,6 +23,10 @@ type Options struct {
 	// exist. Default: "tenter".
 	Schema string
 
+	// Existing wants the schema to be there, in the version of this binary: it is neither
+	// made nor migrated. For tools that only look. Default: false.
+	Existing bool
+
 	// ListenURL is where notifications are listened for: a direct connection, if the
 	// URL of the store leads to a PgBouncer in transaction mode, which does not pass
 	// them on. Default: the URL of the store.

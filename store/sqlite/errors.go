@@ -12,6 +12,8 @@ var (
 	ErrNoDirectory = errors.New("the directory does not exist")
 	ErrNotDatabase = errors.New("the file is not a SQLite database")
 	ErrCorrupt     = errors.New("the database is damaged")
+	ErrMissing     = errors.New("there is no database of Tenter")
+	ErrOlder       = errors.New("the database was written by an older version of Tenter")
 	ErrNewer       = errors.New("the database was written by a newer version of Tenter")
 )
 

@@ -18,6 +18,7 @@ import (
 const (
 	adviceCorrupt = "restore it from a backup, or copy what can be read with: sqlite3 FILE .recover"
 	adviceNewer   = "use a binary that is at least as new; nothing was changed"
+	adviceOlder   = "use the version that the application has, or start the application with this one first; nothing was changed"
 	adviceNotDB   = "give the path of a new file, or of a database"
 )
 
@@ -105,6 +106,28 @@ func inspectSchema(path string, refuse func(err error, detail, advice string) er
 	}
 	if version > len(migrations) {
 		return refuse(ErrNewer, fmt.Sprintf("schema %d, this binary knows %d", version, len(migrations)), adviceNewer)
+	}
+	return nil
+}
+
+// exists refuses a file that would have to be made or migrated.
+func exists(path string) error {
+	info, err := os.Stat(path)
+	version := 0
+	if err == nil && info.Size() > 0 {
+		if version, err = readVersion(path); err != nil {
+			return &OpenError{Path: path, Err: err}
+		}
+	}
+	switch {
+	case err != nil:
+		return &OpenError{Path: path, Err: ErrMissing, Detail: "no such file"}
+	case version == 0:
+		return &OpenError{Path: path, Err: ErrMissing, Detail: "the file has no tables of Tenter"}
+	case version < len(migrations):
+		return &OpenError{
+			Path: path, Err: ErrOlder, Detail: fmt.Sprintf("schema %d, this binary knows %d", version, len(migrations)), Advice: adviceOlder,
+		}
 	}
 	return nil
 }

@@ -150,3 +150,60 @@ func TestSettings(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+func TestOpenExisting(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "x.db")
+	existing := Options{Existing: true}
+	if _, err := OpenWith(path, existing); !errors.Is(err, ErrMissing) {
+		t.Errorf("no file: error is %v, want ErrMissing", err)
+	}
+	if _, err := os.Stat(path); err == nil {
+		t.Error("the file was made")
+	}
+	if err := os.WriteFile(path, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := OpenWith(path, existing); !errors.Is(err, ErrMissing) {
+		t.Errorf("empty file: error is %v, want ErrMissing", err)
+	}
+	s, err := Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = s.Close() }()
+	other, err := OpenWith(path, existing)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := other.Close(); err != nil {
+		t.Error(err)
+	}
+	err = s.w.do(t.Context(), func(w *writer) error { return w.exec("UPDATE tenter_schema SET version = version - 1") })
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := OpenWith(path, existing); !errors.Is(err, ErrMissing) && !errors.Is(err, ErrOlder) {
+		t.Errorf("older: error is %v, want ErrOlder", err)
+	}
+}
+
+func TestExamineFindsOrphans(t *testing.T) {
+	t.Parallel()
+	s, err := Open(filepath.Join(t.TempDir(), "x.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = s.Close() }()
+	err = s.w.do(t.Context(), func(w *writer) error { return w.insertHook(store.Hook{ID: "r.h1", RunID: "r", Token: "tok"}) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	x, err := s.Examine(t.Context(), true, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if x.Orphans.Count != 1 || x.Orphans.First[0].Token != "tok" {
+		t.Errorf("orphans: %+v", x.Orphans)
+	}
+}

@@ -43,13 +43,15 @@ func (w *writer) respond(r store.Response) (store.Outcome, error) {
 func (s *Store) Response(ctx context.Context, request string) (store.Response, error) {
 	var r store.Response
 	err := s.pool.read(ctx, func(c *conn) (err error) {
-		r, err = readOne(c.on(qResponseGet).bindText(request), whole(func(st *stmt) store.Response {
-			return store.Response{
-				Request: st.text(), RunID: st.text(), Responder: st.text(), Status: int(st.int()),
-				Header: st.data(), Body: st.data(), At: st.time(), KeepUntil: st.time(),
-			}
-		}))
+		r, err = readOne(c.on(qResponseGet).bindText(request), whole(readResponse))
 		return err
 	})
 	return r, err
+}
+
+func readResponse(st *stmt) store.Response {
+	return store.Response{
+		Request: st.text(), RunID: st.text(), Responder: st.text(), Status: int(st.int()),
+		Header: st.data(), Body: st.data(), At: st.time(), KeepUntil: st.time(),
+	}
 }

@@ -24,6 +24,10 @@ type Options struct {
 	// holds up all commits. Default: slog.Default().
 	Logger *slog.Logger
 
+	// Existing wants the database to be there, with the schema of this binary: it is
+	// neither made nor migrated. For tools that only look. Default: false.
+	Existing bool
+
 	// Readers is how many reads can go on at the same time. Default: 4.
 	Readers int
 }
@@ -73,6 +77,11 @@ func OpenWith(path string, o Options) (*Store, error) {
 	o = o.withDefaults()
 	if err := inspect(path); err != nil {
 		return nil, err
+	}
+	if o.Existing {
+		if err := exists(path); err != nil {
+			return nil, err
+		}
 	}
 	c, err := openWriter(path)
 	if err != nil {

@@ -71,6 +71,8 @@ func Run(t *testing.T, open func(t *testing.T) *Harness) {
 		{"Data", dataTests},
 		{"Concurrency", concurrencyTests},
 		{"LostAnswers", lostTests},
+		{"Archive", archiveTests},
+		{"Examine", examineTests},
 		{"Lifecycle", lifecycleTests},
 	}
 	for _, g := range groups {
