@@ -1,0 +1,384 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+	"unicode/utf8"
+
+	"github.com/tenter-dev/tenter/store"
+)
+
+// An export is lines of JSON, each an object with one key. The first is "export". Then
+// comes, for each run that nobody has started as a child, a "tree", and after it the
+// runs of the tree: a "run" and so many lines about it as it says.
+
+const exportFormat = 1
+
+type exportLine struct {
+	Export   *exportHead     `json:"export,omitempty"`
+	Tree     *exportTree     `json:"tree,omitempty"`
+	Run      *exportRun      `json:"run,omitempty"`
+	Event    *exportEvent    `json:"event,omitempty"`
+	Cut      *exportCut      `json:"cut,omitempty"`
+	Message  *exportMessage  `json:"message,omitempty"`
+	Unread   *exportUnread   `json:"unread,omitempty"`
+	Hook     *exportHook     `json:"hook,omitempty"`
+	Receipt  *exportReceipt  `json:"receipt,omitempty"`
+	Response *exportResponse `json:"response,omitempty"`
+	TxStep   *exportTxStep   `json:"tx_step,omitempty"`
+}
+
+type exportHead struct {
+	Format int       `json:"format"`
+	From   string    `json:"from"`
+	At     time.Time `json:"at"`
+	Runs   int       `json:"runs"`
+}
+
+type exportTree struct {
+	Root string `json:"root"`
+	Runs int    `json:"runs"`
+}
+
+type exportRun struct {
+	Lines         int       `json:"lines"` // that follow
+	ID            string    `json:"id"`
+	Workflow      string    `json:"workflow"`
+	Version       int       `json:"version"`
+	Status        string    `json:"status"`
+	ParentID      string    `json:"parent_id,omitempty"`
+	ParentRef     string    `json:"parent_ref,omitempty"`
+	Secret        []byte    `json:"secret,omitempty"` // base64
+	CreatedAt     time.Time `json:"created_at"`
+	UpdatedAt     time.Time `json:"updated_at"`
+	EndedAt       time.Time `json:"ended_at,omitzero"`
+	WakeAt        time.Time `json:"wake_at,omitzero"`
+	Worker        string    `json:"worker,omitempty"`
+	Epoch         int64     `json:"epoch"`
+	Events        int64     `json:"events"`
+	Suspicion     int       `json:"suspicion,omitempty"`
+	Mark          bool      `json:"mark,omitempty"`
+	Crashes       int       `json:"crashes,omitempty"`
+	BlockedBuild  string    `json:"blocked_build,omitempty"`
+	BlockedReason string    `json:"blocked_reason,omitempty"`
+}
+
+type exportEvent struct {
+	Position int64         `json:"position"`
+	At       time.Time     `json:"at"`
+	Kind     store.Kind    `json:"kind"`
+	Ref      string        `json:"ref,omitempty"`
+	Data     blob          `json:"data,omitzero"`
+	Asked    string        `json:"asked,omitempty"`
+	OrStart  *store.NewRun `json:"or_start,omitempty"`
+	Epoch    int64         `json:"epoch"`
+	Seq      int64         `json:"seq"`
+}
+
+type exportCut struct {
+	Cut   int64       `json:"cut"`
+	CutAt time.Time   `json:"cut_at"`
+	Event exportEvent `json:"event"`
+}
+
+type exportMessage struct {
+	ID         int64         `json:"id"`
+	Kind       store.Kind    `json:"kind"`
+	Ref        string        `json:"ref,omitempty"`
+	Data       blob          `json:"data,omitzero"`
+	AcceptedAt time.Time     `json:"accepted_at"`
+	OrStart    *store.NewRun `json:"or_start,omitempty"`
+}
+
+type exportUnread struct {
+	Number    int64         `json:"number"`
+	Message   exportMessage `json:"message"`
+	Journaled bool          `json:"journaled,omitempty"`
+}
+
+type exportHook struct {
+	ID        string    `json:"id"`
+	Token     string    `json:"token"`
+	Type      string    `json:"type,omitempty"`
+	Metadata  blob      `json:"metadata,omitzero"`
+	Webhook   blob      `json:"webhook,omitzero"`
+	Reserved  bool      `json:"reserved,omitempty"`
+	AdoptedAs string    `json:"adopted_as,omitempty"`
+	CreatedAt time.Time `json:"created_at"`
+	ClosedAt  time.Time `json:"closed_at,omitzero"`
+	OpenedPos int64     `json:"opened_pos"`
+	ClosedPos int64     `json:"closed_pos,omitempty"`
+}
+
+type exportReceipt struct {
+	Token         string    `json:"token"`
+	Key           string    `json:"key"`
+	HookID        string    `json:"hook_id"`
+	Type          string    `json:"type,omitempty"`
+	Metadata      blob      `json:"metadata,omitzero"`
+	Webhook       blob      `json:"webhook,omitzero"`
+	Request       string    `json:"request,omitempty"`
+	HookCreatedAt time.Time `json:"hook_created_at"`
+	ExpiresAt     time.Time `json:"expires_at"`
+}
+
+type exportResponse struct {
+	Request   string    `json:"request"`
+	Responder string    `json:"responder"`
+	Status    int       `json:"status"`
+	Header    blob      `json:"header,omitzero"`
+	Body      blob      `json:"body,omitzero"`
+	At        time.Time `json:"at"`
+	KeepUntil time.Time `json:"keep_until"`
+}
+
+type exportTxStep struct {
+	Step      string `json:"step"`
+	Completed bool   `json:"completed,omitempty"`
+	Message   int64  `json:"message,omitempty"`
+}
+
+// blob is bytes, as text where they are text, so that an export can be read.
+type blob []byte
+
+type encodedBlob struct {
+	Base64 []byte `json:"base64"`
+}
+
+// IsZero tells bytes that are not there from those that are empty.
+func (b blob) IsZero() bool { return b == nil }
+
+// MarshalJSON implements [json.Marshaler].
+func (b blob) MarshalJSON() ([]byte, error) {
+	if !utf8.Valid(b) {
+		return json.Marshal(encodedBlob{b})
+	}
+	var out bytes.Buffer
+	enc := json.NewEncoder(&out)
+	enc.SetEscapeHTML(false)
+	err := enc.Encode(string(b))
+	return out.Bytes(), err
+}
+
+// UnmarshalJSON implements [json.Unmarshaler].
+func (b *blob) UnmarshalJSON(data []byte) error {
+	var text string
+	if err := json.Unmarshal(data, &text); err == nil {
+		*b = []byte(text)
+		return nil
+	}
+	var e encodedBlob
+	if err := json.Unmarshal(data, &e); err != nil {
+		return fmt.Errorf("neither a text nor base64: %w", err)
+	}
+	*b = e.Base64
+	return nil
+}
+
+// writeArchive writes a run, in lines.
+func writeArchive(w io.Writer, a *store.Archive) error {
+	enc := json.NewEncoder(w)
+	enc.SetEscapeHTML(false)
+	lines := archiveLines(a)
+	lines[0].Run.Lines = len(lines) - 1
+	for i := range lines {
+		if err := enc.Encode(&lines[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func archiveLines(a *store.Archive) []exportLine {
+	r := a.Run
+	lines := []exportLine{{Run: &exportRun{
+		ID: r.ID, Workflow: r.Workflow, Version: r.Version, Status: string(r.Status), ParentID: r.ParentID, ParentRef: r.ParentRef,
+		Secret: r.Secret, CreatedAt: r.CreatedAt, UpdatedAt: r.UpdatedAt, EndedAt: r.EndedAt, WakeAt: r.WakeAt, Worker: r.Worker,
+		Epoch: r.Epoch, Events: r.Events, Suspicion: r.Suspicion, Mark: r.Mark, Crashes: r.Crashes,
+		BlockedBuild: r.BlockedBuild, BlockedReason: r.BlockedReason,
+	}}}
+	add := func(l exportLine) { lines = append(lines, l) }
+	for i := range a.Events {
+		e := exportOfEvent(&a.Events[i])
+		add(exportLine{Event: &e})
+	}
+	for i := range a.Cuts {
+		c := &a.Cuts[i]
+		add(exportLine{Cut: &exportCut{Cut: c.Cut, CutAt: c.CutAt, Event: exportOfEvent(&c.Event)}})
+	}
+	for i := range a.Mail {
+		m := exportOfMessage(&a.Mail[i])
+		add(exportLine{Message: &m})
+	}
+	for i := range a.Unread {
+		u := &a.Unread[i]
+		add(exportLine{Unread: &exportUnread{Number: u.Number, Journaled: u.Journaled, Message: exportOfMessage(&u.Message)}})
+	}
+	for _, archived := range a.Hooks {
+		h := archived.Hook
+		add(exportLine{Hook: &exportHook{
+			ID: h.ID, Token: h.Token, Type: h.Type, Metadata: h.Metadata, Webhook: h.Webhook, Reserved: h.Reserved, AdoptedAs: archived.AdoptedAs,
+			CreatedAt: h.CreatedAt, ClosedAt: h.ClosedAt, OpenedPos: h.OpenedPos, ClosedPos: h.ClosedPos,
+		}})
+	}
+	for _, q := range a.Receipts {
+		add(exportLine{Receipt: &exportReceipt{
+			Token: q.Token, Key: q.Key, HookID: q.HookID, Type: q.Type, Metadata: q.Metadata, Webhook: q.Webhook, Request: q.Request,
+			HookCreatedAt: q.HookCreatedAt, ExpiresAt: q.ExpiresAt,
+		}})
+	}
+	for _, q := range a.Responses {
+		add(exportLine{Response: &exportResponse{
+			Request: q.Request, Responder: q.Responder, Status: q.Status, Header: q.Header, Body: q.Body, At: q.At, KeepUntil: q.KeepUntil,
+		}})
+	}
+	for _, t := range a.TxSteps {
+		add(exportLine{TxStep: (*exportTxStep)(&t)})
+	}
+	return lines
+}
+
+func exportOfEvent(e *store.Event) exportEvent {
+	return exportEvent{
+		Position: e.Position, At: e.At, Kind: e.Kind, Ref: e.Ref, Data: e.Data, Asked: e.Asked, OrStart: e.OrStart, Epoch: e.Epoch, Seq: e.Seq,
+	}
+}
+
+func exportOfMessage(m *store.Message) exportMessage {
+	return exportMessage{ID: m.ID, Kind: m.Kind, Ref: m.Ref, Data: m.Data, AcceptedAt: m.AcceptedAt, OrStart: m.OrStart}
+}
+
+// archiveReader reads trees of runs from an export.
+type archiveReader struct {
+	dec   *json.Decoder
+	lines int
+}
+
+func (r *archiveReader) next() (exportLine, error) {
+	var l exportLine
+	err := r.dec.Decode(&l)
+	r.lines++
+	switch {
+	case errors.Is(err, io.EOF):
+		return l, err
+	case err != nil:
+		return l, fmt.Errorf("line %d of the export: %w", r.lines, err)
+	}
+	return l, nil
+}
+
+// head reads the first line.
+func (r *archiveReader) head() (exportHead, error) {
+	l, err := r.next()
+	switch {
+	case err != nil && !errors.Is(err, io.EOF):
+		return exportHead{}, usageError{err}
+	case err != nil, l.Export == nil:
+		return exportHead{}, usage("this is no export of tenter: it does not begin with one")
+	case l.Export.Format != exportFormat:
+		return exportHead{}, usage("the export has format %d, this tenter knows %d: use the version that wrote it", l.Export.Format, exportFormat)
+	}
+	return *l.Export, nil
+}
+
+// tree reads the runs of the next tree. io.EOF: there is none.
+func (r *archiveReader) tree() ([]store.Archive, error) {
+	l, err := r.next()
+	if err != nil {
+		return nil, err
+	}
+	if l.Tree == nil {
+		return nil, fmt.Errorf("line %d of the export is not a tree, which should be here", r.lines)
+	}
+	var runs []store.Archive
+	for range l.Tree.Runs {
+		a, err := r.run()
+		if errors.Is(err, io.EOF) {
+			err = fmt.Errorf("the export ends in the middle of run %s and its children, of which nothing is imported", l.Tree.Root)
+		}
+		if err != nil {
+			return nil, err
+		}
+		runs = append(runs, a)
+	}
+	return runs, nil
+}
+
+func (r *archiveReader) run() (a store.Archive, err error) {
+	l, err := r.next()
+	if err != nil {
+		return a, err
+	}
+	q := l.Run
+	if q == nil {
+		return a, fmt.Errorf("line %d of the export is not a run, which should be here", r.lines)
+	}
+	a.Run = store.Run{
+		ID: q.ID, Workflow: q.Workflow, Version: q.Version, Status: store.Status(q.Status), ParentID: q.ParentID, ParentRef: q.ParentRef,
+		Secret: q.Secret, CreatedAt: q.CreatedAt, UpdatedAt: q.UpdatedAt, EndedAt: q.EndedAt, WakeAt: q.WakeAt, Worker: q.Worker,
+		Epoch: q.Epoch, Events: q.Events, Suspicion: q.Suspicion, Mark: q.Mark, Crashes: q.Crashes,
+		BlockedBuild: q.BlockedBuild, BlockedReason: q.BlockedReason,
+	}
+	for range q.Lines {
+		if l, err = r.next(); err != nil {
+			return a, err
+		}
+		if err := addLine(&a, l); err != nil {
+			return a, fmt.Errorf("line %d of the export: %w", r.lines, err)
+		}
+	}
+	if int64(len(a.Events)) != q.Events {
+		return a, fmt.Errorf("run %s of the export has %d events and should have %d", q.ID, len(a.Events), q.Events)
+	}
+	return a, nil
+}
+
+func addLine(a *store.Archive, l exportLine) error {
+	id := a.Run.ID
+	switch {
+	case l.Event != nil:
+		a.Events = append(a.Events, l.Event.record())
+	case l.Cut != nil:
+		a.Cuts = append(a.Cuts, store.CutEvent{Cut: l.Cut.Cut, CutAt: l.Cut.CutAt, Event: l.Cut.Event.record()})
+	case l.Message != nil:
+		a.Mail = append(a.Mail, l.Message.record(id))
+	case l.Unread != nil:
+		a.Unread = append(a.Unread, store.UnreadMessage{Number: l.Unread.Number, Journaled: l.Unread.Journaled, Message: l.Unread.Message.record(id)})
+	case l.Hook != nil:
+		h := l.Hook
+		a.Hooks = append(a.Hooks, store.ArchivedHook{AdoptedAs: h.AdoptedAs, Hook: store.Hook{
+			ID: h.ID, RunID: id, Token: h.Token, Type: h.Type, Metadata: h.Metadata, Webhook: h.Webhook, Reserved: h.Reserved,
+			CreatedAt: h.CreatedAt, ClosedAt: h.ClosedAt, OpenedPos: h.OpenedPos, ClosedPos: h.ClosedPos,
+		}})
+	case l.Receipt != nil:
+		q := l.Receipt
+		a.Receipts = append(a.Receipts, store.StoredReceipt{
+			Token: q.Token, Key: q.Key, HookID: q.HookID, RunID: id, Type: q.Type, Metadata: q.Metadata, Webhook: q.Webhook, Request: q.Request,
+			HookCreatedAt: q.HookCreatedAt, ExpiresAt: q.ExpiresAt,
+		})
+	case l.Response != nil:
+		q := l.Response
+		a.Responses = append(a.Responses, store.Response{
+			Request: q.Request, RunID: id, Responder: q.Responder, Status: q.Status, Header: q.Header, Body: q.Body, At: q.At, KeepUntil: q.KeepUntil,
+		})
+	case l.TxStep != nil:
+		a.TxSteps = append(a.TxSteps, store.DoneTxStep(*l.TxStep))
+	default:
+		return fmt.Errorf("it is nothing that belongs to a run: the export of run %s is damaged, or a newer tenter wrote it", id)
+	}
+	return nil
+}
+
+func (e *exportEvent) record() store.Event {
+	return store.Event{
+		Position: e.Position, At: e.At, Kind: e.Kind, Ref: e.Ref, Data: e.Data, Asked: e.Asked, OrStart: e.OrStart, Epoch: e.Epoch, Seq: e.Seq,
+	}
+}
+
+func (m *exportMessage) record(runID string) store.Message {
+	return store.Message{ID: m.ID, RunID: runID, Kind: m.Kind, Ref: m.Ref, Data: m.Data, AcceptedAt: m.AcceptedAt, OrStart: m.OrStart}
+}

@@ -1,0 +1,323 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/tenter-dev/tenter/store"
+	"github.com/tenter-dev/tenter/workflow"
+)
+
+type exportCmd struct {
+	Runs   []string `arg:"" optional:"" name:"run" help:"IDs of runs; their children come with them. Default: all runs."`
+	Output string   `short:"o" placeholder:"FILE" help:"Write to this file, which must not exist. Default: standard output."`
+	Open   bool     `help:"Leave out runs that have ended, with all their children."`
+	Live   bool     `help:"Export although a worker is live."`
+}
+
+func (c *exportCmd) Help() string {
+	return `Writes whole runs: journal, mailbox, hooks, receipts, answers, all that there is. What was written can be read into another database, also of another kind, where the runs go on:
+
+  tenter export --db sqlite:app.db -o runs.jsonl
+  tenter import --db postgres://app@db.example.com/app runs.jsonl
+
+To move runs, stop the programs that execute and resume them before, and start them on the new database afterwards. While a worker is live an export is refused with exit code 4,
+because what the worker does next is not in it; --live exports all the same, for a look elsewhere.
+
+An export has all payloads, and the secrets from which tokens are made: keep it as you keep the database. Executions of steps under way are not in it; their steps are executed again,
+as after a crash.
+
+Each line is an object with one key, which says what it is: export, tree, run, event, cut, message, unread, hook, receipt, response, tx_step.`
+}
+
+func (c *exportCmd) Run(a *app) (err error) {
+	st, err := a.database(true)
+	if err != nil {
+		return err
+	}
+	source, ok := st.(store.Archiver)
+	if !ok {
+		return fmt.Errorf("runs can't be exported from %s", st)
+	}
+	if err := c.checkWorkers(a.ctx, st); err != nil {
+		return err
+	}
+	trees, err := c.trees(a, st)
+	if err != nil {
+		return err
+	}
+	out := a.stdout
+	if c.Output != "" {
+		f, err := os.OpenFile(c.Output, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+		if err != nil {
+			return fmt.Errorf("write the export: %w", err)
+		}
+		defer func() {
+			if e := f.Close(); err == nil {
+				err = e
+			}
+			if err != nil {
+				_ = os.Remove(c.Output) // half an export is of no use
+			}
+		}()
+		out = f
+	}
+	n, err := writeExport(a, out, source, st.String(), trees)
+	if err == nil && c.Output != "" {
+		a.out.printf("%s exported to %s.\n", plural(n, "run"), line(c.Output))
+	}
+	return err
+}
+
+// checkWorkers refuses an export that would not be the end of the matter.
+func (c *exportCmd) checkWorkers(ctx context.Context, st store.Store) error {
+	workers, err := st.Workers(ctx)
+	if err != nil || c.Live {
+		return err
+	}
+	for _, w := range workers {
+		if w.Live {
+			return fmt.Errorf("%w: worker %s is live, and what it does next would not be in the export: stop it, or say --live for a copy to look at", errRefused, w.Name)
+		}
+	}
+	return nil
+}
+
+// tree is a run with all runs below it, itself first.
+type tree []string
+
+// trees finds the runs to be exported.
+func (c *exportCmd) trees(a *app, st store.Store) ([]tree, error) {
+	if len(c.Runs) > 0 {
+		return c.named(a, st)
+	}
+	bar := a.progress()
+	defer bar.clear()
+	type head struct {
+		id, parent string
+		ended      bool
+	}
+	var heads []head
+	f := store.Filter{Limit: 1000}
+	for {
+		runs, err := st.Runs(a.ctx, f)
+		if err != nil {
+			return nil, err
+		}
+		for i := range runs {
+			heads = append(heads, head{runs[i].ID, runs[i].ParentID, runs[i].Status.Ended()})
+		}
+		if len(runs) < f.Limit {
+			break
+		}
+		f.Before = runs[len(runs)-1].ID
+		bar.show(number(int64(len(heads)))+" runs", 0, 0)
+	}
+	known := make(map[string]bool, len(heads))
+	children := map[string][]int{}
+	for _, h := range heads {
+		known[h.id] = true
+	}
+	for i, h := range heads {
+		if known[h.parent] {
+			children[h.parent] = append(children[h.parent], i)
+		}
+	}
+	var trees []tree
+	for _, root := range slices.Backward(heads) { // the oldest first
+		if known[root.parent] {
+			continue
+		}
+		t, open := tree{root.id}, !root.ended
+		for n := 0; n < len(t); n++ {
+			for _, i := range children[t[n]] {
+				t, open = append(t, heads[i].id), open || !heads[i].ended
+			}
+		}
+		if open || !c.Open {
+			trees = append(trees, t)
+		}
+	}
+	return trees, nil
+}
+
+// named finds the trees of the runs that were named.
+func (c *exportCmd) named(a *app, st store.Store) ([]tree, error) {
+	var trees []tree
+	seen := map[string]bool{}
+	for _, id := range c.Runs {
+		r, err := st.Run(a.ctx, id)
+		if errors.Is(err, store.ErrNotFound) {
+			err = workflow.ErrRunNotFound
+		}
+		if err != nil {
+			return nil, fmt.Errorf("export run %s: %w", id, err)
+		}
+		if seen[id] {
+			continue
+		}
+		if r.ParentID != "" && !slices.Contains(c.Runs, r.ParentID) {
+			_, _ = fmt.Fprintf(a.stderr, "tenter: run %s is a child of %s, which is not exported with it and will miss its result\n", line(id), line(r.ParentID))
+		}
+		seen[id] = true
+		t := tree{id}
+		for n := 0; n < len(t); n++ {
+			f := store.Filter{ParentID: t[n], Limit: 1000}
+			for {
+				runs, err := st.Runs(a.ctx, f)
+				if err != nil {
+					return nil, err
+				}
+				for i := range runs {
+					if !seen[runs[i].ID] {
+						seen[runs[i].ID] = true
+						t = append(t, runs[i].ID)
+					}
+				}
+				if len(runs) < f.Limit {
+					break
+				}
+				f.Before = runs[len(runs)-1].ID
+			}
+		}
+		trees = append(trees, t)
+	}
+	return trees, nil
+}
+
+// exportAhead is how many runs are read while earlier ones are written.
+const exportAhead = 16
+
+func writeExport(a *app, out io.Writer, source store.Archiver, from string, trees []tree) (n int, err error) {
+	total := 0
+	for _, t := range trees {
+		total += len(t)
+	}
+	w := bufio.NewWriterSize(out, 1<<20)
+	enc := json.NewEncoder(w)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(exportLine{Export: &exportHead{Format: exportFormat, From: from, At: time.Now().UTC(), Runs: total}}); err != nil {
+		return 0, err
+	}
+	bar := a.progress()
+	defer bar.clear()
+
+	type read struct {
+		run store.Archive
+		err error
+	}
+	ctx, stop := context.WithCancel(a.ctx)
+	defer stop()
+	ahead := make(chan chan read, exportAhead)
+	go func() {
+		defer close(ahead)
+		for _, t := range trees {
+			for _, id := range t {
+				answer := make(chan read, 1)
+				select {
+				case ahead <- answer:
+				case <-ctx.Done():
+					return
+				}
+				go func() {
+					run, err := source.Export(ctx, id)
+					answer <- read{run, err}
+				}()
+			}
+		}
+	}()
+	for _, t := range trees {
+		if err := enc.Encode(exportLine{Tree: &exportTree{Root: t[0], Runs: len(t)}}); err != nil {
+			return n, err
+		}
+		for _, id := range t {
+			answer, ok := <-ahead
+			if !ok {
+				return n, ctx.Err()
+			}
+			r := <-answer
+			if r.err != nil {
+				return n, fmt.Errorf("export run %s: %w", id, r.err)
+			}
+			if err := writeArchive(w, &r.run); err != nil {
+				return n, fmt.Errorf("write the export: %w", err)
+			}
+			n++
+			bar.show(fmt.Sprintf("%s of %s runs", number(int64(n)), number(int64(total))), int64(n), int64(total))
+		}
+	}
+	return n, w.Flush()
+}
+
+type importCmd struct {
+	File         string `arg:"" optional:"" help:"File that export has written; - or nothing is standard input."`
+	SkipExisting bool   `help:"Leave runs alone that are there already, to go on with an import that was interrupted."`
+}
+
+func (c *importCmd) Help() string {
+	return `Reads what "tenter export" has written. The runs go on as soon as a worker has their workflows. A run is imported with its children, all of it or nothing. If a run is there already,
+or another run has one of its tokens, the import ends with exit code 4; what came before is imported, and stays. --skip-existing goes on from there.
+
+An import never changes a run that is there. Idempotency keys and answers to HTTP requests come along.`
+}
+
+// importers is how many trees are imported at the same time, so that they share commits.
+const importers = 16
+
+func (c *importCmd) Run(a *app) error {
+	st, err := a.database(false)
+	if err != nil {
+		return err
+	}
+	target, ok := st.(store.Archiver)
+	if !ok {
+		return fmt.Errorf("runs can't be imported into %s", st)
+	}
+	in := a.stdin
+	if c.File != "" && c.File != "-" {
+		f, err := os.Open(c.File)
+		if err != nil {
+			return fmt.Errorf("read the export: %w", err)
+		}
+		defer func() { _ = f.Close() }()
+		in = f
+	}
+	reader := &archiveReader{dec: json.NewDecoder(bufio.NewReaderSize(in, 1<<20))}
+	head, err := reader.head()
+	if err != nil {
+		return err
+	}
+	im := &importer{app: a, target: target, skip: c.SkipExisting, total: head.Runs, bar: a.progress(), slots: make(chan struct{}, importers)}
+	err = im.read(reader)
+	im.bar.clear()
+	if a.cli.JSON {
+		return errors.Join(err, a.out.json(map[string]int{"imported": im.imported, "skipped": im.skipped}))
+	}
+	text := plural(im.imported, "run") + " imported"
+	if im.skipped > 0 {
+		text += fmt.Sprintf(", %s skipped because they are there already", number(int64(im.skipped)))
+	}
+	a.out.printf("%s.\n", text)
+	return err
+}
+
+// importError says why an import has ended before its end.
+func importError(root, taken string, err error) error {
+	switch {
+	case errors.Is(err, store.ErrExists):
+		return fmt.Errorf("import run %s: %w: run %s is there already: --skip-existing leaves such runs alone", root, errRefused, taken)
+	case errors.Is(err, store.ErrConflict):
+		return fmt.Errorf("import run %s: %w: an open hook of another run has the token %q: end that run, or have it close the hook", root, errRefused, taken)
+	case err != nil && !strings.Contains(err.Error(), root):
+		return fmt.Errorf("import run %s: %w", root, err)
+	}
+	return err
+}

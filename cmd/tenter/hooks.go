@@ -1,0 +1,173 @@
+package main
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/tenter-dev/tenter/inspect"
+	"github.com/tenter-dev/tenter/workflow"
+)
+
+type hooksListCmd struct {
+	Run_   string `name:"run" placeholder:"RUN" help:"Only hooks of this run."`
+	Type   string `short:"t" placeholder:"NAME" help:"Only hooks of this type."`
+	Prefix string `placeholder:"TEXT" help:"Only hooks whose token begins so; in the order of tokens."`
+	Limit  int    `short:"n" default:"50" placeholder:"N" help:"At most so many (${default}); 0 is all."`
+}
+
+func (c *hooksListCmd) Help() string {
+	return `A hook is where a run takes payloads from outside; its token is its address. Whoever knows the token of a hook can resume it here, so random tokens are secrets.
+
+  tenter hooks list --type approval
+
+With --json each line is a hook: id, run_id, token, type, metadata, webhook, created_at.`
+}
+
+func (c *hooksListCmd) Run(a *app) error {
+	cl, err := a.client()
+	if err != nil {
+		return err
+	}
+	f := inspect.HookFilter{RunID: c.Run_, Type: c.Type, Prefix: c.Prefix}
+	now := time.Now()
+	t := table{head: []string{"TOKEN", "TYPE", "RUN", "OPEN SINCE", "METADATA"}, keep: []int{0, 2}}
+	more, err := pages(c.Limit, func(limit int) (int, error) {
+		f.Limit = limit
+		hooks, err := cl.Hooks(a.ctx, f)
+		if err != nil || len(hooks) == 0 {
+			return 0, err
+		}
+		f.After = hooks[len(hooks)-1].ID
+		for _, h := range hooks {
+			if a.cli.JSON {
+				if err := a.out.json(h); err != nil {
+					return 0, err
+				}
+				continue
+			}
+			t.add(text(h.Token).in(bold), text(hookKind(h)), text(h.RunID), text(ago(h.CreatedAt, now)), text(string(h.Metadata)))
+		}
+		return len(hooks), nil
+	})
+	if err != nil || a.cli.JSON {
+		return err
+	}
+	if len(t.rows) == 0 {
+		a.out.printf("No open hooks.\n")
+		return nil
+	}
+	t.print(a.out, "")
+	if more {
+		a.out.printf("%s\n", a.out.in(dim, "There may be more: -n 0 lists all."))
+	}
+	return nil
+}
+
+func hookKind(h workflow.HookInfo) string {
+	switch {
+	case h.Webhook && h.Type != "":
+		return h.Type + " (webhook)"
+	case h.Webhook:
+		return "(webhook)"
+	}
+	return h.Type
+}
+
+type hooksShowCmd struct {
+	Token string `arg:"" help:"Token of the hook."`
+}
+
+func (c *hooksShowCmd) Help() string {
+	return `Looks at a hook without resuming it, and prints the command that resumes it. Where the server has the hook's type its JSON Schema is shown.
+
+With --json it is one object: id, run_id, token, type, metadata, webhook, created_at.`
+}
+
+func (c *hooksShowCmd) Run(a *app) error {
+	cl, err := a.client()
+	if err != nil {
+		return err
+	}
+	h, err := cl.HookByToken(a.ctx, c.Token)
+	if err != nil {
+		return err
+	}
+	if a.cli.JSON {
+		return a.out.json(h)
+	}
+	target, err := a.target()
+	if err != nil {
+		return err
+	}
+	t := table{head: []string{"", ""}}
+	t.add(text("token"), text(h.Token).in(bold))
+	if kind := hookKind(h); kind != "" {
+		t.add(text("type"), text(kind))
+	}
+	t.add(text("id"), text(h.ID))
+	t.add(text("run"), text(h.RunID))
+	t.add(text("open"), text(fmt.Sprintf("since %s, %s", stamp(h.CreatedAt), ago(h.CreatedAt, time.Now()))))
+	t.print(a.out, "")
+	schema := payloadSchemas(a.ctx, cl)[h.Type]
+	for _, part := range []struct {
+		title string
+		data  []byte
+	}{{"METADATA", h.Metadata}, {"PAYLOAD, AS JSON SCHEMA", schema}} {
+		if len(part.data) > 0 {
+			a.out.heading(part.title)
+			a.out.printf("%s\n", indent(pretty(part.data), "  "))
+		}
+	}
+	a.out.heading("HOW TO RESUME IT")
+	if h.Webhook {
+		a.out.printf("  It is a webhook: it takes HTTP requests at its URL.\n")
+		return nil
+	}
+	a.out.printf("  %s\n", a.out.in(bold, clean(target.command("hooks", "resume", h.Token, example(schema)))))
+	return nil
+}
+
+type hooksResumeCmd struct {
+	Token   string `arg:"" help:"Token of the hook."`
+	Payload string `arg:"" help:"Payload as JSON, @FILE, or - for standard input."`
+	Key     string `placeholder:"KEY" help:"Idempotency key: a second payload with it is dropped, so that this is safe to repeat."`
+}
+
+func (c *hooksResumeCmd) Help() string {
+	return `Sends a payload and returns when it is durable: then the run will get it, whatever crashes. If no hook has the token nothing is written, and the exit code is 3.
+
+  tenter hooks resume approval:doc-7 '{"approved": true}'
+  tenter hooks resume approval:doc-7 @decision.json --key decision-1
+  echo '"hello"' | tenter hooks resume chat:42 -
+
+With --json it is the hook that took it, as with "tenter hooks show"; duplicate says that the key was known and the payload was dropped.`
+}
+
+func (c *hooksResumeCmd) Run(a *app) error {
+	payload, err := a.payload("payload", c.Payload)
+	if err != nil {
+		return err
+	}
+	cl, err := a.client()
+	if err != nil {
+		return err
+	}
+	var opts []workflow.ResumeOption
+	if c.Key != "" {
+		opts = append(opts, workflow.IdempotencyKey(c.Key))
+	}
+	h, err := cl.Resume(a.ctx, c.Token, payload, opts...)
+	if err != nil {
+		return err
+	}
+	if a.cli.JSON {
+		return a.out.json(h)
+	}
+	switch {
+	case h.Duplicate:
+		a.out.printf("A payload with this key was accepted before for hook %s of run %s; this one was dropped.\n", line(h.ID), line(h.RunID))
+	default:
+		a.out.printf("Accepted for hook %s of run %s.\n", line(h.ID), line(h.RunID))
+	}
+	return nil
+}

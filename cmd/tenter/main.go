@@ -1,0 +1,183 @@
+// Command tenter shows and steers the runs of a Tenter database.
+//
+//	go install github.com/tenter-dev/tenter/cmd/tenter@latest
+//	tenter --db app.db runs list
+//	tenter --db app.db runs show order-42     what it waits for, and how to get it going
+//	tenter --db app.db hooks resume approval:doc-7 '{"approved": true}'
+//
+// It executes no workflows: it is a client, and safe to use beside the programs that
+// do. Its help is its manual; docs/cli.md has the same in one page.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+
+	"github.com/tenter-dev/tenter/store/postgres"
+	"github.com/tenter-dev/tenter/store/sqlite"
+	"github.com/tenter-dev/tenter/workflow"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	a := &app{ctx: ctx, stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, env: os.LookupEnv}
+	code := a.main(os.Args[1:])
+	stop()
+	os.Exit(code)
+}
+
+// Exit codes. They are documented in the help.
+const (
+	exitFailed      = 1
+	exitUsage       = 2
+	exitNotFound    = 3
+	exitRefused     = 4
+	exitRunFailed   = 5
+	exitFindings    = 6
+	exitInterrupted = 130
+)
+
+// app is one call of the command.
+type app struct {
+	ctx    context.Context //nolint:containedctx // lives as long as the process
+	stdin  io.Reader
+	stdout io.Writer
+	stderr io.Writer
+	env    func(name string) (value string, ok bool)
+
+	cli    cli
+	out    *screen
+	closer func() error // of the client, if it was opened
+}
+
+// exit is how kong ends the program, for --help.
+type exit int
+
+func (a *app) main(args []string) (code int) {
+	defer func() {
+		if v := recover(); v != nil {
+			e, ok := v.(exit)
+			if !ok {
+				panic(v)
+			}
+			code = int(e)
+		}
+	}()
+	parser, err := newParser(&a.cli, a.stdout, a.stderr)
+	if err != nil {
+		panic(err) // the grammar is wrong, which a test sees
+	}
+	a.out = newScreen(a.stdout, "", a.env)
+	if len(args) == 0 {
+		args = []string{"--help"}
+	}
+	k, err := parser.Parse(args)
+	if err == nil {
+		a.out = newScreen(a.stdout, a.cli.Color, a.env)
+		err = k.Run(a)
+	}
+	if a.closer != nil {
+		err = errors.Join(err, a.closer())
+	}
+	return a.report(err)
+}
+
+func newParser(grammar *cli, stdout, stderr io.Writer) (*kong.Kong, error) {
+	return kong.New(grammar,
+		kong.Name("tenter"),
+		kong.Description(description),
+		kong.Writers(stdout, stderr),
+		kong.Exit(func(code int) { panic(exit(code)) }),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, NoExpandSubcommands: true, WrapUpperBound: 100}),
+		kong.Vars{"version": version()},
+	)
+}
+
+// usageError is a call that can't be meant.
+type usageError struct{ error }
+
+func usage(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
+
+// errRunFailed says that the run that was waited for has not completed. It was shown.
+var errRunFailed = errors.New("the run has not completed")
+
+// errRefused says that things are not such that it could be done.
+var errRefused = errors.New("refused")
+
+// errFindings says that doctor found something. It was shown.
+var errFindings = errors.New("there is something to mend")
+
+// report tells people about an error and returns the exit code.
+func (a *app) report(err error) int {
+	if err == nil || errors.Is(err, syscall.EPIPE) {
+		return 0
+	}
+	code := exitCode(err)
+	switch code {
+	case exitRunFailed, exitFindings:
+		return code
+	case exitInterrupted:
+		if a.ctx.Err() != nil {
+			return code
+		}
+	}
+	_, _ = fmt.Fprintln(a.stderr, "tenter:", clean(err.Error()))
+	if parse, ok := errors.AsType[*kong.ParseError](err); ok && parse.Context != nil {
+		_, _ = fmt.Fprintln(a.stderr, "Try: tenter", parse.Context.Command(), "--help")
+	}
+	if hint := hintFor(err); hint != "" {
+		_, _ = fmt.Fprintln(a.stderr, clean(hint))
+	}
+	return code
+}
+
+func exitCode(err error) int {
+	_, isParse := errors.AsType[*kong.ParseError](err)
+	_, isUsage := errors.AsType[usageError](err)
+	is := func(targets ...error) bool {
+		for _, target := range targets {
+			if errors.Is(err, target) {
+				return true
+			}
+		}
+		return false
+	}
+	_, refused := errors.AsType[*workflow.RetryRefusedError](err)
+	_, conflict := errors.AsType[*workflow.HookConflictError](err)
+	_, payload := errors.AsType[*workflow.PayloadError](err)
+	_, hookType := errors.AsType[*workflow.HookTypeError](err)
+	switch {
+	case isParse, isUsage:
+		return exitUsage
+	case is(errRunFailed):
+		return exitRunFailed
+	case is(errFindings):
+		return exitFindings
+	case is(workflow.ErrRunNotFound, workflow.ErrHookNotFound, sqlite.ErrMissing, postgres.ErrMissing):
+		return exitNotFound
+	case refused, conflict, payload, hookType,
+		is(workflow.ErrRunEnded, workflow.ErrRunExists, workflow.ErrUnknownWorkflow, workflow.ErrPayloadTooLarge, errDeclined, errRefused):
+		return exitRefused
+	case is(context.Canceled):
+		return exitInterrupted
+	}
+	return exitFailed
+}
+
+// hintFor says what to do about an error, where the error does not say so.
+func hintFor(err error) string {
+	switch {
+	case errors.Is(err, workflow.ErrHookNotFound):
+		return "The hook is closed, its run has ended, or the token is another one. Open hooks: tenter hooks list"
+	case errors.Is(err, workflow.ErrRunEnded):
+		return "Nothing was changed. How it ended: tenter runs show"
+	}
+	return ""
+}

@@ -1,0 +1,129 @@
+package main
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/tenter-dev/tenter/inspect"
+	"github.com/tenter-dev/tenter/workflow"
+)
+
+type runsListCmd struct {
+	Status   string `short:"s" enum:",running,waiting,blocked,completed,failed,canceled" default:"" placeholder:"STATUS" help:"Only runs with this status: running, waiting, blocked, completed, failed, canceled."`
+	Workflow string `short:"w" placeholder:"NAME" help:"Only runs of this workflow."`
+	Parent   string `placeholder:"RUN" help:"Only children of this run."`
+	Prefix   string `placeholder:"TEXT" help:"Only runs whose ID begins so; in the order of IDs."`
+	Since    when   `placeholder:"TIME" help:"Only runs created since: 2h, 3d (ago), 2026-01-31 or 2026-01-31T15:04:05Z."`
+	Until    when   `placeholder:"TIME" help:"Only runs created before."`
+	Limit    int    `short:"n" default:"50" placeholder:"N" help:"At most so many (${default}); 0 is all."`
+	Before   string `placeholder:"RUN" help:"Continue after this run, the last one of the page before."`
+}
+
+func (c *runsListCmd) Help() string {
+	return `A run is running (has work), waiting (for hooks, timers or children), blocked (no code can continue it; nothing is lost), completed, failed or canceled. A run
+that no live worker has the code for is listed with the status that it has recorded; "tenter runs show" tells.
+
+  tenter runs list --status failed --since 1d
+  tenter runs list --workflow order -n 0 --json | jq -r .id
+
+With --json each line is a run: id, workflow, version, status, reason, parent_id, created_at, updated_at, ended_at, wake_at, events.`
+}
+
+func (c *runsListCmd) Run(a *app) error {
+	cl, err := a.client()
+	if err != nil {
+		return err
+	}
+	f := inspect.RunFilter{
+		Status: workflow.Status(c.Status), Workflow: c.Workflow, ParentID: c.Parent, Prefix: c.Prefix,
+		Since: c.Since.Time, Until: c.Until.Time, Before: c.Before,
+	}
+	now := time.Now()
+	t := table{head: []string{"RUN", "WORKFLOW", "STATUS", "CREATED", "PROGRESS", ""}, keep: []int{0}}
+	n := 0
+	more, err := pages(c.Limit, func(limit int) (int, error) {
+		f.Limit = limit
+		runs, err := cl.Runs(a.ctx, f)
+		if err != nil || len(runs) == 0 {
+			return 0, err
+		}
+		f.Before = runs[len(runs)-1].ID
+		n += len(runs)
+		for _, r := range runs {
+			if a.cli.JSON {
+				if err := a.out.json(r); err != nil {
+					return 0, err
+				}
+				continue
+			}
+			t.add(runCells(r, now)...)
+		}
+		return len(runs), nil
+	})
+	if err != nil || a.cli.JSON {
+		return err
+	}
+	if n == 0 {
+		a.out.printf("No runs.\n")
+		return nil
+	}
+	t.print(a.out, "")
+	if more {
+		a.out.printf("%s\n", a.out.in(dim, fmt.Sprintf("There may be more: -n 0 lists all, --before %s continues.", quote(line(f.Before)))))
+	}
+	return nil
+}
+
+func runCells(r workflow.RunInfo, now time.Time) []cell {
+	note := text(r.Reason)
+	if !r.WakeAt.IsZero() {
+		note = text("wakes " + ago(r.WakeAt, now))
+	}
+	return []cell{
+		text(r.ID), text(r.Workflow), text(string(r.Status)).in(statusStyle(r.Status)), text(ago(r.CreatedAt, now)), text(ago(r.UpdatedAt, now)), note,
+	}
+}
+
+// pages calls read with the size of the next page, until there are no more or the
+// limit, 0 for none, is reached. It returns whether there may be more.
+func pages(limit int, read func(limit int) (int, error)) (more bool, err error) {
+	for left := limit; ; {
+		page := inspect.MaxLimit
+		if limit > 0 {
+			page = min(page, left)
+		}
+		n, err := read(page)
+		if err != nil || n < page {
+			return false, err
+		}
+		if left -= n; limit > 0 && left <= 0 {
+			return true, nil
+		}
+	}
+}
+
+// when is a point in time on the command line: a duration ago, a date or a time.
+type when struct{ time.Time }
+
+// UnmarshalText is for kong.
+func (w *when) UnmarshalText(text []byte) error {
+	s := string(text)
+	if n := len(s); n > 1 && s[n-1] == 'd' {
+		var days float64
+		if _, err := fmt.Sscanf(s, "%gd", &days); err == nil {
+			w.Time = time.Now().Add(-time.Duration(days * 24 * float64(time.Hour)))
+			return nil
+		}
+	}
+	if d, err := time.ParseDuration(s); err == nil {
+		w.Time = time.Now().Add(-d)
+		return nil
+	}
+	for _, layout := range []string{time.RFC3339, "2006-01-02T15:04:05", "2006-01-02 15:04:05", "2006-01-02T15:04", "2006-01-02"} {
+		if t, err := time.ParseInLocation(layout, s, time.Local); err == nil {
+			w.Time = t
+			return nil
+		}
+	}
+	return fmt.Errorf("%q is no time: give a duration that has passed since, such as 90m or 3d, or a time such as 2026-01-31T15:04:05", s)
+}
