@@ -43,7 +43,7 @@ func (c *caller) wait(ctx context.Context) (workflow.Response, error) {
 	var stalled stall
 	defer stalled.quit(&c.e.troubles)
 	var again <-chan time.Time // after the store has failed
-	stopping := c.e.stopping()
+	stopping := c.e.Stopping()
 	look := false
 	var over error
 	for over == nil {

@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/tenter-dev/tenter/inspect"
+	"github.com/tenter-dev/tenter/internal/schema"
 )
 
 // Catalog returns what can be started and resumed: the workflows that are named in
@@ -39,12 +40,12 @@ func (e *Engine) Catalog(ctx context.Context) (inspect.Catalog, error) {
 		info := inspect.WorkflowInfo{Name: name, Versions: append([]int{}, live[name]...)}
 		slices.Sort(info.Versions)
 		if def := e.definition(name, 0); def != nil {
-			info.Input, info.Output = schema(def.In), schema(def.Out)
+			info.Input, info.Output = schema.Of(def.In), schema.Of(def.Out)
 		}
 		c.Workflows = append(c.Workflows, info)
 	}
 	for _, name := range slices.Sorted(maps.Keys(e.hookTypes)) {
-		c.HookTypes = append(c.HookTypes, inspect.HookTypeInfo{Name: name, Payload: schema(e.hookTypes[name].Payload)})
+		c.HookTypes = append(c.HookTypes, inspect.HookTypeInfo{Name: name, Payload: schema.Of(e.hookTypes[name].Payload)})
 	}
 	return c, nil
 }

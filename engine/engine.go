@@ -385,8 +385,9 @@ func (e *Engine) running() *worker {
 	return e.worker
 }
 
-// stopping returns a channel that is closed when the engine begins to stop.
-func (e *Engine) stopping() <-chan struct{} {
+// Stopping returns a channel that is closed when the engine begins to stop: when the
+// context of Run ends, or by Close. Who serves others is to let go of those who wait.
+func (e *Engine) Stopping() <-chan struct{} {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.ending != nil {
@@ -398,7 +399,7 @@ func (e *Engine) stopping() <-chan struct{} {
 // isStopping reports whether the engine has begun to stop.
 func (e *Engine) isStopping() bool {
 	select {
-	case <-e.stopping():
+	case <-e.Stopping():
 		return true
 	default:
 		return false

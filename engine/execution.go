@@ -4,7 +4,6 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -20,6 +19,7 @@ import (
 	"github.com/tenter-dev/tenter/internal/gid"
 	"github.com/tenter-dev/tenter/internal/run"
 	"github.com/tenter-dev/tenter/store"
+	"github.com/tenter-dev/tenter/workflow"
 )
 
 // execution is the workflow code of one run at work: its branches, and what they
@@ -394,15 +394,13 @@ func count(m *map[string]int, name string) string {
 // maxName is the longest name or run ID in bytes, so that stores can index it.
 const maxName = 512
 
-var errName = errors.New("it is empty, not valid UTF-8, or has control characters")
-
 // checkName refuses names and IDs that could not be written in one line.
 func checkName(name string) error {
 	switch {
 	case name == "", !utf8.ValidString(name), strings.ContainsFunc(name, unicode.IsControl):
-		return errName
+		return fmt.Errorf("%w: it is empty, not valid UTF-8, or has control characters", workflow.ErrInvalidName)
 	case len(name) > maxName:
-		return fmt.Errorf("it has %d bytes, at most %d are allowed", len(name), maxName)
+		return fmt.Errorf("%w: it has %d bytes, at most %d are allowed", workflow.ErrInvalidName, len(name), maxName)
 	}
 	return nil
 }

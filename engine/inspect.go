@@ -76,7 +76,7 @@ func (e *Engine) Journal(ctx context.Context, runID string, after int64, limit i
 		return nil, fmt.Errorf("read journal of run %s: %w", runID, err)
 	}
 	const page = 1000
-	var events []inspect.Event
+	events := []inspect.Event{}
 	for {
 		found, err := e.store.Journal(ctx, runID, after, cmp.Or(max(limit, 0), page))
 		if err != nil {

@@ -2,9 +2,12 @@
 //
 // [Webhooks] serves the webhooks of all runs below [WebhookPath]; [Webhook] serves
 // one from a route of the app's own, after the app has authenticated the request;
-// [Resume] is a JSON endpoint for a defined hook.
+// [Resume] is a JSON endpoint for a defined hook; [API] serves all that an engine can
+// do, and all there is to see of runs, to package client, the command line and any
+// other program.
 //
 //	mux.Handle(server.WebhookPath, server.Webhooks(eng))
+//	mux.Handle(server.APIPath, server.API(eng, server.APIOptions{Access: access.Policy{Tokens: tokens}}))
 //	mux.Handle("POST /slack/{channel}", server.Webhook(eng, func(r *http.Request) (string, error) {
 //		return "slack:" + r.PathValue("channel"), nil
 //	}))
@@ -27,8 +30,8 @@
 //
 // Stop the engine first (end the context of its Run, or Close it), then the
 // http.Server: callers who wait for a run are told at once to come again (503, with
-// Retry-After), instead of holding up http.Server.Shutdown. What they sent stays
-// delivered.
+// Retry-After), and streams of the API end, instead of holding up http.Server.Shutdown.
+// What they sent stays delivered.
 //
 // It knows engines, and no store.
 package server

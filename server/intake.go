@@ -76,10 +76,10 @@ func (in *intake) problem() problem {
 	_, large := errors.AsType[*http.MaxBytesError](in.err)
 	switch {
 	case large:
-		return problem{Status: http.StatusRequestEntityTooLarge, Detail: "the limit is " + byteCount(in.limit)}
+		return problem{Status: http.StatusRequestEntityTooLarge, Code: "payload_too_large", Detail: "the limit is " + byteCount(in.limit)}
 	case errors.Is(in.err, os.ErrDeadlineExceeded):
-		return problem{Status: http.StatusRequestTimeout, Detail: "the body took too long"}
+		return problem{Status: http.StatusRequestTimeout, Code: codeTimeout, Detail: "the body took too long"}
 	default:
-		return problem{Status: http.StatusBadRequest, Detail: "the body could not be read"}
+		return problem{Status: http.StatusBadRequest, Code: codeBadRequest, Detail: "the body could not be read"}
 	}
 }

@@ -120,31 +120,20 @@ func orPayload(field string) string {
 	return field
 }
 
-// fielder is a validation error that knows which field is wrong.
-type fielder interface {
-	error
-	Field() string
-}
-
+// resumeProblem tells no more than who may resume this hook, and no other, may know.
 func resumeProblem(err error) problem {
-	if bad, ok := errors.AsType[*workflow.PayloadError](err); ok {
-		p := problem{Status: http.StatusUnprocessableEntity, Title: "The payload is not valid", Detail: bad.Err.Error()}
-		if wrong, ok := errors.AsType[fielder](bad.Err); ok {
-			p.Field = wrong.Field()
-		}
-		return p
-	}
-	_, foreign := errors.AsType[*workflow.HookTypeError](err)
+	f := findFault(err)
 	switch {
-	case errors.Is(err, workflow.ErrHookNotFound), errors.Is(err, workflow.ErrInvalidToken), foreign:
-		return problem{Status: http.StatusNotFound}
-	case errors.Is(err, workflow.ErrPayloadTooLarge):
-		return problem{Status: http.StatusRequestEntityTooLarge}
-	case errors.Is(err, workflow.ErrEngineClosed):
-		return problem{Status: http.StatusServiceUnavailable}
-	default:
+	case f == nil:
 		return problem{Status: http.StatusInternalServerError}
+	case f.code == "hook_type" || f.code == "invalid_token":
+		return problem{Status: http.StatusNotFound}
+	case f.code != "payload_invalid":
+		return problem{Status: f.status}
 	}
+	p := apiProblem(err)
+	bad, _ := errors.AsType[*workflow.PayloadError](err)
+	return problem{Status: p.Status, Title: p.Title, Detail: bad.Err.Error(), Field: p.Field}
 }
 
 func byteCount(n int64) string {

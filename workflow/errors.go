@@ -35,6 +35,9 @@ var (
 	ErrOutcomeUnknown = DefineError("outcome is unknown")
 	// ErrAlreadyResponded: the request has been answered from elsewhere.
 	ErrAlreadyResponded = DefineError("already responded")
+	// ErrInvalidName: a run ID, or the name of a workflow or step, is empty, longer than 512 bytes,
+	// not valid UTF-8, or has control characters. Nothing was written.
+	ErrInvalidName = DefineError("invalid name")
 	// ErrUnknownWorkflow: the engine that was asked has workflows, but not this one.
 	ErrUnknownWorkflow = DefineError("unknown workflow")
 	// ErrEngineClosed: the engine has been closed.

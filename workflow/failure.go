@@ -2,7 +2,9 @@ package workflow
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
+	"fmt"
 	"slices"
 
 	"github.com/tenter-dev/tenter/internal/run"
@@ -37,6 +39,10 @@ func record(err error) *run.Failure {
 		case *PayloadError:
 			f.As = append(f.As, run.Typed{Type: run.AsPayload, Token: e.Token, Cause: cause(e.Err)})
 			return false
+		case *HookTypeError:
+			f.As = append(f.As, run.Typed{Type: run.AsHookType, Token: e.Token, Want: e.Want, Got: e.Got})
+		case *RetryRefusedError:
+			f.As = append(f.As, run.Typed{Type: run.AsRefused, RunID: e.RunID, Reason: e.Reason})
 		}
 		return true
 	})
@@ -136,7 +142,29 @@ func restoreTyped(t run.Typed) error {
 		return &HookConflictError{Token: t.Token, RunID: t.RunID}
 	case run.AsPayload:
 		return &PayloadError{Token: t.Token, Err: cause}
+	case run.AsHookType:
+		return &HookTypeError{Token: t.Token, Want: t.Want, Got: t.Got}
+	case run.AsRefused:
+		return &RetryRefusedError{RunID: t.RunID, Reason: t.Reason}
 	default:
 		return errors.New(t.Type)
 	}
+}
+
+// MarshalError returns the recorded form of an error, for implementations of [Client]
+// that are far from their engine: see [UnmarshalError].
+func MarshalError(err error) json.RawMessage {
+	data, _ := json.Marshal(record(err)) // texts and numbers never fail
+	return data
+}
+
+// UnmarshalError is the inverse of [MarshalError]. The error has the same text, and is
+// the same to errors.Is for errors of [DefineError] and to errors.As for those of this
+// package.
+func UnmarshalError(data json.RawMessage) error {
+	var f run.Failure
+	if err := json.Unmarshal(data, &f); err != nil {
+		return fmt.Errorf("decode a recorded error: %w", err)
+	}
+	return restore(f)
 }

@@ -25,6 +25,9 @@ type Typed struct {
 	Workflow string   `json:"workflow,omitempty"`
 	Token    string   `json:"token,omitempty"`
 	Stack    string   `json:"stack,omitempty"`
+	Want     string   `json:"want,omitempty"`
+	Got      string   `json:"got,omitempty"`
+	Reason   string   `json:"reason,omitempty"`
 	Cause    *Failure `json:"cause,omitempty"`
 }
 
@@ -44,6 +47,8 @@ const (
 	AsConflict = "hook_conflict"
 	AsExists   = "run_exists"
 	AsPayload  = "payload"
+	AsHookType = "hook_type"
+	AsRefused  = "retry_refused"
 )
 
 // Panicked is the failure of code that panicked with v.

@@ -1,4 +1,6 @@
-package engine
+// Package schema makes JSON Schemas of Go types, for those who send and read JSON
+// without them. It knows neither workflows nor HTTP.
+package schema
 
 import (
 	"encoding"
@@ -13,33 +15,32 @@ import (
 
 var schemas sync.Map // by reflect.Type
 
-// schema is the JSON Schema of a type. What JSON Schema can't express, or the type
-// encodes by itself, is left open.
-func schema(t reflect.Type) json.RawMessage {
+// Of returns the JSON Schema of a type as encoding/json encodes it. What JSON Schema
+// can't express, and what a type encodes by itself, is left open: anything fits.
+func Of(t reflect.Type) json.RawMessage {
 	if t == nil {
-		return open
+		return anything
 	}
 	if s, ok := schemas.Load(t); ok {
 		return s.(json.RawMessage) //nolint:forcetypeassert // nothing else is in it
 	}
-	s := newSchema(t)
+	s := of(t)
 	schemas.Store(t, s)
 	return s
 }
 
-// open is the schema that everything fits.
-var open = json.RawMessage("{}")
+var anything = json.RawMessage("{}")
 
-func newSchema(t reflect.Type) json.RawMessage {
+func of(t reflect.Type) json.RawMessage {
 	own := map[reflect.Type]*jsonschema.Schema{}
 	findOwn(t, own, nil)
 	s, err := jsonschema.ForType(t, &jsonschema.ForOptions{IgnoreInvalidTypes: true, TypeSchemas: own})
 	if err != nil || s == nil {
-		return open
+		return anything
 	}
 	data, err := json.Marshal(s)
 	if err != nil || string(data) == "true" {
-		return open
+		return anything
 	}
 	return data
 }

@@ -1,0 +1,199 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/oklog/ulid/v2"
+
+	"github.com/tenter-dev/tenter/inspect"
+	"github.com/tenter-dev/tenter/internal/api"
+	"github.com/tenter-dev/tenter/workflow"
+)
+
+// StartRun starts a run, see [workflow.Client].
+func (c *Client) StartRun(ctx context.Context, req workflow.StartRequest) (string, error) {
+	if err := c.usable(ctx); err != nil {
+		return "", fmt.Errorf("start %s: %w", req.Workflow, err)
+	}
+	own := req.RunID == ""
+	if own {
+		req.RunID = strings.ToLower(ulid.Make().String())
+	}
+	r := post("runs", req)
+	r.safe = own
+	var out api.Started
+	_, err := c.call(ctx, r, &out)
+	if own && errors.Is(err, workflow.ErrRunExists) {
+		return req.RunID, nil // an attempt whose answer got lost has started it
+	}
+	return out.RunID, about("start "+req.Workflow, err)
+}
+
+func runPath(runID, more string) string { return "runs/" + api.Segment(runID) + more }
+
+// RunInfo describes a run, see [workflow.Client].
+func (c *Client) RunInfo(ctx context.Context, runID string) (info workflow.RunInfo, err error) {
+	return info, c.look(ctx, "look up run "+runID, get(runPath(runID, ""), nil), &info)
+}
+
+// look makes a request that is safe to repeat.
+func (c *Client) look(ctx context.Context, what string, r request, out any) error {
+	if err := c.usable(ctx); err != nil {
+		return fmt.Errorf("%s: %w", what, err)
+	}
+	_, err := c.call(ctx, r, out)
+	return about(what, err)
+}
+
+// AwaitRun blocks until a run has ended, see [workflow.Client]. Once the server has
+// answered, it goes on waiting through failures of the server and of the connection.
+func (c *Client) AwaitRun(ctx context.Context, runID string) (workflow.RunResult, error) {
+	var res workflow.RunResult
+	what := "await run " + runID
+	if err := c.usable(ctx); err != nil {
+		return res, fmt.Errorf("%s: %w", what, err)
+	}
+	wait := strconv.Itoa(max(1, int(c.wait/time.Second)))
+	r := get(runPath(runID, "/result"), url.Values{"wait": {wait}})
+	failed, reached := 0, false
+	for {
+		there, err := c.call(ctx, r, &res)
+		switch {
+		case err == nil && there:
+			return res, nil
+		case err == nil:
+			failed, reached = 0, true
+		case !reached || ctx.Err() != nil || !passing(err, true):
+			return res, about(what, err)
+		default:
+			failed++
+			if !pause(ctx, attempts+failed) {
+				return res, about(what, ctx.Err())
+			}
+		}
+	}
+}
+
+// CancelRun asks a run to cancel, see [workflow.Client].
+func (c *Client) CancelRun(ctx context.Context, runID string) error {
+	return c.order(ctx, "cancel", runID, nil)
+}
+
+// WakeRun ends a run's sleeps now, see [workflow.Client].
+func (c *Client) WakeRun(ctx context.Context, runID string) error {
+	return c.order(ctx, "wake", runID, nil)
+}
+
+// RetryRun lets a failed run go on, see [workflow.Client].
+func (c *Client) RetryRun(ctx context.Context, runID string) error {
+	return c.order(ctx, "retry", runID, nil)
+}
+
+// TerminateRun ends a run without asking its code, see [workflow.Client].
+func (c *Client) TerminateRun(ctx context.Context, runID, reason string) error {
+	return c.order(ctx, "terminate", runID, api.Terminate{Reason: reason})
+}
+
+func (c *Client) order(ctx context.Context, verb, runID string, body any) error {
+	what := verb + " run " + runID
+	if err := c.usable(ctx); err != nil {
+		return fmt.Errorf("%s: %w", what, err)
+	}
+	_, err := c.call(ctx, post(runPath(runID, "/"+verb), body), nil)
+	return about(what, err)
+}
+
+// Runs lists runs, see [inspect.Client].
+func (c *Client) Runs(ctx context.Context, f inspect.RunFilter) ([]workflow.RunInfo, error) {
+	if err := f.Validate(); err != nil {
+		return nil, fmt.Errorf("list runs: %w", err)
+	}
+	q := query{}
+	q.text("status", string(f.Status))
+	q.text("workflow", f.Workflow)
+	q.text("parent_id", f.ParentID)
+	q.time("since", f.Since)
+	q.time("until", f.Until)
+	q.text("prefix", f.Prefix)
+	q.text("before", f.Before)
+	q.number("limit", int64(f.Limit))
+	var page api.Runs
+	err := c.look(ctx, "list runs", get("runs", url.Values(q)), &page)
+	return page.Runs, err
+}
+
+// query are the parameters of a request, without those that are zero.
+type query url.Values
+
+func (q query) text(name, v string) {
+	if v != "" {
+		q[name] = []string{v}
+	}
+}
+
+func (q query) time(name string, t time.Time) {
+	if !t.IsZero() {
+		q.text(name, t.UTC().Format(time.RFC3339Nano))
+	}
+}
+
+func (q query) number(name string, n int64) {
+	if n != 0 {
+		q.text(name, strconv.FormatInt(n, 10))
+	}
+}
+
+// CountRuns counts the runs of each status, see [inspect.Client].
+func (c *Client) CountRuns(ctx context.Context) (inspect.Counts, error) {
+	var out api.Counts
+	err := c.look(ctx, "count runs", get("counts", nil), &out)
+	return out.Counts, err
+}
+
+// Journal returns events of a run after a position, see [inspect.Client].
+func (c *Client) Journal(ctx context.Context, runID string, after int64, limit int) ([]inspect.Event, error) {
+	events := []inspect.Event{}
+	for {
+		q := query{}
+		q.number("after", max(after, 0))
+		q.number("limit", inspect.MaxLimit)
+		if limit > 0 {
+			q.number("limit", int64(min(limit, inspect.MaxLimit)))
+		}
+		var page api.Journal
+		if err := c.look(ctx, "read journal of run "+runID, get(runPath(runID, "/journal"), url.Values(q)), &page); err != nil {
+			return nil, err
+		}
+		events = append(events, page.Events...)
+		if limit > 0 || len(page.Events) == 0 {
+			return events, nil
+		}
+		after = events[len(events)-1].Position
+	}
+}
+
+// Mailbox returns what was sent to a run and its journal has not taken in, see
+// [inspect.Client].
+func (c *Client) Mailbox(ctx context.Context, runID string) ([]inspect.Message, error) {
+	var out api.Mailbox
+	err := c.look(ctx, "read mailbox of run "+runID, get(runPath(runID, "/mailbox"), nil), &out)
+	return out.Messages, err
+}
+
+// Executing returns attempts of steps, see [inspect.Client].
+func (c *Client) Executing(ctx context.Context, runID string) ([]inspect.Attempt, error) {
+	var out api.Executing
+	err := c.look(ctx, "list attempts of run "+runID, get(runPath(runID, "/executing"), nil), &out)
+	return out.Attempts, err
+}
+
+// Catalog returns what can be started and resumed, see [inspect.Client].
+func (c *Client) Catalog(ctx context.Context) (cat inspect.Catalog, err error) {
+	return cat, c.look(ctx, "list workflows", get("catalog", nil), &cat)
+}

@@ -1,0 +1,117 @@
+// Package api is what the server of the HTTP API and its clients have in common: paths,
+// and the bodies that have no type elsewhere.
+package api
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/tenter-dev/tenter/inspect"
+	"github.com/tenter-dev/tenter/workflow"
+)
+
+// Path is where the API is served.
+const Path = "/api/v1/"
+
+// MaxWait is how long a request for a result is held at most. Who waits longer asks
+// again.
+const MaxWait = 60 * time.Second
+
+// The bodies of answers.
+type (
+	// Started is the answer to the start of a run.
+	Started struct {
+		RunID string `json:"run_id"`
+	}
+	// Runs is a page of a list of runs.
+	Runs struct {
+		Runs []workflow.RunInfo `json:"runs"`
+		Next string             `json:"next,omitempty" jsonschema:"before of the next page, if there may be one"`
+	}
+	// Counts are numbers of runs.
+	Counts struct {
+		Counts inspect.Counts `json:"counts" jsonschema:"numbers of runs by status; 10000 means that many or more, and a status that is missing has none"`
+	}
+	// Journal is a page of a journal.
+	Journal struct {
+		Events []inspect.Event `json:"events" jsonschema:"none: there are no more"`
+	}
+	// Mailbox is a mailbox.
+	Mailbox struct {
+		Messages []inspect.Message `json:"messages"`
+	}
+	// Executing are attempts of steps.
+	Executing struct {
+		Attempts []inspect.Attempt `json:"attempts"`
+	}
+	// Hooks is a page of a list of hooks.
+	Hooks struct {
+		Hooks []workflow.HookInfo `json:"hooks"`
+		Next  string              `json:"next,omitempty" jsonschema:"after of the next page, if there may be one"`
+	}
+)
+
+// The bodies of requests that have no type elsewhere.
+type (
+	// Resume is a payload with its options.
+	Resume struct {
+		Payload        json.RawMessage        `json:"payload"`
+		Type           *string                `json:"type,omitempty" jsonschema:"what the hook's type has to be"`
+		IdempotencyKey string                 `json:"idempotency_key,omitempty" jsonschema:"makes it safe to repeat"`
+		OrStart        *workflow.StartRequest `json:"or_start,omitempty" jsonschema:"the run to start if no open hook has the token"`
+	}
+	// Terminate says why a run is terminated.
+	Terminate struct {
+		Reason string `json:"reason,omitempty"`
+	}
+)
+
+// Problem is the body of an error answer (RFC 9457).
+type Problem struct {
+	Type   string `json:"type,omitempty" jsonschema:"urn:tenter:problem: and the code, if there is one"`
+	Title  string `json:"title"`
+	Status int    `json:"status"`
+	Detail string `json:"detail,omitempty"`
+	Code   string `json:"code,omitempty" jsonschema:"what is wrong, for programs"`
+	Field  string `json:"field,omitempty" jsonschema:"of the payload, if one is wrong"`
+	// Recorded is the error in recorded form, see workflow.UnmarshalError.
+	Recorded json.RawMessage `json:"error,omitempty" jsonschema:"the error in the form that journals have"`
+}
+
+// ProblemType is what the type of a problem begins with, before its code.
+const ProblemType = "urn:tenter:problem:"
+
+// Segment makes a segment of a path of a token or an ID, which may have any characters:
+// of what proxies and clients might take for something else, or rewrite, it is base64.
+func Segment(name string) string {
+	plain := func(r rune) bool {
+		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("-_.:@", r)
+	}
+	if name == "" || strings.Trim(name, ".") == "" || strings.ContainsFunc(name, func(r rune) bool { return !plain(r) }) {
+		return "~" + base64.RawURLEncoding.EncodeToString([]byte(name))
+	}
+	return name
+}
+
+var errSegment = errors.New("what follows a ~ has to be base64url without padding")
+
+// Name is the inverse of Segment. It takes percent-encoding too.
+func Name(segment string) (string, error) {
+	if encoded, ok := strings.CutPrefix(segment, "~"); ok {
+		name, err := base64.RawURLEncoding.Strict().DecodeString(encoded)
+		if err != nil {
+			return "", errSegment
+		}
+		return string(name), nil
+	}
+	name, err := url.PathUnescape(segment)
+	if err != nil {
+		return "", fmt.Errorf("path segment %q: %w", segment, err)
+	}
+	return name, nil
+}
