@@ -7,13 +7,13 @@ FIRST ?= 1
 TOOL = $(GO) tool -modfile=tools/go.mod
 
 .NOTPARALLEL:
-.PHONY: help test simulate check fmt tidy vet fix lint arch longest format bench growth race need-go need-cc need-postgres
+.PHONY: help test simulate check fmt tidy vet fix lint arch longest format bench growth race screenshots need-go need-cc need-postgres need-chromium
 
 help: ## Show the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-9s%s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s%s\n", $$1, $$2 }' Makefile
 
-test: need-cc need-postgres ## Run all tests, with the race detector
-	TENTER_REQUIRE_POSTGRES=1 $(GO) test -race -timeout 15m ./...
+test: need-cc need-postgres need-chromium ## Run all tests, with the race detector
+	TENTER_REQUIRE_POSTGRES=1 TENTER_REQUIRE_CHROMIUM=1 $(GO) test -race -timeout 15m ./...
 
 simulate: need-go ## Simulate failures: SEEDS=10000 seeds from FIRST=1, see docs/reliability.md
 	$(GO) test ./engine -count=1 -v -timeout 0 -run 'TestSimulation$$' -simulation.first=$(FIRST) -simulation.seeds=$(SEEDS)
@@ -56,6 +56,9 @@ growth: need-go ## Measure how costs grow, up to 1,000,000 runs (about 15 minute
 race: need-go ## Measure Tenter and its peers side by side (about 15 minutes)
 	cd bench && $(GO) run ./race
 
+screenshots: need-go need-chromium ## Make the screenshots of the dashboard in docs/img anew
+	$(GO) test -count=1 -run TestScreenshots ./dashboard -screenshots=$(CURDIR)/docs/img
+
 need-go:
 	@command -v $(GO) >/dev/null 2>&1 || \
 		{ echo "make: there is no '$(GO)' on the PATH: install Go, or say make GO=/usr/local/go/bin/go" >&2; exit 1; }
@@ -67,3 +70,7 @@ need-cc: need-go
 need-postgres:
 	@command -v initdb >/dev/null 2>&1 || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || \
 		{ echo "make: there is no PostgreSQL, of which tests start their own: install it (on Debian: apt-get install postgresql); without it: go test ./..." >&2; exit 1; }
+
+need-chromium:
+	@command -v chromium >/dev/null 2>&1 || \
+		{ echo "make: there is no Chromium, in which tests look at the dashboard: install it (on Debian: apt-get install chromium); without it: go test ./..." >&2; exit 1; }

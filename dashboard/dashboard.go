@@ -83,6 +83,8 @@ type dashboard struct {
 	client inspect.Client
 	opts   Options
 	guard  *access.Guard
+
+	streams streams
 }
 
 // setHeaders sets what all answers have. Nothing on a page may come from elsewhere, be

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/tenter-dev/tenter/inspect"
@@ -45,6 +46,7 @@ func (d *dashboard) live(r *request) error {
 	changed := make(chan struct{}, 1)
 	watched := make(chan error, 1)
 	go func() {
+		defer close(watched)
 		watched <- d.client.Watch(ctx, run, func(inspect.Change) {
 			select {
 			case changed <- struct{}{}:
@@ -52,11 +54,14 @@ func (d *dashboard) live(r *request) error {
 			}
 		})
 	}()
+	stopping := d.streams.stopping(r.Request)
 	beat := time.NewTicker(heartbeat)
 	defer beat.Stop()
 	var err error
-	for err == nil {
+	for stopped := false; err == nil && !stopped; {
 		select {
+		case <-stopping:
+			stopped = true
 		case <-changed:
 			err = send("event: change\ndata:\n\n")
 		case <-beat.C:
@@ -69,6 +74,32 @@ func (d *dashboard) live(r *request) error {
 		}
 	}
 	stop()
-	_ = <-watched // what it fails with now is that the browser is gone
+	for range watched { // until it has ended
+	}
 	return nil
+}
+
+// streams ends those of servers that shut down: they would wait for them.
+type streams struct {
+	mu      sync.Mutex
+	servers map[*http.Server]chan struct{}
+}
+
+// stopping is closed when the server of a request shuts down.
+func (s *streams) stopping(r *http.Request) <-chan struct{} {
+	srv, ok := r.Context().Value(http.ServerContextKey).(*http.Server)
+	if !ok {
+		return nil
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.servers == nil {
+		s.servers = make(map[*http.Server]chan struct{})
+	}
+	if s.servers[srv] == nil {
+		stopping := make(chan struct{})
+		s.servers[srv] = stopping
+		srv.RegisterOnShutdown(sync.OnceFunc(func() { close(stopping) }))
+	}
+	return s.servers[srv]
 }

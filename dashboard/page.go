@@ -150,6 +150,8 @@ func explain(err error) *problem {
 		p.status, p.title = http.StatusNotFound, "No such hook"
 	case errors.Is(err, workflow.ErrRunEnded):
 		p.status, p.title = http.StatusConflict, "The run has ended"
+	case errors.Is(err, workflow.ErrUnknownWorkflow):
+		p.status, p.title = http.StatusUnprocessableEntity, "No such workflow"
 	case errors.Is(err, workflow.ErrRunExists):
 		p.status, p.title = http.StatusConflict, "There is such a run"
 	case refused, conflict:

@@ -72,7 +72,10 @@ func newRunPage(r *request, detail *inspect.Detail) *runPage {
 	for _, h := range detail.Hooks {
 		hooks[h.Token] = h
 	}
-	for _, w := range detail.Waits {
+	for i, w := range detail.Waits {
+		if i > 0 && w.For == inspect.ForWorker {
+			continue // the first one says it
+		}
 		shown := wait{Wait: w}
 		if h, ok := hooks[w.Name]; ok && w.For == inspect.ForPayload {
 			shown.Webhook, shown.Form, shown.Name = h.Webhook, to("hook", "run", run.ID, "id", h.ID), r.token(h.Token)
@@ -82,11 +85,15 @@ func newRunPage(r *request, detail *inspect.Detail) *runPage {
 	if run.Events <= maxDrawn {
 		p.Chart = newChart(run.ID, detail.Items, run.CreatedAt, p.End, !run.Status.Ended(), r)
 	}
+	p.Input = jsonDoc(detail.Input, shown, to("payload", "run", run.ID, "event", 1))
 	for _, m := range detail.Mail {
 		all := to("payload", "run", run.ID, "mail", m.At.UTC().Format(time.RFC3339Nano))
+		if m.Kind == "started" {
+			p.Input = jsonDoc(m.Data, shown, all) // no worker has begun it
+			continue
+		}
 		p.Mail = append(p.Mail, message{m, jsonDoc(m.Data, shown, all), newRequestDoc(m.Request, shown, all)})
 	}
-	p.Input = jsonDoc(detail.Input, shown, to("payload", "run", run.ID, "event", 1))
 	p.Output = jsonDoc(detail.Output, shown, to("payload", "run", run.ID, "event", run.Events))
 	p.Failure = parseFailure(detail.Error)
 	p.Journal = newJournalPage(run.ID, detail.Events[:min(len(detail.Events), pageOfEvents)], run.Events)

@@ -30,10 +30,15 @@ type runsPage struct {
 	Counts    inspect.Counts
 	Tabs      []tab
 	Workflows []string
-	Runs      []workflow.RunInfo
+	Runs      []runRow
 	First     string // links; empty: there is none
 	Next      string
 	Fields    url.Values // of the filter, but for the status
+}
+
+type runRow struct {
+	workflow.RunInfo
+	Stranded bool // no live worker has its workflow in its version
 }
 
 // tab is a link that shows the runs of one status, or all.
@@ -59,7 +64,8 @@ func (d *dashboard) runs(r *request) error {
 	}
 	f := p.Filter
 	f.Limit = pageOfRuns + 1
-	if p.Runs, err = d.client.Runs(r.Context(), f); err != nil {
+	runs, err := d.client.Runs(r.Context(), f)
+	if err != nil {
 		return err
 	}
 	if p.Counts, err = d.client.CountRuns(r.Context()); err != nil {
@@ -69,8 +75,10 @@ func (d *dashboard) runs(r *request) error {
 	if err != nil {
 		return err
 	}
+	versions := make(map[string][]int)
 	for _, w := range catalog.Workflows {
 		p.Workflows = append(p.Workflows, w.Name)
+		versions[w.Name] = w.Versions
 	}
 	q := r.URL.Query()
 	q.Del("notice")
@@ -78,11 +86,15 @@ func (d *dashboard) runs(r *request) error {
 	if p.Filter.Before != "" {
 		p.First = link("", q)
 	}
-	if len(p.Runs) > pageOfRuns {
-		p.Runs = p.Runs[:pageOfRuns]
+	if len(runs) > pageOfRuns {
+		runs = runs[:pageOfRuns]
 		next := clone(q)
-		next.Set("before", p.Runs[pageOfRuns-1].ID)
+		next.Set("before", runs[pageOfRuns-1].ID)
 		p.Next = link("", next)
+	}
+	for _, run := range runs {
+		live := versions[run.Workflow]
+		p.Runs = append(p.Runs, runRow{run, !run.Status.Ended() && (len(live) == 0 || run.Version > 0 && !slices.Contains(live, run.Version))})
 	}
 	p.Tabs = append(p.Tabs, tab{URL: link("", without(q, "status")), On: p.Filter.Status == ""})
 	for _, s := range statuses {

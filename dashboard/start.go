@@ -78,7 +78,7 @@ func (d *dashboard) startPage(r *request, values url.Values, prefill json.RawMes
 		Workflow: name, RunID: strings.TrimSpace(values.Get("run_id")), Fresh: values.Get("fresh"), Form: newForm(input, "Input", values, prefill),
 	}
 	if _, err := ulid.ParseStrict(p.Fresh); err != nil {
-		p.Fresh = ulid.Make().String()
+		p.Fresh = strings.ToLower(ulid.Make().String()) // as the engine makes them
 	}
 	return p, nil
 }

@@ -15,7 +15,12 @@ async function load(url) {
     if (!ok) return;
     box.querySelector(".pages")?.remove();
     const part = page.getElementById("events");
-    for (const n of [...part.children]) if (n.matches(".events, .pages")) box.append(document.importNode(n, true));
+    for (const n of [...part.children]) {
+      if (!n.matches(".events, .pages") || (n.matches(".events") && !n.children.length)) continue;
+      const own = document.importNode(n, true);
+      if (own.children.length > 100) own.classList.add("long"); // is laid out only when it is near
+      box.append(own);
+    }
     look();
   })();
   await loading.finally(() => (loading = undefined));

@@ -5,7 +5,7 @@ import { morph } from "./morph.js";
 import { showTimes } from "./times.js";
 
 const pulse = document.getElementById("pulse");
-let stream, due, busy, lost;
+let stream, stale, busy;
 
 // refresh replaces what has changed. It takes its time if the server does.
 export async function refresh(url = location.href) {
@@ -27,19 +27,22 @@ function words() {
   return [...document.querySelectorAll("[data-say]")].map((e) => e.dataset.say + e.textContent.trim()).join(". ");
 }
 
-function changed() {
-  if (due || document.hidden) return;
-  due = setTimeout(async () => {
+const pause = (ms) => new Promise((done) => setTimeout(done, ms));
+
+// changed looks again, once for all changes that come meanwhile, and gives the server a
+// rest that is longer than its work.
+async function changed() {
+  stale = true;
+  if (busy) return;
+  busy = true;
+  while (stale && !document.hidden) {
+    await pause(60);
+    stale = false;
     const began = performance.now();
-    busy = refresh().catch(() => false);
-    await busy;
-    const rest = Math.min(10000, Math.max(500, 3 * (performance.now() - began)));
-    due = setTimeout(() => {
-      due = undefined;
-      if (lost) changed(lost = false);
-    }, rest);
-    lost = false;
-  }, 60);
+    await refresh().catch(() => {});
+    await pause(Math.min(10000, Math.max(500, 3 * (performance.now() - began))));
+  }
+  busy = false;
 }
 
 function follow() {
@@ -48,10 +51,7 @@ function follow() {
   stream = new EventSource(url);
   stream.addEventListener("open", () => show("live", false));
   stream.addEventListener("error", () => show(stream.readyState === EventSource.CLOSED ? "not live" : "connecting", true));
-  stream.addEventListener("change", () => {
-    lost = Boolean(due);
-    changed();
-  });
+  stream.addEventListener("change", changed);
 }
 
 function show(text, bad) {

@@ -1,0 +1,415 @@
+package dashboard_test
+
+import (
+	"bufio"
+	"context"
+	"io"
+	"net/http"
+	"net/http/cookiejar"
+	"net/http/httptest"
+	"net/url"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/tenter-dev/tenter/access"
+	"github.com/tenter-dev/tenter/dashboard"
+	"github.com/tenter-dev/tenter/workflow"
+)
+
+const (
+	readSecret  = "a-secret-for-readers"
+	writeSecret = "a-secret-for-writers"
+)
+
+var tokens = access.Policy{Tokens: []access.Token{{Secret: readSecret, Scope: access.Read}, {Secret: writeSecret, Scope: access.Write}}}
+
+// visitor is a browser as far as HTTP goes: it keeps cookies and stays where it is sent.
+type visitor struct {
+	*world
+	http.Client
+}
+
+func newVisitor(w *world) *visitor {
+	jar, err := cookiejar.New(nil)
+	if err != nil {
+		w.Fatal(err)
+	}
+	return &visitor{w, http.Client{Jar: jar, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}}
+}
+
+// answer is what of a response is looked at.
+type answer struct {
+	StatusCode int
+	Status     string
+	Header     http.Header
+	Cookies    []*http.Cookie
+}
+
+// ask sends a request, of a form if there is one, with headers. It returns the body too.
+func (v *visitor) ask(method, path string, form url.Values, header ...string) (answer, string) {
+	v.Helper()
+	r, err := http.NewRequestWithContext(v.Context(), method, v.url+path, strings.NewReader(form.Encode()))
+	if err != nil {
+		v.Fatal(err)
+	}
+	if form != nil {
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	}
+	for i := 0; i+1 < len(header); i += 2 {
+		r.Header.Set(header[i], header[i+1])
+		if header[i] == "Host" {
+			r.Host = header[i+1]
+		}
+	}
+	res, err := v.Do(r)
+	if err != nil {
+		v.Fatal(err)
+	}
+	defer res.Body.Close()
+	body, err := io.ReadAll(res.Body)
+	if err != nil {
+		v.Fatal(err)
+	}
+	return answer{res.StatusCode, res.Status, res.Header, res.Cookies()}, string(body)
+}
+
+func (v *visitor) get(path string, header ...string) (answer, string) {
+	v.Helper()
+	return v.ask(http.MethodGet, path, nil, header...)
+}
+
+func TestHeaders(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, dashboard.Options{})
+	v := newVisitor(w)
+	inline := regexp.MustCompile(`(?i)<style|\sstyle=|\son[a-z]+=|<script>|<script [^>]*>[^<]`)
+	var asset string
+	for name, path := range views(w) {
+		res, body := v.get(path)
+		if res.StatusCode != http.StatusOK && name != "none" {
+			t.Errorf("%s: %s\n%s", name, res.Status, body)
+		}
+		for header, want := range map[string]string{
+			"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff", "X-Frame-Options": "DENY", "Referrer-Policy": "same-origin",
+			"Cross-Origin-Opener-Policy": "same-origin", "Cross-Origin-Resource-Policy": "same-origin", "Content-Type": "text/html; charset=utf-8",
+		} {
+			if got := res.Header.Get(header); got != want {
+				t.Errorf("%s: %s is %q, want %q", name, header, got, want)
+			}
+		}
+		csp := res.Header.Get("Content-Security-Policy")
+		if !strings.HasPrefix(csp, "default-src 'none';") || strings.Contains(csp, "unsafe") {
+			t.Errorf("%s: the policy is %q", name, csp)
+		}
+		if found := inline.FindString(body); found != "" {
+			t.Errorf("%s has %q in it", name, found)
+		}
+		for _, m := range regexp.MustCompile(`(?:href|src|action)="([^"]*)"`).FindAllStringSubmatch(body, -1) {
+			if strings.HasPrefix(m[1], "/") || strings.Contains(m[1], "://") {
+				t.Errorf("%s refers to %s: it could not be mounted anywhere, or needs the network", name, m[1])
+			}
+			if strings.HasSuffix(m[1], ".css") {
+				asset = m[1]
+			}
+		}
+	}
+	res, body := v.get(asset)
+	if res.StatusCode != http.StatusOK || !strings.Contains(res.Header.Get("Cache-Control"), "immutable") || !strings.HasPrefix(res.Header.Get("Content-Type"), "text/css") {
+		t.Errorf("%s: %s %v", asset, res.Status, res.Header)
+	}
+	if strings.Contains(body, "url(") || strings.Contains(body, "@import") {
+		t.Error("the style loads something")
+	}
+}
+
+func TestMount(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, dashboard.Options{})
+	for name, handler := range map[string]http.Handler{
+		"/":     w.dash,
+		"/a/b/": http.StripPrefix("/a/b", w.dash),
+		"/x/":   http.StripPrefix("/x/", w.dash),
+	} {
+		mux := http.NewServeMux()
+		mux.Handle(name, handler)
+		srv := httptest.NewServer(mux)
+		for _, path := range []string{"", "hooks", "workflows"} {
+			res, err := srv.Client().Get(srv.URL + name + path) //nolint:noctx // it is here
+			if err != nil {
+				t.Fatal(err)
+			}
+			_ = res.Body.Close()
+			if res.StatusCode != http.StatusOK {
+				t.Errorf("mounted at %s, %q is %s", name, path, res.Status)
+			}
+		}
+		srv.Close()
+	}
+}
+
+// What a page elsewhere makes a browser send, or another machine sends, changes nothing.
+func TestForgery(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, dashboard.Options{})
+	run := start(w, untyped, "token", workflow.RunID("one"))
+	h := opened(w, run)
+	v := newVisitor(w)
+	act := url.Values{"id": {"one"}, "do": {"terminate"}}
+	for name, header := range map[string][]string{
+		"another site":           {"Sec-Fetch-Site", "cross-site", "Origin", "https://evil.example"},
+		"a site beside":          {"Sec-Fetch-Site", "same-site"},
+		"an old browser":         {"Origin", "https://evil.example"},
+		"a name that leads here": {"Host", "evil.example"},
+		"through a proxy":        {"X-Forwarded-For", "192.0.2.1"},
+	} {
+		for path, form := range map[string]url.Values{
+			"act": act, "hook?run=one&id=" + h.ID: {"_json": {"1"}, "_key": {"0123456789abcdef"}}, "start?workflow=resize": {"_json": {"1"}},
+			"theme": {"theme": {"dark"}},
+		} {
+			if res, _ := v.ask(http.MethodPost, path, form, header...); res.StatusCode != http.StatusForbidden {
+				t.Errorf("%s: %s: %s", name, path, res.Status)
+			}
+		}
+	}
+	if res, _ := v.get("?", "Host", "evil.example"); res.StatusCode != http.StatusForbidden {
+		t.Errorf("a name that leads here may look: %s", res.Status)
+	}
+	if res, _ := v.get("act?id=one&do=terminate"); res.StatusCode != http.StatusOK {
+		t.Errorf("the confirmation: %s", res.Status)
+	}
+	if s, err := run.Status(t.Context()); err != nil || s != workflow.StatusWaiting {
+		t.Errorf("after all that the run is %s, %v", s, err)
+	}
+	if res, _ := v.ask(http.MethodPost, "act", act, "Sec-Fetch-Site", "same-origin"); res.StatusCode != http.StatusSeeOther {
+		t.Errorf("from its own page: %s", res.Status)
+	}
+}
+
+func TestSignIn(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, dashboard.Options{Access: tokens})
+	run := start(w, orders, order{"ada", nil, 1}, workflow.RunID("one"))
+	opened(w, run)
+	secret := opened(w, start(w, secretive, "x")).Token
+	v := newVisitor(w)
+	res, _ := v.get("run?id=one")
+	if to := res.Header.Get("Location"); res.StatusCode != http.StatusSeeOther || to != "signin?back=run%3Fid%3Done" {
+		t.Fatalf("without a session: %s to %q", res.Status, to)
+	}
+	for _, path := range []string{"live", "live?run=one"} {
+		if res, _ := v.get(path); res.StatusCode != http.StatusUnauthorized {
+			t.Errorf("%s without a session: %s", path, res.Status)
+		}
+	}
+	if res, body := v.ask(http.MethodPost, "act", url.Values{"id": {"one"}, "do": {"terminate"}}); res.StatusCode != http.StatusUnauthorized || strings.Contains(body, "order-1") {
+		t.Errorf("act without a session: %s", res.Status)
+	}
+	if res, _ := v.ask(http.MethodPost, "signin", url.Values{"token": {"a wrong one"}}); res.StatusCode != http.StatusUnauthorized {
+		t.Errorf("a wrong token: %s", res.Status)
+	}
+	for back, want := range map[string]string{"run?id=one": "run?id=one", "//evil.example": "./", "https://evil.example": "./", "javascript:alert(1)": "./", `\\evil.example`: "./", "": "./", "signout": "./"} {
+		res, _ := v.ask(http.MethodPost, "signin", url.Values{"token": {readSecret}, "back": {back}})
+		if got := res.Header.Get("Location"); got != want {
+			t.Errorf("back to %q leads to %q", back, got)
+		}
+		c := res.Cookies
+		if len(c) != 1 || !c[0].HttpOnly || c[0].SameSite != http.SameSiteStrictMode || c[0].Path != "" || strings.Contains(c[0].Value, readSecret) {
+			t.Fatalf("the cookie is %v", c)
+		}
+	}
+
+	// Who reads sees, and no more.
+	for _, path := range []string{"", "run?id=one", "hooks", "workflows", "hook?run=one&id=one.h1"} {
+		res, body := v.get(path)
+		if res.StatusCode != http.StatusOK || !strings.Contains(body, "read-only") {
+			t.Errorf("%q for a reader: %s", path, res.Status)
+		}
+		for _, button := range []string{"Terminate", "Resume<", "Start again", `class="button"`, secret} {
+			if strings.Contains(body, button) {
+				t.Errorf("%q has %q for a reader", path, button)
+			}
+		}
+	}
+	for _, path := range []string{"act?id=one&do=cancel", "start?workflow=resize"} {
+		if res, _ := v.get(path); res.StatusCode != http.StatusForbidden {
+			t.Errorf("%s for a reader: %s", path, res.Status)
+		}
+	}
+	for path, form := range map[string]url.Values{
+		"act": {"id": {"one"}, "do": {"terminate"}}, "hook?run=one&id=one.h1": {"f/approved": {"true"}, "_key": {"0123456789abcdef"}}, "start?workflow=resize": {"_json": {"1"}},
+	} {
+		if res, _ := v.ask(http.MethodPost, path, form); res.StatusCode != http.StatusForbidden {
+			t.Errorf("%s by a reader: %s", path, res.Status)
+		}
+	}
+
+	// Who writes acts, by a token in the header too.
+	_, body := v.get("hooks", "Authorization", "Bearer "+writeSecret)
+	if !strings.Contains(body, secret) {
+		t.Error("who may resume does not see the token")
+	}
+	v.ask(http.MethodPost, "signin", url.Values{"token": {writeSecret}})
+	if res, _ := v.ask(http.MethodPost, "act", url.Values{"id": {"one"}, "do": {"terminate"}}); res.StatusCode != http.StatusSeeOther {
+		t.Errorf("act by a writer: %s", res.Status)
+	}
+	v.ask(http.MethodPost, "signout", url.Values{})
+	if res, _ := v.get("hooks"); res.StatusCode != http.StatusSeeOther {
+		t.Errorf("after signing out: %s", res.Status)
+	}
+	if res, _ := v.get("hooks", "Authorization", "Bearer "+writeSecret+"x"); res.StatusCode != http.StatusUnauthorized {
+		t.Errorf("a wrong token in the header: %s", res.Status)
+	}
+}
+
+func TestReadOnly(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, dashboard.Options{ReadOnly: true})
+	opened(w, start(w, untyped, "token", workflow.RunID("one")))
+	v := newVisitor(w)
+	if res, body := v.get("run?id=one"); res.StatusCode != http.StatusOK || strings.Contains(body, "Terminate") {
+		t.Errorf("the run: %s\n%s", res.Status, body)
+	}
+	if res, _ := v.ask(http.MethodPost, "act", url.Values{"id": {"one"}, "do": {"terminate"}}); res.StatusCode != http.StatusForbidden {
+		t.Errorf("act: %s", res.Status)
+	}
+	if res, _ := v.get("signin"); res.StatusCode != http.StatusSeeOther {
+		t.Errorf("there is nothing to sign in with: %s", res.Status)
+	}
+}
+
+// A form that is sent twice counts once.
+func TestTwice(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, dashboard.Options{})
+	run := start(w, loop, "topic", workflow.RunID("one"))
+	h := opened(w, run)
+	v := newVisitor(w)
+	_, body := v.get("hook?run=one&id=" + h.ID)
+	key := regexp.MustCompile(`name="_key" value="([^"]+)"`).FindStringSubmatch(body)[1]
+	form := url.Values{"_key": {key}, "_as": {"json"}, "_json": {`"hello"`}}
+	for i, want := range []string{"notice=resumed", "notice=duplicate", "notice=duplicate"} {
+		res, body := v.ask(http.MethodPost, "hook?run=one&id="+h.ID, form)
+		if !strings.HasSuffix(res.Header.Get("Location"), want) {
+			t.Errorf("time %d: %s to %q\n%s", i+1, res.Status, res.Header.Get("Location"), body)
+		}
+	}
+	w.eventually(func() bool { return len(payloads(w, "one")) > 0 })
+	if got := payloads(w, "one"); len(got) != 1 {
+		t.Errorf("the run got %s", got)
+	}
+
+	_, body = v.get("start?workflow=resize")
+	fresh := regexp.MustCompile(`name="fresh" value="([^"]+)"`).FindStringSubmatch(body)[1]
+	form = url.Values{"_key": {key}, "fresh": {fresh}, "_as": {"json"}, "_json": {"1"}}
+	for range 2 {
+		if res, body := v.ask(http.MethodPost, "start?workflow=resize", form); !strings.HasPrefix(res.Header.Get("Location"), "run?id="+fresh) {
+			t.Errorf("start: %s to %q\n%s", res.Status, res.Header.Get("Location"), body)
+		}
+	}
+	form.Set("run_id", "one")
+	if res, body := v.ask(http.MethodPost, "start?workflow=resize", form); res.StatusCode != http.StatusConflict || !strings.Contains(body, "There is a run one already") {
+		t.Errorf("start with an ID that is taken: %s", res.Status)
+	}
+}
+
+// What can't be done is said, with the status that fits.
+func TestProblems(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, dashboard.Options{})
+	done := start(w, quick, 1, workflow.RunID("done"))
+	ended(w, done)
+	v := newVisitor(w)
+	for _, tt := range []struct {
+		method, path string
+		form         url.Values
+		status       int
+		says         string
+	}{
+		{"GET", "run?id=nobody", nil, 404, "No such run"},
+		{"GET", "journal?id=nobody", nil, 404, "No such run"},
+		{"GET", "event?id=done&position=99", nil, 404, "has no event 99"},
+		{"GET", "event?id=done&position=x", nil, 400, "is a number"},
+		{"GET", "payload?run=done&mail=x", nil, 404, "No such message"},
+		{"GET", "hook?run=done&id=done.h1", nil, 404, "is not open"},
+		{"GET", "live?run=nobody", nil, 404, "No such run"},
+		{"GET", "?status=asleep", nil, 400, "there is no status"},
+		{"GET", "?since=yesterday", nil, 400, "is no time"},
+		{"GET", "start", nil, 400, "which workflow"},
+		{"GET", "nothing/here", nil, 404, "No such page"},
+		{"GET", "act?id=done&do=cancel", nil, 409, "is completed by now"},
+		{"POST", "act", url.Values{"id": {"done"}, "do": {"cancel"}}, 409, "The run has ended"},
+		{"POST", "act", url.Values{"id": {"done"}, "do": {"retry"}}, 409, "be retried"},
+		{"POST", "act", url.Values{"id": {"done"}, "do": {"sing"}}, 400, "no such action"},
+		{"POST", "act", url.Values{"id": {"nobody"}, "do": {"wake"}}, 404, "No such run"},
+		{"POST", "start?workflow=nothing", url.Values{"_key": {"0123456789abcdef"}, "_json": {"1"}}, 422, "unknown workflow"},
+	} {
+		res, body := v.ask(tt.method, tt.path, tt.form)
+		if res.StatusCode != tt.status || !strings.Contains(body, tt.says) {
+			t.Errorf("%s %s %v: %s, want %d and %q\n%s", tt.method, tt.path, tt.form, res.Status, tt.status, tt.says, body)
+		}
+	}
+}
+
+// Payloads are shown in part, and all of them is a link away.
+func TestLargePayload(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, dashboard.Options{})
+	v := newVisitor(w)
+	ended(w, start(w, echo, strings.Repeat("0123456789", 100_000), workflow.RunID("big")))
+	res, body := v.get("run?id=big")
+	if len(body) > 100_000 {
+		t.Errorf("the page has %d bytes", len(body))
+	}
+	m := regexp.MustCompile(`href="(payload\?event=1[^"]*)"`).FindStringSubmatch(body)
+	if res.StatusCode != http.StatusOK || m == nil {
+		t.Fatalf("%s; it has no link to all of it", res.Status)
+	}
+	path := strings.ReplaceAll(m[1], "&amp;", "&")
+	if _, body := v.get(path); len(body) < 1_000_000 {
+		t.Errorf("all of it has %d bytes", len(body))
+	}
+	res, body = v.get(path + "&download=1")
+	if body != `"`+strings.Repeat("0123456789", 100_000)+`"` || res.Header.Get("Content-Type") != "application/octet-stream" || !strings.HasPrefix(res.Header.Get("Content-Disposition"), "attachment") {
+		t.Errorf("the download has %d bytes, %v", len(body), res.Header)
+	}
+}
+
+func TestStream(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, dashboard.Options{})
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, w.url+"live", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	res, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = res.Body.Close() })
+	if ct := res.Header.Get("Content-Type"); ct != "text/event-stream" {
+		t.Errorf("it is %q", ct)
+	}
+	told := make(chan struct{}, 100)
+	go func() {
+		for lines := bufio.NewScanner(res.Body); lines.Scan(); {
+			if lines.Text() == "event: change" {
+				told <- struct{}{}
+			}
+		}
+	}()
+	<-told // when it has begun to watch
+	start(w, quick, 1)
+	select {
+	case <-told:
+	case <-time.After(patience):
+		t.Error("nobody was told of a new run")
+	}
+	// A server that shuts down does not wait for who looks on.
+	ctx, cancel := context.WithTimeout(t.Context(), patience/4)
+	defer cancel()
+	if err := w.srv.Shutdown(ctx); err != nil {
+		t.Errorf("shut down: %v", err)
+	}
+}

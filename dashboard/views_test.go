@@ -1,0 +1,236 @@
+package dashboard_test
+
+import (
+	"compress/gzip"
+	"encoding/json"
+	"io"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/chromedp/chromedp"
+
+	"github.com/tenter-dev/tenter/dashboard"
+	"github.com/tenter-dev/tenter/inspect"
+	"github.com/tenter-dev/tenter/workflow"
+)
+
+// axe is a library that finds what shuts people out of a page: colors that are too close,
+// controls without names, headings out of order and some ninety more.
+var axe = sync.OnceValues(func() (string, error) {
+	f, err := os.Open("testdata/axe/axe.min.js.gz")
+	if err != nil {
+		return "", err
+	}
+	defer func() { _ = f.Close() }()
+	z, err := gzip.NewReader(f)
+	if err != nil {
+		return "", err
+	}
+	text, err := io.ReadAll(z)
+	return string(text), err
+})
+
+// accessible lets axe look at the page as it is, by all its rules or by some.
+func (b *tab) accessible(what string, rules ...string) {
+	b.Helper()
+	script, err := axe()
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.do(chromedp.Evaluate[chromedp.Void](script + ";0"))
+	options := map[string]any{"resultTypes": []string{"violations"}}
+	if len(rules) > 0 {
+		options["runOnly"] = rules
+	}
+	asJSON, err := json.Marshal(options)
+	if err != nil {
+		b.Fatal(err)
+	}
+	found := get(b, chromedp.Evaluate[string](
+		`axe.run(document, `+string(asJSON)+`).then(r => JSON.stringify(r.violations.map(v => ({
+			id: v.id, help: v.help, nodes: v.nodes.slice(0, 3).map(n => n.html.slice(0, 200) + " " + n.failureSummary)
+		}))))`, chromedp.EvalAwaitPromise))
+	var violations []struct {
+		ID, Help string
+		Nodes    []string
+	}
+	if err := json.Unmarshal([]byte(found), &violations); err != nil {
+		b.Fatal(err)
+	}
+	for _, v := range violations {
+		b.Errorf("%s: %s (%s):\n\t%s", what, v.Help, v.ID, strings.Join(v.Nodes, "\n\t"))
+	}
+}
+
+// clean fails if something has gone wrong in the tab.
+func (b *tab) clean(what string) {
+	b.Helper()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, p := range b.problems {
+		b.Errorf("%s: %s", what, p)
+	}
+	b.problems = nil
+}
+
+// views are all pages, with what there is on them.
+func views(w *world) map[string]string {
+	failed := start(w, crash, "thing")
+	ended(w, failed)
+	web := start(w, callback, "delivery-42")
+	opened(w, web)
+	post(w, "delivery-42", "Authorization", "Bearer secret-of-the-sender")
+	waiting := start(w, orders, order{"ada", []string{"loom"}, 129.5}, workflow.RunID("order-42"))
+	opened(w, waiting)
+	opened(w, start(w, untyped, "slack:general"))
+	start(w, lost, "?", workflow.RunID("lost-1"))
+	long := start(w, quick, 250, workflow.RunID("long"))
+	ended(w, long)
+	unread := start(w, untyped, "unread")
+	opened(w, unread)
+	for range 2 {
+		if _, err := w.eng.Resume(w.Context(), "unread", map[string]any{"a": strings.Repeat("x", 10_000)}); err != nil {
+			break // it has taken the first one, and ended
+		}
+	}
+	ended(w, unread)
+	return map[string]string{
+		"runs":      "",
+		"filtered":  "?status=completed&workflow=resize&within=24h",
+		"none":      "?prefix=nothing",
+		"waiting":   "run?id=order-42",
+		"failed":    "run?id=" + failed.ID(),
+		"blocked":   "run?id=lost-1",
+		"long":      "run?id=long&zoom=4&scale=time",
+		"unread":    "run?id=" + unread.ID(),
+		"webhook":   "run?id=" + web.ID(),
+		"journal":   "journal?id=long&after=200",
+		"event":     "event?id=order-42&position=1",
+		"request":   "event?id=" + web.ID() + "&position=2",
+		"error":     "event?id=" + failed.ID() + "&position=3",
+		"payload":   "payload?run=order-42&event=1",
+		"hooks":     "hooks",
+		"hook":      "hook?run=order-42&id=order-42.h1",
+		"workflows": "workflows",
+		"start":     "start?workflow=order",
+		"again":     "start?workflow=order&like=order-42",
+		"terminate": "act?id=order-42&do=terminate",
+		"help":      "help",
+	}
+}
+
+func TestViews(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, dashboard.Options{Title: "staging"})
+	b := newTab(t)
+	for name, path := range views(w) {
+		b.size(1280, 900)
+		b.prefer("light")
+		b.open(w.url + path)
+		b.do(chromedp.Evaluate[chromedp.Void](`document.querySelectorAll("details").forEach(d => d.open = true)`))
+		b.accessible(name)
+		b.prefer("dark")
+		b.size(390, 844)
+		b.accessible(name+", dark, phone", "color-contrast", "target-size", "scrollable-region-focusable")
+		if wide := get(b, chromedp.Evaluate[int](`document.documentElement.scrollWidth`)); wide > 390 {
+			b.Errorf("%s: on a phone it is %d wide", name, wide)
+		}
+		b.clean(name)
+	}
+}
+
+// open goes to a page and waits until it follows what happens, if it does.
+func (b *tab) open(u string) {
+	b.Helper()
+	b.do(chromedp.Navigate(u))
+	b.eventually(`!document.body.dataset.live || !document.getElementById("pulse").hidden`)
+}
+
+// opened waits until a run has a hook.
+func opened[Out any](w *world, run *workflow.Run[Out]) workflow.HookInfo {
+	w.Helper()
+	for {
+		hooks, err := w.eng.Hooks(w.Context(), inspect.HookFilter{RunID: run.ID()})
+		if err != nil {
+			w.Fatal(err)
+		}
+		if len(hooks) > 0 {
+			return hooks[0]
+		}
+		select {
+		case <-time.After(time.Millisecond):
+		case <-w.Context().Done():
+			w.Fatal("no hook")
+		}
+	}
+}
+
+func TestPhoneFocusAndKeys(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, dashboard.Options{})
+	ended(w, start(w, quick, 1, workflow.RunID("b")))
+	ended(w, start(w, quick, 1, workflow.RunID("a")))
+	b := newTab(t)
+	b.open(w.url)
+	active := func() string {
+		b.Helper()
+		return get(b, chromedp.Evaluate[string](`(() => { const e = document.activeElement; return (e.textContent.trim() || e.name || e.ariaLabel || e.nodeName).split("\n")[0]; })()`))
+	}
+	var order []string
+	for range 8 {
+		b.do(chromedp.KeyEvent("\t"))
+		order = append(order, active())
+	}
+	want := "Skip to the content, Tenter, Runs, Hooks, Workflows, q, theme, Keys and help"
+	if got := strings.Join(order, ", "); got != want {
+		t.Errorf("the focus goes\n%s, want\n%s", got, want)
+	}
+	if outline := get(b, chromedp.Evaluate[string](`getComputedStyle(document.activeElement).outlineStyle`)); outline != "solid" {
+		t.Errorf("the focus is not visible: outline %s", outline)
+	}
+	b.do(chromedp.KeyEvent("j"))
+	first := active()
+	b.do(chromedp.KeyEvent("j"))
+	if second := active(); first == second || first+second != "ab" && first+second != "ba" {
+		t.Errorf("j goes to %q and then to %q", first, second)
+	}
+	b.do(chromedp.KeyEvent("?"), chromedp.WaitVisible(chromedp.CSS("#dialog[open] .keys")))
+	b.do(chromedp.KeyEvent("\x1b"), chromedp.WaitNotVisible(chromedp.CSS("#dialog")))
+	b.do(chromedp.KeyEvent("/"))
+	if a := active(); a != "q" {
+		t.Errorf("/ goes to %q", a)
+	}
+	// The browser's driver types the slash all the same: a keyboard does not.
+	b.do(chromedp.Evaluate[chromedp.Void](`document.getElementById("find").value = ""`), chromedp.KeyEvent("a\r"), chromedp.WaitVisible(chromedp.CSS("#timeline")))
+	if title := get(b, chromedp.Title()); title != "resize a · Tenter" {
+		t.Errorf("finding a leads to %q", title)
+	}
+	b.do(chromedp.KeyEvent("gh"), chromedp.WaitVisible(chromedp.CSS(`form[action="hooks"]`)))
+	b.clean("keys")
+}
+
+func TestTheme(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, dashboard.Options{})
+	b := newTab(t)
+	b.prefer("light")
+	b.open(w.url)
+	ground := func() string {
+		return get(b, chromedp.Evaluate[string](`getComputedStyle(document.documentElement).backgroundColor`))
+	}
+	light := ground()
+	b.do(chromedp.Click(chromedp.CSS("form.theme button")))
+	dark := ground()
+	if light == dark {
+		t.Error("the switch changes nothing")
+	}
+	b.eventually(`fetch("./").then(r => r.text()).then(t => t.includes('data-theme="dark"'))`)
+	b.open(w.url + "hooks")
+	if g := ground(); g != dark {
+		t.Errorf("the next page has the ground %s", g)
+	}
+	b.clean("theme")
+}
