@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 
+	"github.com/tenter-dev/tenter/dashboard"
 	"github.com/tenter-dev/tenter/inspect"
 	"github.com/tenter-dev/tenter/workflow"
 )
@@ -14,6 +15,8 @@ func (a *app) routes() http.Handler {
 	mux.HandleFunc("POST /start", a.handleStart)
 	mux.HandleFunc("POST /approve", a.handleApprove)
 	mux.HandleFunc("GET /status", a.handleStatus)
+	// It serves this machine alone; see access.Policy for more.
+	mux.Handle("/tenter/", http.StripPrefix("/tenter", dashboard.New(a.engine, dashboard.Options{Title: "approval"})))
 	return http.MaxBytesHandler(mux, 1<<20)
 }
 

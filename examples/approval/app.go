@@ -48,9 +48,11 @@ func (a *app) begin(ctx context.Context) error {
 
 // ask stands for the mail to who decides. Who has the token can.
 func (a *app) ask(document, token string) error {
-	_, err := fmt.Printf(`%s waits for a decision. Yours?
+	_, err := fmt.Printf(`%[1]s waits for a decision. Yours?
 
-  curl %s/approve -d '{"token":"%s","approved":true,"comment":"fine"}'
+  curl %[2]s/approve -d '{"token":"%[3]s","approved":true,"comment":"fine"}'
+
+Or in the browser: %[2]s/tenter/hooks
 
 `, document, a.url, token)
 	return err

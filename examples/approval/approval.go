@@ -9,9 +9,13 @@ import (
 // Approval asks people what becomes of a document.
 var Approval = workflow.Declare[string, string]("approval")
 
+// Decisions are the hooks that they answer by. Their type has a name and is known to the
+// engine, so it checks what comes, and the dashboard has a form for it.
+var Decisions = workflow.DefineHook[Decision]("decision")
+
 // Decision is what they answer: the payload of the hook.
 type Decision struct {
-	Approved bool   `json:"approved"`
+	Approved bool   `json:"approved" jsonschema:"May it be published?"`
 	Comment  string `json:"comment"`
 }
 
@@ -19,7 +23,7 @@ type Decision struct {
 // after a crash it is called again, each step returns what it returned before, and
 // the wait goes on.
 func (a *app) approve(ctx workflow.Context, document string) (string, error) {
-	hook, err := workflow.NewHook[Decision](ctx, workflow.Metadata(document))
+	hook, err := Decisions.New(ctx, workflow.Metadata(document))
 	if err != nil {
 		return "", err
 	}

@@ -51,6 +51,7 @@ func run(ctx context.Context, addr, db string) error {
 	a := &app{url: "http://" + listener.Addr().String()}
 	a.engine, err = engine.New(st, engine.Options{
 		Workflows: []workflow.Definition{Approval.Implement(a.approve)},
+		Hooks:     []workflow.HookDefinition{Decisions},
 	})
 	if err != nil {
 		return err
