@@ -52,6 +52,7 @@ type exportRun struct {
 	Status        string    `json:"status"`
 	ParentID      string    `json:"parent_id,omitempty"`
 	ParentRef     string    `json:"parent_ref,omitempty"`
+	Trace         string    `json:"trace,omitempty"`
 	Secret        []byte    `json:"secret,omitempty"` // base64
 	CreatedAt     time.Time `json:"created_at"`
 	UpdatedAt     time.Time `json:"updated_at"`
@@ -92,6 +93,7 @@ type exportMessage struct {
 	Data       blob          `json:"data,omitzero"`
 	AcceptedAt time.Time     `json:"accepted_at"`
 	OrStart    *store.NewRun `json:"or_start,omitempty"`
+	Trace      string        `json:"trace,omitempty"`
 }
 
 type exportUnread struct {
@@ -197,7 +199,7 @@ func archiveLines(a *store.Archive) []exportLine {
 	r := a.Run
 	lines := []exportLine{{Run: &exportRun{
 		ID: r.ID, Workflow: r.Workflow, Version: r.Version, Status: string(r.Status), ParentID: r.ParentID, ParentRef: r.ParentRef,
-		Secret: r.Secret, CreatedAt: r.CreatedAt, UpdatedAt: r.UpdatedAt, EndedAt: r.EndedAt, WakeAt: r.WakeAt, Worker: r.Worker,
+		Trace: r.Trace, Secret: r.Secret, CreatedAt: r.CreatedAt, UpdatedAt: r.UpdatedAt, EndedAt: r.EndedAt, WakeAt: r.WakeAt, Worker: r.Worker,
 		Epoch: r.Epoch, Events: r.Events, Suspicion: r.Suspicion, Mark: r.Mark, Crashes: r.Crashes,
 		BlockedBuild: r.BlockedBuild, BlockedReason: r.BlockedReason,
 	}}}
@@ -249,7 +251,7 @@ func exportOfEvent(e *store.Event) exportEvent {
 }
 
 func exportOfMessage(m *store.Message) exportMessage {
-	return exportMessage{ID: m.ID, Kind: m.Kind, Ref: m.Ref, Data: m.Data, AcceptedAt: m.AcceptedAt, OrStart: m.OrStart}
+	return exportMessage{ID: m.ID, Kind: m.Kind, Ref: m.Ref, Data: m.Data, AcceptedAt: m.AcceptedAt, OrStart: m.OrStart, Trace: m.Trace}
 }
 
 // archiveReader reads trees of runs from an export.
@@ -319,7 +321,7 @@ func (r *archiveReader) run() (a store.Archive, err error) {
 	}
 	a.Run = store.Run{
 		ID: q.ID, Workflow: q.Workflow, Version: q.Version, Status: store.Status(q.Status), ParentID: q.ParentID, ParentRef: q.ParentRef,
-		Secret: q.Secret, CreatedAt: q.CreatedAt, UpdatedAt: q.UpdatedAt, EndedAt: q.EndedAt, WakeAt: q.WakeAt, Worker: q.Worker,
+		Trace: q.Trace, Secret: q.Secret, CreatedAt: q.CreatedAt, UpdatedAt: q.UpdatedAt, EndedAt: q.EndedAt, WakeAt: q.WakeAt, Worker: q.Worker,
 		Epoch: q.Epoch, Events: q.Events, Suspicion: q.Suspicion, Mark: q.Mark, Crashes: q.Crashes,
 		BlockedBuild: q.BlockedBuild, BlockedReason: q.BlockedReason,
 	}
@@ -380,5 +382,5 @@ func (e *exportEvent) record() store.Event {
 }
 
 func (m *exportMessage) record(runID string) store.Message {
-	return store.Message{ID: m.ID, RunID: runID, Kind: m.Kind, Ref: m.Ref, Data: m.Data, AcceptedAt: m.AcceptedAt, OrStart: m.OrStart}
+	return store.Message{ID: m.ID, RunID: runID, Kind: m.Kind, Ref: m.Ref, Data: m.Data, AcceptedAt: m.AcceptedAt, OrStart: m.OrStart, Trace: m.Trace}
 }

@@ -27,7 +27,7 @@ func (r after) Scan(dest ...any) error { return r.Row.Scan(append(r.first, dest.
 // reads and Import writes them.
 const (
 	cutColumns      = `cut, cut_at, position, at, kind, ref, data, coalesce(asked, ''), or_start, epoch, seq`
-	unreadColumns   = `number, journaled, message_id, run_id, kind, ref, data, accepted_at, or_start`
+	unreadColumns   = `number, journaled, message_id, run_id, kind, ref, data, accepted_at, or_start, ''`
 	receiptColumns  = `token, key, hook_id, run_id, type, metadata, webhook, coalesce(request, ''), hook_created_at, expires_at`
 	responseColumns = `request, run_id, responder, status, header, body, at, expires_at`
 )
@@ -199,10 +199,10 @@ func (s *Store) importRun(ctx context.Context, tx pgx.Tx, a *store.Archive) erro
 			}
 		}
 	}
-	queue(`INSERT INTO tenter.runs (id, workflow, version, status, parent_id, parent_ref, secret, created_at, updated_at, ended_at, wake_at, due_at,
+	queue(`INSERT INTO tenter.runs (id, workflow, version, status, parent_id, parent_ref, trace, secret, created_at, updated_at, ended_at, wake_at, due_at,
 		messages, epoch, events, suspicion, mark, crashes, blocked_build, blocked_reason)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)`,
-		r.ID, r.Workflow, r.Version, string(r.Status), r.ParentID, r.ParentRef, r.Secret, r.CreatedAt, r.UpdatedAt, optTime(r.EndedAt), optTime(r.WakeAt),
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21)`,
+		r.ID, r.Workflow, r.Version, string(r.Status), r.ParentID, r.ParentRef, optText(r.Trace), r.Secret, r.CreatedAt, r.UpdatedAt, optTime(r.EndedAt), optTime(r.WakeAt),
 		optTime(due), len(a.Mail), r.Epoch, r.Events, r.Suspicion, r.Mark, r.Crashes, r.BlockedBuild, r.BlockedReason)
 	for i := range a.Events {
 		e := &a.Events[i]
@@ -217,8 +217,8 @@ func (s *Store) importRun(ctx context.Context, tx pgx.Tx, a *store.Archive) erro
 	}
 	ids := map[int64]int64{} // of messages
 	for _, m := range a.Mail {
-		queue(`INSERT INTO tenter.mailbox (run_id, kind, ref, data, accepted_at, or_start) VALUES ($1, $2, $3, $4, $5, $6) RETURNING id`,
-			r.ID, string(m.Kind), m.Ref, m.Data, m.AcceptedAt, encodeNewRun(m.OrStart)).QueryRow(func(row pgx.Row) error {
+		queue(`INSERT INTO tenter.mailbox (run_id, kind, ref, data, accepted_at, or_start, trace) VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING id`,
+			r.ID, string(m.Kind), m.Ref, m.Data, m.AcceptedAt, encodeNewRun(m.OrStart), optText(m.Trace)).QueryRow(func(row pgx.Row) error {
 			var id int64
 			err := row.Scan(&id)
 			ids[m.ID] = id

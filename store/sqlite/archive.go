@@ -53,7 +53,7 @@ func (c *conn) export(runID string) (a store.Archive, err error) {
 	if err != nil {
 		return a, err
 	}
-	a.Unread, err = all(c, `SELECT number, journaled, message_id, run_id, kind, ref, data, accepted_at, or_start
+	a.Unread, err = all(c, `SELECT number, journaled, message_id, run_id, kind, ref, data, accepted_at, or_start, NULL
 		FROM tenter_unread WHERE run_id = ? ORDER BY number`, runID, func(st *stmt) (m store.UnreadMessage, err error) {
 		m.Number, m.Journaled = st.int(), st.bool()
 		m.Message, err = readMessage(st)
@@ -146,7 +146,7 @@ func (w *writer) importRun(a *store.Archive) error {
 	if !r.Status.Ended() {
 		due = optTime(r.WakeAt)
 	}
-	err := w.insertRun(store.NewRun{ID: r.ID, Workflow: r.Workflow, Version: r.Version, Secret: r.Secret, ParentID: r.ParentID, ParentRef: r.ParentRef},
+	err := w.insertRun(store.NewRun{ID: r.ID, Workflow: r.Workflow, Version: r.Version, Secret: r.Secret, ParentID: r.ParentID, ParentRef: r.ParentRef, Trace: r.Trace},
 		r.Status, formatTime(r.CreatedAt), formatTime(r.UpdatedAt), optTime(r.EndedAt), optTime(r.WakeAt), due, "", r.Epoch, r.Events,
 		&store.Transition{Suspicion: r.Suspicion, Mark: r.Mark, Crashes: r.Crashes, BlockedBuild: r.BlockedBuild, BlockedReason: r.BlockedReason})
 	if err != nil {

@@ -58,7 +58,9 @@ var archiveTests = []test{
 		_, err := a.Export(k.ctx, "r")
 		k.fails(err, store.ErrNotFound)
 
-		k.park("r", "open", "closed", "again")
+		traced := k.begin("r", k.opens("r/open", "open", 1), k.opens("r/closed", "closed", 1), k.opens("r/again", "again", 1))
+		traced.Create.Trace = "00-run"
+		k.apply(traced)
 		k.orStart("open", "\x00\xff bytes", "next")
 		k.ok(k.s.Send(k.ctx, store.Message{RunID: "r", Kind: store.CancelRequested}))
 		t := takes(k.then("r", store.Waiting), k.load("r").Mail[:1])
@@ -66,7 +68,7 @@ var archiveTests = []test{
 		t.Effects = []store.Effect{closes("r/closed", 2)}
 		t.WakeAt = k.now().Add(long)
 		k.apply(t)
-		_, err = k.s.Accept(k.ctx, store.Payload{Token: "open", Data: []byte("2"), Key: "key", KeepFor: long, Request: "q0"})
+		_, err = k.s.Accept(k.ctx, store.Payload{Token: "open", Data: []byte("2"), Key: "key", KeepFor: long, Request: "q0", Trace: "00-payload"})
 		k.ok(err)
 		response := k.response("q", "r/respond 1", "body")
 		response.RunID = "r"

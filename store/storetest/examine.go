@@ -43,10 +43,11 @@ var examineTests = []test{
 		t := k.begin("r")
 		t.Keep, t.WakeAt, t.Status = true, t.At, store.Running
 		k.apply(t)
-		k.lease("w1", short)
+		k.lease("w1", long)
 		x := k.examine(false)
 		k.same("workers", []any{len(x.Workers), x.Workers[0].Name, x.Workers[0].Live}, []any{1, "w1", true})
 		k.same("stuck", x.Stuck.Count, 0)
+		k.lease("w1", short)
 		k.pass(short)
 		x = k.examine(false)
 		k.same("stuck", []any{x.Stuck.Count, ids(x.Stuck.First)}, []any{1, []string{"r"}})

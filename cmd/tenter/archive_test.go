@@ -1,0 +1,92 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"reflect"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/tenter-dev/tenter/store"
+)
+
+// TestArchiveKeepsEverything fills every field that there is, so that one which is added
+// to a record and forgotten here is noticed.
+func TestArchiveKeepsEverything(t *testing.T) {
+	t.Parallel()
+	var a store.Archive
+	n := 0
+	fill(reflect.ValueOf(&a).Elem(), &n)
+	a.Run.Events = int64(len(a.Events))
+	a.Events[0].Data = []byte("\x00\xff no text")
+	a.Mail[0].Data = []byte{}
+	a.Unread[0].Message.Data = nil
+	for _, id := range []*string{
+		&a.Mail[0].RunID, &a.Unread[0].Message.RunID, &a.Hooks[0].Hook.RunID, &a.Receipts[0].RunID, &a.Responses[0].RunID,
+	} {
+		*id = a.Run.ID
+	}
+	var b bytes.Buffer
+	if err := json.NewEncoder(&b).Encode(exportLine{Tree: &exportTree{Root: "r", Runs: 2}}); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if err := writeArchive(&b, &a); err != nil {
+			t.Fatal(err)
+		}
+	}
+	whole := b.String()
+	r := &archiveReader{dec: json.NewDecoder(&b)}
+	got, err := r.tree()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]store.Archive{a, a}, got); diff != "" {
+		t.Errorf("archive (-want +got):\n%s", diff)
+	}
+	if _, err := r.tree(); !errors.Is(err, io.EOF) {
+		t.Errorf("at the end the error is %v, want io.EOF", err)
+	}
+	// What is cut off anywhere is no tree.
+	for cut := 1; cut < len(whole); cut += 7 {
+		r := &archiveReader{dec: json.NewDecoder(bytes.NewReader([]byte(whole[:len(whole)-1-cut])))}
+		if runs, err := r.tree(); err == nil || runs != nil {
+			t.Fatalf("with %d bytes missing: %d runs, error %v", cut, len(runs), err)
+		}
+	}
+}
+
+// fill gives each field a value of its own, which is not zero.
+func fill(v reflect.Value, n *int) {
+	*n++
+	switch v.Kind() {
+	case reflect.Struct:
+		if v.Type() == reflect.TypeFor[time.Time]() {
+			v.Set(reflect.ValueOf(time.Date(2026, 1, 1, 0, 0, *n, 123_000, time.UTC)))
+			return
+		}
+		for i := range v.NumField() {
+			fill(v.Field(i), n)
+		}
+	case reflect.Pointer:
+		v.Set(reflect.New(v.Type().Elem()))
+		fill(v.Elem(), n)
+	case reflect.Slice:
+		v.Set(reflect.MakeSlice(v.Type(), 1, 1))
+		fill(v.Index(0), n)
+	case reflect.String:
+		v.SetString("\u2028<text " + time.Duration(*n).String())
+	case reflect.Bool:
+		v.SetBool(true)
+	case reflect.Uint8:
+		v.SetUint(uint64(*n % 100))
+	case reflect.Int, reflect.Int64:
+		v.SetInt(int64(*n))
+	default:
+		panic("fill " + v.Kind().String())
+	}
+}
