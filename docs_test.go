@@ -241,3 +241,22 @@ func exported(t *testing.T) map[string]string {
 	}
 	return files
 }
+
+// TestSupplyChain holds the dependencies against the table that says what they are for.
+func TestSupplyChain(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("docs/security.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := exec.CommandContext(t.Context(), "go", "list", "-m", "-f", "{{if not (or .Main .Indirect)}}{{.Path}}{{end}}", "all").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range strings.Fields(string(out)) {
+		short := strings.TrimPrefix(path, "go.opentelemetry.io/otel")
+		if !bytes.Contains(text, []byte("`"+path+"`")) && (short == path || !bytes.Contains(text, []byte("`"+short+"`"))) {
+			t.Errorf("docs/security.md does not say what %s is for", path)
+		}
+	}
+}
