@@ -488,7 +488,7 @@ func TestCatalog(t *testing.T) {
 				w.Errorf("%+v", info)
 			}
 		}
-		if got := strings.Join(names, " "); got != "add approve collect elsewhere fail receive sleep slow" {
+		if got := strings.Join(names, " "); got != "add approve collect elsewhere fail prober receive sleep slow" {
 			w.Errorf("workflows: %s", got)
 		}
 		if len(cat.HookTypes) != 1 || cat.HookTypes[0].Name != "approval" {

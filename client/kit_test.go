@@ -12,6 +12,7 @@ import (
 	"net/http/httptest"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -267,7 +268,14 @@ var (
 		})
 	})
 
-	definitions = []workflow.Definition{approve, collect, add, fail, sleep, receive, slow}
+	// prober calls a function with its context.
+	probe  atomic.Value
+	prober = workflow.Define("prober", func(ctx workflow.Context, _ string) (string, error) {
+		probe.Load().(func(workflow.Context))(ctx) //nolint:forcetypeassert // nothing else is in it
+		return "", nil
+	})
+
+	definitions = []workflow.Definition{approve, collect, add, fail, sleep, receive, slow, prober}
 )
 
 // sign signs a request as GitHub does.

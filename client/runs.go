@@ -59,8 +59,7 @@ func (c *Client) AwaitRun(ctx context.Context, runID string) (workflow.RunResult
 	if err := c.usable(ctx); err != nil {
 		return res, fmt.Errorf("%s: %w", what, err)
 	}
-	wait := strconv.Itoa(max(1, int(c.wait/time.Second)))
-	r := get(runPath(runID, "/result"), url.Values{"wait": {wait}})
+	r := get(runPath(runID, "/result"), nil) // at first it does not wait, so that a server that is not there is known
 	failed, reached := 0, false
 	for {
 		there, err := c.call(ctx, r, &res)
@@ -69,6 +68,7 @@ func (c *Client) AwaitRun(ctx context.Context, runID string) (workflow.RunResult
 			return res, nil
 		case err == nil:
 			failed, reached = 0, true
+			r.query = url.Values{"wait": {strconv.Itoa(max(1, int(c.wait/time.Second)))}}
 		case !reached || ctx.Err() != nil || !passing(err, true):
 			return res, about(what, err)
 		default:

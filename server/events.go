@@ -49,7 +49,7 @@ func watch(c *call) (any, error) {
 		}
 	}
 	stop()
-	_ = <-watched // what it fails with now is that the caller is gone
+	<-watched //nolint:errcheck // what it fails with now is that the caller is gone
 	return nil, errStreamed
 }
 

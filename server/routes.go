@@ -244,6 +244,15 @@ func getResult(c *call) (any, error) {
 	if limit := int64(api.MaxWait / time.Second); wait > limit {
 		return nil, badRequest("wait", "it is more than 60")
 	}
+	info, err := c.api.client.RunInfo(c.Context(), c.name)
+	switch {
+	case err != nil:
+		return nil, err
+	case info.Status.Ended():
+		return answer(c.api.client.AwaitRun(c.Context(), c.name))
+	case wait == 0:
+		return nil, nil //nolint:nilnil // there is none yet
+	}
 	ctx, cancel := context.WithTimeout(c.Context(), time.Duration(wait)*time.Second)
 	defer cancel()
 	stopping := c.api.stopping()
@@ -254,15 +263,6 @@ func getResult(c *call) (any, error) {
 		case <-ctx.Done():
 		}
 	}()
-	info, err := c.api.client.RunInfo(c.Context(), c.name)
-	if err != nil {
-		return nil, err
-	}
-	if info.Status.Ended() {
-		ctx = c.Context()
-	} else if wait == 0 {
-		return nil, nil //nolint:nilnil // there is none yet
-	}
 	res, err := c.api.client.AwaitRun(ctx, c.name)
 	switch {
 	case err == nil:
