@@ -299,6 +299,7 @@ func (w *writer) rollback() {
 // begin begins a transaction. While another process has one it waits, until the
 // store is closed.
 func (w *writer) begin() error {
+	w.began = time.Now()
 	var since time.Time
 	warned := false
 	for pause := time.Millisecond; ; pause = min(2*pause, 50*time.Millisecond) {
