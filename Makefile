@@ -14,6 +14,7 @@ help: ## Show the targets
 
 test: need-cc need-postgres need-chromium ## Run all tests, with the race detector
 	TENTER_REQUIRE_POSTGRES=1 TENTER_REQUIRE_CHROMIUM=1 $(GO) test -race -timeout 15m ./...
+	cd examples/telemetry && $(GO) test -race ./...
 
 simulate: need-go ## Simulate failures: SEEDS=10000 seeds from FIRST=1, see docs/reliability.md
 	$(GO) test ./engine -count=1 -v -timeout 0 -run 'TestSimulation$$' -simulation.first=$(FIRST) -simulation.seeds=$(SEEDS)
@@ -25,16 +26,18 @@ fmt: need-go ## Fail if gofumpt would change a file
 	@$(TOOL) gofumpt -d . || { echo 'fmt: some files are not formatted: run make format' >&2; exit 1; }
 
 tidy: need-go ## Fail if go mod tidy would change go.mod
-	@$(GO) mod tidy -diff || { echo 'tidy: go.mod is not tidy: run go mod tidy' >&2; exit 1; }
+	@$(GO) mod tidy -diff && cd examples/telemetry && $(GO) mod tidy -diff || { echo 'tidy: go.mod is not tidy: run go mod tidy' >&2; exit 1; }
 
 vet: need-go ## Run go vet
 	$(GO) vet ./...
+	cd examples/telemetry && $(GO) vet ./...
 
 fix: need-go ## Fail if go fix would modernize a file
-	@$(GO) fix -diff ./... || { echo 'fix: go fix has something to say: run make format' >&2; exit 1; }
+	@$(GO) fix -diff ./... && cd examples/telemetry && $(GO) fix -diff ./... || { echo 'fix: go fix has something to say: run make format' >&2; exit 1; }
 
 lint: need-go ## Run the linters of .golangci.yml (building them takes minutes, once)
 	$(TOOL) golangci-lint run ./...
+	cd examples/telemetry && $(GO) tool -modfile=../../tools/go.mod golangci-lint run -c ../../.golangci.yml ./...
 
 arch: need-go ## Check who imports whom, and that each package is documented
 	$(GO) test -run 'TestArchitecture|TestPackageDocs' .
@@ -44,6 +47,7 @@ longest: need-go ## Show the longest functions and files
 
 format: need-go ## Let gofumpt and go fix change the files
 	$(GO) fix ./...
+	cd examples/telemetry && $(GO) fix ./...
 	$(TOOL) gofumpt -w .
 
 bench: need-go ## Measure on this machine (bench/ is a module of its own)

@@ -1,7 +1,7 @@
 // Command telemetry takes orders over HTTP and shows what OpenTelemetry is told of
 // them: metrics for Prometheus at /metrics, of which dashboard.json makes a Grafana
-// dashboard, and traces, sent to where OTEL_EXPORTER_OTLP_ENDPOINT says, such as
-// http://127.0.0.1:4318. What is set up for it is in providers.go, the workflow in
+// dashboard, and both traces and metrics sent to where OTEL_EXPORTER_OTLP_ENDPOINT says,
+// such as http://127.0.0.1:4318. What is set up for it is in providers.go, the workflow in
 // orders.go.
 //
 // It is a module of its own, so that nobody else gets the dependencies.
@@ -9,6 +9,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"net"
@@ -39,13 +40,13 @@ func main() {
 	}
 }
 
-func run(ctx context.Context, addr, db string) error {
+func run(ctx context.Context, addr, db string) (err error) {
 	registry := prometheus.NewRegistry()
 	p, err := newProviders(ctx, registry)
 	if err != nil {
 		return err
 	}
-	defer p.shutdown()
+	defer func() { err = errors.Join(err, p.shutdown()) }()
 	listener, err := net.Listen("tcp", addr)
 	if err != nil {
 		return err

@@ -78,7 +78,7 @@ func (s *shop) routes() http.Handler {
 			http.Error(w, err.Error(), http.StatusInternalServerError)
 			return
 		}
-		fmt.Fprintln(w, run.ID())
+		_, _ = fmt.Fprintln(w, run.ID())
 	})
 	mux.HandleFunc("POST /approvals/{id}", func(w http.ResponseWriter, r *http.Request) {
 		answer, err := io.ReadAll(http.MaxBytesReader(w, r.Body, 1000))

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"os"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -16,30 +17,32 @@ import (
 )
 
 // providers are where spans and metrics go: metrics to Prometheus when it asks, and
-// both to an OTLP receiver.
+// both to an OTLP receiver if there is one.
 type providers struct {
 	tracers *trace.TracerProvider
 	meters  *metric.MeterProvider
 }
 
-// newProviders sends to where OTEL_EXPORTER_OTLP_ENDPOINT says; the exporters read it.
 func newProviders(ctx context.Context, registry prometheus.Registerer) (*providers, error) {
-	spans, err := otlptracehttp.New(ctx)
-	if err != nil {
-		return nil, err
-	}
-	points, err := otlpmetrichttp.New(ctx)
-	if err != nil {
-		return nil, err
-	}
 	scrape, err := exporter.New(exporter.WithRegisterer(registry))
 	if err != nil {
 		return nil, err
 	}
-	return &providers{
-		tracers: trace.NewTracerProvider(trace.WithBatcher(spans)),
-		meters:  metric.NewMeterProvider(metric.WithReader(scrape), metric.WithReader(metric.NewPeriodicReader(points))),
-	}, nil
+	metrics := []metric.Option{metric.WithReader(scrape)}
+	var traces []trace.TracerProviderOption
+	if os.Getenv("OTEL_EXPORTER_OTLP_ENDPOINT") != "" { // which the exporters read
+		spans, err := otlptracehttp.New(ctx)
+		if err != nil {
+			return nil, err
+		}
+		points, err := otlpmetrichttp.New(ctx)
+		if err != nil {
+			return nil, err
+		}
+		traces = append(traces, trace.WithBatcher(spans))
+		metrics = append(metrics, metric.WithReader(metric.NewPeriodicReader(points)))
+	}
+	return &providers{tracers: trace.NewTracerProvider(traces...), meters: metric.NewMeterProvider(metrics...)}, nil
 }
 
 // http are the options of instrumented handlers and clients.
