@@ -7,10 +7,10 @@ FIRST ?= 1
 TOOL = $(GO) tool -modfile=tools/go.mod
 
 .NOTPARALLEL:
-.PHONY: help test simulate check fmt tidy vet fix lint arch longest format bench growth race screenshots need-go need-cc need-postgres need-chromium
+.PHONY: help test simulate check fmt tidy vet fix lint arch longest format bench growth bench-dashboard race screenshots need-go need-cc need-postgres need-chromium
 
 help: ## Show the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s%s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s%s\n", $$1, $$2 }' Makefile
 
 test: need-cc need-postgres need-chromium ## Run all tests, with the race detector
 	TENTER_REQUIRE_POSTGRES=1 TENTER_REQUIRE_CHROMIUM=1 $(GO) test -race -timeout 15m ./...
@@ -56,6 +56,9 @@ bench: need-go ## Measure on this machine (bench/ is a module of its own)
 
 growth: need-go ## Measure how costs grow, up to 1,000,000 runs (about 15 minutes)
 	cd bench && $(GO) run . growth
+
+bench-dashboard: need-go ## Measure the dashboard's pages with 1,000,000 runs (about 5 minutes)
+	cd bench && $(GO) run . dashboard
 
 race: need-go ## Measure Tenter and its peers side by side (about 15 minutes)
 	cd bench && $(GO) run ./race

@@ -194,8 +194,8 @@ var docImports = map[string]string{
 	"zombiezen": "zombiezen.com/go/sqlite", "sqlitex": "zombiezen.com/go/sqlite/sqlitex",
 	"engine": module + "/engine", "workflow": module + "/workflow", "server": module + "/server", "signature": module + "/signature",
 	"store": module + "/store", "sqlite": module + "/store/sqlite", "postgres": module + "/store/postgres", "inspect": module + "/inspect",
-	"dashboard": module + "/dashboard",
-	"trace":     "go.opentelemetry.io/otel/trace", "metric": "go.opentelemetry.io/otel/metric",
+	"trace": "go.opentelemetry.io/otel/trace", "metric": "go.opentelemetry.io/otel/metric",
+	"dashboard": module + "/dashboard", "access": module + "/access", "client": module + "/client",
 	"workflowtest": module + "/workflowtest",
 }
 

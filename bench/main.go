@@ -36,6 +36,8 @@ func main() {
 		run, args = childMain, args[1:]
 	} else if len(args) > 0 && args[0] == growthArg {
 		run, args = growthMain, args[1:]
+	} else if len(args) > 0 && args[0] == dashboardArg {
+		run, args = dashboardMain, args[1:]
 	}
 	if err := run(ctx, args); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)

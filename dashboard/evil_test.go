@@ -135,4 +135,11 @@ func TestEvil(t *testing.T) {
 	if shown := get(b, chromedp.Evaluate[string](`fetch("run?id=" + encodeURIComponent(`+"`"+strings.ReplaceAll(id, "`", "")+"`"+`)).then(r => r.text())`, chromedp.EvalAwaitPromise)); !strings.Contains(shown, "&lt;script&gt;pwned()") {
 		t.Error("the page of the evil run does not show it: what is tested here?")
 	}
+	remote := *w
+	remote.url = w.web + "/remote/"
+	for _, page := range []string{"run?id=" + q(id), "hook?run=" + q(id) + "&id=" + q(id+".h1"), "start?workflow=" + q("wf"+evil) + "&like=" + q(id)} {
+		if res, body := newVisitor(&remote).get(page); res.StatusCode != 200 || strings.Contains(body, "<script>pwned") {
+			t.Errorf("of an engine elsewhere, %s: %s", page, res.Status)
+		}
+	}
 }

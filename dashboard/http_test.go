@@ -13,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/tenter-dev/tenter/access"
 	"github.com/tenter-dev/tenter/dashboard"
 	"github.com/tenter-dev/tenter/workflow"
@@ -411,5 +413,48 @@ func TestStream(t *testing.T) {
 	defer cancel()
 	if err := w.srv.Shutdown(ctx); err != nil {
 		t.Errorf("shut down: %v", err)
+	}
+}
+
+// A dashboard of an engine elsewhere is the same one.
+func TestRemote(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, dashboard.Options{})
+	paths := views(w)
+	here, there := newVisitor(w), newVisitor(w)
+	remote := *w
+	remote.url = w.web + "/remote/"
+	there.world = &remote
+	moving := regexp.MustCompile(`<time [^>]*>[^<]*</time>|[0-9.]+ (µs|ms|s|min)\b|(x|width|x1|x2)="[0-9.]+%"|name="(_key|fresh)" value="[^"]*"`)
+	for name, path := range paths {
+		if name == "waiting" { // its step is tried again meanwhile
+			continue
+		}
+		res, want := here.get(path)
+		remote, got := there.get(path)
+		if res.StatusCode != remote.StatusCode {
+			t.Errorf("%s: %s, of an engine here %s", name, remote.Status, res.Status)
+		}
+		if diff := cmp.Diff(strings.Split(moving.ReplaceAllString(want, ""), "\n"), strings.Split(moving.ReplaceAllString(got, ""), "\n")); diff != "" {
+			t.Errorf("%s (-here +elsewhere):\n%s", name, diff)
+		}
+	}
+	form := url.Values{"_key": {"0123456789abcdef"}, "f/approved": {"true"}, "f/comment": {""}, "f/amount": {"5000"}}
+	if res, body := there.ask(http.MethodPost, paths["hook"], form); res.StatusCode != http.StatusUnprocessableEntity || !strings.Contains(body, "that takes a director") {
+		t.Errorf("a payload that does not fit: %s\n%s", res.Status, body)
+	}
+	form.Set("f/amount", "1")
+	for _, want := range []string{"notice=resumed", "is not open"} {
+		res, body := there.ask(http.MethodPost, paths["hook"], form)
+		if !strings.Contains(res.Header.Get("Location")+body, want) {
+			t.Errorf("resume: %s to %q, want %s", res.Status, res.Header.Get("Location"), want)
+		}
+		ended(w, orders.Get(w.eng, "order-42"))
+	}
+	if res, _ := there.ask(http.MethodPost, "act", url.Values{"id": {"order-42"}, "do": {"cancel"}}); res.StatusCode != http.StatusConflict {
+		t.Errorf("cancel what has ended: %s", res.Status)
+	}
+	if res, _ := there.get("run?id=nobody"); res.StatusCode != http.StatusNotFound {
+		t.Errorf("no such run: %s", res.Status)
 	}
 }

@@ -191,27 +191,3 @@ func TestDialog(t *testing.T) {
 	b.eventually(`document.querySelector("#head .status").textContent === "canceled"`)
 	b.clean("dialog")
 }
-
-// A journal that nobody would want to load at once comes as it is scrolled.
-func TestLongJournal(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t, dashboard.Options{})
-	const steps = 1200
-	ended(w, start(w, quick, steps, workflow.RunID("long")))
-	b := newTab(t)
-	b.open(w.url + "run?id=long")
-	if n := get(b, chromedp.Evaluate[int](`document.querySelectorAll("#events .event").length`)); n >= steps {
-		t.Fatalf("%d events at once", n)
-	}
-	for range 40 {
-		b.do(chromedp.Evaluate[chromedp.Void](`new Promise(done => { const box = document.getElementById("events"); box.scrollTop = box.scrollHeight; setTimeout(done, 60); })`, chromedp.EvalAwaitPromise))
-		if get(b, chromedp.Evaluate[bool](`!document.querySelector("#events a[rel=next]")`)) {
-			break
-		}
-	}
-	positions := get(b, chromedp.Evaluate[[]string](`[...document.querySelectorAll("#events .pos")].map(e => e.textContent)`))
-	if len(positions) != steps+2 || positions[len(positions)-1] != "1202" {
-		t.Errorf("%d events, the last one %s; want %d", len(positions), positions[len(positions)-1], steps+2)
-	}
-	b.clean("journal")
-}

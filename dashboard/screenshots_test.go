@@ -53,10 +53,9 @@ func TestScreenshots(t *testing.T) {
 		{"terminate", "run?id=order-42", "light", 1280, 760, `document.querySelector("a.danger").click()`},
 		{"blocked", "run?id=legacy-2019", "light", 1280, 700, ""},
 		{"dark", "run?id=order-42", "dark", 1280, 980, ""},
-		{"dark-runs", "", "dark", 1280, 760, ""},
-		{"phone", "run?id=order-42", "light", 390, 844, ""},
-		{"phone-runs", "", "dark", 390, 844, ""},
-		{"phone-resume", "hook?run=order-42&id=order-42.h1", "light", 390, 844, ""},
+		{"phone", "run?id=order-42", "light", 390, 1180, ""},
+		{"phone-runs", "", "dark", 390, 1180, ""},
+		{"phone-resume", "hook?run=order-42&id=order-42.h1", "light", 390, 1180, ""},
 	} {
 		b.size(shot.width, shot.height)
 		b.prefer(shot.theme)

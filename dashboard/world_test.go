@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tenter-dev/tenter/client"
 	"github.com/tenter-dev/tenter/dashboard"
 	"github.com/tenter-dev/tenter/engine"
 	"github.com/tenter-dev/tenter/inspect"
@@ -197,6 +198,12 @@ func newWorld(t *testing.T, opts dashboard.Options, more ...func(*engine.Options
 	mux := http.NewServeMux()
 	mux.Handle("/ops/tenter/", http.StripPrefix("/ops/tenter", w.dash))
 	mux.Handle(server.WebhookPath, server.Webhooks(w.eng))
+	mux.Handle(server.APIPath, server.API(w.eng, server.APIOptions{Logger: quiet}))
+	remote, err := client.New(w.web, client.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	mux.Handle("/remote/", http.StripPrefix("/remote", dashboard.New(remote, opts)))
 	w.srv = &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}
 	go func() { _ = w.srv.Serve(listener) }()
 	t.Cleanup(func() {
