@@ -254,7 +254,7 @@ func TestSupplyChain(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, path := range strings.Fields(string(out)) {
+	for path := range strings.FieldsSeq(string(out)) {
 		short := strings.TrimPrefix(path, "go.opentelemetry.io/otel")
 		if !bytes.Contains(text, []byte("`"+path+"`")) && (short == path || !bytes.Contains(text, []byte("`"+short+"`"))) {
 			t.Errorf("docs/security.md does not say what %s is for", path)

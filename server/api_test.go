@@ -210,7 +210,7 @@ func TestTheAPIIsAsDocumented(t *testing.T) {
 			t.Errorf("%s %s: %d %s", op.method, path, rec.Code, rec.Body)
 		}
 		for status, codes := range op.codes {
-			for _, code := range strings.Split(codes, ", ") {
+			for code := range strings.SplitSeq(codes, ", ") {
 				if err := errs[code]; err != nil && op.path != "openapi.json" {
 					p.err = fmt.Errorf("do: %w", err)
 					rec := call()
