@@ -28,16 +28,19 @@ func (e *env) size(full int) int {
 	return full
 }
 
+// commands are what this program does if its first argument says so; else it is bench.
+var commands = map[string]func(ctx context.Context, args []string) error{
+	childArg: childMain, growthArg: growthMain, dashboardArg: dashboardMain, soakArg: soakMain,
+}
+
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 	run, args := bench, os.Args[1:]
-	if len(args) > 0 && args[0] == childArg {
-		run, args = childMain, args[1:]
-	} else if len(args) > 0 && args[0] == growthArg {
-		run, args = growthMain, args[1:]
-	} else if len(args) > 0 && args[0] == dashboardArg {
-		run, args = dashboardMain, args[1:]
+	if len(args) > 0 {
+		if other := commands[args[0]]; other != nil {
+			run, args = other, args[1:]
+		}
 	}
 	if err := run(ctx, args); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)

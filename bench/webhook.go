@@ -22,7 +22,7 @@ const connections = 64
 // this process, and its CPU.
 func acceptedRequests(to string, runs int) round {
 	return func(ctx context.Context, e *env) (ms []metric, err error) {
-		s, err := newSite(ctx, e, "", runs)
+		s, err := newSite(ctx, e, engine.Options{}, "", runs)
 		if err != nil {
 			return nil, err
 		}
@@ -50,7 +50,7 @@ func acceptedRequests(to string, runs int) round {
 // roundTrips times requests that a run answers, each caller with a run of its own.
 func roundTrips(answer string, atATime int, p50 budget) round {
 	return func(ctx context.Context, e *env) (ms []metric, err error) {
-		s, err := newSite(ctx, e, answer, atATime)
+		s, err := newSite(ctx, e, engine.Options{}, answer, atATime)
 		if err != nil {
 			return nil, err
 		}
@@ -82,22 +82,25 @@ type site struct {
 	world  *world
 	server *http.Server
 	client *http.Client
+	url    string
 	urls   []string // of the runs' webhooks
 }
 
-func newSite(ctx context.Context, e *env, answer string, runs int) (*site, error) {
+func newSite(ctx context.Context, e *env, opts engine.Options, answer string, runs int) (*site, error) {
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
 	}
 	url := "http://" + listener.Addr().String()
-	w, err := newWorld(ctx, e, engine.Options{PublicURL: url})
+	opts.PublicURL = url
+	w, err := newWorld(ctx, e, opts)
 	if err != nil {
 		return nil, errors.Join(err, listener.Close())
 	}
 	mux := http.NewServeMux()
 	mux.Handle(server.WebhookPath, server.Webhooks(w.eng))
 	s := &site{
+		url:    url,
 		world:  w,
 		server: &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second},
 		client: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: connections, MaxConnsPerHost: connections}},
@@ -113,15 +116,20 @@ func newSite(ctx context.Context, e *env, answer string, runs int) (*site, error
 		if err != nil {
 			return nil, errors.Join(err, s.close())
 		}
-		s.urls[i] = url + server.WebhookPath + token
+		s.urls[i] = s.url + server.WebhookPath + token
 	}
 	return s, nil
 }
 
-// call sends the i-th request, which has a body of 100 bytes, to one of the runs.
+// call sends the i-th request to one of the runs.
 func (s *site) call(ctx context.Context, i, want int) error {
+	return s.post(ctx, s.urls[i%len(s.urls)], want)
+}
+
+// post sends a request, which has a body of 100 bytes.
+func (s *site) post(ctx context.Context, url string, want int) error {
 	body := bytes.Repeat([]byte("x"), 100)
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, s.urls[i%len(s.urls)], bytes.NewReader(body))
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(body))
 	if err != nil {
 		return err
 	}

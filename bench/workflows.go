@@ -59,3 +59,16 @@ func tokenOf(runID string) string {
 	s, _ := token.(string)
 	return s
 }
+
+// nappingParent has a child sleep, and sleeps as long itself.
+var nappingParent = workflow.Define("napping-parent", func(ctx workflow.Context, d time.Duration) (time.Duration, error) {
+	child := napping.Go(ctx, d)
+	if err := workflow.Sleep(ctx, d); err != nil {
+		return 0, err
+	}
+	return child.Wait(ctx)
+})
+
+var napping = workflow.Define("napping", func(ctx workflow.Context, d time.Duration) (time.Duration, error) {
+	return d, workflow.Sleep(ctx, d)
+})
