@@ -185,11 +185,12 @@ func (s *Store) with(ctx context.Context, f func(ctx context.Context, c *pgxpool
 	return err
 }
 
-// redacted is a URL without its password.
+// redacted is a URL without its password, which may be in its query too.
 func redacted(s string) string {
 	u, err := url.Parse(s)
 	if err != nil || u.Host == "" {
 		return "(connection string)"
 	}
+	u.RawQuery, u.Fragment = "", ""
 	return u.Redacted()
 }
