@@ -155,7 +155,7 @@ func (f *form) Payload() (json.RawMessage, bool) {
 		return nil, false
 	}
 	if f.JSON {
-		return json.RawMessage(f.Text), true
+		return json.RawMessage(f.Text), json.Valid([]byte(f.Text)) // while it is edited nobody has looked
 	}
 	if f.Root.json == nil {
 		return json.RawMessage("null"), true
