@@ -367,7 +367,7 @@ func (l *load) post(token, text, key string, n int) (right bool) {
 		switch {
 		case err != nil:
 			return err
-		case resp.StatusCode == http.StatusServiceUnavailable, resp.StatusCode == http.StatusGatewayTimeout:
+		case resp.StatusCode >= http.StatusInternalServerError: // the process stops, or its database fails
 			return fmt.Errorf("the answer to %q is %s", text, resp.Status)
 		}
 		if right = resp.StatusCode == want && string(body) == says; !right {

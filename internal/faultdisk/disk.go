@@ -26,7 +26,7 @@ const (
 type Op struct {
 	Kind   Kind
 	Path   string
-	Offset int64 // of Write
+	Offset int64 // of Write; of Truncate, the size that the file gets
 	Size   int   // of Write, in bytes
 }
 
@@ -191,7 +191,7 @@ func (d *Disk) write(path string, data []byte, offset int64, pass func(n int) in
 func (d *Disk) truncate(path string, size int64, pass func() int32) (rc int32, fault Fault) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if fault = d.ask(Op{Kind: Truncate, Path: path}); fault != None {
+	if fault = d.ask(Op{Kind: Truncate, Path: path, Offset: size}); fault != None {
 		return 0, fault
 	}
 	if rc = pass(); rc == 0 && d.files[path] != nil {

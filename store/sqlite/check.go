@@ -30,29 +30,40 @@ func (s *Store) Check(ctx context.Context) error {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("check database %q: %w", s.path, err)
 	}
-	for _, q := range []string{"PRAGMA integrity_check(10)", disagreements} {
-		if found != "" {
-			break
-		}
-		var lines []string
-		err := s.pool.read(ctx, func(c *conn) (err error) {
-			old := c.c.SetInterrupt(ctx.Done())
-			defer c.c.SetInterrupt(old)
-			lines, err = c.texts(q)
+	if found == "" {
+		if found, err = s.lookThrough(ctx); err != nil {
 			return err
-		})
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-		if err != nil {
-			return err
-		}
-		if found = strings.Join(lines, "; "); found == "ok" {
-			found = ""
 		}
 	}
 	if found == "" {
 		return nil
 	}
 	return s.give(fmt.Errorf("database %q: %w (%s): nothing more is written to it; %s", s.path, ErrCorrupt, found, adviceCorrupt))
+}
+
+// lookThrough looks through all pages and tables. It does so with a connection of its own:
+// it takes long, and the writer may have to hold the others' reads back.
+func (s *Store) lookThrough(ctx context.Context) (found string, err error) {
+	if err := errors.Join(ctx.Err(), s.damage.err()); err != nil {
+		return "", err
+	}
+	c, err := openReader(s.path)
+	if err != nil {
+		return "", s.readError(err)
+	}
+	defer func() { _ = c.close() }()
+	c.c.SetInterrupt(ctx.Done())
+	for _, q := range []string{"PRAGMA integrity_check(10)", disagreements} {
+		lines, err := c.texts(q)
+		if ctx.Err() != nil {
+			return "", ctx.Err()
+		}
+		if err != nil {
+			return "", s.readError(err)
+		}
+		if found := strings.Join(lines, "; "); found != "" && found != "ok" {
+			return found, nil
+		}
+	}
+	return "", nil
 }

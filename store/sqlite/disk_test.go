@@ -5,11 +5,13 @@ import (
 	"fmt"
 	"maps"
 	"math/rand/v2"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"zombiezen.com/go/sqlite"
 
@@ -210,6 +212,59 @@ func TestDiskFull(t *testing.T) {
 			check(t, left.path, left.acknowledged)
 			t.Logf("%d runs acknowledged, %d refused", len(a.all()), refused.Load())
 		})
+	}
+}
+
+// TestLogFillsDisk: a disk that is full of the log has space again once the log is copied
+// into the file.
+func TestLogFillsDisk(t *testing.T) {
+	t.Parallel()
+	s, d := onDisk(t)
+	const quota = 2 << 20
+	if err := s.Renew(t.Context(), store.Lease{Worker: "w", For: time.Minute}); err != nil {
+		t.Fatal(err)
+	}
+	checkpoint(t, s) // what is in the log has a place in the file
+	sizes := map[string]int64{}
+	for _, path := range []string{s.path, s.path + "-wal"} {
+		info, err := os.Stat(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		sizes[path] = info.Size()
+	}
+	full := 0
+	d.Inject(func(op faultdisk.Op) faultdisk.Fault {
+		switch op.Kind {
+		case faultdisk.Truncate:
+			sizes[op.Path] = op.Offset
+		case faultdisk.Write:
+			end := max(sizes[op.Path], op.Offset+int64(op.Size))
+			used := end - sizes[op.Path]
+			for _, size := range sizes {
+				used += size
+			}
+			if used > quota {
+				full++
+				return faultdisk.NoSpace
+			}
+			sizes[op.Path] = end
+		case faultdisk.Sync:
+		}
+		return faultdisk.None
+	})
+	failed := 0
+	for i := range 1500 {
+		// The same row, again and again: the file does not grow.
+		if err := s.Renew(t.Context(), store.Lease{Worker: "w", For: time.Minute, Build: fmt.Sprint(i)}); err != nil {
+			failed++
+		}
+	}
+	if full == 0 {
+		t.Error("the disk was never full")
+	}
+	if failed > 0 {
+		t.Errorf("%d operations failed", failed)
 	}
 }
 

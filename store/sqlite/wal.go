@@ -1,6 +1,9 @@
 package sqlite
 
-import "os"
+import (
+	"os"
+	"time"
+)
 
 // A checkpoint copies pages from the write-ahead log into the database, so that the
 // log can start over: overwriting it is cheaper than making it longer. It is carried
@@ -40,11 +43,36 @@ func (w *writer) boundLog() {
 	if w.s.damage.err() != nil {
 		return
 	}
-	info, err := os.Stat(w.s.path + "-wal")
-	if err != nil || info.Size() <= w.maxLog {
+	if w.logSize() <= w.maxLog {
 		return
 	}
 	w.s.pool.pause(func() {
 		_ = w.exec("PRAGMA wal_checkpoint(TRUNCATE)") // it is tried again
 	})
+}
+
+// makeSpace is called when the disk is full: maybe of the log, which is as long as it ever
+// was until it starts over. It reports whether it is shorter now.
+func (w *writer) makeSpace() bool {
+	const pause = time.Second // between attempts in vain
+	if time.Since(w.cramped) < pause {
+		return false
+	}
+	before := w.logSize()
+	w.s.pool.pause(func() {
+		_ = w.exec("PRAGMA wal_checkpoint(TRUNCATE)")
+	})
+	if w.logSize() < before {
+		return true
+	}
+	w.cramped = time.Now()
+	return false
+}
+
+func (w *writer) logSize() int64 {
+	info, err := os.Stat(w.s.path + "-wal")
+	if err != nil {
+		return 0
+	}
+	return info.Size()
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -48,6 +49,7 @@ type writer struct {
 	accepted time.Time    // the last acceptance time given
 	version  int64        // data_version at the last look
 	purged   time.Time    // when expired receipts were looked for last
+	cramped  time.Time    // when it was tried last, in vain, to make space
 }
 
 // op is an operation. It checks first and writes after, so that one that is
@@ -220,7 +222,10 @@ func (w *writer) commitBatch(batch []*op) {
 	}
 	switch {
 	case ok:
-		if err := w.commit(len(batch)); err != nil {
+		err := w.commit(len(batch))
+		if isFull(err) && w.makeSpace() {
+			w.rerun(batch)
+		} else if err != nil {
 			err = fmt.Errorf("commit: %w", err)
 			for _, o := range batch {
 				o.err = err
@@ -229,6 +234,9 @@ func (w *writer) commitBatch(batch []*op) {
 		}
 	default:
 		w.rollback()
+		if slices.ContainsFunc(batch, func(o *op) bool { return isFull(o.err) }) {
+			w.makeSpace()
+		}
 		w.rerun(batch)
 	}
 	for _, o := range batch {
