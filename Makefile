@@ -7,7 +7,7 @@ FIRST ?= 1
 TOOL = $(GO) tool -modfile=tools/go.mod
 
 .NOTPARALLEL:
-.PHONY: help test simulate check fmt tidy vet fix lint arch longest format bench growth bench-dashboard race screenshots need-go need-cc need-postgres need-chromium
+.PHONY: help test simulate check fmt tidy vet fix lint arch longest format bench growth soak fuzz bench-dashboard race screenshots need-go need-cc need-postgres need-chromium
 
 help: ## Show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s%s\n", $$1, $$2 }' Makefile
@@ -59,6 +59,17 @@ growth: need-go ## Measure how costs grow, up to 1,000,000 runs (about 15 minute
 
 bench-dashboard: need-go ## Measure the dashboard's pages with 1,000,000 runs (about 5 minutes)
 	cd bench && $(GO) run . dashboard
+
+soak: need-go ## See whether anything grows: FOR=30m of mixed load on each store
+	cd bench && $(GO) run . soak -for=$(or $(FOR),30m)
+
+fuzz: need-go ## Fuzz all that takes bytes from outside, FOR=1m each; what fails is kept in testdata
+	@grep -rl --include='*_test.go' '^func Fuzz' . | sort | while read -r file; do \
+		for name in $$(sed -n 's/^func \(Fuzz[A-Za-z]*\)(.*/\1/p' "$$file"); do \
+			echo "$$name in $${file%/*}"; \
+			$(GO) test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(or $(FOR),1m) "$${file%/*}" </dev/null || exit 1; \
+		done; \
+	done
 
 race: need-go ## Measure Tenter and its peers side by side (about 15 minutes)
 	cd bench && $(GO) run ./race

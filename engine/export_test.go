@@ -98,3 +98,17 @@ func (w *Webhook) HookID() string { return w.hook.ID }
 
 // Manual reports whether the run answers the requests.
 func (w *Webhook) Manual() bool { return w.config.Manual }
+
+// Rebuild feeds a journal to a fresh execution, as a worker does that takes the run
+// over. It returns what the run would be blocked for, or "".
+func (e *Engine) Rebuild(l store.Loaded) string {
+	def := e.definition(l.Run.Workflow, l.Run.Version)
+	x := newExecution(&l.Run, def, e.env, e.log)
+	defer x.close()
+	for i := range l.Events {
+		if d := x.replay(&l.Events[i]); d != nil {
+			return d.String()
+		}
+	}
+	return ""
+}
