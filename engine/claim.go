@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/tenter-dev/tenter/store"
@@ -30,13 +31,11 @@ func (w *worker) claimLoop(ctx context.Context) {
 			continue
 		case <-w.claims:
 		case <-due:
+			w.byNeed.Store(true)
 		}
 		if ctx.Err() != nil {
 			return // both may be so
 		}
-		w.mu.Lock()
-		w.next = time.Time{}
-		w.mu.Unlock()
 		w.claim(ctx)
 	}
 }
@@ -53,8 +52,8 @@ func (w *worker) untilClaim(next time.Time) time.Duration {
 	if !next.IsZero() {
 		wait = max(0, next.Sub(w.store.Now()))
 	}
-	if w.store.Shared() && (wait < 0 || wait > slowPoll) {
-		wait = slowPoll
+	if poll := max(0, slowPoll-time.Since(w.looked)); w.store.Shared() && (wait < 0 || wait > poll) {
+		wait = poll
 	}
 	return wait
 }
@@ -62,8 +61,21 @@ func (w *worker) untilClaim(next time.Time) time.Duration {
 // maxClaim is how many runs are claimed at once.
 const maxClaim = 256
 
+// claim claims runs: those that signals have named, or, if somebody asks for that, of all
+// that have something to do those in the greatest need.
 func (w *worker) claim(ctx context.Context) {
 	room := w.e.opts.MaxRuns - int(w.bustling.Load())
+	w.mu.Lock()
+	named := w.named
+	w.named = nil
+	byNeed := w.byNeed.Swap(false) || len(named) > room
+	if byNeed {
+		w.next, w.looked = time.Time{}, time.Now()
+	}
+	w.mu.Unlock()
+	if !byNeed && len(named) == 0 {
+		return // they have been claimed with others
+	}
 	if room <= 0 || len(w.e.defs) == 0 {
 		return // idle triggers the next claim
 	}
@@ -74,6 +86,10 @@ func (w *worker) claim(ctx context.Context) {
 	if wait := w.lease.truceFor(); wait > 0 {
 		w.stall.passed(&w.e.troubles)
 		w.wakeAt(w.store.Now().Add(wait))
+		return
+	}
+	if !byNeed {
+		w.claimNamed(ctx, named)
 		return
 	}
 	limit, again := min(room, maxClaim), w.again.Swap(false)
@@ -121,6 +137,40 @@ func (w *worker) claim(ctx context.Context) {
 	}
 }
 
+// busyPause is how long a run is left alone that somebody else was at when it was to be
+// claimed.
+const busyPause = 50 * time.Millisecond
+
+// claimNamed claims runs that signals have named. They are new, or were parked, and to look
+// at them alone costs less than to look for all that have something to do.
+func (w *worker) claimNamed(ctx context.Context, named []string) {
+	slices.Sort(named)
+	named = slices.Compact(named)
+	c, err := w.store.Claim(ctx, store.Claim{
+		Worker:      w.id,
+		Build:       w.build,
+		Definitions: w.e.definitions,
+		Now:         microseconds(w.store.Now()),
+		Runs:        named,
+	})
+	if err != nil {
+		w.again.Store(true)
+		w.retryClaim(ctx, "claim runs", err)
+		return
+	}
+	w.stall.passed(&w.e.troubles)
+	for i := range c.Runs {
+		w.adopt(&c.Runs[i])
+	}
+	if len(c.Busy) > 0 {
+		time.AfterFunc(busyPause, func() { w.name(c.Busy...) })
+	}
+	w.wakeAt(c.Next)
+	if w.store.Shared() { // others may have got some, and die
+		w.wakeAt(w.store.Now().Add(w.e.opts.Lease))
+	}
+}
+
 // retryClaim waits, and has runs claimed again. What is claimed meanwhile would fail.
 func (w *worker) retryClaim(ctx context.Context, verb string, err error) {
 	if ctx.Err() == nil && pauseFor(ctx, w.stall.failed(&w.e.troubles, verb, "", err)) {
@@ -145,8 +195,25 @@ func (w *worker) adopt(r *store.Run) {
 	}
 }
 
-// trigger has runs claimed soon.
+// name has runs that have something to do claimed soon.
+func (w *worker) name(runs ...string) {
+	w.mu.Lock()
+	if w.named = append(w.named, runs...); len(w.named) > maxClaim {
+		w.named = nil
+		w.byNeed.Store(true)
+	}
+	w.mu.Unlock()
+	w.rouse()
+}
+
+// trigger has runs claimed soon, whichever have something to do.
 func (w *worker) trigger() {
+	w.byNeed.Store(true)
+	w.rouse()
+}
+
+// rouse has claimLoop claim.
+func (w *worker) rouse() {
 	select {
 	case w.claims <- struct{}{}:
 	default:

@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -18,6 +19,7 @@ import (
 
 	"github.com/tenter-dev/tenter/engine"
 	"github.com/tenter-dev/tenter/inspect"
+	"github.com/tenter-dev/tenter/store"
 	"github.com/tenter-dev/tenter/workflow"
 )
 
@@ -312,6 +314,54 @@ func TestIdleWorkersCallTheStoreSeldom(t *testing.T) {
 			if diff := cmp.Diff([]string{"Claim", "Renew"}, slices.Sorted(maps.Keys(calls))); diff != "" || calls["Claim"] > 20 || calls["Renew"] > 180 {
 				t.Errorf("worker %d in ten minutes: %v", i, calls)
 			}
+		}
+	})
+}
+
+// claims notes what a worker claims.
+type claims struct {
+	*probe
+	mu     sync.Mutex
+	byNeed int
+	named  [][]string
+}
+
+func (c *claims) Claim(ctx context.Context, req store.Claim) (store.Claimed, error) {
+	c.mu.Lock()
+	if len(req.Runs) > 0 {
+		c.named = append(c.named, req.Runs)
+	} else {
+		c.byNeed++
+	}
+	c.mu.Unlock()
+	return c.probe.Claim(ctx, req)
+}
+
+// Runs that signals name are claimed without a look for all others, which is taken now and
+// then all the same.
+func TestRunsThatAreNamedAreClaimedAlone(t *testing.T) {
+	t.Parallel()
+	inLab(t, func(t *testing.T, l *lab) {
+		st := &claims{probe: newProbe(l.store)}
+		l.eng, l.stop = l.runOn(st, engine.Options{}, tokenWaiter)
+		client := l.client()
+		l.advance(time.Second)
+		atFirst := st.byNeed
+		var want [][]string
+		for n := range 60 {
+			r := mustStartOn(l, client, tokenWaiter, fmt.Sprint("t", n))
+			want = append(want, []string{r.ID()})
+			l.advance(5 * time.Second)
+			if _, err := l.eng.HookByToken(t.Context(), fmt.Sprint("t", n)); err != nil {
+				t.Fatalf("run %d: %v", n, err)
+			}
+		}
+		if diff := cmp.Diff(want, st.named); diff != "" {
+			t.Errorf("claims of runs that were named (-want +got):\n%s", diff)
+		}
+		// What others have got is looked for when their leases may have lapsed.
+		if n := st.byNeed - atFirst; n < 29 || n > 31 {
+			t.Errorf("%d claims by need in five minutes, want one every 10 s", n)
 		}
 	})
 }

@@ -47,7 +47,10 @@ type worker struct {
 	parked *list.List          // of idle actors, the last used one in front
 	hooks  map[string]*address // by token, of live runs
 	next   time.Time           // when to claim again
+	named  []string            // runs to be claimed, as signals have named them
 
+	byNeed   atomic.Bool // whatever has something to do is to be claimed
+	looked   time.Time   // when that was last done; claimLoop's
 	again    atomic.Bool // there may be runs of this worker that nobody here knows of
 	recalled time.Time   // when it last asked for them; claimLoop's
 	stall    stall       // of claimLoop
@@ -196,7 +199,7 @@ func (w *worker) signal(s store.Signal) {
 		a := w.actors[id]
 		w.mu.Unlock()
 		if a == nil || !a.poke() {
-			w.trigger()
+			w.name(id)
 		}
 	}
 	if s.All {

@@ -316,6 +316,12 @@ type Claim struct {
 	// claim got lost, or the claim was carried out late: its runs that have something
 	// to do are returned too, as they are.
 	Again bool
+	// Runs, if there are any, are the only ones to be looked at, as signals named them:
+	// those that are free and have something to do are claimed, in any order, and that
+	// costs little however many others there are. Limit and Again do not matter. Those that
+	// another worker owns and that have something to do are left alone, and Next is when
+	// the first of these leases lapses, or has lapsed: time for a claim of what there is.
+	Runs []string
 }
 
 // Claimed are the runs that a Claim got.
@@ -331,6 +337,9 @@ type Claimed struct {
 	Next time.Time
 	// More: Limit was reached, there may be more now.
 	More bool
+	// Busy are those of Claim.Runs that were to be had, but that somebody else was at just
+	// then: to be looked at again in a moment.
+	Busy []string
 }
 
 // Loaded is what it takes to rebuild a run, as of one moment.

@@ -12,21 +12,24 @@ import (
 // Claim takes ownership of runs that have something to do.
 func (s *Store) Claim(ctx context.Context, c store.Claim) (store.Claimed, error) {
 	var claimed store.Claimed
-	if c.Limit <= 0 {
+	defs := fitting(c.Definitions)
+	sql, args, second := s.sql.claim, []any{c.Worker, c.Build, defs, c.Limit, c.Now, c.Again}, any(&claimed.More)
+	switch {
+	case len(c.Runs) > 0:
+		sql, args, second = s.sql.claimNamed, []any{c.Worker, c.Build, defs, c.Runs, c.Now}, any(&claimed.Busy)
+	case c.Limit <= 0:
 		return claimed, nil
 	}
-	defs := fitting(c.Definitions)
 	err := s.call(ctx, "claim runs", func(ctx context.Context, conn *pgxpool.Conn) error {
 		claimed = store.Claimed{}
-		rows, err := conn.Query(ctx, s.sql.claim, c.Worker, c.Build, defs, c.Limit, c.Now, c.Again)
+		rows, err := conn.Query(ctx, sql, args...)
 		if err != nil {
 			return err
 		}
 		defer rows.Close()
 		for rows.Next() {
 			if rows.RawValues()[2] != nil {
-				var next, more any
-				r, err := readRun(rows, &next, &more)
+				r, err := readRun(rows, nil, nil)
 				if err != nil {
 					return err
 				}
@@ -34,7 +37,7 @@ func (s *Store) Claim(ctx context.Context, c store.Claim) (store.Claimed, error)
 				continue
 			}
 			var next *time.Time
-			dest := []any{&next, &claimed.More}
+			dest := []any{&next, second}
 			for range len(rows.RawValues()) - len(dest) {
 				dest = append(dest, nil)
 			}

@@ -200,6 +200,10 @@ func (p *planner) operations(t *testing.T) {
 		ok(p.s.Renew(ctx, store.Lease{Worker: "worker-0", For: time.Hour, Build: "build-1", Definitions: defs}))
 	})
 	p.look(t, "Claim", func() { claim(5) })
+	p.look(t, "Claim of runs that are named", func() {
+		_, err := p.s.Claim(ctx, store.Claim{Worker: "worker-0", Build: "build-1", Definitions: defs, Now: p.s.Now(), Runs: []string{p.id(20), p.id(30), fresh()}})
+		ok(err)
+	})
 	p.look(t, "Start", func() { ok(p.s.Start(ctx, store.NewRun{ID: fresh(), Workflow: "flow-1", Secret: []byte("s")})) })
 	p.look(t, "Accept", func() {
 		_, err := p.s.Accept(ctx, store.Payload{Token: p.token(), Data: []byte(`{}`), Type: &typ, Key: fresh(), KeepFor: time.Hour, Request: fresh()})

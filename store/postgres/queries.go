@@ -13,7 +13,8 @@ type queries struct {
 
 	apply, accept, start, send, respond            string
 	terminate, retry, unblock                      string
-	renew, release, claim, fence, catchUp, prune   string
+	renew, release, claim, claimNamed              string
+	fence, catchUp, prune                          string
 	run, workers, journal, mail                    string
 	created, journalPage, mailPage, unread, count  string
 	hook, hookNumber, executing, allWorkers        string
@@ -47,9 +48,10 @@ func newQueries(schema string) queries {
 		retry:     in(`SELECT t, n, code, run_id, hook_id FROM tenter.retry($1, $2, $3, $4, $5)`),
 		unblock:   in(`SELECT tenter.unblock($1, $2)`),
 
-		renew:   in(`SELECT tenter.renew($1, $2, $3, $4)`),
-		release: in(`SELECT freed, more FROM tenter.release($1)`),
-		claim:   in(`SELECT next_at, more, ` + runColumns + ` FROM tenter.claim($1, $2, $3, $4, $5, $6) c, LATERAL (SELECT (c.run).*) r`),
+		renew:      in(`SELECT tenter.renew($1, $2, $3, $4)`),
+		release:    in(`SELECT freed, more FROM tenter.release($1)`),
+		claim:      in(`SELECT next_at, more, ` + runColumns + ` FROM tenter.claim($1, $2, $3, $4, $5, $6) c, LATERAL (SELECT (c.run).*) r`),
+		claimNamed: in(`SELECT next_at, busy, ` + runColumns + ` FROM tenter.claim_named($1, $2, $3, $4, $5) c, LATERAL (SELECT (c.run).*) r`),
 
 		fence: in(`SELECT tenter.fence($1, $2, $3, $4)`),
 		prune: in(`SELECT pruned, more FROM tenter.prune($1, $2)`),

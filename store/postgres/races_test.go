@@ -108,6 +108,10 @@ func TestALockOfOthersHoldsUpNoClaimAndNoRelease(t *testing.T) {
 		t.Fatal(err)
 	}
 	release := hold(t, url, "a")
+	named, err := s.Claim(ctx, store.Claim{Worker: "w", Definitions: flow, Now: s.Now(), Runs: []string{"a"}})
+	if err != nil || len(named.Runs) > 0 || !slices.Equal(named.Busy, []string{"a"}) {
+		t.Errorf("claimed %v, busy %v, %v; want it to be busy", named.Runs, named.Busy, err)
+	}
 	if got := claim("w", 1); !slices.Equal(got, []string{"b"}) {
 		t.Errorf("claimed %q", got)
 	}

@@ -34,6 +34,9 @@ type candidate struct {
 }
 
 func (w *writer) claim(c *store.Claim) (store.Claimed, error) {
+	if len(c.Runs) > 0 {
+		return w.claimNamed(c)
+	}
 	if c.Limit <= 0 {
 		return store.Claimed{}, nil
 	}
@@ -61,6 +64,39 @@ func (w *writer) claim(c *store.Claim) (store.Claimed, error) {
 		}
 		out.Runs = append(out.Runs, r)
 	}
+	return out, nil
+}
+
+// claimNamed claims of some runs those that are free and have something to do.
+func (w *writer) claimNamed(c *store.Claim) (store.Claimed, error) {
+	var out store.Claimed
+	sr := &search{}
+	defs, now := fitting(c.Definitions), formatTime(c.Now)
+	for _, id := range c.Runs {
+		r, err := readOne(w.on(qRunDue).bindText(id).bindText(now), whole(readRun))
+		switch {
+		case isNotFound(err):
+			continue
+		case err != nil:
+			return store.Claimed{}, err
+		case !slices.Contains(defs, store.Definition{Workflow: r.Workflow, Version: r.Version}):
+			continue
+		case r.BlockedBuild != "" && r.BlockedBuild == c.Build, r.Worker == c.Worker:
+			continue
+		case r.Worker != "":
+			lease, err := readOne(w.on(qWorkerLease).bindText(r.Worker), whole((*stmt).text))
+			if err != nil && !isNotFound(err) {
+				return store.Claimed{}, err
+			}
+			sr.look(max(lease, now)) // at once, if it has lapsed or there is none
+			continue
+		}
+		if r, err = w.own(candidate{id: id}, c.Worker); err != nil {
+			return store.Claimed{}, err
+		}
+		out.Runs = append(out.Runs, r)
+	}
+	out.Next = optParse(sr.next)
 	return out, nil
 }
 

@@ -13,6 +13,7 @@ const (
 
 	qRunHead
 	qRunFull
+	qRunDue
 	qRunEvents
 	qRunExists
 	qRunCreated
@@ -137,7 +138,9 @@ var queries = [queryCount]string{
 
 	qRunHead: `SELECT status, worker, epoch, events, messages, version, wake_at, due_at, blocked_build, suspicion, mark, crashes, blocked_reason, parent_id, parent_ref
 		FROM tenter_runs WHERE id = ?`,
-	qRunFull:    `SELECT ` + runColumns + ` FROM tenter_runs WHERE id = ?`,
+	qRunFull: `SELECT ` + runColumns + ` FROM tenter_runs WHERE id = ?`,
+	// A run that has something to do.
+	qRunDue:     `SELECT ` + runColumns + ` FROM tenter_runs WHERE id = ? AND (messages > 0 OR wake_at <= ?)`,
 	qRunEvents:  `SELECT events FROM tenter_runs WHERE id = ?`,
 	qRunExists:  `SELECT parent_id, parent_ref FROM tenter_runs WHERE id = ?`,
 	qRunCreated: `SELECT created_at FROM tenter_runs WHERE id = ?`,

@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"time"
@@ -141,6 +142,50 @@ var claimTests = []test{
 		k.apply(k.then("r", store.Waiting)) // freed with the message still there
 		k.claims(k.claim("w1", 1), "r")
 		k.same("epoch", k.load("r").Run.Epoch, int64(3))
+	}},
+	{"claims those of some runs that are free, fit and have something to do", func(k *kit) {
+		now := k.now()
+		k.lease("dead", -long)
+		k.lease("w1", long)
+		k.due("lapsed", "flow", 1, now)
+		k.claims(k.claim("dead", 1), "lapsed")
+		k.park("parked", "t1")
+		k.park("mail", "t2")
+		k.accept("t2", "1")
+		k.start("new")
+		k.start("others") // it is not named
+		k.due("due", "flow", 1, now)
+		k.due("later", "flow", 1, now.Add(time.Hour))
+		k.due("unfit", "other", 9, now)
+		blocked := k.begin("blocked")
+		blocked.Status, blocked.BlockedBuild, blocked.WakeAt = store.Blocked, "b1", now
+		k.apply(blocked)
+		ended := k.begin("ended")
+		ended.Status, ended.WakeAt = store.Completed, now
+		k.apply(ended)
+		named := []string{"nobody", "lapsed", "parked", "mail", "new", "mail", "due", "later", "unfit", "blocked", "ended"}
+		c, err := k.s.Claim(k.ctx, store.Claim{Worker: "w1", Build: "b1", Definitions: defs, Now: now, Runs: named})
+		k.ok(err)
+		slices.SortFunc(c.Runs, func(a, b store.Run) int { return cmp.Compare(a.ID, b.ID) })
+		k.claims(c, "due", "mail", "new")
+		for _, r := range c.Runs {
+			k.same("run", r, k.load(r.ID).Run)
+			k.same("owner", []any{r.Worker, r.Suspicion}, []any{"w1", 0})
+		}
+		k.same("when to look again: one has an owner who is dead", c.Next.IsZero() || c.Next.After(k.now()), false)
+		k.same("more, and busy", []any{c.More, len(c.Busy)}, []any{false, 0})
+		again, err := k.s.Claim(k.ctx, store.Claim{Worker: "w1", Build: "b1", Definitions: defs, Now: now, Runs: named})
+		k.ok(err)
+		k.claims(again)
+		named = []string{"new", "mail"}
+		c, err = k.s.Claim(k.ctx, store.Claim{Worker: "w1", Build: "b1", Definitions: defs, Now: now, Runs: named})
+		k.ok(err)
+		k.same("when to look again for one's own", c.Next, time.Time{})
+		k.lease("w2", 2*long)
+		c, err = k.s.Claim(k.ctx, store.Claim{Worker: "w2", Build: "b1", Definitions: defs, Now: now, Runs: named})
+		k.ok(err)
+		k.claims(c)
+		k.same("when to look again for another's: when its lease lapses", c.Next.After(k.now()) && c.Next.Before(k.now().Add(long+time.Second)), true)
 	}},
 	{"never claims a run that has ended", func(k *kit) {
 		t := k.begin("r")

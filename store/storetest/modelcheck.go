@@ -33,6 +33,7 @@ func runModel(t *testing.T, open func(t *testing.T) *Harness) {
 			"advance2":  func(*rapid.T) { c.advance() },
 			"advance3":  func(*rapid.T) { c.advance() },
 			"claim":     func(*rapid.T) { c.claim() },
+			"named":     func(*rapid.T) { c.claimNamed() },
 			"fence":     func(*rapid.T) { c.fence() },
 			"terminate": func(*rapid.T) { c.terminate() },
 			"retry":     func(*rapid.T) { c.retry() },
@@ -216,7 +217,23 @@ func (c *checker) claim() {
 	worker, build, limit := c.worker(), pick(c, "build", "b1", "b2", "b3"), pick(c, "limit", 1, 2, 100)
 	got, err := c.k.s.Claim(c.k.ctx, store.Claim{Worker: worker, Build: build, Definitions: defs, Limit: limit, Now: c.k.now()})
 	c.ok(err)
-	want := c.m.claimable(worker, build)
+	c.claimed(got, c.m.claimable(worker, build), worker, limit)
+}
+
+// claimNamed claims some runs, of which only those that are free are to be had.
+func (c *checker) claimNamed() {
+	worker, build := c.worker(), pick(c, "build", "b1", "b2", "b3")
+	named := []string{c.runID(), c.runID(), c.runID()}
+	got, err := c.k.s.Claim(c.k.ctx, store.Claim{Worker: worker, Build: build, Definitions: defs, Now: c.k.now(), Runs: named})
+	c.ok(err)
+	want := slices.DeleteFunc(c.m.claimable(worker, build), func(id string) bool {
+		return c.m.runs[id].worker != "" || !slices.Contains(named, id)
+	})
+	c.claimed(got, want, worker, len(named))
+}
+
+// claimed compares what was claimed with what was to be had.
+func (c *checker) claimed(got store.Claimed, want []string, worker string, limit int) {
 	claimed := ids(got.Runs)
 	slices.Sort(claimed)
 	if len(want) <= limit {

@@ -1133,6 +1133,36 @@ BEGIN
 	RETURN NEXT;
 END $$;
 
+-- Takes ownership of those of some runs that are free and have something to do, without a
+-- look at all others. In a row without a run it returns which somebody else is at with this
+-- moment, and when the first lease of a worker that owns one lapses.
+CREATE FUNCTION claim_named(claimer text, claimer_build text, defs definition[], names text[], wakes timestamptz)
+RETURNS TABLE (next_at timestamptz, busy text[], run runs) LANGUAGE plpgsql
+SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off SET plan_cache_mode = force_generic_plan
+SET search_path FROM CURRENT AS $$
+DECLARE
+	got text[];
+BEGIN
+	SELECT array_agg(l.id) INTO got FROM
+		(SELECT q.id FROM unnest(names) n JOIN runs q ON q.id = n
+		WHERE q.worker = '' AND (q.messages > 0 OR q.wake_at <= wakes) AND q.blocked_build IS DISTINCT FROM nullif(claimer_build, '')
+			AND EXISTS (SELECT FROM unnest(defs) d WHERE d.workflow = q.workflow AND d.version = q.version)
+		ORDER BY q.id FOR NO KEY UPDATE OF q SKIP LOCKED) l;
+	got := coalesce(got, '{}');
+	IF cardinality(got) < cardinality(names) THEN
+		SELECT array_agg(q.id) FILTER (WHERE q.worker = ''), min(greatest(w.lease_until, wakes)) FILTER (WHERE q.worker <> '')
+		INTO busy, next_at FROM unnest(names) n JOIN runs q ON q.id = n LEFT JOIN workers w ON w.name = q.worker
+		WHERE q.worker <> claimer AND (q.messages > 0 OR q.wake_at <= wakes) AND q.blocked_build IS DISTINCT FROM nullif(claimer_build, '')
+			AND EXISTS (SELECT FROM unnest(defs) d WHERE d.workflow = q.workflow AND d.version = q.version) AND q.id <> ALL (got);
+	END IF;
+	IF got <> '{}' THEN
+		RETURN QUERY UPDATE runs q SET worker = claimer, epoch = q.epoch + 1, mark = false WHERE q.id = ANY (got)
+			RETURNING NULL::timestamptz, NULL::text[], q;
+	END IF;
+	run := NULL;
+	RETURN NEXT;
+END $$;
+
 -- Transactional steps that have been executed. A row outlives the message with the
 -- result, so that no later attempt executes the step again.
 CREATE TABLE tx_steps (
