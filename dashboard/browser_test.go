@@ -43,7 +43,7 @@ type tab struct {
 }
 
 // patience is far above what anything here takes.
-const patience = time.Minute
+const patience = 3 * time.Minute
 
 // newTab opens a tab. Without a browser the test is skipped, or fails if
 // TENTER_REQUIRE_CHROMIUM is set.

@@ -17,6 +17,7 @@ import (
 
 	"github.com/tenter-dev/tenter/access"
 	"github.com/tenter-dev/tenter/dashboard"
+	"github.com/tenter-dev/tenter/store"
 	"github.com/tenter-dev/tenter/workflow"
 )
 
@@ -194,7 +195,8 @@ func TestSignIn(t *testing.T) {
 	w := newWorld(t, dashboard.Options{Access: tokens})
 	run := start(w, orders, order{"ada", nil, 1}, workflow.RunID("one"))
 	opened(w, run)
-	secret := opened(w, start(w, secretive, "x")).Token
+	hidden := opened(w, start(w, secretive, "x"))
+	secret := hidden.Token
 	v := newVisitor(w)
 	res, _ := v.get("run?id=one")
 	if to := res.Header.Get("Location"); res.StatusCode != http.StatusSeeOther || to != "signin?back=run%3Fid%3Done" {
@@ -223,7 +225,10 @@ func TestSignIn(t *testing.T) {
 	}
 
 	// Who reads sees, and no more.
-	for _, path := range []string{"", "run?id=one", "hooks", "workflows", "hook?run=one&id=one.h1"} {
+	for _, path := range []string{
+		"", "run?id=one", "hooks", "workflows", "hook?run=one&id=one.h1",
+		"run?id=" + hidden.RunID, "hook?run=" + hidden.RunID + "&id=" + hidden.ID, "journal?id=" + hidden.RunID, "event?position=1&id=" + hidden.RunID,
+	} {
 		res, body := v.get(path)
 		if res.StatusCode != http.StatusOK || !strings.Contains(body, "read-only") {
 			t.Errorf("%q for a reader: %s", path, res.Status)
@@ -364,6 +369,9 @@ func TestLargePayload(t *testing.T) {
 	if len(body) > 100_000 {
 		t.Errorf("the page has %d bytes", len(body))
 	}
+	if !strings.Contains(body, "The first part of more than 8.2 kB") {
+		t.Error("it does not say that there is more")
+	}
 	m := regexp.MustCompile(`href="(payload\?event=1[^"]*)"`).FindStringSubmatch(body)
 	if res.StatusCode != http.StatusOK || m == nil {
 		t.Fatalf("%s; it has no link to all of it", res.Status)
@@ -409,7 +417,7 @@ func TestStream(t *testing.T) {
 		t.Error("nobody was told of a new run")
 	}
 	// A server that shuts down does not wait for who looks on.
-	ctx, cancel := context.WithTimeout(t.Context(), patience/4)
+	ctx, cancel := context.WithTimeout(t.Context(), patience/10)
 	defer cancel()
 	if err := w.srv.Shutdown(ctx); err != nil {
 		t.Errorf("shut down: %v", err)
@@ -425,7 +433,7 @@ func TestRemote(t *testing.T) {
 	remote := *w
 	remote.url = w.web + "/remote/"
 	there.world = &remote
-	moving := regexp.MustCompile(`<time [^>]*>[^<]*</time>|[0-9.]+ (µs|ms|s|min)\b|(x|width|x1|x2)="[0-9.]+%"|name="(_key|fresh)" value="[^"]*"`)
+	moving := regexp.MustCompile(`<div class="(axis|lines)"[^\n]*|<time [^>]*>[^<]*</time>|[0-9.]+ (µs|ms|s|min)\b|(x|width|x1|x2)="[0-9.]+%"|name="(_key|fresh)" value="[^"]*"`)
 	for name, path := range paths {
 		if name == "waiting" { // its step is tried again meanwhile
 			continue
@@ -456,5 +464,43 @@ func TestRemote(t *testing.T) {
 	}
 	if res, _ := there.get("run?id=nobody"); res.StatusCode != http.StatusNotFound {
 		t.Errorf("no such run: %s", res.Status)
+	}
+}
+
+// A journal that is too long to draw is there all the same, and so is what the run waits for.
+func TestVeryLongJournal(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, dashboard.Options{})
+	now := time.Now()
+	create := func(id string, status store.Status, more ...store.Effect) {
+		t.Helper()
+		tr := &store.Transition{
+			RunID: id, Worker: "w", Epoch: 1, Seq: 1, At: now, Status: status, Version: 1, Effects: more, WakeAt: now.Add(time.Hour),
+			Create: &store.NewRun{ID: id, Workflow: untyped.Name(), Version: 1, Input: []byte(`"the input"`), Secret: make([]byte, 32)},
+			Events: []store.Event{{Kind: store.Started, At: now, Data: []byte(`"the input"`)}},
+		}
+		for range 20_000 {
+			tr.Events = append(tr.Events, store.Event{Kind: store.StepCompleted, At: now, Ref: "step#1", Data: []byte("1")})
+		}
+		if status == store.Completed {
+			tr.Events = append(tr.Events, store.Event{Kind: store.RunCompleted, At: now, Data: []byte(`"the output"`)})
+		}
+		if _, err := w.store.Apply(t.Context(), tr); err != nil {
+			t.Fatal(err)
+		}
+	}
+	create("waits", store.Waiting, store.Effect{Kind: store.OpenHook, Hook: store.Hook{ID: "waits.h1", RunID: "waits", Token: "the-token", CreatedAt: now, OpenedPos: 1}})
+	create("ended", store.Completed)
+	v := newVisitor(w)
+	for path, says := range map[string][]string{
+		"run?id=waits": {"too long to draw", "the input", "the-token", "a timer, or the next attempt", "hook?id=waits.h1"},
+		"run?id=ended": {"too long to draw", "the input", "the output"},
+	} {
+		res, body := v.get(path)
+		for _, s := range says {
+			if res.StatusCode != http.StatusOK || !strings.Contains(body, s) {
+				t.Errorf("%s: %s, without %q", path, res.Status, s)
+			}
+		}
 	}
 }

@@ -17,8 +17,9 @@ const (
 type doc struct {
 	Tokens []token // of JSON
 	Text   string  // of what is not JSON
-	Size   int     // in bytes, of all of it
-	Cut    bool    // there is more
+	Size   int     // in bytes, of all of it, or of what is left of it
+	Cut    bool    // there is more than is shown
+	Larger bool    // there was more than Size
 	URL    string  // where all of it is; empty: nowhere
 }
 
@@ -32,7 +33,9 @@ func jsonDoc(data []byte, limit int, url string) *doc {
 	}
 	d := &doc{Size: len(data), URL: url}
 	if !json.Valid(data) {
-		return textDoc(data, limit, url)
+		if d.Larger = len(data) == kept; !d.Larger { // see frugal
+			return textDoc(data, limit, url)
+		}
 	}
 	d.Tokens, d.Cut = layOut(data, limit)
 	return d
@@ -61,8 +64,8 @@ func cutText(text []byte, limit int) []byte {
 	return text[:limit]
 }
 
-// layOut lays valid JSON out over lines. It stops after limit bytes of it, so that it
-// costs no more for a large document.
+// layOut lays valid JSON, or the beginning of it, out over lines. It stops after limit
+// bytes, so that it costs no more for a large document.
 func layOut(data []byte, limit int) (tokens []token, cut bool) {
 	depth := 0
 	space := func(s string) { tokens = append(tokens, token{"", s}) }
@@ -102,13 +105,13 @@ func layOut(data []byte, limit int) (tokens []token, cut bool) {
 			i++
 		case '"':
 			end := i + 1
-			for data[end] != '"' {
+			for end < len(data) && data[end] != '"' {
 				if data[end] == '\\' {
 					end++
 				}
 				end++
 			}
-			end++
+			end = min(end+1, len(data))
 			text := data[i:end]
 			if len(text) > limit {
 				return append(tokens, token{"s", string(cutText(text, limit))}), true

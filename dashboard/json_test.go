@@ -50,6 +50,19 @@ func TestLayOutStops(t *testing.T) {
 	}
 }
 
+// What is left of a large document is laid out as well.
+func TestLayOutOfBeginnings(t *testing.T) {
+	t.Parallel()
+	whole := `{"a":[1,"b\\"c",{"d":null}],"e":"` + strings.Repeat("x", kept) + `"}`
+	for n := range 40 {
+		layOut([]byte(whole[:n]), 1000)
+		oneLine([]byte(whole[:n]))
+	}
+	if d := jsonDoc([]byte(whole[:kept]), shown, ""); !d.Larger || !d.Cut || len(d.Tokens) < 10 {
+		t.Errorf("the beginning of a large document: %+v", d)
+	}
+}
+
 func FuzzLayOut(f *testing.F) {
 	f.Add([]byte(`{"a":[1,"b",{}]}`), 5)
 	f.Fuzz(func(t *testing.T, data []byte, limit int) {

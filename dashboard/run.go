@@ -9,9 +9,6 @@ import (
 	"github.com/tenter-dev/tenter/workflow"
 )
 
-// maxDrawn is the number of events up to which there is a timeline.
-const maxDrawn = 50_000
-
 type runPage struct {
 	Run     workflow.RunInfo
 	End     time.Time // when it ended, or now
@@ -46,12 +43,7 @@ func (d *dashboard) run(r *request) error {
 	if err != nil {
 		return err
 	}
-	detail := &inspect.Detail{Run: info}
-	if info.Events <= maxDrawn {
-		detail, err = inspect.Load(r.Context(), d.client, id)
-	} else {
-		detail.Events, err = d.client.Journal(r.Context(), id, 0, pageOfEvents)
-	}
+	detail, err := d.load(r.Context(), info)
 	if err != nil {
 		return err
 	}

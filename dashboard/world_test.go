@@ -23,6 +23,7 @@ import (
 // world is an engine with runs of all kinds, and a dashboard on a real socket.
 type world struct {
 	*testing.T
+	store  *sqlite.Store
 	eng    *engine.Engine
 	client inspect.Client
 	dash   http.Handler
@@ -174,7 +175,7 @@ func newWorld(t *testing.T, opts dashboard.Options, more ...func(*engine.Options
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &world{T: t, url: "http://" + listener.Addr().String() + "/ops/tenter/", web: "http://" + listener.Addr().String()}
+	w := &world{T: t, store: st, url: "http://" + listener.Addr().String() + "/ops/tenter/", web: "http://" + listener.Addr().String()}
 	quiet := slog.New(slog.DiscardHandler)
 	engineOptions := engine.Options{
 		Workflows: []workflow.Definition{ship, orders, quick, crash, nap, untyped, callback, secretive, loop, echo},

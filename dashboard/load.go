@@ -1,0 +1,93 @@
+package dashboard
+
+import (
+	"context"
+
+	"github.com/tenter-dev/tenter/inspect"
+	"github.com/tenter-dev/tenter/workflow"
+)
+
+const (
+	// maxDrawn is the number of events up to which there is a timeline.
+	maxDrawn = 20_000
+
+	// kept is how much is kept of what an event brings, in bytes, while all events of a
+	// run are at hand: more than is shown, so that it shows that there is more.
+	kept = 2 * shown
+)
+
+// load gathers what there is to be seen of a run, but for what would not fit into memory
+// if runs were made to fill it: all of large payloads, and all of very long journals.
+func (d *dashboard) load(ctx context.Context, run workflow.RunInfo) (*inspect.Detail, error) {
+	if run.Events <= maxDrawn {
+		return inspect.Load(ctx, frugal{d.client}, run.ID)
+	}
+	detail := &inspect.Detail{Run: run}
+	var err error
+	if detail.Events, err = d.client.Journal(ctx, run.ID, 0, pageOfEvents); err != nil {
+		return nil, err
+	}
+	if len(detail.Events) > 0 && detail.Events[0].Kind == "started" {
+		detail.Input = detail.Events[0].Data
+	}
+	if detail.Mail, err = d.client.Mailbox(ctx, run.ID); err != nil {
+		return nil, err
+	}
+	if run.Status.Ended() {
+		last, err := d.client.Journal(ctx, run.ID, run.Events-1, 1)
+		if err != nil || len(last) == 0 {
+			return detail, err
+		}
+		if run.Status == workflow.StatusCompleted {
+			detail.Output = last[0].Data
+		} else {
+			detail.Error = last[0].Data
+		}
+		return detail, nil
+	}
+	return detail, d.loadWaits(ctx, detail)
+}
+
+// loadWaits finds out what a run waits for without its timeline: what is known of its
+// hooks, its next time and its steps.
+func (d *dashboard) loadWaits(ctx context.Context, detail *inspect.Detail) error {
+	run := detail.Run
+	detail.Waits = inspect.Waits(run, nil, detail.Mail)
+	executing, err := d.client.Executing(ctx, run.ID)
+	if err != nil {
+		return err
+	}
+	for _, a := range executing {
+		detail.Waits = append(detail.Waits, inspect.Wait{For: inspect.ForStep, What: "step " + a.Step, Name: a.Step, Since: a.StartedAt})
+	}
+	if !run.WakeAt.IsZero() {
+		detail.Waits = append(detail.Waits, inspect.Wait{For: inspect.ForSleep, What: "a timer, or the next attempt of a step", Until: run.WakeAt})
+	}
+	if detail.Hooks, err = d.client.Hooks(ctx, inspect.HookFilter{RunID: run.ID, Limit: inspect.MaxLimit}); err != nil {
+		return err
+	}
+	for _, h := range detail.Hooks {
+		detail.Waits = append(detail.Waits, inspect.Wait{For: inspect.ForPayload, Name: h.Token, HookType: h.Type, Since: h.CreatedAt})
+	}
+	return nil
+}
+
+// frugal is a client that keeps the beginning of what events bring. Errors stay whole:
+// they are read, not only shown.
+type frugal struct{ inspect.Client }
+
+func (c frugal) Journal(ctx context.Context, runID string, after int64, limit int) ([]inspect.Event, error) {
+	events, err := c.Client.Journal(ctx, runID, after, limit)
+	for i := range events {
+		e := &events[i]
+		if len(e.Data) > kept && !failing(e.Kind) {
+			e.Data = append([]byte(nil), e.Data[:kept]...)
+		}
+		if e.Request != nil && len(e.Request.Body) > kept {
+			q := *e.Request
+			q.Body = append([]byte(nil), q.Body[:kept]...)
+			e.Request = &q
+		}
+	}
+	return events, err
+}
