@@ -132,7 +132,12 @@ func (s scenario) simulate(t *testing.T) (trace []string, err error) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
 	cryptotest.SetGlobalRandom(t, s.seed)
 	r := rand.New(rand.NewPCG(s.seed, 2))
-	defer engine.SetJitter(func() float64 { return r.Float64() })()
+	var drawing sync.Mutex
+	defer engine.SetJitter(func() float64 {
+		drawing.Lock()
+		defer drawing.Unlock()
+		return r.Float64()
+	})()
 	defer time.AfterFunc(hangsAfter, func() { panic(fmt.Sprintf("seed %d hangs", s.seed)) }).Stop()
 	defer func() {
 		if v := recover(); v != nil { // by synctest, if all wait for each other

@@ -515,7 +515,10 @@ func readPayments(c *sqlitedriver.Conn, f func(step string)) error {
 // settle lets everything come to its end: no faults any more, a healthy worker, and
 // as much time as the runs want.
 func (w *world) settle() error {
-	for _, n := range w.all {
+	w.mu.Lock()
+	all := slices.Clone(w.all) // one that died may join meanwhile
+	w.mu.Unlock()
+	for _, n := range all {
 		n.store.heal()
 	}
 	if w.late {
