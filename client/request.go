@@ -13,6 +13,8 @@ import (
 	"net/url"
 	"time"
 
+	"go.opentelemetry.io/otel/propagation"
+
 	"github.com/tenter-dev/tenter/internal/api"
 	"github.com/tenter-dev/tenter/workflow"
 )
@@ -174,6 +176,7 @@ func (c *Client) send(ctx context.Context, r request) (*http.Response, error) {
 	if c.token != "" {
 		req.Header.Set("Authorization", "Bearer "+c.token)
 	}
+	propagation.TraceContext{}.Inject(ctx, propagation.HeaderCarrier(req.Header)) // if it has a span
 	resp, err := c.http.Do(req)
 	if err != nil || resp.StatusCode < 300 {
 		return resp, err

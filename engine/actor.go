@@ -10,6 +10,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
+
 	"github.com/tenter-dev/tenter/internal/run"
 	"github.com/tenter-dev/tenter/store"
 )
@@ -300,7 +302,9 @@ func (a *actor) born() []store.Message {
 
 func (a *actor) newExecution() *execution {
 	a.traced = a.w.e.tel.within(a.w.ctx, &a.head)
-	return newExecution(&a.head, a.def, a.w.e.env, a.w.log)
+	x := newExecution(&a.head, a.def, a.w.e.env, a.w.log)
+	x.traced = trace.SpanContextFromContext(a.traced)
+	return x
 }
 
 // readMail loads the mail of a live run, and checks that it is as we remember it.

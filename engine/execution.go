@@ -16,6 +16,8 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"go.opentelemetry.io/otel/trace"
+
 	"github.com/tenter-dev/tenter/internal/gid"
 	"github.com/tenter-dev/tenter/internal/run"
 	"github.com/tenter-dev/tenter/store"
@@ -36,6 +38,7 @@ type execution struct {
 	scene  *run.Scene
 	env    *environment
 	log    *slog.Logger // of the worker
+	traced trace.SpanContext
 
 	current    atomic.Pointer[branch] // the one that is executing, nil between turns
 	branches   []*branch

@@ -3,6 +3,8 @@ package engine
 import (
 	"context"
 	"log/slog"
+
+	"go.opentelemetry.io/otel/trace"
 )
 
 // logHandler holds back what workflow code logs until what it decided is durable,
@@ -22,7 +24,11 @@ func (h *logHandler) Handle(ctx context.Context, r slog.Record) error {
 	}
 	if h.x.live {
 		r = r.Clone()
-		h.x.logs = append(h.x.logs, func() { _ = h.to.Handle(context.WithoutCancel(ctx), r) })
+		ctx = context.WithoutCancel(ctx)
+		if h.x.traced.IsValid() {
+			ctx = trace.ContextWithRemoteSpanContext(ctx, h.x.traced)
+		}
+		h.x.logs = append(h.x.logs, func() { _ = h.to.Handle(ctx, r) })
 	}
 	return nil
 }

@@ -354,3 +354,48 @@ level=WARN msg="run failed" run=1 workflow=fragile status=failed error="step cha
 `)
 	})
 }
+
+// traceHandler adds the trace to what is logged, as the bridges of OpenTelemetry do.
+type traceHandler struct{ slog.Handler }
+
+func (h traceHandler) Handle(ctx context.Context, r slog.Record) error {
+	r.AddAttrs(slog.String("trace", trace.SpanContextFromContext(ctx).TraceID().String()))
+	return h.Handler.Handle(ctx, r)
+}
+
+func (h traceHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
+	return traceHandler{h.Handler.WithAttrs(attrs)}
+}
+
+// What the engine, a workflow and a step log belongs to the trace of the run.
+func TestLogHasTheTrace(t *testing.T) {
+	t.Parallel()
+	inLab(t, func(t *testing.T, l *lab) {
+		s, lines := newScope(), &logbook{}
+		log := slog.New(traceHandler{slog.NewTextHandler(lines, &slog.HandlerOptions{Level: slog.LevelDebug})})
+		talker := workflow.Define("talker", func(ctx workflow.Context, _ string) (string, error) {
+			workflow.Logger(ctx).Info("in the workflow")
+			return "", workflow.Do(ctx, "talk", func(ctx context.Context) error {
+				log.InfoContext(ctx, "in the step")
+				return nil
+			})
+		})
+		opts := s.on(engine.Options{})
+		opts.Logger = log
+		l.run(opts, talker)
+		ctx, span := s.request(t.Context(), "POST /talk")
+		if _, err := talker.Start(ctx, l.eng, ""); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		for _, msg := range []string{"run began", "in the workflow", "in the step", "run ended"} {
+			found := false
+			for line := range strings.Lines(lines.String()) {
+				found = found || strings.Contains(line, msg) && strings.Contains(line, "trace="+span.SpanContext().TraceID().String())
+			}
+			if !found {
+				t.Errorf("%q is not logged with the trace in:\n%s", msg, lines)
+			}
+		}
+	})
+}

@@ -98,7 +98,7 @@ func (a *apiHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	out := http.NewResponseController(w)
 	_ = out.SetWriteDeadline(time.Time{}) // each answer has its own, once it is there
-	c := &call{Request: r, api: a, w: w}
+	c := &call{Request: traced(r), api: a, w: w}
 	route, body, err := a.serve(c)
 	if errors.Is(err, errStreamed) {
 		return

@@ -56,7 +56,7 @@ func Resume[T any](c workflow.Client, t *workflow.HookType[T], token func(*http.
 		if key := r.Header.Get("Idempotency-Key"); key != "" {
 			opts = append(opts, workflow.IdempotencyKey(key))
 		}
-		info, err := t.Resume(traced(r), c, to, payload, opts...)
+		info, err := t.Resume(traced(r).Context(), c, to, payload, opts...)
 		if err != nil {
 			p := resumeProblem(err)
 			switch {

@@ -127,7 +127,7 @@ func (h *webhookHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 		return
 	}
-	resp, err := hook.Deliver(traced(r), &workflow.Request{
+	resp, err := hook.Deliver(traced(r).Context(), &workflow.Request{
 		Method: r.Method, URL: requestURL(r), Host: r.Host, Header: r.Header, Body: body, RemoteAddr: h.remote(r),
 	})
 	if err != nil {
