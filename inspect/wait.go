@@ -58,11 +58,15 @@ func Waits(run workflow.RunInfo, items []Item, mail []Message) []Wait {
 		}
 		waits = append(waits, w)
 	}
+	advice := adviceBusy
+	if run.Status == workflow.StatusBlocked {
+		advice = "" // there is better
+	}
 	switch {
 	case run.Events == 0:
-		waits = append(waits, Wait{For: ForWorker, What: "a worker to begin it", Since: run.CreatedAt, Advice: adviceBusy})
+		waits = append(waits, Wait{For: ForWorker, What: "a worker to begin it", Since: run.CreatedAt, Advice: advice})
 	case len(mail) > 0:
-		waits = append(waits, Wait{For: ForWorker, What: "a worker to take in " + contents(mail), Since: mail[0].At, Advice: adviceBusy})
+		waits = append(waits, Wait{For: ForWorker, What: "a worker to take in " + contents(mail), Since: mail[0].At, Advice: advice})
 	}
 	for i := range items {
 		if w, ok := waitOf(&items[i]); ok {
@@ -214,6 +218,9 @@ func Explain(run workflow.RunInfo, waits []Wait, failure string, now time.Time) 
 		return s
 	}
 	others := slices.DeleteFunc(slices.Clone(waits), func(w Wait) bool { return w.For == ForWorker })
+	if len(waits)-len(others) > 1 && len(others) > 0 && others[0].For == ForDeadline {
+		others = nil // it has got what it waits for
+	}
 	switch {
 	case run.Status == workflow.StatusBlocked && len(others) > 0:
 		return "is blocked: " + run.Reason + "; once it goes on it " + explain(others, now)

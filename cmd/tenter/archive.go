@@ -277,10 +277,10 @@ func (r *archiveReader) next() (exportLine, error) {
 func (r *archiveReader) head() (exportHead, error) {
 	l, err := r.next()
 	switch {
-	case err != nil && !errors.Is(err, io.EOF):
-		return exportHead{}, usageError{err}
-	case err != nil, l.Export == nil:
-		return exportHead{}, usage("this is no export of tenter: it does not begin with one")
+	case err != nil:
+		return exportHead{}, usage("this is no export of tenter: %w", err)
+	case l.Export == nil:
+		return exportHead{}, usage("this is no export of tenter: it does not begin as one")
 	case l.Export.Format != exportFormat:
 		return exportHead{}, usage("the export has format %d, this tenter knows %d: use the version that wrote it", l.Export.Format, exportFormat)
 	}

@@ -1,8 +1,8 @@
 package main
 
-const description = `Shows and steers the runs of a Tenter database.
+const description = `Shows and steers the runs of a Tenter database or server.
 
-Say where the runs are with --db, or once and for all in the environment:
+Say where the runs are with --db or --server, or once and for all in the environment:
 
   export TENTER_DB=app.db
 
@@ -30,12 +30,17 @@ type cli struct {
 	DB     string `name:"db" group:"Where the runs are" placeholder:"DB" help:"Database: a SQLite file (app.db, sqlite:app.db) or postgres://user@host/database. Default: $$TENTER_DB."`
 	Schema string `group:"Where the runs are" placeholder:"NAME" help:"Schema in a PostgreSQL database. Default: $$TENTER_SCHEMA, or tenter."`
 
+	Server    string `group:"Where the runs are" placeholder:"URL" help:"Server that has Tenter's HTTP API, such as https://example.com, instead of a database. Default: $$TENTER_SERVER."`
+	TokenFile string `group:"Where the runs are" placeholder:"FILE" help:"File with the bearer token for the server. Default: the token in $$TENTER_TOKEN."`
+
 	JSON  bool   `name:"json" group:"Output" help:"Print JSON for programs, one object a line."`
 	Color string `group:"Output" enum:",auto,always,never" default:"" placeholder:"WHEN" help:"Color: auto (on a terminal, unless $$NO_COLOR is set), always, never."`
 
 	Runs       runsCmd       `cmd:"" help:"List, show and steer runs."`
 	Hooks      hooksCmd      `cmd:"" help:"List, show and resume hooks."`
 	Top        topCmd        `cmd:"" help:"Watch what goes on, live."`
+	Dashboard  dashboardCmd  `cmd:"" help:"Show it in the browser, on this machine alone."`
+	Serve      serveCmd      `cmd:"" help:"Serve the HTTP API of a database, for --server and for programs."`
 	Doctor     doctorCmd     `cmd:"" help:"Check a database, and say what to do about what is found."`
 	Export     exportCmd     `cmd:"" help:"Write whole runs as JSON lines, for a copy or a move."`
 	Import     importCmd     `cmd:"" help:"Read runs that export has written; they go on here."`

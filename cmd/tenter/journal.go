@@ -139,6 +139,9 @@ func (a *app) watch(cl inspect.Client, runID string, after int64) error {
 	var failed error
 	waits := ""
 	look := func(inspect.Change) {
+		if ctx.Err() != nil {
+			return // it is over already
+		}
 		for failed == nil {
 			events, err := cl.Journal(ctx, runID, after, inspect.MaxLimit)
 			if err == nil && len(events) > 0 {

@@ -1,4 +1,4 @@
-// Command tenter shows and steers the runs of a Tenter database.
+// Command tenter shows and steers the runs of a Tenter database or server.
 //
 //	go install github.com/tenter-dev/tenter/cmd/tenter@latest
 //	tenter --db app.db runs list

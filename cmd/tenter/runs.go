@@ -77,7 +77,7 @@ func (c *runsListCmd) Run(a *app) error {
 func runCells(r workflow.RunInfo, now time.Time) []cell {
 	note := text(r.Reason)
 	if !r.WakeAt.IsZero() {
-		note = text("wakes " + ago(r.WakeAt, now))
+		note = text("wakes " + due(r.WakeAt, now))
 	}
 	return []cell{
 		text(r.ID), text(r.Workflow), text(string(r.Status)).in(statusStyle(r.Status)), text(ago(r.CreatedAt, now)), text(ago(r.UpdatedAt, now)), note,

@@ -148,7 +148,7 @@ func (v *runView) printWaits() {
 			times = append(times, "since "+stamp(w.Since)+", for "+inspect.Duration(v.now.Sub(w.Since)))
 		}
 		if !w.Until.IsZero() {
-			times = append(times, "until "+stamp(w.Until)+", "+ago(w.Until, v.now))
+			times = append(times, "until "+stamp(w.Until)+", "+due(w.Until, v.now))
 		}
 		if len(times) > 0 {
 			v.printf("%s\n", v.in(dim, indent(wrap(strings.Join(times, "; "), width), "    ")))

@@ -2,9 +2,12 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"log/slog"
+	"os"
 	"strings"
 
+	"github.com/tenter-dev/tenter/client"
 	"github.com/tenter-dev/tenter/engine"
 	"github.com/tenter-dev/tenter/inspect"
 	"github.com/tenter-dev/tenter/store"
@@ -14,16 +17,21 @@ import (
 
 // target is where the runs are.
 type target struct {
-	db, schema string
-	flags      []string // that name it, for commands to be copied
+	db, schema, server string
+	flags              []string // that name it, for commands to be copied
 }
 
 // target finds out where the runs are: flags come before the environment.
 func (a *app) target() (target, error) {
-	t := target{db: a.cli.DB, schema: a.cli.Schema}
+	t := target{db: a.cli.DB, schema: a.cli.Schema, server: a.cli.Server}
+	if t.db != "" && t.server != "" {
+		return t, usage("--db and --server: give one of them")
+	}
 	for _, f := range []struct{ name, value string }{
 		{"--db", t.db},
 		{"--schema", t.schema},
+		{"--server", t.server},
+		{"--token-file", a.cli.TokenFile},
 	} {
 		if f.value != "" {
 			t.flags = append(t.flags, f.name, f.value)
@@ -32,11 +40,15 @@ func (a *app) target() (target, error) {
 	if t.schema == "" {
 		t.schema, _ = a.env("TENTER_SCHEMA")
 	}
-	if t.db == "" {
+	if t.db == "" && t.server == "" {
 		t.db, _ = a.env("TENTER_DB")
+		t.server, _ = a.env("TENTER_SERVER")
+		if t.db != "" && t.server != "" {
+			return t, usage("TENTER_DB and TENTER_SERVER are both set: say --db or --server")
+		}
 	}
-	if t.db == "" {
-		return t, usage("where are the runs? Say --db app.db or --db postgres://user@host/database, or set TENTER_DB")
+	if t.db == "" && t.server == "" {
+		return t, usage("where are the runs? Say --db app.db, --db postgres://user@host/database or --server URL, or set TENTER_DB or TENTER_SERVER")
 	}
 	return t, nil
 }
@@ -46,6 +58,9 @@ func (a *app) client() (inspect.Client, error) {
 	t, err := a.target()
 	if err != nil {
 		return nil, err
+	}
+	if t.server != "" {
+		return a.remote(t.server)
 	}
 	st, err := a.openStore(t, true)
 	if err != nil {
@@ -59,12 +74,45 @@ func (a *app) client() (inspect.Client, error) {
 	return eng, nil
 }
 
+// remote is the client of a server.
+func (a *app) remote(url string) (inspect.Client, error) {
+	token, _ := a.env("TENTER_TOKEN")
+	if name := a.cli.TokenFile; name != "" {
+		tokens, err := readTokens(name)
+		if err != nil {
+			return nil, err
+		}
+		token = tokens[0]
+	}
+	cl, err := client.New(url, client.Options{Token: token})
+	if err != nil {
+		return nil, usage("--server %s: it has to be like https://example.com", url)
+	}
+	return cl, nil
+}
+
+// readTokens reads tokens from a file, one a line.
+func readTokens(name string) ([]string, error) {
+	data, err := os.ReadFile(name)
+	if err != nil {
+		return nil, fmt.Errorf("read token: %w", err)
+	}
+	tokens := strings.Fields(string(data))
+	if len(tokens) == 0 {
+		return nil, usage("%s: there is no token in it", name)
+	}
+	return tokens, nil
+}
+
 // database opens the store of a command that works on databases only. If it has to exist
 // it is neither made nor migrated.
 func (a *app) database(existing bool) (store.Store, error) {
 	t, err := a.target()
 	if err != nil {
 		return nil, err
+	}
+	if t.server != "" {
+		return nil, usage("this works on a database only: say --db")
 	}
 	st, err := a.openStore(t, existing)
 	if err != nil {

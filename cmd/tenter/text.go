@@ -82,15 +82,20 @@ func cut(s string, n int) string {
 	return s
 }
 
-// ago says how long ago something was, for tables.
+// ago says how long ago something was. Clocks differ: it was not later.
 func ago(t, now time.Time) string {
 	if t.IsZero() {
 		return ""
 	}
-	if d := now.Sub(t); d >= 0 {
-		return inspect.Duration(d) + " ago"
+	return inspect.Duration(now.Sub(t)) + " ago"
+}
+
+// due says when something is to be, or should have been.
+func due(t, now time.Time) string {
+	if t.After(now) {
+		return "in " + inspect.Duration(t.Sub(now))
 	}
-	return "in " + inspect.Duration(t.Sub(now))
+	return ago(t, now)
 }
 
 // stamp is a time as people here read it.
