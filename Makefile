@@ -90,5 +90,5 @@ need-postgres:
 		{ echo "make: there is no PostgreSQL, of which tests start their own: install it (on Debian: apt-get install postgresql); without it: go test ./..." >&2; exit 1; }
 
 need-chromium:
-	@command -v chromium >/dev/null 2>&1 || \
+	@command -v chromium >/dev/null 2>&1 || command -v chromium-browser >/dev/null 2>&1 || command -v google-chrome >/dev/null 2>&1 || \
 		{ echo "make: there is no Chromium, in which tests look at the dashboard: install it (on Debian: apt-get install chromium); without it: go test ./..." >&2; exit 1; }

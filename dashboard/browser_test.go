@@ -2,6 +2,7 @@ package dashboard_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -71,9 +72,15 @@ func newTab(t *testing.T) *tab {
 }
 
 func launch() {
-	path, err := exec.LookPath("chromium")
-	if err != nil {
-		browser.err = fmt.Errorf("Chromium is needed, and not here: install it (on Debian: apt-get install chromium): %w", err)
+	var path string
+	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
+		if found, err := exec.LookPath(name); err == nil {
+			path = found
+			break
+		}
+	}
+	if path == "" {
+		browser.err = errors.New("Chromium is needed, and not here: install it (on Debian: apt-get install chromium)")
 		return
 	}
 	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path),
