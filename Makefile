@@ -18,6 +18,7 @@ test: need-cc need-postgres need-chromium ## Run all tests, with the race detect
 
 simulate: need-go ## Simulate failures: SEEDS=10000 seeds from FIRST=1, see docs/reliability.md
 	$(GO) test ./engine -count=1 -v -timeout 0 -run 'TestSimulation$$' -simulation.first=$(FIRST) -simulation.seeds=$(SEEDS)
+	$(GO) test ./engine -count=1 -v -run 'TestSimulationRepeats$$'
 
 check: fmt tidy vet fix lint arch test simulate ## Run everything that must pass before a commit lands
 	@echo 'check: everything passes'
