@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"log/slog"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 
@@ -45,15 +46,10 @@ func FuzzURL(f *testing.F) {
 
 // isSecret reports whether what follows is a password.
 func isSecret(before string) bool {
-	for _, b := range []string{
+	return slices.Contains([]string{
 		"postgres://user:", "postgres://user@host:5432/app?sslmode=nonsense&password=", "postgres://user@host:5432/app?password=",
 		"postgres://user@host:5432/app?sslmode=disable&password=", "host=host user=user dbname=app password='", "host=host port=x password='",
-	} {
-		if before == b {
-			return true
-		}
-	}
-	return false
+	}, before)
 }
 
 // FuzzNotice takes in notifications, which any role of the database can send.

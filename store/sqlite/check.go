@@ -26,7 +26,7 @@ LIMIT 10`
 // the store works meanwhile. What it can't find is a value that was changed into another
 // that could be: SQLite's pages have no checksums.
 func (s *Store) Check(ctx context.Context) error {
-	found, err := inspectLog(s.path + "-wal")
+	found, err := inspectLog(s.path)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("check database %q: %w", s.path, err)
 	}

@@ -20,70 +20,143 @@ const (
 	frameHeader = 24
 )
 
-// inspectLog looks for a frame that is damaged with commits behind it. It returns what it
-// has found, or "". A log that another process writes to may look like that for a moment,
-// never twice at the same frame.
-func inspectLog(path string) (string, error) {
-	first, err := brokenFrame(path)
-	if err != nil || first == 0 {
+// inspectLog looks for damage in the log of a database that has commits behind it. It
+// returns what it has found, or "". A log that another process writes to may look like
+// that for a moment, never twice at the same place.
+func inspectLog(database string) (string, error) {
+	first, err := brokenLog(database)
+	if err != nil || first == "" {
 		return "", err
 	}
-	again, err := brokenFrame(path)
+	again, err := brokenLog(database)
 	if err != nil || again != first {
 		return "", err
 	}
-	return fmt.Sprintf("frame %d of its log is damaged, and there are commits behind it", first), nil
+	return first + " of its log is damaged, and there are commits behind it", nil
 }
 
-// brokenFrame returns the number, from 1, of the first frame of a log whose checksum is
-// wrong though commits follow on each other behind it, or 0.
-func brokenFrame(path string) (int, error) {
-	f, err := os.Open(path)
+// brokenLog returns what of a log is damaged though commits follow behind it, or "".
+func brokenLog(database string) (string, error) {
+	f, err := os.Open(database + "-wal")
 	if err != nil {
-		return 0, err
+		return "", err
 	}
 	defer func() { _ = f.Close() }()
-	r := bufio.NewReaderSize(f, 1<<20)
-	var h [logHeader]byte
-	if _, err := io.ReadFull(r, h[:]); err != nil {
-		return 0, unlessShort(err)
+	l := &log{r: bufio.NewReaderSize(f, 1<<20)}
+	if _, err := io.ReadFull(l.r, l.header[:]); err != nil {
+		return "", unlessShort(err)
 	}
-	sum := checksum{order: binary.LittleEndian}
-	switch binary.BigEndian.Uint32(h[:]) {
-	case 0x377f0682:
-	case 0x377f0683:
-		sum.order = binary.BigEndian
-	default:
-		return 0, nil
+	page, err := pageSize(database)
+	if err != nil {
+		return "", err
 	}
-	page := binary.BigEndian.Uint32(h[8:])
-	if sum.add(h[:24]); !sum.is(h[24:]) || page < 512 || page > 65536 {
-		return 0, nil // it was being started over: all that was in it is in the file
+	l.frame = make([]byte, frameHeader+page)
+	for _, order := range []binary.ByteOrder{binary.LittleEndian, binary.BigEndian} {
+		l.sum = checksum{order: order}
+		if l.sum.add(l.header[:24]); l.sum.is(l.header[24:]) {
+			copy(l.salts[:], l.header[16:24])
+			n, err := l.commitsBehind(0, 2)
+			if err != nil || n == 0 {
+				return "", err
+			}
+			return fmt.Sprintf("frame %d", n), nil
+		}
 	}
-	frame := make([]byte, frameHeader+page)
-	broken, commits := 0, 0
-	for n := 1; ; n++ {
-		if _, err := io.ReadFull(r, frame); err != nil {
+	return l.withoutHeader()
+}
+
+// log is one that is read from its beginning.
+type log struct {
+	r      *bufio.Reader
+	header [logHeader]byte
+	frame  []byte
+	salts  [8]byte // of the frames that belong to it
+	sum    checksum
+}
+
+// withoutHeader looks at what is behind a header that is not valid: SQLite takes no
+// notice of such a log. That is right if the header was being written when a crash came,
+// to start the log over: all that is in it is in the file then, and what is left of the old
+// header is that of one with a lower number.
+func (l *log) withoutHeader() (string, error) {
+	if _, err := io.ReadFull(l.r, l.frame); err != nil {
+		return "", unlessShort(err)
+	}
+	copy(l.salts[:], l.frame[8:16])
+	for _, order := range []binary.ByteOrder{binary.LittleEndian, binary.BigEndian} {
+		old := l.header
+		binary.BigEndian.PutUint32(old[12:], binary.BigEndian.Uint32(old[12:])-1)
+		copy(old[16:24], l.salts[:])
+		sum := checksum{order: order}
+		if sum.add(old[:24]); sum.is(old[24:]) {
+			return "", nil
+		}
+	}
+	// Which order it was is not known any more. The machine's is the one that is written.
+	l.sum = checksum{order: machineOrder()}
+	l.sum.set(l.frame[16:24])
+	if n, err := l.commitsBehind(1, 1); err != nil || n == 0 {
+		return "", err
+	}
+	return "the header", nil
+}
+
+// machineOrder is the byte order in which SQLite adds up what it writes here.
+func machineOrder() binary.ByteOrder {
+	if binary.NativeEndian.Uint16([]byte{1, 0}) == 1 {
+		return binary.LittleEndian
+	}
+	return binary.BigEndian
+}
+
+// commitsBehind reads the frames behind those that were read. If it comes upon one that is
+// damaged, with so many commits behind it that follow on each other, it returns its number,
+// counted from 1.
+func (l *log) commitsBehind(read, enough int) (broken int, err error) {
+	commits := 0
+	broken = read // the header is, if it was not valid
+	for n := read + 1; ; n++ {
+		if _, err := io.ReadFull(l.r, l.frame); err != nil {
 			return 0, unlessShort(err)
 		}
-		sum.add(frame[:8])
-		sum.add(frame[frameHeader:])
-		whole := sum.is(frame[16:24]) && string(frame[8:16]) == string(h[16:24])
-		if !whole {
+		l.sum.add(l.frame[:8])
+		l.sum.add(l.frame[frameHeader:])
+		if !l.sum.is(l.frame[16:24]) || string(l.frame[8:16]) != string(l.salts[:]) {
 			if broken == 0 {
 				broken = n
 			}
 			// What follows is held against what this frame says that it is.
-			sum.set(frame[16:24])
+			l.sum.set(l.frame[16:24])
 			commits = 0
 			continue
 		}
-		if broken > 0 && binary.BigEndian.Uint32(frame[4:]) > 0 {
-			if commits++; commits == 2 {
+		if broken > 0 && binary.BigEndian.Uint32(l.frame[4:]) > 0 {
+			if commits++; commits == enough {
 				return broken, nil
 			}
 		}
 	}
+}
+
+// pageSize is that of a database, as its header says, or what it would be.
+func pageSize(database string) (int, error) {
+	f, err := os.Open(database)
+	if err != nil {
+		return 0, err
+	}
+	defer func() { _ = f.Close() }()
+	var h [18]byte
+	if _, err := io.ReadFull(f, h[:]); err != nil {
+		return 4096, unlessShort(err)
+	}
+	page := int(binary.BigEndian.Uint16(h[16:]))
+	if page == 1 {
+		page = 65536
+	}
+	if page < 512 || page&(page-1) != 0 {
+		page = 4096
+	}
+	return page, nil
 }
 
 // unlessShort returns nil at the end of a file.

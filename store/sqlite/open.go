@@ -44,12 +44,15 @@ func inspect(path string) error {
 	case info.IsDir():
 		return refuse(ErrNotDatabase, "it is a directory", adviceNotDB)
 	case info.Size() == 0:
+		if log, err := os.Stat(path + "-wal"); err == nil && log.Size() > 0 {
+			return refuse(ErrCorrupt, "it is empty, and its log is not", adviceCorrupt) // SQLite would delete that
+		}
 		return nil
 	}
 	if err := inspectHeader(path, info.Size(), refuse); err != nil {
 		return err
 	}
-	if found, err := inspectLog(path + "-wal"); err == nil && found != "" {
+	if found, err := inspectLog(path); err == nil && found != "" {
 		return refuse(ErrCorrupt, found, adviceCorrupt)
 	}
 	return inspectSchema(path, refuse)

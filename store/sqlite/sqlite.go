@@ -89,6 +89,9 @@ func OpenWith(path string, o Options) (*Store, error) {
 	}
 	if err := migrate(c, path, o.Clock); err != nil {
 		_ = c.close()
+		if isDamage(err) {
+			return nil, &OpenError{Path: path, Err: ErrCorrupt, Detail: err.Error(), Advice: adviceCorrupt}
+		}
 		return nil, err
 	}
 	s := &Store{path: path, opts: o}
