@@ -23,7 +23,7 @@ func TestRegress(t *testing.T) {
 				programs: []program{{{verb: vStep}}},
 				actions: []action{
 					{do: fail, node: 0, faults: []fault{{mishap: after}}},
-					{do: start, node: 1, run: "r1"},
+					{do: start, node: maxNodes, run: "r1"},
 				},
 			},
 		},
@@ -32,13 +32,13 @@ func TestRegress(t *testing.T) {
 			scenario{
 				programs: []program{{{verb: vStep}}},
 				actions: []action{
-					{do: start, node: 1, run: "a", now: true},
+					{do: start, node: maxNodes, run: "a", now: true},
 					{do: start, node: 0, run: "a"},
-					{do: start, node: 1, run: "b", now: true},
+					{do: start, node: maxNodes, run: "b", now: true},
 					{do: start, node: 0, run: "b"},
-					{do: start, node: 1, run: "c", now: true},
+					{do: start, node: maxNodes, run: "c", now: true},
 					{do: start, node: 0, run: "c"},
-					{do: start, node: 1, run: "d", now: true},
+					{do: start, node: maxNodes, run: "d", now: true},
 					{do: start, node: 0, run: "d"},
 				},
 			},

@@ -495,7 +495,7 @@ func (c *checker) requestsAreAnsweredOnce(r *record) {
 
 // attemptBegins checks what holds when an attempt of a step begins.
 func (w *world) attemptBegins(n *node, info workflow.Info) {
-	n.store.stand(info.StepID)
+	defer n.store.stand(info.StepID)
 	if n.store.crashed() {
 		return
 	}
@@ -917,6 +917,31 @@ func (c *checker) messagesBeatTimers() {
 					c.errorf("run %s: payload %d was accepted by %v, and comes after a timer of %v", id, s.n, s.durableBy(), fired)
 				}
 			}
+		}
+	}
+}
+
+// "Before a timer due at D fires, messages accepted before D are taken in", of all kinds:
+// none is left in the mailbox by the transition in which it fires.
+func (w *world) noMessageWasPassed(t *store.Transition) {
+	var fired time.Time
+	for _, e := range t.Events {
+		if e.Kind == store.TimerFired {
+			fired = e.At
+		}
+	}
+	if fired.IsZero() || t.Status.Ended() {
+		return
+	}
+	mail, err := w.db.Mailbox(context.Background(), t.RunID, 1000)
+	if err != nil {
+		w.note(func() { w.problem("mailbox of run %s: %v", t.RunID, err) })
+	}
+	for _, m := range mail {
+		if m.AcceptedAt.Before(fired) {
+			w.note(func() {
+				w.problem("run %s: a timer of %v fired, and left a message (%s) accepted at %v", t.RunID, fired, m.Kind, m.AcceptedAt)
+			})
 		}
 	}
 }

@@ -3,6 +3,7 @@ package engine_test
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"time"
 )
@@ -65,7 +66,12 @@ var (
 // drawing draws scenarios. All that it draws follows from its seed.
 type drawing struct {
 	*rand.Rand
-	tx bool // there may be transactions of the application
+	tx      bool // there may be transactions of the application
+	late    bool // operations may be carried out after they have failed
+	shared  bool // there may be several processes
+	verbs   []verb
+	deeds   []deed
+	mishaps []mishap
 }
 
 func newDrawing(seed uint64) *drawing { return &drawing{Rand: rand.New(rand.NewPCG(seed, 0))} }
@@ -73,32 +79,38 @@ func newDrawing(seed uint64) *drawing { return &drawing{Rand: rand.New(rand.NewP
 // oneOf draws one of several; what is there twice is drawn twice as often.
 func oneOf[T any](d *drawing, of ...T) T { return of[d.IntN(len(of))] }
 
+// someOf draws which of several there are at all: what is rare together comes together
+// more often where other things are missing.
+func someOf[T comparable](d *drawing, of ...T) []T {
+	missing := map[T]bool{}
+	for _, v := range of {
+		if _, drawn := missing[v]; !drawn {
+			missing[v] = d.once(3)
+		}
+	}
+	return slices.DeleteFunc(of, func(v T) bool { return missing[v] })
+}
+
 // once draws true in one of n times.
 func (d *drawing) once(n int) bool { return d.IntN(n) == 0 }
 
 func (d *drawing) duration() time.Duration {
-	if d.tx {
-		return oneOf(d, durations[:3]...) // the store looks for changes all the time
+	if d.shared && !d.once(10) || d.tx {
+		return oneOf(d, durations[:3]...) // where there is always something to do, long ones take long
 	}
 	return oneOf(d, durations...)
 }
 
 // program draws a program. Children are programs with a number above self.
 func (d *drawing) program(self, programs, depth int) program {
-	verbs := []verb{
-		vOpen, vOpen, vWait, vWait, vStep, vStep, vSleep, vWaitFor, vRange, vSelect, vPoll, vClose, vDrain,
-		vGo, vJoin, vDraw, vSend, vDeaf, vWebhook, vServe, vServe, vShut,
-	}
-	if d.tx {
-		verbs = append(verbs, vTx, vTx, vTx)
-	}
-	if depth > 0 {
-		verbs = append(verbs, vFirst, vAll, vTimeout, vCancel, vWithout, vFirst, vAll, vTimeout)
-	}
-	if self+1 < programs {
-		verbs = append(verbs, vCall, vCall, vCall)
-	}
+	verbs := append([]verb{vOpen, vWait, vStep, vTx, vTx, vTx}, d.verbs...)
+	verbs = slices.DeleteFunc(verbs, func(v verb) bool {
+		return !d.tx && v == vTx || depth == 0 && slices.Contains(deep, v) || self+1 >= programs && v == vCall
+	})
 	p := program{}
+	if depth == maxDepth && d.tx && !d.once(3) {
+		p = append(p, d.op(vTx, self, programs, depth))
+	}
 	if depth == maxDepth && !d.once(4) {
 		p = append(p, d.op(vOpen, self, programs, depth))
 	}
@@ -115,6 +127,14 @@ func (d *drawing) program(self, programs, depth int) program {
 }
 
 const maxDepth = 2
+
+var (
+	allVerbs = append([]verb{
+		vOpen, vWait, vStep, vSleep, vWaitFor, vRange, vSelect, vPoll, vClose, vDrain, vGo, vJoin, vDraw, vSend, vDeaf,
+		vWebhook, vServe, vServe, vShut, vCall, vCall, vCall, vFirst, vAll, vTimeout,
+	}, deep...)
+	deep = []verb{vFirst, vAll, vTimeout, vCancel, vWithout} // that have programs in them
+)
 
 func (d *drawing) op(v verb, self, programs, depth int) op {
 	o := op{verb: v, slot: d.IntN(slots), d: d.duration()}

@@ -2,6 +2,7 @@ package engine_test
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -11,9 +12,11 @@ type scenario struct {
 	seed     uint64        // of what is decided while it happens
 	pace     time.Duration // operations on the store take up to so long
 	lag      time.Duration // of the store's signals
+	shared   bool          // each node is a process of its own, and there may be several
 	late     bool          // what has failed may be carried out later
 	tx       bool          // the application has transactions in the store's file
 	cache    int           // parked runs that a node keeps
+	begin    int           // nodes that there are in the beginning
 	programs []program
 	actions  []action
 }
@@ -62,34 +65,72 @@ const maxNodes = 3
 func drawScenario(seed uint64) scenario {
 	d := newDrawing(seed)
 	s := scenario{
-		seed: seed, pace: oneOf(d, 0, 2*time.Millisecond, 2*time.Millisecond, 2*time.Millisecond), lag: oneOf(d, 0, 0, 1500*time.Millisecond), late: d.once(3), tx: d.once(12), cache: oneOf(d, 0, 0, 0, 1, noCache),
+		seed: seed, pace: oneOf(d, 0, 2*time.Millisecond, 2*time.Millisecond, 2*time.Millisecond), lag: oneOf(d, 0, 0, 1500*time.Millisecond), late: d.once(3), tx: d.once(6), cache: oneOf(d, 0, 0, 0, 1, noCache),
+		begin: oneOf(d, 1, 1, 2, 3),
+	}
+	if s.shared = s.late || s.tx || d.once(3); !s.shared {
+		s.begin = 1
+	}
+	if s.tx {
+		s.begin = max(s.begin, 2)
 	}
 	if s.late {
 		s.pace = 2 * time.Millisecond // so that what is late can come between two operations
 	}
-	d.tx = s.tx
+	d.tx, d.late, d.shared = s.tx, s.late, s.shared
+	d.verbs = someOf(d, slices.Clone(allVerbs)...)
+	d.deeds = someOf(d, slices.Clone(allDeeds)...)
+	d.mishaps = someOf(d, slices.Clone(allMishaps)...)
 	n := 1 + d.IntN(maxPrograms)
 	for i := range n {
 		s.programs = append(s.programs, d.program(i, n, maxDepth))
 	}
-	s.actions = append(s.actions, action{do: start, run: runIDs[0]})
-	deeds := []deed{
-		start, start, send, send, send, send, send, send, send, send, send, pass, pass, pass, request, request, request,
-		cancel, wake, terminate, retry, retry, crash, leave, evict, join, join, cut, freeze, freeze, expire, fail, fail, fail, fail,
+	if d.once(2) {
+		s.actions = append(s.actions, d.failure(n)...)
 	}
+	s.actions = append(s.actions, action{do: start, run: runIDs[0]})
+	deeds := append([]deed{send, pass}, d.deeds...)
 	for range 2 + d.IntN(14) {
-		a := d.action(oneOf(d, deeds...), n, s.late)
-		s.actions = append(s.actions, a)
-		if a.do == fail && s.late { // most of what may go wrong then is in the way of a payload
-			next := d.action(send, n, s.late)
-			next.node, next.key = a.node, ""
-			s.actions = append(s.actions, next)
+		if do := oneOf(d, deeds...); do == fail {
+			s.actions = append(s.actions, d.failure(n)...)
+		} else {
+			s.actions = append(s.actions, d.action(do, n))
 		}
 	}
 	return s
 }
 
-func (d *drawing) action(do deed, programs int, late bool) action {
+// failure draws a failure and what may come into its way: payloads most of all.
+func (d *drawing) failure(programs int) []action {
+	a := d.action(fail, programs)
+	actions := []action{a}
+	sends := oneOf(d, 0, 1, 1, 2)
+	if a.faults[0].only == reading {
+		sends = 2 // the first is read, and the second comes meanwhile
+	}
+	for range sends {
+		next := d.action(send, programs)
+		next.key, next.token = "", ""
+		switch {
+		case a.faults[0].only == reading:
+			next.node = maxNodes // what is read is what comes from elsewhere
+		case d.once(2):
+			next.node = a.node
+		}
+		actions = append(actions, next)
+	}
+	return actions
+}
+
+var (
+	allDeeds = []deed{
+		start, start, send, send, send, send, send, send, send, pass, pass, request, request, request,
+		cancel, cancel, wake, terminate, retry, retry, crash, leave, evict, join, join, cut, freeze, freeze, expire, fail, fail, fail, fail,
+	}
+	allMishaps = []mishap{none, before, before, after, after, after, slow, tardy, halt, stall, dieBefore, dieAfter}
+)
+
+func (d *drawing) action(do deed, programs int) action {
 	a := action{do: do, node: d.IntN(maxNodes + 1)}
 	switch do {
 	case start:
@@ -112,8 +153,9 @@ func (d *drawing) action(do deed, programs int, late bool) action {
 	case cut, freeze:
 		a.d = oneOf(d, durations[:3]...)
 	case fail:
-		for range 1 + d.IntN(4) {
-			a.faults = append(a.faults, d.fault(late))
+		a.node = d.IntN(maxNodes)
+		for range oneOf(d, 1, 1, 2, 3, 4) {
+			a.faults = append(a.faults, d.fault())
 		}
 	case crash, leave:
 		a.flag = d.once(2)
@@ -123,18 +165,29 @@ func (d *drawing) action(do deed, programs int, late bool) action {
 	return a
 }
 
-func (d *drawing) fault(late bool) fault {
-	kinds := []mishap{none, before, before, after, after, after, slow, tardy, dieBefore, dieAfter}
-	if late {
-		kinds = append(kinds, lateBy, lateBy, lateBy, lateBy)
+func (d *drawing) fault() fault {
+	kinds := append([]mishap{after}, d.mishaps...)
+	if d.late {
+		kinds = append(kinds, lateBy, lateBy, lateBy, lateBy, lateBy, lateBy)
 	}
-	f := fault{mishap: oneOf(d, kinds...)}
+	f := fault{mishap: oneOf(d, kinds...), only: oneOf(d, anything, anything, reading, transition, transition)}
+	if f.only == reading {
+		f.mishap = oneOf(d, before, slow, tardy, stall, halt, halt)
+	}
+	if d.tx && d.once(2) {
+		f.mishap, f.only = oneOf(d, after, tardy, slow, stall, stall, halt, dieBefore, dieAfter), appTx
+	}
 	soon := time.Duration(1+d.IntN(20)) * time.Millisecond
 	switch f.mishap {
 	case slow, tardy:
 		f.d = oneOf(d, soon, soon, time.Second, 12*time.Second)
 	case lateBy:
 		f.d = oneOf(d, soon, soon, 1500*time.Millisecond, latest)
+		if f.d < time.Second {
+			f.only = transition // it is most dangerous for them
+		}
+	case halt, stall:
+		f.d = oneOf(d, time.Second, 10*time.Second, time.Minute, time.Minute)
 	case none, before, after, dieBefore, dieAfter:
 	}
 	return f
@@ -192,6 +245,12 @@ func (s scenario) String() string {
 	}
 	if s.lag > 0 {
 		fmt.Fprintf(&b, "signals lag by %v\n", s.lag)
+	}
+	if s.shared {
+		b.WriteString("nodes are processes of their own\n")
+	}
+	if s.begin > 1 {
+		fmt.Fprintf(&b, "%d nodes\n", s.begin)
 	}
 	if s.cache != 0 {
 		fmt.Fprintf(&b, "a cache of %d\n", s.cache)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -20,29 +21,36 @@ var (
 // fault is what happens to an operation.
 type fault struct {
 	mishap
-	d time.Duration
+	d    time.Duration
+	only access // the kind of operations that it waits for
 }
 
 type mishap string
 
 const (
 	none      mishap = "none"
-	before    mishap = "before"      // it fails, and has not been carried out
-	after     mishap = "after"       // it is carried out, and its answer gets lost
-	lateBy    mishap = "late by"     // it fails, and is carried out after d
-	slow      mishap = "slow by"     // it is carried out after d
-	tardy     mishap = "answered by" // it is carried out, and answered after d
-	dieBefore mishap = "die before"  // the process dies before it is carried out
-	dieAfter  mishap = "die after"   // the process dies once it is carried out
+	before    mishap = "before"             // it fails, and has not been carried out
+	after     mishap = "after"              // it is carried out, and its answer gets lost
+	lateBy    mishap = "late by"            // it fails, and is carried out after d
+	slow      mishap = "slow by"            // it is carried out after d
+	tardy     mishap = "answered by"        // it is carried out, and answered after d
+	dieBefore mishap = "die before"         // the process dies before it is carried out
+	dieAfter  mishap = "die after"          // the process dies once it is carried out
+	stall     mishap = "stand still before" // the process does, before it is carried out, for d
+	halt      mishap = "stand still after"  // the process does, once it is carried out, for d
 )
 
 const latest = 5 * time.Minute
 
 func (f fault) String() string {
+	s := string(f.mishap)
 	if f.d > 0 {
-		return fmt.Sprintf("%s %v", f.mishap, f.d)
+		s += " " + f.d.String()
 	}
-	return string(f.mishap)
+	if f.only != anything {
+		s += fmt.Sprintf(" (%s)", f.only)
+	}
+	return s
 }
 
 // faultyStore is the store as one node sees it: operations fail, answers get lost or
@@ -79,6 +87,13 @@ func (s *faultyStore) heal() {
 	s.cutTo, s.faults = time.Time{}, nil
 }
 
+// freeze has the process stand still.
+func (s *faultyStore) freeze(d time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.thaws = time.Now().Add(d)
+}
+
 // stand stands still while the process is frozen.
 func (s *faultyStore) stand(name string) {
 	for {
@@ -100,12 +115,14 @@ func (s *faultyStore) leased() (worker string, age time.Duration) {
 }
 
 // access is what an operation does.
-type access int
+type access string
 
 const (
-	reading access = iota
-	writing
-	transition // one that a worker may be in doubt about
+	anything   access = ""
+	reading    access = "a read"
+	writing    access = "a write"
+	transition access = "a transition" // that a worker may be in doubt about
+	appTx      access = "a transaction of the application"
 )
 
 // next returns the fault of an operation that begins.
@@ -120,10 +137,10 @@ func (s *faultyStore) next(kind access) fault {
 	}
 	f := s.faults[0]
 	switch {
-	case kind == reading && f.mishap != before && f.mishap != slow && f.mishap != tardy:
+	case kind == reading && !slices.Contains([]mishap{before, slow, tardy, stall, halt}, f.mishap):
 		return fault{mishap: none}
-	case f.mishap == lateBy && f.d < time.Second && kind != transition:
-		return fault{mishap: none} // it waits for what it is most dangerous for
+	case f.only != anything && f.only != kind:
+		return fault{mishap: none}
 	}
 	s.faults = s.faults[1:]
 	return f
@@ -137,9 +154,7 @@ func (s *faultyStore) do(ctx context.Context, kind access, what string, op func(
 		name += fmt.Sprintf(" for call %d", call)
 	}
 	s.w.turns.take(name)
-	if d := s.w.turns.pause(s.w.pace); d > 0 {
-		s.wait(d, name)
-	}
+	s.w.turns.pause(s.w.pace, name)
 	s.stand(name)
 	f := s.next(kind)
 	s.w.tell("node %s: %v", name, f)
@@ -162,10 +177,13 @@ func (s *faultyStore) do(ctx context.Context, kind access, what string, op func(
 		return errLate
 	case slow:
 		s.wait(f.d, name)
+	case stall:
+		s.freeze(f.d)
+		s.stand(name)
 	case dieBefore:
 		s.w.dies(s)
 		return errDead
-	case none, after, tardy, dieAfter:
+	case none, after, tardy, dieAfter, halt:
 	}
 	if s.crashed() {
 		return errDead
@@ -178,7 +196,9 @@ func (s *faultyStore) do(ctx context.Context, kind access, what string, op func(
 		s.wait(f.d, name)
 	case dieAfter:
 		s.w.dies(s)
-	case none, before, lateBy, slow, dieBefore:
+	case halt:
+		s.freeze(f.d)
+	case none, before, lateBy, slow, stall, dieBefore:
 	}
 	return err
 }
@@ -223,8 +243,8 @@ func try[T any](ctx context.Context, s *faultyStore, kind access, name string, o
 	return answer, err
 }
 
-// Shared reports that others may write, as what is late does.
-func (s *faultyStore) Shared() bool { return s.w.shared.Load() }
+// Shared reports whether other nodes may write, or what is late.
+func (s *faultyStore) Shared() bool { return s.w.shared }
 
 // Watch passes signals on late, if the scenario has it so.
 func (s *faultyStore) Watch(f func(store.Signal)) (stop func()) {
@@ -339,6 +359,7 @@ func (s *faultyStore) Apply(ctx context.Context, t *store.Transition) ([]store.O
 		out, err := s.Store.Apply(ctx, t)
 		if err == nil {
 			s.w.applied(begin, t, out)
+			s.w.noMessageWasPassed(t)
 		}
 		return out, err
 	})

@@ -18,6 +18,7 @@ type turns struct {
 	rand    *rand.Rand
 	waiting []*turn
 	idle    []chan struct{} // of who waits until nothing happens any more
+	pausing int             // operations that take their time
 	open    bool            // all may begin at once
 	news    chan struct{}
 }
@@ -47,17 +48,25 @@ func (t *turns) take(name string) {
 	<-w.begin
 }
 
-// pause draws how long an operation takes, at most so long.
-func (t *turns) pause(most time.Duration) time.Duration {
+// pause lets an operation take a while, at most so long.
+func (t *turns) pause(most time.Duration, name string) {
 	t.mu.Lock()
-	defer t.mu.Unlock()
 	if most == 0 || t.open {
-		return 0
+		t.mu.Unlock()
+		return
 	}
-	return time.Duration(t.rand.Int64N(int64(most)))
+	d := time.Duration(t.rand.Int64N(int64(most)))
+	t.pausing++
+	t.mu.Unlock()
+	advance(d)
+	t.mu.Lock()
+	t.pausing--
+	t.mu.Unlock()
+	t.take(name)
 }
 
-// quiet returns when nothing can go on before time passes.
+// quiet returns when nothing can go on before time passes, but for what operations
+// take.
 func (t *turns) quiet() {
 	c := make(chan struct{})
 	t.mu.Lock()
@@ -86,9 +95,10 @@ func (t *turns) loop() {
 	for {
 		synctest.Wait()
 		t.mu.Lock()
-		begin, idle, open := t.next(), t.idle, t.open
-		if len(begin) == 0 {
-			t.idle = nil
+		begin, open := t.next(), t.open
+		var idle []chan struct{}
+		if len(begin) == 0 && t.pausing == 0 {
+			idle, t.idle = t.idle, nil
 		}
 		t.mu.Unlock()
 		for _, w := range begin {

@@ -28,7 +28,6 @@ import (
 // is known to be true.
 type world struct {
 	scenario
-	shared   atomic.Bool // operations may be late, or others write
 	turns    *turns
 	begun    time.Time
 	db       *sqlite.Store
@@ -136,7 +135,6 @@ func newWorld(path string, s scenario) (*world, error) {
 		results:  map[string]string{},
 	}
 	w.def = w.workflow.Implement(w.main)
-	w.shared.Store(s.late || s.tx)
 	if s.tx {
 		if err := w.openApp(path); err != nil {
 			return nil, err
@@ -145,7 +143,12 @@ func newWorld(path string, s scenario) (*world, error) {
 	if w.client, err = w.newNode(); err != nil {
 		return nil, err
 	}
-	return w, w.join()
+	for range max(s.begin, 1) {
+		if err := w.join(); err != nil {
+			return nil, err
+		}
+	}
+	return w, nil
 }
 
 func (w *world) newNode(defs ...workflow.Definition) (*node, error) {
@@ -205,8 +208,8 @@ func (w *world) nodeOf(e *engine.Engine) *node {
 func (w *world) pick(i int) *node {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if i < len(w.nodes) {
-		return w.nodes[i]
+	if i < maxNodes && len(w.nodes) > 0 {
+		return w.nodes[i%len(w.nodes)]
 	}
 	return w.client
 }
@@ -259,7 +262,7 @@ func (w *world) do(a action) error {
 			return w.join()
 		}
 	case join:
-		if w.workers() < maxNodes {
+		if w.workers() == 0 || w.shared && w.workers() < maxNodes {
 			return w.join()
 		}
 	case evict:
@@ -270,10 +273,7 @@ func (w *world) do(a action) error {
 		s.cutTo = time.Now().Add(a.d)
 		s.mu.Unlock()
 	case freeze:
-		s := n.store
-		s.mu.Lock()
-		s.thaws = time.Now().Add(a.d)
-		s.mu.Unlock()
+		n.store.freeze(a.d)
 	case expire:
 		if worker, _ := n.store.leased(); worker != "" {
 			w.note(func() { w.expired = true })
@@ -481,7 +481,7 @@ func (w *world) Transact(ctx context.Context, fn func(c *sqlitedriver.Conn, join
 		return pool.Transact(ctx, fn)
 	}
 	s := w.nodeOf(scene.Client.(*engine.Engine)).store //nolint:forcetypeassert // no others are there
-	err := s.do(ctx, transition, "transaction of "+scene.Info.StepID, func(ctx context.Context) error { return pool.Transact(ctx, fn) })
+	err := s.do(ctx, appTx, "transaction of "+scene.Info.StepID, func(ctx context.Context) error { return pool.Transact(ctx, fn) })
 	return err
 }
 
@@ -523,7 +523,6 @@ func (w *world) settle() error {
 	}
 	if w.late {
 		advance(latest + 2*time.Minute) // all that was late has come, and been found
-		w.shared.Store(w.tx)            // and nobody has to look for it any more
 	}
 	for w.calls.Load() > 0 {
 		advance(time.Minute)
@@ -542,6 +541,8 @@ func (w *world) settle() error {
 		switch {
 		case err != nil:
 			return err
+		case w.troubled():
+			return nil // that is enough
 		case next.IsZero():
 			return nil
 		case events > maxEvents:
@@ -561,8 +562,14 @@ func (w *world) settle() error {
 	return nil // the checker says what is stuck
 }
 
+func (w *world) troubled() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return len(w.problems) > 0
+}
+
 // maxEvents is more than the runs of a world can come to.
-const maxEvents = 100_000
+const maxEvents = 5_000
 
 // next is when some run has something to do (zero: never), and how many events there
 // are.
