@@ -7,7 +7,7 @@ FIRST ?= 1
 TOOL = $(GO) tool -modfile=tools/go.mod
 
 .NOTPARALLEL:
-.PHONY: help test simulate check fmt tidy vet fix lint arch longest format bench growth soak fuzz bench-dashboard race screenshots need-go need-cc need-postgres need-chromium
+.PHONY: help test simulate planted check fmt tidy vet fix lint arch longest format bench growth soak fuzz bench-dashboard race screenshots need-go need-cc need-postgres need-chromium
 
 help: ## Show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s%s\n", $$1, $$2 }' Makefile
@@ -20,7 +20,11 @@ simulate: need-go ## Simulate failures: SEEDS=10000 seeds from FIRST=1, see docs
 	$(GO) test ./engine -count=1 -v -timeout 0 -run 'TestSimulation$$' -simulation.first=$(FIRST) -simulation.seeds=$(SEEDS)
 	$(GO) test ./engine -count=1 -v -run 'TestSimulationRepeats$$'
 
-check: fmt tidy vet fix lint arch test simulate ## Run everything that must pass before a commit lands
+planted: need-go ## Have the simulation find each of the bugs of internal/planted
+	$(GO) vet -tags plantedbugs ./engine ./store/sqlite
+	$(GO) test ./engine -tags plantedbugs -count=1 -v -timeout 0 -run TestPlantedBugs $(PLANTED)
+
+check: fmt tidy vet fix lint arch test simulate planted ## Run everything that must pass before a commit lands
 	@echo 'check: everything passes'
 
 fmt: need-go ## Fail if gofumpt would change a file

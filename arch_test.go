@@ -47,6 +47,10 @@ var layers = []layer{
 		why: "it tells goroutines apart, and knows nothing else",
 	},
 	{
+		pkg: "internal/planted", std: true,
+		why: "it is asked all over the place, so it may bring nothing along",
+	},
+	{
 		pkg: "internal/faultproxy", std: true,
 		why: "it does to connections what networks do; whoever suffers it has to cope without its help",
 	},
@@ -79,7 +83,7 @@ var layers = []layer{
 		why: "who may do what is decided by the request alone, for the API and the dashboard alike",
 	},
 	{
-		pkg: "engine", may: []string{"workflow", "internal/run", "internal/gid", "internal/schema", "inspect", "store", "signature"},
+		pkg: "engine", may: []string{"workflow", "internal/run", "internal/gid", "internal/planted", "internal/schema", "inspect", "store", "signature"},
 		why: "an engine knows its database by the store contract alone, and its callers not at all",
 	},
 	{
@@ -87,7 +91,7 @@ var layers = []layer{
 		why: "it is a contract, and anybody can implement it",
 	},
 	{
-		pkg: "store/*", may: []string{"store"},
+		pkg: "store/*", may: []string{"store", "internal/planted"},
 		why: "a store, like the suite that proves it, knows the contract but no engine and no other store",
 	},
 	{

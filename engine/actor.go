@@ -12,6 +12,7 @@ import (
 
 	"go.opentelemetry.io/otel/trace"
 
+	"github.com/tenter-dev/tenter/internal/planted"
 	"github.com/tenter-dev/tenter/internal/run"
 	"github.com/tenter-dev/tenter/store"
 )
@@ -189,7 +190,8 @@ func (a *actor) claimed(r *store.Run) bool {
 	if r.Epoch <= a.head.Epoch {
 		return !a.held // it came along with others, and if it is not at work here that was long ago
 	}
-	if a.x != nil && (r.Epoch != a.head.Epoch+1 || r.Events != a.head.Events || r.Suspicion >= suspicious) {
+	changed := (r.Epoch != a.head.Epoch+1 || r.Events != a.head.Events) && !planted.ParkedKept.Here()
+	if a.x != nil && (changed || r.Suspicion >= suspicious) {
 		a.forget()
 	}
 	a.head = *r

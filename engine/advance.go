@@ -4,6 +4,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/tenter-dev/tenter/internal/planted"
 	"github.com/tenter-dev/tenter/store"
 )
 
@@ -55,6 +56,10 @@ func (a *actor) advance(mail []store.Message, inbox []arrival) {
 	b.passages = a.x.passages
 	a.x.effects, a.x.passages = nil, nil
 	started := a.w.e.tel.startingChildren(a, t, effects)
+	if planted.StepBeforeCommit.Here() {
+		b.start()
+		b.begin = nil
+	}
 	outcomes, err := a.commit(t)
 	started(err)
 	if err != nil {
@@ -73,6 +78,9 @@ func (b *batch) feedAll(mail []store.Message, inbox []arrival) ([]store.Message,
 	now := microseconds(a.w.store.Now())
 	b.mail = mail
 	drains := b.drains(len(mail) > 0 || a.mailRead)
+	if n := len(mail); planted.SwappedMailbox.Here() && n > 1 {
+		mail[n-1], mail[n-2] = mail[n-2], mail[n-1]
+	}
 	a.mailRead = false
 	b.settleCanceled()
 	for !x.finished && x.diverged == nil && len(b.events) < maxBatch {
@@ -84,7 +92,9 @@ func (b *batch) feedAll(mail []store.Message, inbox []arrival) ([]store.Message,
 			until = inbox[0].at
 		}
 		if t := x.timers.next(); t != nil && !t.at.After(until) {
-			b.guard = later(b.guard, t.at)
+			if !planted.TimerTooEarly.Here() {
+				b.guard = later(b.guard, t.at)
+			}
 			b.feed(store.Event{Kind: store.TimerFired, Ref: t.ref(), At: t.at})
 			continue
 		}
@@ -97,6 +107,10 @@ func (b *batch) feedAll(mail []store.Message, inbox []arrival) ([]store.Message,
 			}
 			if m.ID != 0 {
 				b.took = append(b.took, m.ID)
+			}
+			if planted.DroppedAtTakeOver.Here() && m.Kind == store.PayloadReceived && a.head.Suspicion > 0 ||
+				planted.CancelSwallowed.Here() && m.Kind == store.CancelRequested && len(a.attempts) > 0 {
+				continue
 			}
 			if m.Kind == store.StepCompleted {
 				b.resolve(m.Ref)
@@ -162,7 +176,11 @@ func (b *batch) take(in arrival) {
 			in.offer.done <- errDeclined
 			return
 		}
-		b.offers = append(b.offers, in.offer)
+		if planted.AnsweredTooEarly.Here() {
+			in.offer.done <- nil
+		} else {
+			b.offers = append(b.offers, in.offer)
+		}
 		b.guard = store.Always
 		a.x.sender = in.offer.trace
 		b.feed(store.Event{

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/tenter-dev/tenter/internal/planted"
 	"github.com/tenter-dev/tenter/internal/run"
 	"github.com/tenter-dev/tenter/store"
 	"github.com/tenter-dev/tenter/workflow"
@@ -162,7 +163,8 @@ func (a *actor) failedAttempt(s *step, err *run.StepError, at time.Time) *store.
 	f := err.Failure
 	f.Attempts = s.attempts + 1
 	last := s.spec.MaxAttempts > 0 && f.Attempts >= s.spec.MaxAttempts
-	if !err.Fatal && !last && s.canceled == nil {
+	fatal := err.Fatal && !planted.FatalRetried.Here()
+	if !fatal && !last && s.canceled == nil {
 		retry := retried{Failure: f, RetryAt: microseconds(at.Add(backoff(s.spec.Backoff, f.Attempts, err.RetryAfter)))}
 		return &store.Event{Kind: store.StepRetried, Ref: s.ref, Data: retry.encode()}
 	}
@@ -188,6 +190,9 @@ func canceledName(err error) string {
 // backoff returns the wait before the retry that follows the n-th failure.
 func backoff(b run.Backoff, n int, after time.Duration) time.Duration {
 	if after > 0 {
+		if planted.RetryTooEarly.Here() {
+			return after / 2
+		}
 		return after
 	}
 	d := b.Initial

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/tenter-dev/tenter/internal/planted"
 	"github.com/tenter-dev/tenter/store"
 )
 
@@ -73,8 +74,14 @@ func (b *batch) committed(t *store.Transition, effects []effect, outcomes []stor
 			a.arrive(arrival{at: a.w.store.Now(), event: &store.Event{Kind: kind, Ref: ref, Data: data}})
 		}
 	}
-	if slices.ContainsFunc(x.unsettled, func(s settler) bool { _, ok := s.(*drain); return ok }) {
-		a.repoke()
+	for _, s := range x.unsettled {
+		if d, ok := s.(*drain); ok {
+			if planted.DrainUnread.Here() {
+				a.arrive(arrival{at: a.w.store.Now(), event: &store.Event{Kind: store.HookDrained, Ref: d.hook.ref}})
+				continue
+			}
+			a.repoke()
+		}
 	}
 	b.stopCanceled()
 	if !t.WakeAt.IsZero() && !t.Keep {

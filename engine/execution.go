@@ -19,6 +19,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/tenter-dev/tenter/internal/gid"
+	"github.com/tenter-dev/tenter/internal/planted"
 	"github.com/tenter-dev/tenter/internal/run"
 	"github.com/tenter-dev/tenter/store"
 	"github.com/tenter-dev/tenter/workflow"
@@ -180,6 +181,11 @@ func (x *execution) apply(e *store.Event) {
 		x.deliver(e)
 	case store.CancelRequested:
 		x.cancelRequested = true
+		if planted.TokenReleasedEarly.Here() {
+			for _, h := range x.hookByID {
+				x.emit(&store.Effect{Kind: store.CloseHook, Hook: h.spec}, nil)
+			}
+		}
 		x.root.cancel(errCanceled)
 	case store.Woken:
 		x.timers.wakeSleeps(x)

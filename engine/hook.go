@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/tenter-dev/tenter/internal/planted"
 	"github.com/tenter-dev/tenter/internal/run"
 	"github.com/tenter-dev/tenter/store"
 )
@@ -123,7 +124,11 @@ func (s *scope) NewHook(spec run.Hook) (run.OpenHook, error) {
 		}
 	}
 	if spec.Token == "" {
-		sum := x.derive("token")
+		label := "token"
+		if planted.TokenFromReplay.Here() && !x.live {
+			label = "replayed token"
+		}
+		sum := x.derive(label)
 		h.spec.Token = base64.RawURLEncoding.EncodeToString(sum[:24])
 		x.ask(b, "hook "+h.ref, "")
 		x.emit(&store.Effect{Kind: store.OpenHook, Hook: h.spec}, nil)
@@ -224,6 +229,9 @@ func (h *hook) Close() {
 	}
 	h.x.ask(b, "close "+h.ref, "")
 	h.open, h.closed = false, true
+	if planted.CloseLosesPayloads.Here() {
+		h.queue = nil
+	}
 	h.x.changed = append(h.x.changed, h)
 	closing := h.spec
 	closing.ClosedPos = h.x.position

@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/tenter-dev/tenter/internal/planted"
 	"github.com/tenter-dev/tenter/internal/run"
 )
 
@@ -208,6 +209,13 @@ func (s *scope) poll(ws []run.Waitable) (int, error) {
 	}
 	for i, w := range ws {
 		if w.Ready() {
+			if planted.LoserConsumes.Here() {
+				for _, loser := range ws[i+1:] {
+					if h, ok := loser.(*hook); ok {
+						h.Take()
+					}
+				}
+			}
 			return i, nil
 		}
 	}
@@ -245,6 +253,9 @@ func (s *scope) WithDeadline(at time.Time) (run.Scope, func()) {
 	s.adopt(inner)
 	if !s.at.IsZero() && !s.at.After(at) {
 		return inner, inner.canceledByCode // the outer deadline comes first
+	}
+	if planted.WallClockDeadline.Here() {
+		at = time.Now().Add(at.Sub(s.x.now))
 	}
 	inner.at = at
 	switch {

@@ -5,6 +5,7 @@ import (
 	"sort"
 	"time"
 
+	"github.com/tenter-dev/tenter/internal/planted"
 	"github.com/tenter-dev/tenter/internal/run"
 	"github.com/tenter-dev/tenter/store"
 )
@@ -87,7 +88,7 @@ func (b *batch) end() *store.Transition {
 	}
 	e.Position = a.head.Events + int64(len(b.events)) + 1
 	b.events = append(b.events, e)
-	if a.head.ParentID != "" {
+	if a.head.ParentID != "" && (!planted.ChildResultLost.Here() || a.head.Epoch <= 1) {
 		x.emit(&store.Effect{Kind: store.Send, Message: store.Message{
 			RunID: a.head.ParentID, Kind: parent, Ref: a.head.ParentRef, Data: e.Data,
 		}}, nil)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/tenter-dev/tenter/internal/planted"
 	"github.com/tenter-dev/tenter/store"
 )
 
@@ -22,6 +23,11 @@ func (w *writer) accept(p store.Payload) (store.Receipt, error) {
 	at := w.acceptTime()
 	if p.Key != "" {
 		r, err := w.receipt(p.Token, p.Key, at)
+		if planted.KeyForgotten.Here() && err == nil {
+			if h, _ := w.hookByToken(p.Token); h.ID != r.Hook.ID {
+				err = store.ErrNotFound
+			}
+		}
 		if err == nil {
 			return r, nil
 		}

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/tenter-dev/tenter/internal/planted"
 	"github.com/tenter-dev/tenter/store"
 )
 
@@ -195,7 +196,7 @@ func (w *writer) findOf(sr *search, worker, lease string, lapsed bool, d store.D
 		return err
 	}
 	switch {
-	case lapsed:
+	case lapsed, planted.StrandedRuns.Here():
 	case len(in.found) > 0:
 		sr.look(lease)
 	case in.next != "":

@@ -3,6 +3,7 @@ package sqlite
 import (
 	"errors"
 
+	"github.com/tenter-dev/tenter/internal/planted"
 	"github.com/tenter-dev/tenter/store"
 )
 
@@ -45,6 +46,9 @@ func (w *writer) openHook(runID string, h store.Hook) (store.Outcome, error) {
 		if adopted || err != nil {
 			return store.Outcome{HookID: owner.ID}, err
 		}
+	}
+	if planted.WrongOwner.Here() {
+		return store.Outcome{Conflict: runID}, nil
 	}
 	return store.Outcome{Conflict: owner.RunID}, nil
 }

@@ -3,6 +3,7 @@ package sqlite
 import (
 	"context"
 
+	"github.com/tenter-dev/tenter/internal/planted"
 	"github.com/tenter-dev/tenter/store"
 )
 
@@ -33,7 +34,7 @@ func (w *writer) respond(r store.Response) (store.Outcome, error) {
 		return store.Outcome{}, nil
 	}
 	first, err := readOne(w.on(qResponseResponder).bindText(r.Request), whole((*stmt).text))
-	if err != nil || first == r.Responder {
+	if err != nil || first == r.Responder || planted.AnsweredTwice.Here() {
 		return store.Outcome{}, err
 	}
 	return store.Outcome{Conflict: first}, nil

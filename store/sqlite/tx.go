@@ -9,6 +9,7 @@ import (
 	"zombiezen.com/go/sqlite"
 	"zombiezen.com/go/sqlite/sqlitex"
 
+	"github.com/tenter-dev/tenter/internal/planted"
 	"github.com/tenter-dev/tenter/store"
 )
 
@@ -133,7 +134,7 @@ func (j *joined) ClaimStep(ctx context.Context, s store.TxStep) error {
 		if _, err := w.executing(s); err != nil {
 			return err
 		}
-		if err := w.on(qTxStepClaim).bindText(s.RunID).bindText(s.Step).run(); err != nil || w.changed() {
+		if err := w.on(qTxStepClaim).bindText(s.RunID).bindText(s.Step).run(); err != nil || w.changed() || planted.TxStepTwice.Here() {
 			return err
 		}
 		message, err := readOne(w.on(qTxStepGet).bindText(s.RunID).bindText(s.Step), whole((*stmt).int))
@@ -157,7 +158,7 @@ func (j *joined) CompleteStep(ctx context.Context, s store.TxStep, result []byte
 			return err
 		}
 		message, err := readOne(w.on(qTxStepGet).bindText(s.RunID).bindText(s.Step), whole((*stmt).int))
-		if isNotFound(err) || (err == nil && message != 0) {
+		if isNotFound(err) || (err == nil && message != 0 && !planted.TxStepTwice.Here()) {
 			return store.ErrConflict
 		}
 		if err != nil {
@@ -176,7 +177,7 @@ func (j *joined) CompleteStep(ctx context.Context, s store.TxStep, result []byte
 // executing returns the head of a run if it is still in the epoch of an attempt.
 func (w *writer) executing(s store.TxStep) (head, error) {
 	h, err := w.head(s.RunID)
-	if err == nil && (h.epoch != s.Epoch || h.status.Ended()) {
+	if err == nil && (h.epoch != s.Epoch || h.status.Ended()) && !planted.TxStepTwice.Here() {
 		err = store.ErrFenced
 	}
 	return h, err
