@@ -66,7 +66,7 @@ func findOwn(t reflect.Type, own map[reflect.Type]*jsonschema.Schema, within []r
 	case t.Kind() == reflect.Slice && t.Elem().Kind() == reflect.Uint8:
 		own[t] = &jsonschema.Schema{Types: []string{"null", "string"}, ContentEncoding: "base64"}
 		return
-	case slices.Contains(within, t):
+	case t.Name() != "" && slices.Contains(within, t):
 		own[t] = &jsonschema.Schema{}
 		return
 	}
