@@ -56,7 +56,7 @@ func TestWatchAnotherProcess(t *testing.T) {
 		working, stop := context.WithCancel(ctx)
 		done := make(chan error, 1)
 		go func() { done <- worker.Run(working) }()
-		defer func() { stop(); <-done }()
+		defer func() { stop(); <-done }() //nolint:errcheck // the test has ended
 
 		const steps = 3
 		run, err := gated.Start(ctx, db.api, steps)

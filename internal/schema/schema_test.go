@@ -60,9 +60,18 @@ func (s secret) MarshalJSON() ([]byte, error) { return []byte(`{"masked":true}`)
 func TestOf(t *testing.T) {
 	t.Parallel()
 	for _, v := range []any{
-		1, "x", true, 1.5, []int{1}, []int(nil), map[string]int{"a": 1}, struct{}{}, time.Now(), &address{}, (*address)(nil),
-		order{}, order{Secret: secret{"x"}, private: 1, Raw: json.RawMessage(`[1]`), Bytes: []byte{255}, Tags: []string{"a"}},
-		tree{Children: []tree{{}, {Children: []tree{{}}}}}, forest{Trees: []tree{{}}}, []forest{{}}, [2]color{},
+		1, "x", true, 1.5,
+		[]int{1},
+		[]int(nil),
+		map[string]int{"a": 1},
+		struct{}{},
+		time.Now(), &address{}, (*address)(nil),
+		order{},
+		order{Secret: secret{"x"}, private: 1, Raw: json.RawMessage(`[1]`), Bytes: []byte{255}, Tags: []string{"a"}},
+		tree{Children: []tree{{}, {Children: []tree{{}}}}},
+		forest{Trees: []tree{{}}},
+		[]forest{{}},
+		[2]color{},
 	} {
 		text := schema.Of(reflect.TypeOf(v))
 		var s jsonschema.Schema
@@ -94,11 +103,11 @@ func TestOfIsPrecise(t *testing.T) {
 	for want, v := range map[string]any{
 		`{"type":"string","format":"date-time"}`:                time.Time{},
 		`{"type":["null","string"],"contentEncoding":"base64"}`: []byte{},
-		`{"type":"string"}`:                                     color(1),
-		`{}`:                                                    secret{},
-		`{"type":"object","properties":{"N":{"type":"integer"}},"required":["N"],"additionalProperties":false}`:                                                           odd{},
+		`{"type":"string"}`: color(1),
+		`{}`:                secret{},
+		`{"type":"object","properties":{"N":{"type":"integer"}},"required":["N"],"additionalProperties":false}`:                                                             odd{},
 		`{"type":"object","properties":{"name":{"type":"string"},"trees":{"type":["null","array"],"items":true}},"required":["name","trees"],"additionalProperties":false}`: forest{},
-		`{"type":"object","properties":{"street":{"type":"string"},"zip":{"type":"string"}},"required":["street"],"additionalProperties":false}`:                          address{},
+		`{"type":"object","properties":{"street":{"type":"string"},"zip":{"type":"string"}},"required":["street"],"additionalProperties":false}`:                            address{},
 	} {
 		var got, wanted any
 		if err := json.Unmarshal(schema.Of(reflect.TypeOf(v)), &got); err != nil {
