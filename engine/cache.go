@@ -19,8 +19,11 @@ func (w *worker) idle(a *actor) (victim *actor) {
 	if w.bustling.Add(-1) == int64(w.e.opts.MaxRuns)-1 {
 		w.trigger()
 	}
-	if a.gone || a.held {
+	switch {
+	case a.gone || a.held:
 		return nil
+	case w.over.Load():
+		return a
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()

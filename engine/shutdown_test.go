@@ -247,3 +247,27 @@ func TestTwoWorkers(t *testing.T) {
 		}
 	})
 }
+
+// A run that is being committed when the drain of its worker ends is thrown out of memory
+// when it comes to rest: the bubble would miss its goroutine.
+func TestCommitOutlastsDrain(t *testing.T) {
+	t.Parallel()
+	inLab(t, func(t *testing.T, l *lab) {
+		wf := workflow.Define("listener", func(ctx workflow.Context, _ string) (string, error) {
+			h, err := workflow.NewHook[string](ctx, workflow.Token("t"))
+			for err == nil {
+				_, err = h.Wait(ctx)
+			}
+			return "", err
+		})
+		l.run(engine.Options{DrainTimeout: time.Second}, wf)
+		mustStart(l, wf, "")
+		thaw := l.freeze()
+		go func() { _, _ = l.eng.Resume(t.Context(), "t", "payload") }()
+		synctest.Wait()
+		go func() { _ = l.stop() }()
+		l.advance(time.Minute)
+		thaw()
+		synctest.Wait()
+	})
+}

@@ -36,6 +36,7 @@ type worker struct {
 
 	ending   <-chan struct{} // closed when the worker begins to drain
 	drain    atomic.Bool
+	over     atomic.Bool  // runs that come to rest are thrown out of memory at once
 	holding  atomic.Int64 // runs owned
 	lost     atomic.Int64 // runs that were owned, and that others have taken over, since the log was told
 	claimed  atomic.Bool  // a claim has come back: runs whose last owner died are known
@@ -118,6 +119,7 @@ func (w *worker) shutdown() error {
 		w.settle(time.Second)
 	}
 	w.stopStep()
+	w.over.Store(true)
 	w.mu.Lock()
 	actors := make([]*actor, 0, len(w.actors))
 	for _, a := range w.actors {
