@@ -125,24 +125,24 @@ const (
 	appTx      access = "a transaction of the application"
 )
 
-// next returns the fault of an operation that begins.
+// next returns the fault of an operation that begins: the first that fits it.
 func (s *faultyStore) next(kind access) fault {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	switch {
-	case s.dead, time.Now().Before(s.cutTo):
+	if s.dead || time.Now().Before(s.cutTo) {
 		return fault{mishap: before}
-	case len(s.faults) == 0:
+	}
+	i := slices.IndexFunc(s.faults, func(f fault) bool {
+		if kind == reading && !slices.Contains([]mishap{none, before, slow, tardy, stall, halt}, f.mishap) {
+			return false
+		}
+		return f.only == anything || f.only == kind
+	})
+	if i < 0 {
 		return fault{mishap: none}
 	}
-	f := s.faults[0]
-	switch {
-	case kind == reading && !slices.Contains([]mishap{before, slow, tardy, stall, halt}, f.mishap):
-		return fault{mishap: none}
-	case f.only != anything && f.only != kind:
-		return fault{mishap: none}
-	}
-	s.faults = s.faults[1:]
+	f := s.faults[i]
+	s.faults = slices.Delete(s.faults, i, i+1)
 	return f
 }
 

@@ -145,11 +145,23 @@ func (s scenario) simulate(t *testing.T) (trace []string, err error) {
 	defer time.AfterFunc(hangsAfter, func() { panic(fmt.Sprintf("seed %d hangs", s.seed)) }).Stop()
 	defer func() {
 		if v := recover(); v != nil { // by synctest, if all wait for each other
-			err = fmt.Errorf("panic: %v", v)
+			err = fmt.Errorf("panic: %v\n%s", v, bubbled())
 		}
 	}()
 	synctest.Test(t, func(*testing.T) { trace, err = s.play(filepath.Join(dir, "simulated.db")) })
 	return trace, err
+}
+
+// bubbled returns the stacks of the goroutines that a bubble has left behind.
+func bubbled() string {
+	buf := make([]byte, 1<<20)
+	var stacks []string
+	for stack := range strings.SplitSeq(string(buf[:runtime.Stack(buf, true)]), "\n\n") {
+		if head, _, _ := strings.Cut(stack, "\n"); strings.Contains(head, "synctest bubble") {
+			stacks = append(stacks, stack)
+		}
+	}
+	return strings.Join(stacks, "\n\n")
 }
 
 // scratch is where the databases are: in memory if possible. Faults come from the
