@@ -100,24 +100,27 @@ func TestOf(t *testing.T) {
 
 func TestOfIsPrecise(t *testing.T) {
 	t.Parallel()
-	for want, v := range map[string]any{
-		`{"type":"string","format":"date-time"}`:                time.Time{},
-		`{"type":["null","string"],"contentEncoding":"base64"}`: []byte{},
-		`{"type":"string"}`: color(1),
-		`{}`:                secret{},
-		`{"type":"object","properties":{"N":{"type":"integer"}},"required":["N"],"additionalProperties":false}`:                                                             odd{},
-		`{"type":"object","properties":{"name":{"type":"string"},"trees":{"type":["null","array"],"items":true}},"required":["name","trees"],"additionalProperties":false}`: forest{},
-		`{"type":"object","properties":{"street":{"type":"string"},"zip":{"type":"string"}},"required":["street"],"additionalProperties":false}`:                            address{},
+	for _, tt := range []struct {
+		v    any
+		want string
+	}{
+		{time.Time{}, `{"type":"string","format":"date-time"}`},
+		{[]byte{}, `{"type":["null","string"],"contentEncoding":"base64"}`},
+		{color(1), `{"type":"string"}`},
+		{secret{}, `{}`},
+		{odd{}, `{"type":"object","properties":{"N":{"type":"integer"}},"required":["N"],"additionalProperties":false}`},
+		{forest{}, `{"type":"object","properties":{"name":{"type":"string"},"trees":{"type":["null","array"],"items":true}},"required":["name","trees"],"additionalProperties":false}`},
+		{address{}, `{"type":"object","properties":{"street":{"type":"string"},"zip":{"type":"string"}},"required":["street"],"additionalProperties":false}`},
 	} {
 		var got, wanted any
-		if err := json.Unmarshal(schema.Of(reflect.TypeOf(v)), &got); err != nil {
+		if err := json.Unmarshal(schema.Of(reflect.TypeOf(tt.v)), &got); err != nil {
 			t.Fatal(err)
 		}
-		if err := json.Unmarshal([]byte(want), &wanted); err != nil {
+		if err := json.Unmarshal([]byte(tt.want), &wanted); err != nil {
 			t.Fatal(err)
 		}
 		if diff := cmp.Diff(wanted, got); diff != "" {
-			t.Errorf("%T (-want +got):\n%s", v, diff)
+			t.Errorf("%T (-want +got):\n%s", tt.v, diff)
 		}
 	}
 	for _, nothing := range []reflect.Type{nil, reflect.TypeFor[chan int](), reflect.TypeFor[any]()} {
