@@ -140,6 +140,9 @@ func (c *hooksResumeCmd) Help() string {
   tenter hooks resume approval:doc-7 @decision.json --key decision-1
   echo '"hello"' | tenter hooks resume chat:42 -
 
+A server that has the hook's type checks the payload, and refuses one that does not fit with exit code 4. On a database the code is elsewhere and nothing is checked: the run is told,
+as a PayloadError, and may wait again or fail.
+
 With --json it is the hook that took it, as with "tenter hooks show"; duplicate says that the key was known and the payload was dropped.`
 }
 

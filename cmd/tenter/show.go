@@ -20,7 +20,7 @@ type runsShowCmd struct {
 
 func (c *runsShowCmd) Help() string {
 	return `Answers what a run waits for now, since when, until when, and prints the commands that get it going, ready to be copied. Below stands its timeline: what its code has
-asked for, when, how long it took, and what came of it; open things first in color.
+asked for, when, how long it took, and what came of it.
 
   tenter runs show order-42
 
