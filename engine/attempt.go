@@ -165,7 +165,8 @@ func (a *actor) failedAttempt(s *step, err *run.StepError, at time.Time) *store.
 	last := s.spec.MaxAttempts > 0 && f.Attempts >= s.spec.MaxAttempts
 	fatal := err.Fatal && !planted.FatalRetried.Here()
 	if !fatal && !last && s.canceled == nil {
-		retry := retried{Failure: f, RetryAt: microseconds(at.Add(backoff(s.spec.Backoff, f.Attempts, err.RetryAfter)))}
+		next := microseconds(at.Add(backoff(s.spec.Backoff, f.Attempts, err.RetryAfter)))
+		retry := retried{Failure: f, RetryAt: next, MaxAttempts: s.spec.MaxAttempts}
 		return &store.Event{Kind: store.StepRetried, Ref: s.ref, Data: retry.encode()}
 	}
 	// Whatever it returned: it was canceled, and the code can ask for that.

@@ -72,7 +72,8 @@ func (s *scope) Step(spec run.Step) ([]byte, error) {
 // retried is the data of a StepRetried event.
 type retried struct {
 	run.Failure
-	RetryAt time.Time `json:"retry_at"`
+	RetryAt     time.Time `json:"retry_at"`
+	MaxAttempts int       `json:"max_attempts,omitempty"` // as the code has it now; 0: any number. For who looks
 }
 
 func (r *retried) encode() []byte {

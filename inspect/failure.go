@@ -11,6 +11,7 @@ type failure struct {
 	Error    string    `json:"error"`
 	Attempts int       `json:"attempts"`
 	RetryAt  time.Time `json:"retry_at"`
+	Max      int       `json:"max_attempts"` // with RetryAt
 	As       []struct {
 		Stack string   `json:"stack"`
 		Cause *failure `json:"cause"`

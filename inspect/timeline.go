@@ -26,6 +26,10 @@ type Item struct {
 	RunID    string `json:"run_id,omitempty"`    // of a child; of the run that has the token or the ID, on a conflict
 	Request  string `json:"request,omitempty"`   // of a response: the ID of the HTTP request
 
+	// MaxAttempts is how many attempts a step has that has failed and is to be tried
+	// again. 0: any number.
+	MaxAttempts int `json:"max_attempts,omitempty"`
+
 	Attempts []Try     `json:"attempts,omitempty"` // of a step, in order: those that have ended, and the one that is executing
 	Payloads []Payload `json:"payloads,omitempty"` // of a hook: what it has got, in order
 
@@ -322,7 +326,7 @@ func (it *item) attempted(e *Event) {
 		last.End, last.Error = e.At, f.Error
 	}
 	it.next, it.due = it.next+1, f.RetryAt
-	it.Until, it.Error = f.RetryAt, f.Error
+	it.Until, it.MaxAttempts, it.Error = f.RetryAt, f.Max, f.Error
 	switch e.Kind {
 	case stepRetried:
 		it.State = StateBackoff

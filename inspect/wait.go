@@ -97,7 +97,11 @@ func waitOf(it *Item) (Wait, bool) {
 	w := Wait{Name: it.Name, Since: it.Begin, Until: it.Until, Error: it.Error, RunID: it.RunID}
 	switch {
 	case it.State == StateBackoff:
-		w.For, w.What = ForRetry, fmt.Sprintf("attempt %d of step %s", it.Attempts[len(it.Attempts)-1].Number+1, it.Name)
+		next := fmt.Sprintf("attempt %d", it.Attempts[len(it.Attempts)-1].Number+1)
+		if it.MaxAttempts > 0 {
+			next += fmt.Sprintf(" of %d", it.MaxAttempts)
+		}
+		w.For, w.What = ForRetry, next+" of step "+it.Name
 		return w, true
 	case it.State != StateOpen:
 		return w, false

@@ -28,7 +28,7 @@ func BenchmarkMove(b *testing.B) {
 		n := 0
 		for b.Loop() {
 			n++
-			tenter(b, prepare(n)...)
+			tenterQuietly(b, prepare(n)...)
 		}
 		b.ReportMetric(float64(runs*n)/b.Elapsed().Seconds(), "runs/s")
 		b.ReportMetric(0, "ns/op")
@@ -53,7 +53,7 @@ func BenchmarkMove(b *testing.B) {
 }
 
 // parkRuns makes a SQLite file with runs that wait at a hook, after a step.
-func parkRuns(b *testing.B, path string, n int) {
+func parkRuns(b testing.TB, path string, n int) {
 	b.Helper()
 	st, err := sqlite.Open(path)
 	if err != nil {
@@ -87,7 +87,7 @@ func parkRuns(b *testing.B, path string, n int) {
 	_ = st.Close()
 }
 
-func tenter(b *testing.B, args ...string) {
+func tenterQuietly(b testing.TB, args ...string) {
 	b.Helper()
 	var out bytes.Buffer
 	a := &app{ctx: b.Context(), stdin: &out, stdout: &out, stderr: &out, env: func(string) (string, bool) { return "", false }}

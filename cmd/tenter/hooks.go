@@ -58,7 +58,7 @@ func (c *hooksListCmd) Run(a *app) error {
 	}
 	t.print(a.out, "")
 	if more {
-		a.out.printf("%s\n", a.out.in(dim, "There may be more: -n 0 lists all."))
+		a.out.printf("%s\n", a.out.in(dim, "More: -n 0 lists all."))
 	}
 	return nil
 }

@@ -69,7 +69,7 @@ func (c *runsListCmd) Run(a *app) error {
 	}
 	t.print(a.out, "")
 	if more {
-		a.out.printf("%s\n", a.out.in(dim, fmt.Sprintf("There may be more: -n 0 lists all, --before %s continues.", quote(line(f.Before)))))
+		a.out.printf("%s\n", a.out.in(dim, fmt.Sprintf("More: -n 0 lists all, --before %s continues.", quote(line(f.Before)))))
 	}
 	return nil
 }

@@ -190,6 +190,9 @@ func (v *runView) remedies() (advice []string, remedies []remedy) {
 	}
 	if r.Status == workflow.StatusFailed {
 		add("lets it go on from its journal, once the cause is mended", "runs", "retry", r.ID)
+		if in := string(v.detail.Input); len(in) < 200 {
+			add("starts another one with the same input", "runs", "start", r.Workflow, in)
+		}
 		return nil, remedies
 	}
 	if r.Status.Ended() {
