@@ -100,7 +100,8 @@ func (l *lease) try() error {
 		return err
 	}
 	had := l.age()
-	lapsed := had != never && had >= most && l.beating.Load() // else it was not needed
+	over := had != never && had >= most
+	lapsed := over && l.beating.Load() // else nothing is known to have needed it
 	// What kept this worker from renewing may have kept all others. Each of them that
 	// is alive gets the time to renew before its runs count as those of a dead one.
 	if lapsed || !l.failing.IsZero() && time.Since(l.failing) >= most/2 {
@@ -109,8 +110,10 @@ func (l *lease) try() error {
 	}
 	l.failing = time.Time{}
 	l.sent.Store(&sent)
+	if over {
+		l.lapses.Add(1) // a run may be about to be born, or to be owned again
+	}
 	if lapsed {
-		l.lapses.Add(1)
 		l.w.e.tel.lapsed(l.w.ctx)
 		if owned := l.w.holding.Load(); owned > 0 {
 			l.w.log.Warn("the lease had lapsed: others may have taken runs over", "for", (had - most).Round(time.Millisecond), "runs", owned)

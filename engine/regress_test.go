@@ -100,6 +100,18 @@ func TestRegress(t *testing.T) {
 				},
 			},
 		},
+		{
+			"a worker that stood still while a run was born begins no step of what others have taken over",
+			scenario{
+				programs: []program{{{verb: vStep, d: time.Hour}}},
+				actions: []action{
+					{do: fail, faults: []fault{{mishap: halt, d: time.Minute, only: transition}}},
+					{do: start, run: "r"},
+					{do: start, node: maxNodes, run: "other"}, // a claim is under way, too
+					{do: leave},
+				},
+			},
+		},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
