@@ -34,6 +34,9 @@
 // what is late: [Worker.Fence] for a transition, a repeat for what is safe to repeat.
 // An operation does not wait for ever for a database that does not answer: it fails.
 //
+// Besides, a store may be an [Archiver], out of and into which runs can be copied, and an
+// [Examiner], which says what is wrong with its database.
+//
 // A store knows nothing of workflows, steps or code, and this package imports the
 // standard library only. Package storetest checks all this for any store.
 package store

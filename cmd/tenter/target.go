@@ -4,7 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/url"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/tenter-dev/tenter/client"
@@ -28,7 +30,7 @@ func (a *app) target() (target, error) {
 		return t, usage("--db and --server: give one of them")
 	}
 	for _, f := range []struct{ name, value string }{
-		{"--db", t.db},
+		{"--db", withoutPassword(t.db)},
 		{"--schema", t.schema},
 		{"--server", t.server},
 		{"--token-file", a.cli.TokenFile},
@@ -53,6 +55,14 @@ func (a *app) target() (target, error) {
 	return t, nil
 }
 
+// withoutPassword is the URL of a database as it may be shown.
+func withoutPassword(db string) string {
+	if u, err := url.Parse(db); err == nil && u.User != nil {
+		return u.Redacted()
+	}
+	return db
+}
+
 // client opens what the target names.
 func (a *app) client() (inspect.Client, error) {
 	t, err := a.target()
@@ -75,7 +85,7 @@ func (a *app) client() (inspect.Client, error) {
 }
 
 // remote is the client of a server.
-func (a *app) remote(url string) (inspect.Client, error) {
+func (a *app) remote(base string) (inspect.Client, error) {
 	token, _ := a.env("TENTER_TOKEN")
 	if name := a.cli.TokenFile; name != "" {
 		tokens, err := readTokens(name)
@@ -84,9 +94,9 @@ func (a *app) remote(url string) (inspect.Client, error) {
 		}
 		token = tokens[0]
 	}
-	cl, err := client.New(url, client.Options{Token: token})
+	cl, err := client.New(base, client.Options{Token: token})
 	if err != nil {
-		return nil, usage("--server %s: it has to be like https://example.com", url)
+		return nil, usage("--server %s: it has to be like https://example.com", base)
 	}
 	return cl, nil
 }
@@ -151,8 +161,8 @@ func (a *app) logger() *slog.Logger {
 
 // command is a command line to be copied, with the flags that say where the runs are.
 func (t target) command(args ...string) string {
-	words := append([]string{"tenter"}, t.flags...)
-	for _, arg := range args {
+	words := []string{"tenter"}
+	for _, arg := range slices.Concat(t.flags, args) {
 		words = append(words, quote(arg))
 	}
 	return strings.Join(words, " ")

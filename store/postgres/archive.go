@@ -162,21 +162,19 @@ func (s *Store) importable(ctx context.Context, tx pgx.Tx, runs []store.Archive)
 			tokens = append(tokens, h.Hook.Token)
 		}
 	}
-	err = tx.QueryRow(ctx, inSchema(s.opts.Schema, `SELECT id FROM tenter.runs WHERE id = ANY ($1) LIMIT 1`), ids).Scan(&taken)
-	if err == nil {
+	// In one statement: who has come first has both.
+	var isID bool
+	err = tx.QueryRow(ctx, inSchema(s.opts.Schema, `SELECT true, id FROM tenter.runs WHERE id = ANY ($1)
+		UNION ALL SELECT false, token FROM tenter.hooks WHERE token = ANY ($2) AND closed_at IS NULL ORDER BY 1 DESC LIMIT 1`), ids, tokens).Scan(&isID, &taken)
+	switch {
+	case errors.Is(err, pgx.ErrNoRows):
+		return "", nil
+	case err != nil:
+		return "", err
+	case isID:
 		return taken, store.ErrExists
 	}
-	if !errors.Is(err, pgx.ErrNoRows) {
-		return "", err
-	}
-	err = tx.QueryRow(ctx, inSchema(s.opts.Schema, `SELECT token FROM tenter.hooks WHERE token = ANY ($1) AND closed_at IS NULL LIMIT 1`), tokens).Scan(&taken)
-	if err == nil {
-		return taken, store.ErrConflict
-	}
-	if !errors.Is(err, pgx.ErrNoRows) {
-		return "", err
-	}
-	return "", nil
+	return taken, store.ErrConflict
 }
 
 func (s *Store) importRun(ctx context.Context, tx pgx.Tx, a *store.Archive) error {

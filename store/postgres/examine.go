@@ -68,15 +68,15 @@ func (s *Store) Examine(ctx context.Context, thorough bool, progress func(what s
 		if progress != nil {
 			progress(p.what, i, len(parts))
 		}
-		if err := s.alone(ctx, p.do); err != nil {
+		if err := s.lend(ctx, p.do); err != nil {
 			return x, s.readError("look at "+p.what, err)
 		}
 	}
 	return x, nil
 }
 
-// alone lends a connection for something that takes as long as it takes.
-func (s *Store) alone(ctx context.Context, f func(ctx context.Context, c *pgx.Conn) error) error {
+// lend lends a connection for something that takes as long as it takes.
+func (s *Store) lend(ctx context.Context, f func(ctx context.Context, c *pgx.Conn) error) error {
 	if s.closed.Load() {
 		return store.ErrClosed
 	}

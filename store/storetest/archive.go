@@ -158,6 +158,29 @@ var archiveTests = []test{
 		_, err = a.Import(k.ctx, []store.Archive{ended})
 		k.ok(err)
 	}},
+	{"of several imports of the same run at once one succeeds", func(k *kit) {
+		a := k.archiver()
+		k.park("r", "tok")
+		other := renamed(k.export("r"), "other")
+		const several = 8
+		errs := make(chan error, several)
+		for range several {
+			go func() {
+				_, err := a.Import(k.ctx, []store.Archive{other})
+				errs <- err
+			}()
+		}
+		imported := 0
+		for range several {
+			if err := <-errs; err == nil {
+				imported++
+			} else {
+				k.fails(err, store.ErrExists)
+			}
+		}
+		k.same("imported", imported, 1)
+		k.same("archive", sameAnew(k.export("other")), sameAnew(other))
+	}},
 	{"keeps receipts and responses that are there", func(k *kit) {
 		a := k.archiver()
 		k.park("r", "tok")
