@@ -114,6 +114,7 @@ func (a *actor) settle(t *store.Transition, l *store.Loaded) {
 	case t.Status.Ended() && wrote(l, t):
 		a.w.ended(a, t)
 		a.leave(nil)
+		a.w.name(a.id) // it may have been retried since
 	case l.Run.Worker != a.w.id:
 		a.leave(nil)
 		a.w.trigger()

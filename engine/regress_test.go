@@ -112,6 +112,29 @@ func TestRegress(t *testing.T) {
 				},
 			},
 		},
+		{
+			"a run that is retried before its worker knows that it has failed is not stranded",
+			scenario{
+				programs: []program{{{verb: vFail}}},
+				actions: []action{
+					{do: fail, faults: []fault{{mishap: tardy, d: time.Second, only: transition}}},
+					{do: start, run: "r"},
+					{do: retry, node: maxNodes},
+				},
+			},
+		},
+		{
+			"a run that is retried while its worker wonders whether it has failed is not stranded",
+			scenario{
+				programs: []program{{{verb: vFail}}},
+				actions: []action{
+					{do: fail, faults: []fault{{mishap: after, only: transition}, {mishap: tardy, d: time.Second, only: reading}}},
+					{do: start, run: "r"},
+					{do: pass, d: 100 * time.Millisecond},
+					{do: retry, node: maxNodes},
+				},
+			},
+		},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()

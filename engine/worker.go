@@ -200,7 +200,8 @@ func (w *worker) signal(s store.Signal) {
 		w.mu.Lock()
 		a := w.actors[id]
 		w.mu.Unlock()
-		if a == nil || !a.poke() {
+		// One that ends the run is on its way out; if it has ended it, this is a retry.
+		if a == nil || !a.poke() || a.ending.Load() {
 			w.name(id)
 		}
 	}
