@@ -13,6 +13,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/tenter-dev/tenter/internal/planted"
 )
@@ -24,7 +25,7 @@ var (
 )
 
 // mostSeeds is how many seeds may pass before a bug is found.
-const mostSeeds = 5000
+const mostSeeds = 10_000
 
 // TestPlantedBugs plants each of the bugs, and the simulation has to find it.
 func TestPlantedBugs(t *testing.T) {
@@ -56,7 +57,10 @@ type finding struct {
 	by    string
 }
 
-var foundBy = regexp.MustCompile(`(?m)found after (\d+) seeds: (.*)$`)
+var (
+	foundBy = regexp.MustCompile(`(?m)found after (\d+) seeds: (.*)$`)
+	hanging = regexp.MustCompile(`panic: seed (\d+) hangs`)
+)
 
 // search looks for a bug in a process of its own, which the bug may kill.
 func search(t *testing.T, b planted.Bug, first uint64) finding {
@@ -67,14 +71,18 @@ func search(t *testing.T, b planted.Bug, first uint64) finding {
 	}
 	cmd := osexec.CommandContext(t.Context(), self, "-test.v", "-test.run=^TestPlantedBugs$", "-planted.bug="+string(b), fmt.Sprintf("-simulation.first=%d", first))
 	out, err := cmd.CombinedOutput()
-	m := foundBy.FindSubmatch(out)
-	if m == nil {
+	var f finding
+	var seed uint64
+	if m := foundBy.FindSubmatch(out); m != nil {
+		_, _ = fmt.Sscan(string(m[1]), &f.seeds)
+		f.by = string(m[2])
+	} else if m := hanging.FindSubmatch(out); m != nil {
+		_, _ = fmt.Sscan(string(m[1]), &seed)
+		f.seeds, f.by = int(seed-first)+1, "it hangs"
+	} else {
 		t.Errorf("%s: not found: %v\n%s", b, err, out)
 		return finding{}
 	}
-	var f finding
-	_, _ = fmt.Sscan(string(m[1]), &f.seeds)
-	f.by = string(m[2])
 	t.Logf("%s: %d", b, f.seeds)
 	return f
 }
@@ -82,6 +90,7 @@ func search(t *testing.T, b planted.Bug, first uint64) finding {
 // find simulates until something is wrong.
 func find(t *testing.T, b planted.Bug, first uint64) {
 	planted.Plant(b)
+	hangsAfter = 20 * time.Second
 	for n := range uint64(mostSeeds) {
 		_, err := drawScenario(first + n).simulate(t)
 		if err != nil {
