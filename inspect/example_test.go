@@ -2,8 +2,8 @@ package inspect_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"log"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -19,12 +19,12 @@ import (
 func ExampleLoad() {
 	dir, err := os.MkdirTemp("", "example")
 	if err != nil {
-		log.Fatal(err)
+		panic(err)
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
 	st, err := sqlite.Open(filepath.Join(dir, "app.db"))
 	if err != nil {
-		log.Fatal(err)
+		panic(err)
 	}
 	approve := workflow.Define("approve", func(ctx workflow.Context, doc string) (bool, error) {
 		err := workflow.Do(ctx, "ask", func(context.Context) error { return nil })
@@ -39,14 +39,14 @@ func ExampleLoad() {
 	})
 	eng, err := engine.New(st, engine.Options{Workflows: []workflow.Definition{approve}, Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
-		log.Fatal(err)
+		panic(err)
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	done := make(chan error)
 	go func() { done <- eng.Run(ctx) }()
 	run, err := approve.Start(ctx, eng, "doc-7", workflow.RunID("doc-7"))
 	if err != nil {
-		log.Fatal(err)
+		panic(err)
 	}
 	waiting := make(chan struct{})
 	go func() { // an engine tells of progress
@@ -62,7 +62,7 @@ func ExampleLoad() {
 
 	d, err := inspect.Load(ctx, eng, run.ID())
 	if err != nil {
-		log.Fatal(err)
+		panic(err)
 	}
 	for _, item := range d.Items {
 		fmt.Println(item.Kind, item.Name, item.State)
@@ -71,9 +71,9 @@ func ExampleLoad() {
 	fmt.Println("it", d.Explain(time.Now()))
 
 	stop()
-	<-done
-	_ = eng.Close()
-	_ = st.Close()
+	if err := errors.Join(<-done, eng.Close(), st.Close()); err != nil {
+		panic(err)
+	}
 	// Output:
 	// step ask#1 done
 	// hook approval:doc-7 open
