@@ -3,6 +3,7 @@ package engine
 import (
 	"bytes"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/tenter-dev/tenter/internal/planted"
@@ -33,6 +34,8 @@ func (b *batch) doubt(t *store.Transition, err error) {
 		b.report(t)
 	case start != nil:
 		tell(store.ErrExists)
+	case cutSince(&l, t):
+		tell(err) // it may have been written and cut off again
 	default:
 		tell(errDeclined)
 	}
@@ -96,16 +99,29 @@ func (a *actor) createAgain(t *store.Transition) (store.Loaded, error) {
 	return a.w.store.Load(a.w.ctx, a.id, 0)
 }
 
-// wrote reports whether a transition with events is in the journal.
+// wrote reports whether a transition with events is in the journal, or has created the
+// run.
 func wrote(l *store.Loaded, t *store.Transition) bool {
-	if t.Create != nil && !bytes.Equal(l.Run.Secret, t.Create.Secret) {
-		return false // another run has the ID
+	if t.Create != nil {
+		return bytes.Equal(l.Run.Secret, t.Create.Secret) // else another run has the ID
 	}
 	if int64(len(l.Events)) <= t.After {
 		return false
 	}
 	e := l.Events[t.After]
 	return e.Epoch == t.Epoch && e.Seq == t.Seq
+}
+
+// cutSince reports whether the journal may have been cut by a retry after the epoch of
+// a transition.
+func cutSince(l *store.Loaded, t *store.Transition) bool {
+	if slices.ContainsFunc(l.Mail, func(m store.Message) bool { return m.Kind == store.Retried }) ||
+		slices.ContainsFunc(l.Events, func(e store.Event) bool { return e.Kind == store.Retried && e.Epoch > t.Epoch }) {
+		return true
+	}
+	// Who terminates a run does not keep the order to retry it.
+	n := len(l.Events)
+	return n > 0 && l.Events[n-1].Kind == store.RunCanceled && l.Run.Epoch > t.Epoch+1
 }
 
 // settle goes on once a doubt is clarified, with the run as the store has it.

@@ -135,6 +135,18 @@ func TestRegress(t *testing.T) {
 				},
 			},
 		},
+		{
+			"a payload whose run was retried before its transition is clarified is not said to be refused",
+			scenario{
+				programs: []program{{{verb: vOpen}, {verb: vWait}, {verb: vFail}}},
+				actions: []action{
+					{do: start, run: "r"},
+					{do: fail, faults: []fault{{mishap: after, only: transition}}},
+					{do: send},
+					{do: retry, node: maxNodes},
+				},
+			},
+		},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
