@@ -75,7 +75,8 @@ func newShared(ctx context.Context) (*cluster, error) {
 	if err != nil {
 		return nil, err
 	}
-	err = execute(ctx, c.socketURL(superuser), "CREATE ROLE "+ordinary+" LOGIN CREATEDB CREATEROLE")
+	// To drop a database is to end who is at work in it, which may be autovacuum.
+	err = execute(ctx, c.socketURL(superuser), "CREATE ROLE "+ordinary+" LOGIN CREATEDB CREATEROLE IN ROLE pg_signal_backend")
 	if err != nil {
 		return nil, errors.Join(err, c.close())
 	}
