@@ -261,6 +261,30 @@ func TestSilentStream(t *testing.T) {
 	})
 }
 
+// Who has seen enough ends the context, and is not told of what has come already.
+func TestWatchEnds(t *testing.T) {
+	t.Parallel()
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/event-stream")
+		_, _ = io.WriteString(w, strings.Repeat("event: change\ndata: {\"all\":true}\n\n", 3))
+	}))
+	defer srv.Close()
+	c, err := client.New(srv.URL, client.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	told := 0
+	err = c.Watch(ctx, "", func(inspect.Change) {
+		told++
+		cancel()
+	})
+	if err != nil || told != 1 {
+		t.Errorf("told %d times, %v", told, err)
+	}
+}
+
 func TestAnswersOfOthers(t *testing.T) {
 	t.Parallel()
 	for body, kind := range map[string]string{`<html>`: "text/html", `[]`: "application/json", `{"runs":`: "application/json"} {

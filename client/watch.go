@@ -2,6 +2,7 @@ package client
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -64,7 +65,7 @@ func (c *Client) stream(ctx context.Context, q url.Values, f func(inspect.Change
 	}
 	lines := bufio.NewScanner(resp.Body)
 	lines.Buffer(nil, 1<<20)
-	for lines.Scan() {
+	for ctx.Err() == nil && lines.Scan() {
 		dead.Reset(silence)
 		data, ok := strings.CutPrefix(lines.Text(), "data: ")
 		if !ok {
@@ -79,7 +80,7 @@ func (c *Client) stream(ctx context.Context, q url.Values, f func(inspect.Change
 		dead.Reset(silence)
 		told = true
 	}
-	if err := lines.Err(); err != nil {
+	if err := cmp.Or(ctx.Err(), lines.Err()); err != nil {
 		return told, lively(ctx, fmt.Errorf("%w: %w", errBroken, err))
 	}
 	return told, nil

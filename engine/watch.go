@@ -159,7 +159,7 @@ func (e *Engine) watchRuns(ctx context.Context, runID string, f func(inspect.Cha
 	} else {
 		w.tell(runID)
 	}
-	for {
+	for ctx.Err() == nil { // select would choose at random
 		select {
 		case <-w.wake:
 			f(w.take())
@@ -168,10 +168,11 @@ func (e *Engine) watchRuns(ctx context.Context, runID string, f func(inspect.Cha
 		case <-e.closed:
 			return workflow.ErrEngineClosed
 		}
-		if runID == "" && !pauseFor(ctx, lookEvery) {
-			return nil
+		if runID == "" {
+			pauseFor(ctx, lookEvery)
 		}
 	}
+	return nil
 }
 
 // watch adds a watcher. The first one of a run has the engine look at it.

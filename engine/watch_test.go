@@ -72,6 +72,25 @@ func TestWatchARun(t *testing.T) {
 				t.Error(err)
 			}
 		}
+		for range 20 { // who has seen enough is not told of what has happened meanwhile
+			r := mustStart(l, wf, "")
+			ctx, stop := context.WithCancel(t.Context())
+			calls := 0
+			err := l.eng.Watch(ctx, r.ID(), func(inspect.Change) {
+				calls++
+				synctest.Wait() // the token is free: it waits
+				l.resume("t", "x")
+				synctest.Wait()
+				if err := r.Cancel(t.Context()); err != nil {
+					t.Error(err)
+				}
+				synctest.Wait()
+				stop()
+			})
+			if err != nil || calls != 1 {
+				t.Errorf("told %d times, %v", calls, err)
+			}
+		}
 		err := l.eng.Watch(t.Context(), "nobody", func(inspect.Change) { t.Error("told of nobody") })
 		wantIs(l, err, workflow.ErrRunNotFound)
 	})
