@@ -40,8 +40,10 @@ func TestALaneWaitsForCompany(t *testing.T) {
 		const batch = 5 * time.Millisecond
 		want("one comes alone", gathers(t, w, 1, 0, 1, batch), 0)
 		want("few come", gathers(t, w, 2, 1, 2, batch), 0)
-		want("they are there", gathers(t, w, 2, 6, 2, batch), 0)
-		want("eight of eight go on, two are in the queue", gathers(t, w, 8, 2, 8, batch), 500*time.Microsecond)
+		want("most are there, and the others come", gathers(t, w, 2, 6, 2, batch), 200*time.Microsecond)
+		want("most are there, and the others stay away", gathers(t, w, 2, 6, 0, batch), longest/4)
+		want("eight of eight go on, two are in the queue", gathers(t, w, 8, 2, 8, batch), 800*time.Microsecond)
+		want("seven of eight go on, two are in the queue", gathers(t, w, 8, 2, 7, batch), 500*time.Microsecond+longest/4)
 		want("there are enough for two lanes", gathers(t, w, 20, 12, 20, batch), 0)
 		want("the batch took no longer", gathers(t, w, 8, 0, 8, 300*time.Microsecond), 300*time.Microsecond)
 		for range 2 {
@@ -51,8 +53,8 @@ func TestALaneWaitsForCompany(t *testing.T) {
 		for range 4 {
 			want("it was in vain again", gathers(t, w, 8, 0, 8, batch), 0)
 		}
-		want("it is tried again", gathers(t, w, 8, 0, 8, batch), 600*time.Microsecond)
-		want("they have come", gathers(t, w, 8, 0, 8, batch), 600*time.Microsecond)
+		want("it is tried again", gathers(t, w, 8, 0, 8, batch), 800*time.Microsecond)
+		want("they have come", gathers(t, w, 8, 0, 8, batch), 800*time.Microsecond)
 		w.atWork.Store(1)
 		want("the other lane is at work", gathers(t, w, 8, 0, 8, batch), 0)
 	})

@@ -103,7 +103,7 @@ func newWriter(s *Store) *writer {
 		underway: make(map[string][]*op),
 	}
 	w.idle.L = &w.mu
-	w.company.here = make(chan struct{}, 1)
+	w.company.here = make(chan struct{}, 2)
 	return w
 }
 
