@@ -28,8 +28,11 @@ func (s *Store) Accept(ctx context.Context, p store.Payload) (store.Receipt, err
 
 // acceptAll accepts payloads.
 func (s *Store) acceptAll(b *pgx.Batch, ops []*op, told *store.Signal) {
-	payloads := args(ops, encodePayload)
-	b.Queue(s.sql.accept, payloads).Query(func(rows pgx.Rows) error {
+	payloads := s.types.array("payload", len(ops))
+	for _, o := range ops {
+		payloads.addPayload(o.arg.(*store.Payload))
+	}
+	b.Queue(s.sql.accept, payloads.value()).Query(func(rows pgx.Rows) error {
 		for i := 0; rows.Next(); i++ {
 			o := ops[i]
 			if o.receipt, o.err = readAcceptance(rows, o.arg.(*store.Payload)); o.err == nil && !o.receipt.Duplicate {
@@ -38,17 +41,6 @@ func (s *Store) acceptAll(b *pgx.Batch, ops []*op, told *store.Signal) {
 		}
 		return rows.Err()
 	})
-}
-
-func encodePayload(p *store.Payload) composite {
-	var typ, key, keep any
-	if p.Type != nil {
-		typ = *p.Type
-	}
-	if p.Key != "" {
-		key, keep = p.Key, p.KeepFor
-	}
-	return composite{p.Token, p.Data, typ, key, keep, optText(p.Hook), optText(p.Request), encodeNewRun(p.OrStart), optText(p.Trace)}
 }
 
 // readAcceptance reads the answer to a payload. The hook is there if it was accepted

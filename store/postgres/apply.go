@@ -2,9 +2,6 @@ package postgres
 
 import (
 	"context"
-	"strings"
-	"time"
-
 	"github.com/jackc/pgx/v5"
 
 	"github.com/tenter-dev/tenter/store"
@@ -20,7 +17,7 @@ func (s *Store) Apply(ctx context.Context, t *store.Transition) ([]store.Outcome
 		if err := checkRun(&e.Run); err != nil {
 			return nil, err
 		}
-		if _, err := encodeEffect(t, e, 1, i); err != nil {
+		if _, err := effectOf(t, e); err != nil {
 			return nil, err
 		}
 	}
@@ -56,28 +53,24 @@ func weigh(t *store.Transition) (keys []string, size int) {
 
 // applyAll writes transitions.
 func (s *Store) applyAll(b *pgx.Batch, ops []*op, told *store.Signal) {
-	transitions := make([]composite, len(ops))
-	events := make([]composite, 0, 2*len(ops))
-	effects, unread, attempts := []composite{}, []composite{}, []composite{}
+	transitions, events, effects := s.types.array("transition", len(ops)), s.types.array("event", 2*len(ops)), s.types.array("effect", 0)
+	unread, attempts := s.types.array("message", 0), s.types.array("attempt", 0)
 	for i, o := range ops {
 		t, n := o.arg.(*store.Transition), i+1
-		transitions[i] = encodeTransition(t)
+		transitions.addTransition(t)
 		for j := range t.Events {
-			e := &t.Events[j]
-			events = append(events, composite{
-				n, t.RunID, t.After + int64(j) + 1, e.At, string(e.Kind), e.Ref, e.Data, optText(e.Asked), encodeNewRun(e.OrStart), t.Epoch, t.Seq,
-			})
+			events.addEvent(t, &t.Events[j], n, t.After+int64(j)+1)
 		}
 		o.outcomes = nil
 		if len(t.Effects) > 0 {
 			o.outcomes = make([]store.Outcome, len(t.Effects))
 		}
 		for j := range t.Effects {
-			e, err := encodeEffect(t, &t.Effects[j], n, j)
+			e, err := effectOf(t, &t.Effects[j])
 			if err != nil {
 				continue // Apply has refused it
 			}
-			effects = append(effects, e)
+			effects.addEffect(e, n, j)
 			if t.Effects[j].Kind == store.OpenHook {
 				o.outcomes[j].HookID = t.Effects[j].Hook.ID
 			}
@@ -85,16 +78,16 @@ func (s *Store) applyAll(b *pgx.Batch, ops []*op, told *store.Signal) {
 		for j := range t.Unread {
 			m := t.Unread[j]
 			m.RunID = t.RunID
-			unread = append(unread, encodeMessage(&m, n, true))
+			unread.addMessage(&m, n, true)
 		}
-		for _, a := range t.Executing {
-			attempts = append(attempts, composite{n, t.RunID, a.Step, a.Attempt, a.StartedAt, a.Worker})
+		for j := range t.Executing {
+			attempts.addAttempt(&t.Executing[j], t.RunID, n)
 		}
 		for _, step := range t.Executed {
-			attempts = append(attempts, composite{n, t.RunID, step, 0, nil, nil})
+			attempts.addAttempt(&store.Attempt{Step: step}, t.RunID, n)
 		}
 	}
-	b.Queue(s.sql.apply, transitions, events, effects, unread, attempts).Query(func(rows pgx.Rows) error {
+	b.Queue(s.sql.apply, transitions.value(), events.value(), effects.value(), unread.value(), attempts.value()).Query(func(rows pgx.Rows) error {
 		if err := readVerdicts(rows, ops, told); err != nil {
 			return err
 		}
@@ -114,39 +107,6 @@ func (s *Store) applyAll(b *pgx.Batch, ops []*op, told *store.Signal) {
 		}
 		return nil
 	})
-}
-
-func encodeTransition(t *store.Transition) composite {
-	took, sendsTo := t.Took, []string{}
-	if took == nil {
-		took = []int64{}
-	}
-	for i := range t.Effects {
-		if t.Effects[i].Kind == store.Send {
-			sendsTo = append(sendsTo, t.Effects[i].Message.RunID)
-		}
-	}
-	var creates any
-	if t.Create != nil {
-		r := *t.Create
-		r.ID = t.RunID
-		creates = encodeNewRun(&r)
-	}
-	// The reason may have been made of anything, the message of a panic for one.
-	reason := strings.ToValidUTF8(strings.ReplaceAll(t.BlockedReason, "\x00", "\uFFFD"), "\uFFFD")
-	return composite{
-		t.RunID, t.Worker, t.Epoch, t.After, len(t.Events), took, optTime(roundUp(t.NoMailBefore)), sendsTo,
-		t.At, string(t.Status), t.Status.Ended(), optTime(t.WakeAt), t.Keep, t.Version,
-		t.Suspicion, t.Mark, t.Crashes, t.BlockedBuild, reason, len(t.Unread) > 0, t.TookAny, creates,
-	}
-}
-
-// roundUp makes a bound out of a time that PostgreSQL would cut to microseconds.
-func roundUp(t time.Time) time.Time {
-	if cut := t.Truncate(time.Microsecond); cut.Before(t) {
-		return cut.Add(time.Microsecond)
-	}
-	return t
 }
 
 // readVerdicts reads what functions have to say about operations and their effects.

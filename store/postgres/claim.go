@@ -12,7 +12,7 @@ import (
 // Claim takes ownership of runs that have something to do.
 func (s *Store) Claim(ctx context.Context, c store.Claim) (store.Claimed, error) {
 	var claimed store.Claimed
-	defs := fitting(c.Definitions)
+	defs := s.fitting(c.Definitions)
 	sql, args, second := s.sql.claim, []any{c.Worker, c.Build, defs, c.Limit, c.Now, c.Again}, any(&claimed.More)
 	switch {
 	case len(c.Runs) > 0:
@@ -58,16 +58,16 @@ func (s *Store) Claim(ctx context.Context, c store.Claim) (store.Claimed, error)
 
 // fitting are the workflows and versions that a worker can execute: a run that is
 // not bound to a version yet fits any.
-func fitting(defs []store.Definition) []composite {
-	all := make([]composite, 0, 2*len(defs))
+func (s *Store) fitting(defs []store.Definition) []byte {
+	all := s.types.array("definition", 2*len(defs))
 	seen := make(map[store.Definition]bool, 2*len(defs))
 	for _, d := range defs {
 		for _, d := range []store.Definition{d, {Workflow: d.Workflow}} {
 			if !seen[d] {
 				seen[d] = true
-				all = append(all, composite{d.Workflow, d.Version})
+				all.add(text(d.Workflow), integer(d.Version))
 			}
 		}
 	}
-	return all
+	return all.value()
 }

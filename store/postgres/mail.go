@@ -18,8 +18,11 @@ func (s *Store) Send(ctx context.Context, m store.Message) error {
 
 // sendAll sends messages.
 func (s *Store) sendAll(b *pgx.Batch, ops []*op, told *store.Signal) {
-	messages := args(ops, func(m *store.Message) composite { return encodeMessage(m, 0, false) })
-	b.Queue(s.sql.send, messages).Query(answers(ops, func(o *op) {
+	messages := s.types.array("message", len(ops))
+	for _, o := range ops {
+		messages.addMessage(o.arg.(*store.Message), 0, false)
+	}
+	b.Queue(s.sql.send, messages.value()).Query(answers(ops, func(o *op) {
 		told.Mail = append(told.Mail, o.arg.(*store.Message).RunID)
 	}))
 }

@@ -23,7 +23,7 @@ const minServer = 140000
 
 // prepare looks at the server, brings the schema to the version of this binary, and
 // returns its types.
-func prepare(ctx context.Context, conf *pgx.ConnConfig, name string, o Options) ([]compositeType, error) {
+func prepare(ctx context.Context, conf *pgx.ConnConfig, name string, o Options) (types, error) {
 	c, err := pgx.ConnectConfig(ctx, conf)
 	if err != nil {
 		return nil, err

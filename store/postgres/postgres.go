@@ -68,6 +68,7 @@ type Store struct {
 	name    string // of the database, for messages; without the password
 	pool    *pgxpool.Pool
 	sql     queries
+	types   types
 	w       *writer
 	clock   clock
 	watch   watchers[store.Signal]
@@ -118,13 +119,15 @@ func OpenWith(ctx context.Context, url string, o Options) (*Store, error) {
 		}
 	}
 	s := &Store{opts: o, name: name, sql: newQueries(o.Schema)}
-	types, err := prepare(ctx, conf.ConnConfig, name, o)
-	if err != nil {
+	if s.types, err = prepare(ctx, conf.ConnConfig, name, o); err != nil {
 		return nil, openError(name, err)
 	}
 	// A PgBouncer gives them to whoever has the connection that once listened. pgx would keep them.
 	conf.ConnConfig.OnNotification = func(*pgconn.PgConn, *pgconn.Notification) {}
-	conf.AfterConnect = func(_ context.Context, c *pgx.Conn) error { return registerTypes(c.TypeMap(), types) }
+	conf.AfterConnect = func(_ context.Context, c *pgx.Conn) error {
+		s.types.register(c.TypeMap())
+		return nil
+	}
 	if s.pool, err = pgxpool.NewWithConfig(ctx, conf); err != nil {
 		return nil, openError(name, err)
 	}

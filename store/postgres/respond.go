@@ -17,8 +17,11 @@ func (s *Store) Respond(ctx context.Context, r store.Response) error {
 
 // respondAll records answers.
 func (s *Store) respondAll(b *pgx.Batch, ops []*op, told *store.Signal) {
-	responses := args(ops, func(r *store.Response) composite { return encodeResponse(r, 0, 0) })
-	b.Queue(s.sql.respond, responses).Query(answers(ops, func(o *op) {
+	responses := s.types.array("effect", len(ops))
+	for _, o := range ops {
+		responses.addEffect(responding(o.arg.(*store.Response)), 0, 0)
+	}
+	b.Queue(s.sql.respond, responses.value()).Query(answers(ops, func(o *op) {
 		told.Responded = append(told.Responded, o.arg.(*store.Response).Request)
 	}))
 }

@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"encoding/json"
 
 	"github.com/jackc/pgx/v5"
 
@@ -18,7 +19,11 @@ func (s *Store) Start(ctx context.Context, r store.NewRun) error {
 
 // startAll starts runs.
 func (s *Store) startAll(b *pgx.Batch, ops []*op, told *store.Signal) {
-	b.Queue(s.sql.start, args(ops, encodeNewRun)).Query(answers(ops, func(o *op) {
+	runs := make([]json.RawMessage, len(ops))
+	for i, o := range ops {
+		runs[i] = encodeNewRun(o.arg.(*store.NewRun))
+	}
+	b.Queue(s.sql.start, runs).Query(answers(ops, func(o *op) {
 		told.Mail = append(told.Mail, o.arg.(*store.NewRun).ID)
 	}))
 }

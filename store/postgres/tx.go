@@ -212,7 +212,7 @@ func jsonText(r *store.NewRun) any {
 	if r == nil {
 		return nil
 	}
-	return string(encodeNewRun(r).(json.RawMessage)) //nolint:forcetypeassert // it is one, or nil for no run
+	return string(encodeNewRun(r))
 }
 
 // Start inserts a run with a Started message.

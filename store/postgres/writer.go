@@ -423,15 +423,6 @@ func (w *writer) purge() {
 	}
 }
 
-// args are the arguments of operations of one kind, as their function takes them.
-func args[A, T any](ops []*op, f func(A) T) []T {
-	all := make([]T, len(ops))
-	for i, o := range ops {
-		all[i] = f(o.arg.(A))
-	}
-	return all
-}
-
 // answers reads the answer of a function to each of the operations of one kind: a
 // code, if it is refused. then is called for those that are not.
 func answers(ops []*op, then func(*op)) func(pgx.Rows) error {
