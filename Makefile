@@ -63,7 +63,7 @@ growth: need-go ## Measure how costs grow, up to 1,000,000 runs (about 15 minute
 	cd bench && $(GO) run . growth
 
 bench-dashboard: need-go ## Measure the dashboard's pages with 1,000,000 runs (about 5 minutes)
-	cd bench && $(GO) run . dashboard
+	cd bench && $(GO) run -tags dashboard . dashboard
 
 soak: need-go ## See whether anything grows: FOR=30m of mixed load on each store
 	cd bench && $(GO) run . soak -for=$(or $(FOR),30m)

@@ -7,7 +7,7 @@
 //	go run . -run steps/64 -profile /tmp/p    and write pprof profiles to a directory
 //	go run . -run postgres/ -set commit_delay=200 -set shared_buffers=1GB
 //	go run . growth          how costs grow, up to 1,000,000 runs in the database
-//	go run . dashboard       the pages of the dashboard, with 1,000,000 runs
+//	go run -tags dashboard . dashboard   the pages of the dashboard, with 1,000,000 runs
 //
 // Each benchmark makes a fresh database and warms up in each of its rounds; the
 // table has the median of the rounds, and what they ranged over. PostgreSQL is a

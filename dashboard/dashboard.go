@@ -35,6 +35,7 @@ func New(c inspect.Client, opts Options) http.Handler {
 		opts.Logger = slog.Default()
 	}
 	d := &dashboard{client: c, opts: opts, guard: access.NewGuard(opts.Access)}
+	pages() // now, and not at the first request
 	mux := http.NewServeMux()
 	mux.Handle("GET /static/", assets)
 

@@ -8,6 +8,7 @@ import (
 	"html/template"
 	"net/http"
 	"net/url"
+	"sync"
 	"time"
 
 	"github.com/tenter-dev/tenter/workflow"
@@ -79,7 +80,7 @@ func (d *dashboard) render(r *request, status int, name string, v view) error {
 	}
 	v.Notice = notices[r.query.Get("notice")]
 	var page bytes.Buffer
-	if err := pages[name].Execute(&page, v); err != nil {
+	if err := pages()[name].Execute(&page, v); err != nil {
 		return fmt.Errorf("page %s: %w", name, err)
 	}
 	r.w.Header().Set("Content-Type", "text/html; charset=utf-8")
@@ -190,8 +191,8 @@ var notices = map[string]string{
 	"retry":     "The run goes on.",
 }
 
-// pages are the templates of all pages, by name.
-var pages = func() map[string]*template.Template {
+// pages are the templates of all pages, by name. A program that shows none need not parse them.
+var pages = sync.OnceValue(func() map[string]*template.Template {
 	shared := template.Must(template.New("layout.html").Funcs(funcs).ParseFS(templates,
 		"templates/layout.html", "templates/parts.html", "templates/field.html", "templates/icons.html"))
 	all := make(map[string]*template.Template)
@@ -199,4 +200,4 @@ var pages = func() map[string]*template.Template {
 		all[name] = template.Must(template.Must(shared.Clone()).ParseFS(templates, "templates/"+name+".html"))
 	}
 	return all
-}()
+})

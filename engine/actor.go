@@ -10,8 +10,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"go.opentelemetry.io/otel/trace"
-
 	"github.com/tenter-dev/tenter/internal/planted"
 	"github.com/tenter-dev/tenter/internal/run"
 	"github.com/tenter-dev/tenter/store"
@@ -31,14 +29,14 @@ type actor struct {
 
 	mu     sync.Mutex
 	inbox  []arrival
-	poked  bool // there may be mail
-	active bool // a goroutine goes round
-	gone   bool // not the run's actor any more
+	poked  bool        // there may be mail
+	active bool        // a goroutine goes round
+	gone   bool        // not the run's actor any more
+	ending atomic.Bool // it commits the end of the run, and tells what comes of it
 
 	parked *list.Element // in worker.parked, guarded by worker.mu
 
 	turnSince atomic.Int64 // when workflow code began to execute, 0: it does not; for the watchdog
-	ending    atomic.Bool  // it commits the end of the run, and tells what comes of it
 
 	// The rest belongs to the goroutine that goes round.
 
@@ -47,6 +45,7 @@ type actor struct {
 	x        *execution // nil: to be rebuilt from the journal
 	held     bool       // this worker owns the run
 	doubted  bool       // and its last owner died
+	mailRead bool       // the mailbox was read in this round
 	seq      int64
 	attempts map[string]*attempt
 	start    *starting   // of a run born here, until its first transition is durable
@@ -55,7 +54,6 @@ type actor struct {
 	lapses   int64       // of the lease, before the run was last read or written
 	alarm    *time.Timer // for what is due while this worker owns the run: no claim finds it then
 	warned   int64       // events at the last warning of a long journal
-	mailRead bool        // the mailbox was read in this round
 }
 
 // arrival is what comes to an actor from this process: one of its fields is set.
@@ -305,7 +303,7 @@ func (a *actor) born() []store.Message {
 func (a *actor) newExecution() *execution {
 	a.traced = a.w.e.tel.within(a.w.ctx, &a.head)
 	x := newExecution(&a.head, a.def, a.w.e.env, a.w.log)
-	x.traced = trace.SpanContextFromContext(a.traced)
+	x.traced = a.traced
 	return x
 }
 

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"context"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/binary"
@@ -15,8 +16,6 @@ import (
 	"time"
 	"unicode"
 	"unicode/utf8"
-
-	"go.opentelemetry.io/otel/trace"
 
 	"github.com/tenter-dev/tenter/internal/gid"
 	"github.com/tenter-dev/tenter/internal/planted"
@@ -38,8 +37,8 @@ type execution struct {
 	code   func(run.Scope, []byte) ([]byte, *run.Failure)
 	scene  *run.Scene
 	env    *environment
-	log    *slog.Logger // of the worker
-	traced trace.SpanContext
+	log    *slog.Logger    // of the worker
+	traced context.Context //nolint:containedctx // has the run's trace
 
 	current    atomic.Pointer[branch] // the one that is executing, nil between turns
 	branches   []*branch
@@ -52,7 +51,11 @@ type execution struct {
 	born     time.Time // of the first event
 	now      time.Time // of the event being handled
 	position int64     // of the event being handled
-	live     bool      // false during replay
+
+	live            bool // false during replay
+	took            bool // the code has ever taken a payload
+	cancelRequested bool
+	finished        bool
 
 	steps        map[string]*step
 	stepCount    map[string]int
@@ -65,7 +68,7 @@ type execution struct {
 	early        map[string][]*item // payloads of a reserved hook that is not opened yet
 	children     map[string]*child
 	childCount   map[string]int
-	derived      map[string]uint64
+	derived      []derivation // few, and a map would take as much room as twenty
 
 	// unsettled are the asks that the store has to decide and whose outcome has not
 	// been fed yet, in order. After a crash they are asked again.
@@ -83,13 +86,16 @@ type execution struct {
 	canceling []*step // canceled since the last collect
 	items     []*item // payloads, in order; most of those taken are dropped
 	taken     int     // in items
-	took      bool    // the code has ever taken a payload
 
-	cancelRequested bool
-	diverged        *divergence
-	finished        bool
-	result          []byte
-	failure         *run.Failure
+	diverged *divergence
+	result   []byte
+	failure  *run.Failure
+}
+
+// derivation is how often something was derived for a purpose.
+type derivation struct {
+	label string
+	count uint64
 }
 
 // settler is an ask that the store decides.
@@ -379,14 +385,16 @@ func (x *execution) askAgain() {
 
 // derive returns bytes that only this run can know.
 func (x *execution) derive(label string) (sum [32]byte) {
-	if x.derived == nil {
-		x.derived = map[string]uint64{}
+	i := slices.IndexFunc(x.derived, func(d derivation) bool { return d.label == label })
+	if i < 0 {
+		i = len(x.derived)
+		x.derived = append(x.derived, derivation{label: label})
 	}
-	x.derived[label]++
+	x.derived[i].count++
 	mac := hmac.New(sha256.New, x.secret)
 	mac.Write([]byte(label))
 	mac.Write([]byte{0})
-	mac.Write(binary.BigEndian.AppendUint64(nil, x.derived[label]))
+	mac.Write(binary.BigEndian.AppendUint64(nil, x.derived[i].count))
 	mac.Sum(sum[:0])
 	return sum
 }

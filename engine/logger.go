@@ -25,8 +25,8 @@ func (h *logHandler) Handle(ctx context.Context, r slog.Record) error {
 	if h.x.live {
 		r = r.Clone()
 		ctx = context.WithoutCancel(ctx)
-		if h.x.traced.IsValid() {
-			ctx = trace.ContextWithRemoteSpanContext(ctx, h.x.traced)
+		if span := trace.SpanContextFromContext(h.x.traced); span.IsValid() {
+			ctx = trace.ContextWithRemoteSpanContext(ctx, span)
 		}
 		h.x.logs = append(h.x.logs, func() { _ = h.to.Handle(ctx, r) })
 	}
