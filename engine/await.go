@@ -19,10 +19,13 @@ func (e *Engine) AwaitRun(ctx context.Context, runID string) (workflow.RunResult
 		return workflow.RunResult{}, fmt.Errorf("await run %s: %w", runID, err)
 	}
 	ch := e.waiter(runID)
-	e.mu.Lock()
-	w := e.worker
-	e.mu.Unlock()
 	defer e.unwait(runID, ch)
+	e.mu.Lock()
+	w, res := e.worker, e.recent.get(runID)
+	e.mu.Unlock()
+	if res != nil {
+		return *res, nil
+	}
 	look := w == nil || !w.executes(runID)
 	// Who executes it tells how it ends. If it hangs, others may have ended the run
 	// before anybody listened, so a look is taken all the same, once.
@@ -109,27 +112,25 @@ func value(res *workflow.RunResult) workflow.RunResult {
 
 // result reads the result of a run that has ended; nil: it has not.
 func (e *Engine) result(ctx context.Context, runID string) (*workflow.RunResult, error) {
-	r, err := e.store.Run(ctx, runID)
+	end, err := e.looks.at(ctx, e.store, runID)
 	if err != nil {
 		return nil, e.runError("await", runID, err)
 	}
-	if !r.Status.Ended() {
+	if !end.Status.Ended() {
 		return nil, nil //nolint:nilnil // no result yet, and nothing wrong
 	}
-	l, err := e.store.Load(ctx, runID, r.Events-1)
-	if err != nil {
-		return nil, e.runError("await", runID, err)
+	return newResult(runID, end.Workflow, end.Status, end.Data), nil
+}
+
+// newResult is the result of a run. data is that of its last event.
+func newResult(runID, name string, status store.Status, data []byte) *workflow.RunResult {
+	res := &workflow.RunResult{RunID: runID, Workflow: name, Status: workflow.Status(status)}
+	if status == store.Completed {
+		res.Output = data
+	} else {
+		res.Error = data
 	}
-	res := &workflow.RunResult{RunID: runID, Workflow: r.Workflow, Status: workflow.Status(l.Run.Status)}
-	if len(l.Events) > 0 {
-		last := l.Events[len(l.Events)-1]
-		if l.Run.Status == store.Completed {
-			res.Output = last.Data
-		} else {
-			res.Error = last.Data
-		}
-	}
-	return res, nil
+	return res
 }
 
 // runError gives the store's errors about a run the names that callers know.
@@ -147,6 +148,10 @@ func (e *Engine) runError(verb, runID string, err error) error {
 func (e *Engine) finish(runID string, res *workflow.RunResult) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	if e.waiters[runID] == nil {
+		e.recent.add(res)
+		return
+	}
 	notify(e.waiters[runID], res)
 	e.dismiss(runID)
 }

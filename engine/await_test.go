@@ -2,9 +2,16 @@ package engine_test
 
 import (
 	"context"
+	"errors"
+	"slices"
+	"strconv"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/tenter-dev/tenter/engine"
 	"github.com/tenter-dev/tenter/store"
@@ -44,6 +51,120 @@ func TestResultIsPushed(t *testing.T) {
 	})
 }
 
+// Who resumes a run and then asks for its result is told what is known here already.
+func TestResultOfWhatHasJustCompleted(t *testing.T) {
+	t.Parallel()
+	inLab(t, func(t *testing.T, l *lab) {
+		wf := workflow.Define("wf", func(ctx workflow.Context, token string) (string, error) {
+			hook, err := workflow.NewHook[string](ctx, workflow.Token(token))
+			if err != nil {
+				return "", err
+			}
+			payload, err := hook.Wait(ctx)
+			if payload == "bad" {
+				return "", errors.New("bad payload")
+			}
+			return payload, err
+		})
+		reads := &readCounter{Store: l.store}
+		var stop func() error
+		l.eng, stop = l.runOn(reads, engine.Options{}, wf)
+		defer func() { _ = stop() }()
+		const n = 300 // more than are kept
+		var runs []*workflow.Run[string]
+		for i := range n {
+			runs = append(runs, mustStart(l, wf, strconv.Itoa(i)))
+		}
+		synctest.Wait()
+		results := func(what string, first, looks int) {
+			t.Helper()
+			reads.n.Store(0)
+			for i := first; i < n-1; i++ {
+				if got, err := runs[i].Result(t.Context()); got != strconv.Itoa(i) || err != nil {
+					t.Errorf("%s: result %q, %v", what, got, err)
+				}
+			}
+			if got := int(reads.n.Load()); got != looks {
+				t.Errorf("%s: the store was read %d times, want %d", what, got, looks)
+			}
+		}
+		for i := range n - 1 {
+			l.resume(strconv.Itoa(i), strconv.Itoa(i))
+			synctest.Wait()
+		}
+		results("just completed", n-1-200, 0)
+		l.advance(2 * time.Second)
+		results("some time ago", n-1-200, 200)
+
+		l.resume(strconv.Itoa(n-1), "bad")
+		synctest.Wait()
+		reads.n.Store(0)
+		if _, err := runs[n-1].Result(t.Context()); err == nil || reads.n.Load() != 1 {
+			t.Errorf("of a run that failed and may be retried: %v, after %d reads", err, reads.n.Load())
+		}
+	})
+}
+
+// While one look is under way, all others wait for the next together.
+func TestManyLookTogether(t *testing.T) {
+	t.Parallel()
+	inLab(t, func(t *testing.T, l *lab) {
+		wf := workflow.Define("wf", func(ctx workflow.Context, in string) (string, error) {
+			return in, workflow.Sleep(ctx, time.Hour)
+		})
+		l.run(engine.Options{}, wf)
+		const n = 250
+		var runs []*workflow.Run[string]
+		for i := range n {
+			runs = append(runs, mustStart(l, wf, strconv.Itoa(i)))
+		}
+		synctest.Wait()
+		slow := &slowEndings{Store: l.store, goOn: make(chan error)}
+		client, err := engine.New(slow, engine.Options{Elsewhere: []string{"wf"}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var wg sync.WaitGroup
+		for _, r := range runs {
+			wg.Go(func() {
+				if _, err := client.AwaitRun(t.Context(), r.ID()); !errors.Is(err, errSlow) {
+					t.Errorf("result: %v", err)
+				}
+			})
+			synctest.Wait()
+		}
+		for range 4 { // what fails fails for those alone who waited for it
+			slow.goOn <- errSlow
+			synctest.Wait()
+		}
+		wg.Wait()
+		if diff := cmp.Diff([]int{1, 100, 100, 49}, slow.asked); diff != "" {
+			t.Errorf("runs looked at together (-want +got):\n%s", diff)
+		}
+		if _, err := client.AwaitRun(t.Context(), "nobody"); err == nil {
+			t.Error("a run that is not there has a result")
+		}
+	})
+}
+
+var errSlow = errors.New("slow")
+
+// slowEndings answers when it is told to.
+type slowEndings struct {
+	store.Store
+
+	asked []int
+	goOn  chan error
+}
+
+func (s *slowEndings) Endings(ctx context.Context, runIDs []string) ([]store.Ending, error) {
+	if slices.Equal(runIDs, []string{"nobody"}) {
+		return s.Store.Endings(ctx, runIDs)
+	}
+	s.asked = append(s.asked, len(runIDs))
+	return nil, <-s.goOn
+}
+
 // readCounter counts reads of runs.
 type readCounter struct {
 	store.Store
@@ -54,6 +175,11 @@ type readCounter struct {
 func (c *readCounter) Run(ctx context.Context, runID string) (store.Run, error) {
 	c.n.Add(1)
 	return c.Store.Run(ctx, runID)
+}
+
+func (c *readCounter) Endings(ctx context.Context, runIDs []string) ([]store.Ending, error) {
+	c.n.Add(1)
+	return c.Store.Endings(ctx, runIDs)
 }
 
 func (c *readCounter) Load(ctx context.Context, runID string, after int64) (store.Loaded, error) {

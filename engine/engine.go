@@ -179,6 +179,8 @@ type Engine struct {
 	ending  <-chan struct{} // closed when that worker begins to drain
 	closed  chan struct{}
 	waiters map[string]*waiters // by run ID
+	recent  recent
+	looks   looks
 }
 
 // New returns an engine on a store. It fails if the options are wrong: a workflow

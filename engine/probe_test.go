@@ -188,6 +188,10 @@ func (p *probe) Run(ctx context.Context, runID string) (store.Run, error) {
 	return ask(ctx, p, "Run", func(ctx context.Context) (store.Run, error) { return p.Store.Run(ctx, runID) })
 }
 
+func (p *probe) Endings(ctx context.Context, runIDs []string) ([]store.Ending, error) {
+	return ask(ctx, p, "Endings", func(ctx context.Context) ([]store.Ending, error) { return p.Store.Endings(ctx, runIDs) })
+}
+
 func (p *probe) Runs(ctx context.Context, f store.Filter) ([]store.Run, error) {
 	return ask(ctx, p, "Runs", func(ctx context.Context) ([]store.Run, error) { return p.Store.Runs(ctx, f) })
 }

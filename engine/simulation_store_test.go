@@ -311,6 +311,10 @@ func (s *faultyStore) Run(ctx context.Context, runID string) (store.Run, error) 
 	return try(ctx, s, reading, "run "+runID, func(ctx context.Context) (store.Run, error) { return s.Store.Run(ctx, runID) })
 }
 
+func (s *faultyStore) Endings(ctx context.Context, runIDs []string) ([]store.Ending, error) {
+	return try(ctx, s, reading, "endings", func(ctx context.Context) ([]store.Ending, error) { return s.Store.Endings(ctx, runIDs) })
+}
+
 func (s *faultyStore) Hook(ctx context.Context, token string) (store.Hook, error) {
 	return try(ctx, s, reading, "hook", func(ctx context.Context) (store.Hook, error) { return s.Store.Hook(ctx, token) })
 }

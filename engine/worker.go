@@ -13,7 +13,6 @@ import (
 
 	"github.com/tenter-dev/tenter/internal/run"
 	"github.com/tenter-dev/tenter/store"
-	"github.com/tenter-dev/tenter/workflow"
 )
 
 // worker executes runs, from the begin to the end of one Engine.Run.
@@ -258,11 +257,5 @@ func (w *worker) holds(held bool) {
 // ended tells who waits for the run.
 func (w *worker) ended(a *actor, t *store.Transition) {
 	last := t.Events[len(t.Events)-1]
-	res := &workflow.RunResult{RunID: a.id, Workflow: a.head.Workflow, Status: workflow.Status(t.Status)}
-	if t.Status == store.Completed {
-		res.Output = last.Data
-	} else {
-		res.Error = last.Data
-	}
-	w.e.finish(a.id, res)
+	w.e.finish(a.id, newResult(a.id, a.head.Workflow, t.Status, last.Data))
 }

@@ -349,6 +349,14 @@ type Loaded struct {
 	Mail   []Message
 }
 
+// Ending is how a run has ended, if it has.
+type Ending struct {
+	RunID    string
+	Workflow string
+	Status   Status
+	Data     []byte // of the last event, of a run that has ended
+}
+
 // Cut reopens a failed run.
 type Cut struct {
 	RunID  string

@@ -103,6 +103,10 @@ type Reader interface {
 	// reason.
 	Run(ctx context.Context, runID string) (Run, error)
 
+	// Endings tells of those of the runs that there are how they have ended, if they
+	// have, in any order.
+	Endings(ctx context.Context, runIDs []string) ([]Ending, error)
+
 	// Runs lists runs, newest first. ErrNotFound if the cursor is no run.
 	Runs(ctx context.Context, f Filter) ([]Run, error)
 

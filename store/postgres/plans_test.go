@@ -422,6 +422,10 @@ func (p *planner) operations(t *testing.T) {
 		_, err := p.s.Executing(ctx, p.id(11))
 		ok(err)
 	})
+	p.look(t, "Endings", func() {
+		_, err := p.s.Endings(ctx, []string{p.id(1), p.id(8), p.id(20)})
+		ok(err)
+	})
 	p.look(t, "CatchUp", func() {
 		_, err := p.s.CatchUp(ctx, store.Signal{Mail: []string{p.id(1), p.id(20)}, Ended: []string{p.id(8), p.id(20)}, Responded: []string{"request-18"}})
 		ok(err)

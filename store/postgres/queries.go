@@ -15,7 +15,7 @@ type queries struct {
 	terminate, retry, unblock                      string
 	renew, release, claim, claimNamed              string
 	fence, catchUp, prune                          string
-	run, workers, journal, mail                    string
+	run, endings, workers, journal, mail           string
 	created, journalPage, mailPage, unread, count  string
 	hook, hookNumber, executing, allWorkers        string
 	receipt, response, purgeReceipts, purgeAnswers string
@@ -60,7 +60,10 @@ func newQueries(schema string) queries {
 			ARRAY(SELECT r.id FROM tenter.runs r WHERE r.id = ANY ($2) AND r.ended_at IS NOT NULL),
 			ARRAY(SELECT a.request FROM tenter.responses a WHERE a.request = ANY ($3))`),
 
-		run:     in(`SELECT ` + runColumns + ` FROM tenter.runs WHERE id = $1`),
+		run: in(`SELECT ` + runColumns + ` FROM tenter.runs WHERE id = $1`),
+		endings: in(`SELECT r.id, r.workflow, r.status, CASE WHEN r.ended_at IS NOT NULL THEN
+			(SELECT j.data FROM tenter.journal j WHERE j.run_id = r.id AND j.position = r.events) END
+			FROM tenter.runs r WHERE r.id = ANY ($1)`),
 		workers: in(`SELECT definitions FROM tenter.workers WHERE lease_until > clock_timestamp()`),
 		journal: in(`SELECT position, at, kind, ref, data, coalesce(asked, ''), or_start, epoch, seq FROM tenter.journal
 			WHERE run_id = $1 AND position > $2 ORDER BY position`),

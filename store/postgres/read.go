@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -76,6 +77,23 @@ func (s *Store) Run(ctx context.Context, runID string) (store.Run, error) {
 		return store.Run{}, s.readError("look up run "+runID, err)
 	}
 	return r, nil
+}
+
+// Endings tells how runs have ended, if they have.
+func (s *Store) Endings(ctx context.Context, runIDs []string) ([]store.Ending, error) {
+	var all []store.Ending
+	err := s.with(ctx, func(ctx context.Context, c *pgxpool.Conn) error {
+		rows, err := c.Query(ctx, s.sql.endings, slices.DeleteFunc(slices.Clone(runIDs), func(id string) bool { return !isText(id) }))
+		if err != nil {
+			return err
+		}
+		all, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (e store.Ending, err error) {
+			err = row.Scan(&e.RunID, &e.Workflow, &e.Status, &e.Data)
+			return e, err
+		})
+		return err
+	})
+	return all, s.readError("look how runs have ended", err)
 }
 
 // Journal returns a page of a run's journal.

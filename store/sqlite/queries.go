@@ -13,6 +13,7 @@ const (
 
 	qRunHead
 	qRunFull
+	qRunEnding
 	qRunDue
 	qRunEvents
 	qRunExists
@@ -139,6 +140,8 @@ var queries = [queryCount]string{
 	qRunHead: `SELECT status, worker, epoch, events, messages, version, wake_at, due_at, blocked_build, suspicion, mark, crashes, blocked_reason, parent_id, parent_ref
 		FROM tenter_runs WHERE id = ?`,
 	qRunFull: `SELECT ` + runColumns + ` FROM tenter_runs WHERE id = ?`,
+	qRunEnding: `SELECT r.id, r.workflow, r.status, CASE WHEN r.ended_at IS NOT NULL THEN
+		(SELECT j.data FROM tenter_journal j WHERE j.run_id = r.id AND j.position = r.events) END FROM tenter_runs r WHERE r.id = ?`,
 	// A run that has something to do.
 	qRunDue:     `SELECT ` + runColumns + ` FROM tenter_runs WHERE id = ? AND (messages > 0 OR wake_at <= ?)`,
 	qRunEvents:  `SELECT events FROM tenter_runs WHERE id = ?`,

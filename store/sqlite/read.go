@@ -54,6 +54,28 @@ func (s *Store) Run(ctx context.Context, runID string) (store.Run, error) {
 	return r, err
 }
 
+// Endings tells how runs have ended, if they have.
+func (s *Store) Endings(ctx context.Context, runIDs []string) ([]store.Ending, error) {
+	var all []store.Ending
+	err := s.pool.read(ctx, func(c *conn) error {
+		all = nil
+		for _, id := range runIDs {
+			end, err := readOne(c.on(qRunEnding).bindText(id), whole(readEnding))
+			if err == nil {
+				all = append(all, end)
+			} else if !isNotFound(err) {
+				return err
+			}
+		}
+		return nil
+	})
+	return all, err
+}
+
+func readEnding(st *stmt) store.Ending {
+	return store.Ending{RunID: st.text(), Workflow: st.text(), Status: store.Status(st.text()), Data: st.data()}
+}
+
 // look reads the head of a run as it is shown.
 func (s *Store) look(c *conn, runID string) (store.Run, error) {
 	r, err := readOne(c.on(qRunFull).bindText(runID), whole(readRun))

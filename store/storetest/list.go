@@ -416,6 +416,33 @@ var watchTests = []test{
 		k.ok(err)
 		k.same("signal", got, store.Signal{})
 	}},
+	{"tells how runs have ended", func(k *kit) {
+		k.park("parked", "tok")
+		k.accept("tok", "1")
+		for id, status := range map[string]store.Status{"good": store.Completed, "bad": store.Failed} {
+			k.park(id)
+			t := k.then(id, status, store.PayloadReceived, store.RunCompleted)
+			t.Events[0].Data, t.Events[1].Data = []byte("payload"), []byte(id+" end")
+			k.apply(t)
+		}
+		k.park("empty")
+		k.apply(k.then("empty", store.Completed, store.RunCompleted))
+		k.park("gone")
+		k.ok(k.s.Terminate(k.ctx, "gone", store.Event{At: k.now(), Kind: store.RunCanceled, Data: []byte("terminated")}))
+		got, err := k.s.Endings(k.ctx, []string{"gone", "good", "nobody", "no\xff\x00body", "bad", "parked", "empty", "good"})
+		k.ok(err)
+		slices.SortFunc(got, func(a, b store.Ending) int { return strings.Compare(a.RunID, b.RunID) })
+		k.same("endings", slices.CompactFunc(got, func(a, b store.Ending) bool { return a.RunID == b.RunID }), []store.Ending{
+			{RunID: "bad", Workflow: "flow", Status: store.Failed, Data: []byte("bad end")},
+			{RunID: "empty", Workflow: "flow", Status: store.Completed},
+			{RunID: "gone", Workflow: "flow", Status: store.Canceled, Data: []byte("terminated")},
+			{RunID: "good", Workflow: "flow", Status: store.Completed, Data: []byte("good end")},
+			{RunID: "parked", Workflow: "flow", Status: store.Waiting},
+		})
+		got, err = k.s.Endings(k.ctx, nil)
+		k.ok(err)
+		k.same("endings of no runs", len(got), 0)
+	}},
 	{"notices what another process does", func(k *kit) {
 		if !k.s.Shared() {
 			k.Skip("the database is not shared")

@@ -1,0 +1,81 @@
+package engine
+
+import (
+	"context"
+	"sync"
+
+	"github.com/tenter-dev/tenter/store"
+)
+
+// looks asks the store how runs have ended. While one look is under way, all who come wait
+// for the next, which is taken for all of them at once.
+type looks struct {
+	mu      sync.Mutex
+	waiting []*look
+	taking  bool
+}
+
+// look is one that several wait for.
+type look struct {
+	runIDs  []string
+	endings map[string]store.Ending
+	err     error
+	done    chan struct{}
+}
+
+// mostLooked bounds the results that are in memory for one look.
+const mostLooked = 100
+
+// at returns how a run has ended, if it has. ErrNotFound if there is no such run.
+func (l *looks) at(ctx context.Context, s store.Reader, runID string) (store.Ending, error) {
+	mine := l.join(ctx, s, runID)
+	select {
+	case <-mine.done:
+	case <-ctx.Done():
+		return store.Ending{}, ctx.Err()
+	}
+	end, ok := mine.endings[runID]
+	if mine.err == nil && !ok {
+		return end, store.ErrNotFound
+	}
+	return end, mine.err
+}
+
+// join has a run looked at with the next look.
+func (l *looks) join(ctx context.Context, s store.Reader, runID string) *look {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	n := len(l.waiting)
+	if n == 0 || len(l.waiting[n-1].runIDs) == mostLooked {
+		l.waiting = append(l.waiting, &look{done: make(chan struct{})})
+		n++
+	}
+	next := l.waiting[n-1]
+	next.runIDs = append(next.runIDs, runID)
+	if !l.taking {
+		l.taking = true
+		go l.take(context.WithoutCancel(ctx), s) // it is not for this caller alone
+	}
+	return next
+}
+
+// take takes one look after the other until nobody waits.
+func (l *looks) take(ctx context.Context, s store.Reader) {
+	for {
+		l.mu.Lock()
+		if len(l.waiting) == 0 {
+			l.taking = false
+			l.mu.Unlock()
+			return
+		}
+		now := l.waiting[0]
+		l.waiting = l.waiting[1:]
+		l.mu.Unlock()
+		ends, err := s.Endings(ctx, now.runIDs)
+		now.err, now.endings = err, make(map[string]store.Ending, len(ends))
+		for _, end := range ends {
+			now.endings[end.RunID] = end
+		}
+		close(now.done)
+	}
+}
