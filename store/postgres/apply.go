@@ -55,9 +55,13 @@ func weigh(t *store.Transition) (keys []string, size int) {
 func (s *Store) applyAll(b *pgx.Batch, ops []*op, told *store.Signal) {
 	transitions, events, effects := s.types.array("transition", len(ops)), s.types.array("event", 2*len(ops)), s.types.array("effect", 0)
 	unread, attempts := s.types.array("message", 0), s.types.array("attempt", 0)
+	news := []int{}
 	for i, o := range ops {
 		t, n := o.arg.(*store.Transition), i+1
 		transitions.addTransition(t)
+		if t.Create != nil {
+			news = append(news, n)
+		}
 		for j := range t.Events {
 			events.addEvent(t, &t.Events[j], n, t.After+int64(j)+1)
 		}
@@ -87,7 +91,7 @@ func (s *Store) applyAll(b *pgx.Batch, ops []*op, told *store.Signal) {
 			attempts.addAttempt(&store.Attempt{Step: step}, t.RunID, n)
 		}
 	}
-	b.Queue(s.sql.apply, transitions.value(), events.value(), effects.value(), unread.value(), attempts.value()).Query(func(rows pgx.Rows) error {
+	b.Queue(s.sql.apply, transitions.value(), news, events.value(), effects.value(), unread.value(), attempts.value()).Query(func(rows pgx.Rows) error {
 		if err := readVerdicts(rows, ops, told); err != nil {
 			return err
 		}

@@ -38,7 +38,7 @@ func newQueries(schema string) queries {
 	return queries{
 		schema: schema,
 
-		apply:   in(`SELECT t, n, code, run_id, hook_id FROM tenter.apply($1, $2, $3, $4, $5)`),
+		apply:   in(`SELECT t, n, code, run_id, hook_id FROM tenter.apply($1, $2, $3, $4, $5, $6)`),
 		accept:  in(`SELECT a.* FROM unnest($1::tenter.payload[]) p, tenter.accept('batch', p) a`),
 		start:   in(`SELECT tenter.start('batch', r) FROM unnest($1::jsonb[]) r`),
 		send:    in(`SELECT tenter.send('batch', m) FROM unnest($1::tenter.message[]) m`),

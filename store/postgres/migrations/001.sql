@@ -517,8 +517,8 @@ END $$;
 
 -- Writes transitions. Each is written with all its effects or not at all, and has
 -- its own verdict; of those that are written only what is worth telling is returned.
--- A run is in ts at most once.
-CREATE FUNCTION apply(ts transition[], es event[], fx effect[], un message[], ex attempt[])
+-- A run is in ts at most once; news are the places of those that are created.
+CREATE FUNCTION apply(ts transition[], news integer[], es event[], fx effect[], un message[], ex attempt[])
 RETURNS SETOF verdict LANGUAGE plpgsql
 SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off SET plan_cache_mode = force_generic_plan
 SET search_path FROM CURRENT AS $$
@@ -526,6 +526,9 @@ DECLARE
 	written boolean[] := array_fill(false, ARRAY[cardinality(ts)]);
 	seen boolean[] := array_fill(false, ARRAY[cardinality(ts)]);
 	lefts integer[] := array_fill(0, ARRAY[cardinality(ts)]);  -- messages that are not taken
+	creating integer := 0;       -- runs
+	made text[];                 -- of those, the ones whose IDs were free
+	updating boolean := false;   -- runs
 	took boolean := false;       -- messages are taken
 	freed boolean := false;      -- runs are left to others with something to do
 	targets text[];    -- runs that get messages
@@ -554,73 +557,85 @@ BEGIN
 	END IF;
 
 	-- Runs that are created, already as their first transition leaves them.
-	FOR i IN SELECT x.ordinality FROM unnest(ts) WITH ORDINALITY x WHERE x.creates IS NOT NULL ORDER BY x.run_id LOOP
+	FOREACH i IN ARRAY news LOOP
 		t := ts[i];
 		seen[i] := true;
 		IF NOT t.sends_to <@ (coalesce(locked, '{}') || coalesce(missing, '{}')) THEN
 			RETURN NEXT (i, NULL, 'busy', NULL, NULL)::verdict;
-			CONTINUE;
-		END IF;
-		IF t.epoch <> 1 OR t.after <> 0 OR t.took <> '{}' THEN
+		ELSIF t.epoch <> 1 OR t.after <> 0 OR t.took <> '{}' THEN
 			RETURN NEXT (i, NULL, 'conflict', NULL, NULL)::verdict;
-			CONTINUE;
-		END IF;
-		INSERT INTO runs AS q (id, workflow, version, status, parent_id, parent_ref, trace, secret, created_at, updated_at, ended_at,
-			wake_at, due_at, worker, epoch, events, suspicion, mark, crashes, blocked_build, blocked_reason)
-		VALUES (t.run_id, t.creates->>'workflow', coalesce(nullif(t.version, 0), (t.creates->>'version')::integer, 0), t.status,
-			coalesce(t.creates->>'parent_id', ''), coalesce(t.creates->>'parent_ref', ''), t.creates->>'trace', decode(t.creates->>'secret', 'base64'), t.at, t.at,
-			CASE WHEN t.ended THEN t.at END, CASE WHEN NOT t.ended THEN t.wake_at END, CASE WHEN NOT t.ended THEN t.wake_at END,
-			CASE WHEN t.keep AND NOT t.ended THEN t.worker ELSE '' END, t.epoch, t.events,
-			t.suspicion, t.mark, t.crashes, t.blocked_build, t.blocked_reason)
-		ON CONFLICT DO NOTHING;
-		IF FOUND THEN
-			written[i] := true;
-			freed := freed OR (NOT t.keep AND NOT t.ended AND t.wake_at <= t.at);
 		ELSE
-			RETURN NEXT (i, NULL, 'exists', NULL, NULL)::verdict;
+			written[i] := true;
+			creating := creating + 1;
+			freed := freed OR (NOT t.keep AND NOT t.ended AND t.wake_at <= t.at);
 		END IF;
 	END LOOP;
+	IF creating > 0 THEN
+		WITH made AS (
+			INSERT INTO runs AS q (id, workflow, version, status, parent_id, parent_ref, trace, secret, created_at, updated_at, ended_at,
+				wake_at, due_at, worker, epoch, events, suspicion, mark, crashes, blocked_build, blocked_reason)
+			SELECT x.run_id, x.creates->>'workflow', coalesce(nullif(x.version, 0), (x.creates->>'version')::integer, 0), x.status,
+				coalesce(x.creates->>'parent_id', ''), coalesce(x.creates->>'parent_ref', ''), x.creates->>'trace', decode(x.creates->>'secret', 'base64'),
+				x.at, x.at, CASE WHEN x.ended THEN x.at END, CASE WHEN NOT x.ended THEN x.wake_at END, CASE WHEN NOT x.ended THEN x.wake_at END,
+				CASE WHEN x.keep AND NOT x.ended THEN x.worker ELSE '' END, x.epoch, x.events,
+				x.suspicion, x.mark, x.crashes, x.blocked_build, x.blocked_reason
+			FROM unnest(ts) WITH ORDINALITY x WHERE x.creates IS NOT NULL AND written[x.ordinality] ORDER BY x.run_id
+			ON CONFLICT DO NOTHING
+			RETURNING q.id)
+		SELECT array_agg(m.id) INTO made FROM made m;
+		IF coalesce(cardinality(made), 0) < creating THEN
+			FOR i IN SELECT x.ordinality FROM unnest(ts) WITH ORDINALITY x
+				WHERE x.creates IS NOT NULL AND written[x.ordinality] AND x.run_id <> ALL (coalesce(made, '{}'))
+			LOOP
+				written[i] := false;
+				RETURN NEXT (i, NULL, 'exists', NULL, NULL)::verdict;
+			END LOOP;
+		END IF;
+	END IF;
 
 	-- The others have to find their run as they expect it. The mailbox is looked at
 	-- when the run is locked.
-	FOR rec IN SELECT x.ordinality AS i, q.epoch, q.worker, q.ended_at, q.events, q.messages
-		FROM unnest(ts) WITH ORDINALITY x JOIN runs q ON q.id = x.run_id
-		WHERE x.creates IS NULL ORDER BY q.id FOR NO KEY UPDATE OF q SKIP LOCKED
-	LOOP
-		i := rec.i;
-		t := ts[i];
-		seen[i] := true;
-		lefts[i] := rec.messages;
-		code := NULL;
-		IF rec.epoch <> t.epoch OR rec.worker NOT IN ('', t.worker) OR rec.ended_at IS NOT NULL THEN
-			code := 'fenced';
-		ELSIF rec.events <> t.after THEN
-			code := 'conflict';
-		ELSIF NOT t.sends_to <@ (coalesce(locked, '{}') || coalesce(missing, '{}')) THEN
-			code := 'busy';
-		ELSE
-			IF t.took <> '{}' THEN
-				-- One by one, so that no plan can read all that is in the mailbox.
-				taken := (SELECT count(DISTINCT k) FROM unnest(t.took) k
-					WHERE (SELECT m.id FROM mailbox m WHERE m.run_id = t.run_id AND m.id = k) IS NOT NULL);
-				IF taken < (SELECT count(DISTINCT k) FROM unnest(t.took) k) THEN
+	IF cardinality(news) < cardinality(ts) THEN
+		FOR rec IN SELECT x.ordinality AS i, q.epoch, q.worker, q.ended_at, q.events, q.messages
+			FROM unnest(ts) WITH ORDINALITY x JOIN runs q ON q.id = x.run_id
+			WHERE x.creates IS NULL ORDER BY q.id FOR NO KEY UPDATE OF q SKIP LOCKED
+		LOOP
+			i := rec.i;
+			t := ts[i];
+			seen[i] := true;
+			lefts[i] := rec.messages;
+			code := NULL;
+			IF rec.epoch <> t.epoch OR rec.worker NOT IN ('', t.worker) OR rec.ended_at IS NOT NULL THEN
+				code := 'fenced';
+			ELSIF rec.events <> t.after THEN
+				code := 'conflict';
+			ELSIF NOT t.sends_to <@ (coalesce(locked, '{}') || coalesce(missing, '{}')) THEN
+				code := 'busy';
+			ELSE
+				IF t.took <> '{}' THEN
+					-- One by one, so that no plan can read all that is in the mailbox.
+					taken := (SELECT count(DISTINCT k) FROM unnest(t.took) k
+						WHERE (SELECT m.id FROM mailbox m WHERE m.run_id = t.run_id AND m.id = k) IS NOT NULL);
+					IF taken < (SELECT count(DISTINCT k) FROM unnest(t.took) k) THEN
+						code := 'conflict';
+					END IF;
+					lefts[i] := rec.messages - taken;
+				END IF;
+				IF code IS NULL AND lefts[i] > 0 AND t.no_mail_before IS NOT NULL AND EXISTS (SELECT FROM mailbox m
+					WHERE m.run_id = t.run_id AND m.id <> ALL (t.took) AND (m.accepted_at < t.no_mail_before OR t.no_mail_before >= '9999-12-31 00:00:00+00')) THEN
 					code := 'conflict';
 				END IF;
-				lefts[i] := rec.messages - taken;
 			END IF;
-			IF code IS NULL AND lefts[i] > 0 AND t.no_mail_before IS NOT NULL AND EXISTS (SELECT FROM mailbox m
-				WHERE m.run_id = t.run_id AND m.id <> ALL (t.took) AND (m.accepted_at < t.no_mail_before OR t.no_mail_before >= '9999-12-31 00:00:00+00')) THEN
-				code := 'conflict';
+			IF code IS NULL THEN
+				written[i] := true;
+				updating := true;
+				took := took OR t.took <> '{}';
+				freed := freed OR (NOT t.keep AND NOT t.ended AND (lefts[i] > 0 OR t.wake_at <= t.at));
+			ELSE
+				RETURN NEXT (i, NULL, code, NULL, NULL)::verdict;
 			END IF;
-		END IF;
-		IF code IS NULL THEN
-			written[i] := true;
-			took := took OR t.took <> '{}';
-			freed := freed OR (NOT t.keep AND NOT t.ended AND (lefts[i] > 0 OR t.wake_at <= t.at));
-		ELSE
-			RETURN NEXT (i, NULL, code, NULL, NULL)::verdict;
-		END IF;
-	END LOOP;
+		END LOOP;
+	END IF;
 	IF false = ANY (seen) THEN
 		RETURN QUERY SELECT x.ordinality::integer, NULL::integer, CASE WHEN q.id IS NULL THEN 'not_found' ELSE 'busy' END, NULL, NULL
 			FROM unnest(ts) WITH ORDINALITY x LEFT JOIN runs q ON q.id = x.run_id WHERE NOT seen[x.ordinality];
@@ -635,22 +650,24 @@ BEGIN
 			FROM unnest(ts) WITH ORDINALITY x, unnest(x.took) k WHERE written[x.ordinality]) l
 		WHERE m.ctid = l.place;
 	END IF;
-	UPDATE runs q SET
-		updated_at = x.at, events = q.events + x.events, messages = lefts[x.ordinality],
-		status = x.status, version = coalesce(nullif(x.version, 0), q.version),
-		ended_at = CASE WHEN x.ended THEN x.at END,
-		worker = CASE WHEN x.keep AND NOT x.ended THEN x.worker ELSE '' END,
-		wake_at = CASE WHEN NOT x.ended THEN x.wake_at END,
-		due_at = CASE
-			WHEN x.ended THEN NULL
-			WHEN lefts[x.ordinality] > 0 THEN least(x.wake_at, (SELECT m.accepted_at FROM mailbox m WHERE m.run_id = q.id ORDER BY m.id LIMIT 1))
-			-- It still has work: an update that changes no index costs half.
-			WHEN x.keep AND x.wake_at <= x.at AND q.due_at <= x.wake_at THEN q.due_at
-			ELSE x.wake_at END,
-		suspicion = x.suspicion, mark = x.mark, crashes = x.crashes,
-		blocked_build = x.blocked_build, blocked_reason = x.blocked_reason
-	FROM unnest(ts) WITH ORDINALITY x
-	WHERE q.id = x.run_id AND written[x.ordinality] AND x.creates IS NULL;
+	IF updating THEN
+		UPDATE runs q SET
+			updated_at = x.at, events = q.events + x.events, messages = lefts[x.ordinality],
+			status = x.status, version = coalesce(nullif(x.version, 0), q.version),
+			ended_at = CASE WHEN x.ended THEN x.at END,
+			worker = CASE WHEN x.keep AND NOT x.ended THEN x.worker ELSE '' END,
+			wake_at = CASE WHEN NOT x.ended THEN x.wake_at END,
+			due_at = CASE
+				WHEN x.ended THEN NULL
+				WHEN lefts[x.ordinality] > 0 THEN least(x.wake_at, (SELECT m.accepted_at FROM mailbox m WHERE m.run_id = q.id ORDER BY m.id LIMIT 1))
+				-- It still has work: an update that changes no index costs half.
+				WHEN x.keep AND x.wake_at <= x.at AND q.due_at <= x.wake_at THEN q.due_at
+				ELSE x.wake_at END,
+			suspicion = x.suspicion, mark = x.mark, crashes = x.crashes,
+			blocked_build = x.blocked_build, blocked_reason = x.blocked_reason
+		FROM unnest(ts) WITH ORDINALITY x
+		WHERE q.id = x.run_id AND written[x.ordinality] AND x.creates IS NULL;
+	END IF;
 	INSERT INTO journal (run_id, position, at, kind, ref, data, asked, or_start, epoch, seq)
 	SELECT x.run_id, x.position, x.at, x.kind, x.ref, x.data, x.asked, x.or_start, x.epoch, x.seq FROM unnest(es) x WHERE written[x.t];
 
