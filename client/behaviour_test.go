@@ -80,6 +80,20 @@ func TestErrorsOfRuns(t *testing.T) {
 
 		_, err = workflow.Declare[string, string]("unknown").Start(ctx, c, "")
 		w.is(err, workflow.ErrUnknownWorkflow)
+		_, err = workflow.Declare[string, string]("add").Start(ctx, c, "no numbers", workflow.RunID("bad"))
+		if wrong, ok := errors.AsType[*workflow.InputError](err); !ok || wrong.Workflow != "add" || !strings.Contains(err.Error(), "cannot unmarshal string") {
+			w.Errorf("an input of another type: %v", err)
+		}
+		_, err = c.StartRun(ctx, workflow.StartRequest{Workflow: "add", RunID: "bad", Input: []byte("{")})
+		if _, ok := errors.AsType[*workflow.InputError](err); !ok && !strings.Contains(err.Error(), "JSON") {
+			w.Errorf("an input that is no JSON: %v", err)
+		}
+		_, err = c.Resume(ctx, "bad", "x", workflow.OrStart(workflow.Declare[string, string]("add"), "no numbers", workflow.RunID("bad")))
+		if _, ok := errors.AsType[*workflow.InputError](err); !ok {
+			w.Errorf("an input of another type, of a run that a payload starts: %v", err)
+		}
+		_, err = workflow.Get[int](c, "bad").Info(ctx)
+		w.is(err, workflow.ErrRunNotFound)
 		_, err = add.Start(ctx, c, nil, workflow.RunID("a\nb"))
 		w.is(err, workflow.ErrInvalidName)
 		_, err = approve.Start(ctx, c, strings.Repeat("x", 1<<20))

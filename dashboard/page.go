@@ -143,6 +143,7 @@ func explain(err error) *problem {
 	_, refused := errors.AsType[*workflow.RetryRefusedError](err)
 	_, conflict := errors.AsType[*workflow.HookConflictError](err)
 	_, payload := errors.AsType[*workflow.PayloadError](err)
+	_, input := errors.AsType[*workflow.InputError](err)
 	_, large := errors.AsType[*http.MaxBytesError](err)
 	switch {
 	case errors.Is(err, workflow.ErrRunNotFound):
@@ -157,6 +158,8 @@ func explain(err error) *problem {
 		p.status, p.title = http.StatusConflict, "There is such a run"
 	case refused, conflict:
 		p.status, p.title = http.StatusConflict, "The run can't be retried"
+	case input:
+		p.status, p.title = http.StatusUnprocessableEntity, "The input does not fit"
 	case payload, errors.Is(err, workflow.ErrInvalidToken):
 		p.status, p.title = http.StatusUnprocessableEntity, "The payload does not fit"
 	case errors.Is(err, workflow.ErrPayloadTooLarge), large:

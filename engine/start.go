@@ -72,7 +72,15 @@ func (e *Engine) newRun(req workflow.StartRequest) (store.NewRun, error) {
 	} else if err := checkName(n.ID); err != nil {
 		return n, fmt.Errorf("run ID %q: %w", n.ID, err)
 	}
-	return n, checkSize("the input", n.Input, e.opts.MaxPayload)
+	if err := checkSize("the input", n.Input, e.opts.MaxPayload); err != nil {
+		return n, err
+	}
+	if def := e.definition(n.Workflow, n.Version); def != nil {
+		if err := def.Check(n.Input); err != nil {
+			return n, &workflow.InputError{Workflow: n.Workflow, Err: err}
+		}
+	}
+	return n, nil
 }
 
 func checkSize(what string, data []byte, limit int) error {

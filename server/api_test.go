@@ -184,6 +184,7 @@ func TestTheAPIIsAsDocumented(t *testing.T) {
 	errs := map[string]error{
 		"hook_conflict": &workflow.HookConflictError{Token: "t", RunID: "r"}, "run_exists": &workflow.RunExistsError{RunID: "r"},
 		"hook_type": &workflow.HookTypeError{}, "retry_refused": &workflow.RetryRefusedError{}, "payload_invalid": &workflow.PayloadError{Err: errors.New("x")},
+		"input_invalid":     &workflow.InputError{Err: errors.New("x")},
 		"payload_too_large": workflow.ErrPayloadTooLarge, "unknown_workflow": workflow.ErrUnknownWorkflow, "hook_not_found": workflow.ErrHookNotFound,
 		"run_not_found": workflow.ErrRunNotFound, "run_ended": workflow.ErrRunEnded, "invalid_token": workflow.ErrInvalidToken,
 		"invalid_name": workflow.ErrInvalidName, "engine_closed": workflow.ErrEngineClosed, "internal": errors.New("the disk is full"),

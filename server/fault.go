@@ -22,6 +22,7 @@ var faults = []fault{
 	{"hook_type", http.StatusConflict, "The hook is of another type", isA[*workflow.HookTypeError]},
 	{"retry_refused", http.StatusConflict, "The run can't be retried", isA[*workflow.RetryRefusedError]},
 	{"payload_invalid", http.StatusUnprocessableEntity, "The payload is not valid", isA[*workflow.PayloadError]},
+	{"input_invalid", http.StatusUnprocessableEntity, "The input is not valid", isA[*workflow.InputError]},
 	{"payload_too_large", http.StatusRequestEntityTooLarge, "Too large", is(workflow.ErrPayloadTooLarge)},
 	{"unknown_workflow", http.StatusUnprocessableEntity, "There is no such workflow", is(workflow.ErrUnknownWorkflow)},
 	{"hook_not_found", http.StatusNotFound, "No open hook has the token", is(workflow.ErrHookNotFound)},

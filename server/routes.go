@@ -83,7 +83,7 @@ func init() { // one of them describes them all
 			method: "POST", path: "runs", write: true, id: "startRun", summary: "Start a run",
 			more: "It answers once the run is durable. With a run_id it is safe to repeat: the second time it is run_exists.",
 			body: reflect.TypeFor[workflow.StartRequest](), status: 201, answer: reflect.TypeFor[api.Started](),
-			faults: []string{"run_exists", "unknown_workflow", "payload_too_large", "invalid_name"}, serve: startRun,
+			faults: []string{"run_exists", "unknown_workflow", "input_invalid", "payload_too_large", "invalid_name"}, serve: startRun,
 		},
 		{
 			method: "GET", path: "runs/{run_id}", id: "getRun", summary: "Describe a run",
@@ -152,7 +152,7 @@ func init() { // one of them describes them all
 			method: "POST", path: "hooks/{token}/resume", write: true, id: "resumeHook", summary: "Send a payload to the hook that has a token",
 			more: "It answers once the payload is durable. With an idempotency_key it is safe to repeat: the second time the answer has duplicate.",
 			body: reflect.TypeFor[api.Resume](), status: 202, answer: reflect.TypeFor[workflow.HookInfo](),
-			faults: []string{"hook_not_found", "invalid_token", "hook_type", "payload_invalid", "payload_too_large", "run_exists", "unknown_workflow", "invalid_name"},
+			faults: []string{"hook_not_found", "invalid_token", "hook_type", "payload_invalid", "payload_too_large", "run_exists", "unknown_workflow", "input_invalid", "invalid_name"},
 			serve:  resumeHook,
 		},
 		{

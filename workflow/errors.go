@@ -150,6 +150,21 @@ func (e *PayloadError) Error() string {
 // Unwrap returns why the payload was refused.
 func (e *PayloadError) Unwrap() error { return e.Err }
 
+// InputError is the error of an input that does not decode into what the workflow takes.
+// Nothing was started. Only an engine that has the workflow can tell; elsewhere the run is
+// started, and fails.
+type InputError struct {
+	Workflow string
+	Err      error
+}
+
+func (e *InputError) Error() string {
+	return fmt.Sprintf("input of workflow %s: %v", e.Workflow, e.Err)
+}
+
+// Unwrap returns why the input was refused.
+func (e *InputError) Unwrap() error { return e.Err }
+
 // HookTypeError is the error of a payload sent through the handle of one hook type
 // to a hook of another. Nothing was written.
 type HookTypeError struct {

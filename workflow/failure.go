@@ -39,6 +39,9 @@ func record(err error) *run.Failure {
 		case *PayloadError:
 			f.As = append(f.As, run.Typed{Type: run.AsPayload, Token: e.Token, Cause: cause(e.Err)})
 			return false
+		case *InputError:
+			f.As = append(f.As, run.Typed{Type: run.AsInput, Workflow: e.Workflow, Cause: cause(e.Err)})
+			return false
 		case *HookTypeError:
 			f.As = append(f.As, run.Typed{Type: run.AsHookType, Token: e.Token, Want: e.Want, Got: e.Got})
 		case *RetryRefusedError:
@@ -142,6 +145,8 @@ func restoreTyped(t run.Typed) error {
 		return &HookConflictError{Token: t.Token, RunID: t.RunID}
 	case run.AsPayload:
 		return &PayloadError{Token: t.Token, Err: cause}
+	case run.AsInput:
+		return &InputError{Workflow: t.Workflow, Err: cause}
 	case run.AsHookType:
 		return &HookTypeError{Token: t.Token, Want: t.Want, Got: t.Got}
 	case run.AsRefused:

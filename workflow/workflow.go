@@ -64,6 +64,7 @@ func implement[In, Out any](name string, fn func(Context, In) (Out, error), opts
 		Version: 1,
 		In:      reflect.TypeFor[In](),
 		Out:     reflect.TypeFor[Out](),
+		Check:   func(input []byte) error { return decode(input, new(In)) },
 	}
 	if fn != nil {
 		impl.Func = func(s run.Scope, input []byte) ([]byte, *run.Failure) {

@@ -153,6 +153,7 @@ func exitCode(err error) int {
 	_, refused := errors.AsType[*workflow.RetryRefusedError](err)
 	_, conflict := errors.AsType[*workflow.HookConflictError](err)
 	_, payload := errors.AsType[*workflow.PayloadError](err)
+	_, input := errors.AsType[*workflow.InputError](err)
 	_, hookType := errors.AsType[*workflow.HookTypeError](err)
 	switch {
 	case isParse, isUsage:
@@ -163,7 +164,7 @@ func exitCode(err error) int {
 		return exitFindings
 	case is(workflow.ErrRunNotFound, workflow.ErrHookNotFound, sqlite.ErrMissing, postgres.ErrMissing):
 		return exitNotFound
-	case refused, conflict, payload, hookType,
+	case refused, conflict, payload, input, hookType,
 		is(workflow.ErrRunEnded, workflow.ErrRunExists, workflow.ErrUnknownWorkflow, workflow.ErrPayloadTooLarge, errDeclined, errRefused):
 		return exitRefused
 	case is(context.Canceled):

@@ -28,7 +28,9 @@ func (c *runsStartCmd) Help() string {
   tenter runs start order @order.json --watch
   jq .order big.json | tenter runs start order -
 
-If --id is taken by an earlier run it is refused with exit code 4.`
+If --id is taken by an earlier run it is refused with exit code 4, and so is an input
+that does not fit, by a server that has the workflow. On a database the code is elsewhere
+and nothing is checked: the run fails.`
 }
 
 func (c *runsStartCmd) Run(a *app) error {

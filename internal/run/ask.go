@@ -11,6 +11,8 @@ type Workflow struct {
 	Name    string
 	Version int
 	In, Out reflect.Type
+	// Check decodes an input.
+	Check func(input []byte) error
 	// Func decodes the input, calls the author's function, and encodes its result.
 	Func func(s Scope, input []byte) ([]byte, *Failure)
 }

@@ -47,6 +47,7 @@ const (
 	AsConflict = "hook_conflict"
 	AsExists   = "run_exists"
 	AsPayload  = "payload"
+	AsInput    = "input"
 	AsHookType = "hook_type"
 	AsRefused  = "retry_refused"
 )
