@@ -73,12 +73,13 @@ func TestNotSerializable(t *testing.T) {
 	})
 }
 
-// An input that does not decode fails its run, with a message.
+// An input that does not decode, and was sent by who could not know, fails its run, with a
+// message.
 func TestUnreadableInput(t *testing.T) {
 	t.Parallel()
 	inLab(t, func(t *testing.T, l *lab) {
 		l.run(engine.Options{}, define("a"))
-		r := mustStart(l, workflow.Declare[int, string]("a"), 7)
+		r := mustStartOn(l, l.client(), workflow.Declare[int, string]("a"), 7)
 		wantContains(l, mustFail(l, r).Error(), "decode input", "number")
 	})
 }

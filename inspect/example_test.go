@@ -52,7 +52,7 @@ func ExampleLoad() {
 	go func() { // an engine tells of progress
 		watched, enough := context.WithCancel(ctx)
 		_ = eng.Watch(watched, run.ID(), func(inspect.Change) {
-			if hooks, err := eng.Hooks(ctx, inspect.HookFilter{RunID: run.ID()}); err == nil && len(hooks) > 0 {
+			if info, err := run.Info(ctx); err == nil && info.Status == workflow.StatusWaiting {
 				enough()
 			}
 		})
