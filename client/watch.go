@@ -65,7 +65,7 @@ func (c *Client) stream(ctx context.Context, q url.Values, f func(inspect.Change
 	}
 	lines := bufio.NewScanner(resp.Body)
 	lines.Buffer(nil, 1<<20)
-	for ctx.Err() == nil && lines.Scan() {
+	for lines.Scan() {
 		dead.Reset(silence)
 		data, ok := strings.CutPrefix(lines.Text(), "data: ")
 		if !ok {
@@ -74,6 +74,9 @@ func (c *Client) stream(ctx context.Context, q url.Values, f func(inspect.Change
 		var change inspect.Change
 		if err := json.Unmarshal([]byte(data), &change); err != nil {
 			return told, fmt.Errorf("decode an event: %w", err)
+		}
+		if ctx.Err() != nil {
+			break
 		}
 		dead.Stop()
 		f(change)

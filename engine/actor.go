@@ -29,10 +29,11 @@ type actor struct {
 
 	mu     sync.Mutex
 	inbox  []arrival
-	poked  bool        // there may be mail
-	active bool        // a goroutine goes round
-	gone   bool        // not the run's actor any more
-	ending atomic.Bool // it commits the end of the run, and tells what comes of it
+	poked  bool // there may be mail
+	active bool // a goroutine goes round
+	gone   bool // not the run's actor any more
+
+	ending atomic.Bool // it commits the end of the run, and tells what comes of it; here it costs no padding
 
 	parked *list.Element // in worker.parked, guarded by worker.mu
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -93,6 +94,15 @@ func TestResultOfWhatHasJustCompleted(t *testing.T) {
 			synctest.Wait()
 		}
 		results("just completed", n-1-200, 0)
+		results("just completed, too many to be kept", 0, n-1-256)
+		large := mustStart(l, wf, "large")
+		synctest.Wait()
+		l.resume("large", strings.Repeat("x", 5000))
+		synctest.Wait()
+		reads.n.Store(0)
+		if _, err := large.Result(t.Context()); err != nil || reads.n.Load() != 1 {
+			t.Errorf("too large to be kept: %v, after %d reads", err, reads.n.Load())
+		}
 		l.advance(2 * time.Second)
 		results("some time ago", n-1-200, 200)
 
@@ -113,7 +123,7 @@ func TestManyLookTogether(t *testing.T) {
 			return in, workflow.Sleep(ctx, time.Hour)
 		})
 		l.run(engine.Options{}, wf)
-		const n = 250
+		const n = 40
 		var runs []*workflow.Run[string]
 		for i := range n {
 			runs = append(runs, mustStart(l, wf, strconv.Itoa(i)))
@@ -138,8 +148,29 @@ func TestManyLookTogether(t *testing.T) {
 			synctest.Wait()
 		}
 		wg.Wait()
-		if diff := cmp.Diff([]int{1, 100, 100, 49}, slow.asked); diff != "" {
+		if diff := cmp.Diff([]int{1, 16, 16, 7}, slow.asked); diff != "" {
 			t.Errorf("runs looked at together (-want +got):\n%s", diff)
+		}
+
+		slow.asked = nil
+		impatient, giveUp := context.WithCancel(t.Context())
+		for i, r := range runs {
+			ctx := impatient
+			if i == 0 || i == n-1 {
+				ctx = t.Context()
+			}
+			wg.Go(func() { _, _ = client.AwaitRun(ctx, r.ID()) })
+			synctest.Wait()
+		}
+		giveUp()
+		synctest.Wait()
+		for range 2 {
+			slow.goOn <- errSlow
+			synctest.Wait()
+		}
+		wg.Wait()
+		if diff := cmp.Diff([]int{1, 7}, slow.asked); diff != "" {
+			t.Errorf("looks that somebody still waits for (-want +got):\n%s", diff)
 		}
 		if _, err := client.AwaitRun(t.Context(), "nobody"); err == nil {
 			t.Error("a run that is not there has a result")

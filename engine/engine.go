@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"math"
 	"slices"
 	"sync"
 	"time"
@@ -71,8 +72,8 @@ type Options struct {
 
 	// KeepEnded is how long runs are kept after they have ended. Then they are deleted,
 	// with their journals and results, as if they had never been: Get does not know them,
-	// and their IDs may be used again. It is at least DedupeFor, so that no repeated
-	// Start or Resume comes too late to find its run. All engines that execute runs on a
+	// and their IDs may be used again. It is at least a minute, and at least DedupeFor, so
+	// that no repeated Start or Resume comes too late to find its run. All engines that execute runs on a
 	// database should say the same. The default is for ever.
 	KeepEnded time.Duration
 
@@ -328,8 +329,8 @@ func (e *Engine) define(d workflow.Definition) error {
 	if def.Func == nil {
 		return fmt.Errorf("workflow %q: its function is nil", def.Name)
 	}
-	if def.Version < 1 {
-		return fmt.Errorf("workflow %q: version %d: versions count from 1", def.Name, def.Version)
+	if def.Version < 1 || def.Version > math.MaxInt32 {
+		return fmt.Errorf("workflow %q: version %d: versions count from 1, up to %d", def.Name, def.Version, math.MaxInt32)
 	}
 	all := e.defs[def.Name]
 	i := len(all)

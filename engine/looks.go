@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"slices"
 	"sync"
 
 	"github.com/tenter-dev/tenter/store"
@@ -17,21 +18,30 @@ type looks struct {
 
 // look is one that several wait for.
 type look struct {
+	ctx     context.Context //nolint:containedctx // of who came first, without its end
 	runIDs  []string
+	callers int // that still wait
 	endings map[string]store.Ending
 	err     error
 	done    chan struct{}
 }
 
-// mostLooked bounds the results that are in memory for one look.
-const mostLooked = 100
+// mostLooked is how many runs are looked at at once: their results are in memory together,
+// and come or fail together.
+const mostLooked = 16
 
 // at returns how a run has ended, if it has. ErrNotFound if there is no such run.
 func (l *looks) at(ctx context.Context, s store.Reader, runID string) (store.Ending, error) {
+	if err := ctx.Err(); err != nil {
+		return store.Ending{}, err
+	}
 	mine := l.join(ctx, s, runID)
 	select {
 	case <-mine.done:
 	case <-ctx.Done():
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		mine.callers--
 		return store.Ending{}, ctx.Err()
 	}
 	end, ok := mine.endings[runID]
@@ -47,31 +57,33 @@ func (l *looks) join(ctx context.Context, s store.Reader, runID string) *look {
 	defer l.mu.Unlock()
 	n := len(l.waiting)
 	if n == 0 || len(l.waiting[n-1].runIDs) == mostLooked {
-		l.waiting = append(l.waiting, &look{done: make(chan struct{})})
+		l.waiting = append(l.waiting, &look{ctx: context.WithoutCancel(ctx), done: make(chan struct{})})
 		n++
 	}
 	next := l.waiting[n-1]
 	next.runIDs = append(next.runIDs, runID)
+	next.callers++
 	if !l.taking {
 		l.taking = true
-		go l.take(context.WithoutCancel(ctx), s) // it is not for this caller alone
+		go l.take(s)
 	}
 	return next
 }
 
 // take takes one look after the other until nobody waits.
-func (l *looks) take(ctx context.Context, s store.Reader) {
+func (l *looks) take(s store.Reader) {
 	for {
 		l.mu.Lock()
+		l.waiting = slices.DeleteFunc(l.waiting, func(w *look) bool { return w.callers == 0 })
 		if len(l.waiting) == 0 {
 			l.taking = false
 			l.mu.Unlock()
 			return
 		}
 		now := l.waiting[0]
-		l.waiting = l.waiting[1:]
+		l.waiting = slices.Delete(l.waiting, 0, 1) // which keeps nothing of it
 		l.mu.Unlock()
-		ends, err := s.Endings(ctx, now.runIDs)
+		ends, err := s.Endings(now.ctx, now.runIDs)
 		now.err, now.endings = err, make(map[string]store.Ending, len(ends))
 		for _, end := range ends {
 			now.endings[end.RunID] = end

@@ -19,6 +19,8 @@ func (o *Options) checkKeepEnded() error {
 	switch {
 	case o.KeepEnded < 0:
 		return errors.New("Options.KeepEnded is negative: 0 keeps ended runs for ever")
+	case o.KeepEnded > 0 && o.KeepEnded < pruneEvery:
+		return fmt.Errorf("Options.KeepEnded is %v: it is at least %v", o.KeepEnded, pruneEvery)
 	case o.KeepEnded > 0 && o.KeepEnded < o.DedupeFor:
 		return fmt.Errorf("Options.KeepEnded is %v, and DedupeFor %v: a start or payload that is repeated within that time must still find its run", o.KeepEnded, o.DedupeFor)
 	}

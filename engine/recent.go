@@ -27,7 +27,8 @@ const (
 	mostRecent    = 256
 	largestRecent = 4 << 10
 
-	// recently is how long they are given out: no run is deleted that soon.
+	// recently is how long they are given out. No run is deleted that soon, see
+	// Options.KeepEnded, so its ID is still its own.
 	recently = time.Second
 )
 

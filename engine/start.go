@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 
 	"github.com/tenter-dev/tenter/store"
 	"github.com/tenter-dev/tenter/workflow"
@@ -66,6 +67,9 @@ func (e *Engine) newRun(req workflow.StartRequest) (store.NewRun, error) {
 	}
 	if err := checkName(n.Workflow); err != nil {
 		return n, fmt.Errorf("workflow name %q: %w", n.Workflow, err)
+	}
+	if n.Version < 0 || n.Version > math.MaxInt32 {
+		return n, fmt.Errorf("%w: version %d: versions count from 1, up to %d", workflow.ErrInvalidName, n.Version, math.MaxInt32)
 	}
 	if n.ID == "" {
 		n.ID = newID()

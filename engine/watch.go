@@ -159,20 +159,22 @@ func (e *Engine) watchRuns(ctx context.Context, runID string, f func(inspect.Cha
 	} else {
 		w.tell(runID)
 	}
-	for ctx.Err() == nil { // select would choose at random
+	for {
 		select {
 		case <-w.wake:
+			if ctx.Err() != nil { // select chooses at random
+				return nil
+			}
 			f(w.take())
 		case <-ctx.Done():
 			return nil
 		case <-e.closed:
 			return workflow.ErrEngineClosed
 		}
-		if runID == "" {
-			pauseFor(ctx, lookEvery)
+		if runID == "" && !pauseFor(ctx, lookEvery) {
+			return nil
 		}
 	}
-	return nil
 }
 
 // watch adds a watcher. The first one of a run has the engine look at it.

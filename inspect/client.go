@@ -41,10 +41,10 @@ type Client interface {
 	Catalog(ctx context.Context) (Catalog, error)
 
 	// Watch calls f, one call at a time: once when it has begun to watch, and then soon
-	// after changes, until ctx ends, which is no error; no call begins after that. Who looks at what it shows in
-	// each call misses nothing. With a run ID it is told of each progress of that run,
-	// and fails with [workflow.ErrRunNotFound] if there is none; without, of all runs,
-	// about once a second at most.
+	// after changes, until ctx ends, which is no error. Who looks at what it shows in each
+	// call misses nothing, and who ends ctx in a call is told no more. With a run ID it is
+	// told of each progress of that run, and fails with [workflow.ErrRunNotFound] if there
+	// is none; without, of all runs, about once a second at most.
 	//
 	// Changes are pushed and merged, with one exception: progress that another process
 	// makes, of a run that neither ends nor gets messages, is found by a look about once

@@ -87,7 +87,7 @@ type RunInfo struct {
 	Events    int64     `json:"events"`            // length of its journal
 }
 
-// RunResult is how a run ended.
+// RunResult is how a run ended. Its bytes may be shared: they are not to be changed.
 type RunResult struct {
 	RunID    string          `json:"run_id"`
 	Workflow string          `json:"workflow"`

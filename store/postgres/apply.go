@@ -2,6 +2,8 @@ package postgres
 
 import (
 	"context"
+	"fmt"
+
 	"github.com/jackc/pgx/v5"
 
 	"github.com/tenter-dev/tenter/store"
@@ -18,7 +20,7 @@ func (s *Store) Apply(ctx context.Context, t *store.Transition) ([]store.Outcome
 			return nil, err
 		}
 		if _, err := effectOf(t, e); err != nil {
-			return nil, err
+			return nil, fmt.Errorf("effect %d of the transition of run %s: %w", i, t.RunID, err)
 		}
 	}
 	o := &op{kind: opApply, ctx: ctx, arg: t}

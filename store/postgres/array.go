@@ -70,7 +70,7 @@ type field struct {
 	size int   // of a number
 	n    int64 // the number
 	text string
-	data []byte // what is no number and no text
+	data []byte // after the text
 }
 
 func (f *field) append(b []byte) []byte {

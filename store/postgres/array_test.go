@@ -58,7 +58,7 @@ func TestArrays(t *testing.T) {
 		took bigint[], names text[])`); err != nil {
 		t.Fatal(err)
 	}
-	ts, err := readTypes(t.Context(), conn, "public")
+	ts, err := readTypes(t.Context(), conn, "public", []string{"sent"})
 	if err != nil {
 		t.Fatal(err)
 	}

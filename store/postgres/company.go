@@ -7,7 +7,7 @@ const (
 	// never waits.
 	fewest = 4
 
-	// longest is how long they are waited for at most.
+	// longest is how long most are waited for; the others get a quarter more.
 	longest = 2 * time.Millisecond
 
 	// shyest is how many times, as a power of two, no company is waited for after it has
@@ -21,11 +21,13 @@ const (
 //
 // It is guarded by writer.mu.
 type company struct {
-	wanted int           // operations that the lane waits for: first most of them, then all; 0: it does not
+	waits  bool          // a lane does, or has not noticed yet that they have come
+	wanted int           // operations that it waits for: first most of them, then all; 0: none any more
 	all    int           // that it hopes for
 	here   chan struct{} // gets one when most have come, and when all have
 	vain   int           // waits in a row in which most have not
 	skip   int           // so many times do not wait
+	brief  bool          // the others have not come: the next time do not wait for them
 }
 
 // came is called when so many are in the queue. It reports whether a lane waits, for them
@@ -51,7 +53,7 @@ func (w *writer) gather(answered int, took time.Duration) {
 	w.mu.Lock()
 	all := answered + len(w.queue)
 	most := all * 3 / 4 // who stays away must not hold up all others
-	wait := all >= fewest && all < 2*beside && c.wanted == 0 && w.atWork.Load() == 0
+	wait := all >= fewest && all < 2*beside && !c.waits && w.atWork.Load() == 0
 	if wait && c.skip > 0 {
 		c.skip--
 		wait = false
@@ -60,11 +62,14 @@ func (w *writer) gather(answered int, took time.Duration) {
 		w.mu.Unlock()
 		return
 	}
-	c.wanted, c.all = most, all
+	if c.brief {
+		all = most
+	}
+	c.waits, c.wanted, c.all = true, most, all
 	c.came(len(w.queue))
 	w.mu.Unlock()
 
-	if limit := min(took, longest); c.arrive(limit) {
+	if limit := min(took, longest); c.arrive(limit) && most < all {
 		c.arrive(limit / 4)
 	}
 
@@ -76,7 +81,8 @@ func (w *writer) gather(answered int, took time.Duration) {
 	} else {
 		c.vain = 0
 	}
-	c.wanted = 0
+	c.brief = c.wanted > most
+	c.waits, c.wanted = false, 0
 	for len(c.here) > 0 { // in the same moment
 		<-c.here
 	}

@@ -42,6 +42,7 @@ func TestALaneWaitsForCompany(t *testing.T) {
 		want("few come", gathers(t, w, 2, 1, 2, batch), 0)
 		want("most are there, and the others come", gathers(t, w, 2, 6, 2, batch), 200*time.Microsecond)
 		want("most are there, and the others stay away", gathers(t, w, 2, 6, 0, batch), longest/4)
+		want("so the next time most are enough", gathers(t, w, 8, 2, 8, batch), 500*time.Microsecond)
 		want("eight of eight go on, two are in the queue", gathers(t, w, 8, 2, 8, batch), 800*time.Microsecond)
 		want("seven of eight go on, two are in the queue", gathers(t, w, 8, 2, 7, batch), 500*time.Microsecond+longest/4)
 		want("there are enough for two lanes", gathers(t, w, 20, 12, 20, batch), 0)
@@ -57,6 +58,28 @@ func TestALaneWaitsForCompany(t *testing.T) {
 		want("they have come", gathers(t, w, 8, 0, 8, batch), 800*time.Microsecond)
 		w.atWork.Store(1)
 		want("the other lane is at work", gathers(t, w, 8, 0, 8, batch), 0)
+	})
+}
+
+// A lane that has not noticed yet that all have come is in nobody's way.
+func TestCompanyThatIsNotNoticedYet(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWriter(nil)
+		go w.gather(8, time.Minute)
+		synctest.Wait()
+		w.mu.Lock()
+		wait(longest) // it wants to go on, and can't
+		w.company.came(8)
+		w.mu.Unlock()
+		for range 6 {
+			waiting(t, w, opSend, 1, "run")
+		}
+		w.gather(2, time.Minute)
+		synctest.Wait()
+		if w.company.waits || len(w.company.here) > 0 {
+			t.Errorf("left behind: %+v", w.company)
+		}
 	})
 }
 

@@ -156,7 +156,7 @@ func effectOf(t *store.Transition, e *store.Effect) (effect, error) {
 	case store.Send:
 		return effect{kind: "send", runID: m.RunID, typ: string(m.Kind), ref: m.Ref, data: m.Data, orStart: m.OrStart}, nil
 	}
-	return effect{}, fmt.Errorf("the transition of run %s has an effect of an unknown kind %d", t.RunID, e.Kind)
+	return effect{}, fmt.Errorf("unknown kind %d", e.Kind)
 }
 
 // responding is an answer, as an effect.

@@ -35,7 +35,7 @@ func prepare(ctx context.Context, conf *pgx.ConnConfig, name string, o Options) 
 	if err := migrate(ctx, c, name, o); err != nil {
 		return nil, err
 	}
-	return readTypes(ctx, c, o.Schema)
+	return readTypes(ctx, c, o.Schema, compositeTypes)
 }
 
 // migrate brings the schema to the version of this binary. Of several processes that

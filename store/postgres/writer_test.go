@@ -174,3 +174,40 @@ func TestCloseCarriesOutWhatWaits(t *testing.T) {
 		t.Errorf("%d runs, %d were started: %v", len(runs), started, err)
 	}
 }
+
+// Of runs that one batch creates, each has its own verdict.
+func TestRunsOfABatchAreCreatedOrRefusedEachForItself(t *testing.T) {
+	t.Parallel()
+	s := open(t, pgtest.Database(t), Options{})
+	ctx := t.Context()
+	if err := s.Start(ctx, newRun("taken")); err != nil {
+		t.Fatal(err)
+	}
+	at := s.Now()
+	begin := func(id string, epoch int64) *op {
+		run := newRun(id)
+		return &op{kind: opApply, ctx: ctx, keys: []string{runKey(id)}, done: make(chan struct{}), arg: &store.Transition{
+			RunID: id, Worker: "w", Epoch: epoch, Create: &run, At: at, Status: store.Running, Keep: true, Version: 1,
+			Events: []store.Event{{At: at, Kind: store.Started, Data: []byte(id)}},
+		}}
+	}
+	update := begin("nobody", 1)
+	update.arg.(*store.Transition).Create = nil
+	ops := []*op{begin("free 2", 1), begin("taken", 1), begin("epoch", 7), update, begin("free 1", 1)}
+	if err := s.w.commit(ctx, ops); err != nil {
+		t.Fatal(err)
+	}
+	for i, want := range []error{nil, store.ErrExists, store.ErrConflict, store.ErrNotFound, nil} {
+		if !errors.Is(ops[i].err, want) {
+			t.Errorf("operation %d: %v, want %v", i, ops[i].err, want)
+		}
+		id := ops[i].arg.(*store.Transition).RunID
+		l, err := s.Load(ctx, id, 0)
+		if want == nil && (err != nil || l.Run.Events != 1 || len(l.Events) != 1 || string(l.Events[0].Data) != id || l.Run.Worker != "w") {
+			t.Errorf("run %s: %+v, %v", id, l, err)
+		}
+		if want != nil && err == nil && len(l.Events) > 0 {
+			t.Errorf("run %s has events of a transition that was refused: %+v", id, l.Events)
+		}
+	}
+}

@@ -526,9 +526,9 @@ DECLARE
 	written boolean[] := array_fill(false, ARRAY[cardinality(ts)]);
 	seen boolean[] := array_fill(false, ARRAY[cardinality(ts)]);
 	lefts integer[] := array_fill(0, ARRAY[cardinality(ts)]);  -- messages that are not taken
-	creating integer := 0;       -- runs
+	creating integer := 0;       -- so many runs are created
 	made text[];                 -- of those, the ones whose IDs were free
-	updating boolean := false;   -- runs
+	updating boolean := false;   -- some run is updated
 	took boolean := false;       -- messages are taken
 	freed boolean := false;      -- runs are left to others with something to do
 	targets text[];    -- runs that get messages
@@ -571,7 +571,7 @@ BEGIN
 		END IF;
 	END LOOP;
 	IF creating > 0 THEN
-		WITH made AS (
+		WITH inserted AS (
 			INSERT INTO runs AS q (id, workflow, version, status, parent_id, parent_ref, trace, secret, created_at, updated_at, ended_at,
 				wake_at, due_at, worker, epoch, events, suspicion, mark, crashes, blocked_build, blocked_reason)
 			SELECT x.run_id, x.creates->>'workflow', coalesce(nullif(x.version, 0), (x.creates->>'version')::integer, 0), x.status,
@@ -582,7 +582,7 @@ BEGIN
 			FROM unnest(ts) WITH ORDINALITY x WHERE x.creates IS NOT NULL AND written[x.ordinality] ORDER BY x.run_id
 			ON CONFLICT DO NOTHING
 			RETURNING q.id)
-		SELECT array_agg(m.id) INTO made FROM made m;
+		SELECT array_agg(x.id) INTO made FROM inserted x;
 		IF coalesce(cardinality(made), 0) < creating THEN
 			FOR i IN SELECT x.ordinality FROM unnest(ts) WITH ORDINALITY x
 				WHERE x.creates IS NOT NULL AND written[x.ordinality] AND x.run_id <> ALL (coalesce(made, '{}'))
