@@ -62,7 +62,7 @@ func run(ctx context.Context, addr, db string) error {
 	go server.Serve(listener)
 	defer server.Shutdown(context.WithoutCancel(ctx))
 
-	fmt.Printf("Stop this with Ctrl-C or kill -9, and start it again: it goes on from %s.\n\n", st)
+	fmt.Printf("Stop this with Ctrl-C or kill -9 %d, and start it again: it goes on from %s.\n\n", os.Getpid(), st)
 	if err := a.begin(ctx); err != nil {
 		return err
 	}
