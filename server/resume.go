@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"reflect"
 	"strconv"
 	"strings"
 
@@ -95,7 +96,7 @@ func decodeStrictly[T any](body []byte) (v T, wrong *problem) {
 		return v, nil
 	}
 	if bad, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
-		return v, misfit(bad.Field, fmt.Sprintf("%s has to be a %s, not a %s", orPayload(bad.Field), bad.Type, bad.Value))
+		return v, misfit(bad.Field, fmt.Sprintf("%s has to be %s, not %s", orPayload(bad.Field), withArticle(jsonName(bad.Type)), withArticle(bad.Value)))
 	}
 	// The decoder has no type for this error.
 	if quoted, ok := strings.CutPrefix(err.Error(), "json: unknown field "); ok {
@@ -111,6 +112,29 @@ func decodeStrictly[T any](body []byte) (v T, wrong *problem) {
 
 func misfit(field, detail string) *problem {
 	return &problem{Status: http.StatusBadRequest, Title: "The payload does not fit", Field: field, Detail: detail}
+}
+
+// jsonName is what a caller calls a type, who knows JSON and not Go.
+func jsonName(t reflect.Type) string {
+	switch t.Kind() {
+	case reflect.Pointer:
+		return jsonName(t.Elem())
+	case reflect.Struct, reflect.Map:
+		return "object"
+	case reflect.Slice, reflect.Array:
+		if t.Kind() == reflect.Slice && t.Elem().Kind() == reflect.Uint8 {
+			return "string" // in base64
+		}
+		return "array"
+	}
+	return t.Kind().String()
+}
+
+func withArticle(noun string) string {
+	if strings.ContainsRune("aeio", rune(noun[0])) { // a uint
+		return "an " + noun
+	}
+	return "a " + noun
 }
 
 func orPayload(field string) string {

@@ -169,6 +169,15 @@ func TestResume(t *testing.T) {
 			t.Errorf("%q: that is no English: %s", tt.body, a.body)
 		}
 	}
+	for body, want := range map[string]string{ // in the words of JSON
+		`[]`:                  "the payload has to be an object, not an array",
+		`{"approved": "yes"}`: "approved has to be a bool, not a string",
+		`{"score": {}}`:       "score has to be an int, not an object",
+	} {
+		if a := l.post(u, body); !strings.Contains(a.body, want) {
+			t.Errorf("%s: %s does not say %q", body, a.body, want)
+		}
+	}
 	if a := l.send("GET", u, nil); a.status != 405 || a.header.Get("Allow") != "POST, PUT" {
 		t.Errorf("GET: %+v", a)
 	}
