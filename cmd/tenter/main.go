@@ -16,6 +16,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/alecthomas/kong"
@@ -131,9 +132,10 @@ func (a *app) report(err error) int {
 	}
 	_, _ = fmt.Fprintln(a.stderr, "tenter:", clean(err.Error()))
 	if parse, ok := errors.AsType[*kong.ParseError](err); ok && parse.Context != nil {
-		_, _ = fmt.Fprintln(a.stderr, "Try: tenter", parse.Context.Command(), "--help")
+		words := append([]string{"Try: tenter"}, strings.Fields(parse.Context.Command())...)
+		_, _ = fmt.Fprintln(a.stderr, strings.Join(append(words, "--help"), " "))
 	}
-	if hint := hintFor(err); hint != "" {
+	if hint := a.hintFor(err); hint != "" {
 		_, _ = fmt.Fprintln(a.stderr, clean(hint))
 	}
 	return code
@@ -174,12 +176,13 @@ func exitCode(err error) int {
 }
 
 // hintFor says what to do about an error, where the error does not say so.
-func hintFor(err error) string {
+func (a *app) hintFor(err error) string {
+	t, _ := a.target() // which was found before
 	switch {
 	case errors.Is(err, workflow.ErrHookNotFound):
-		return "The hook is closed, its run has ended, or the token is another one. Open hooks: tenter hooks list"
+		return "The hook is closed, its run has ended, or the token is another one. Open hooks: " + t.command("hooks", "list")
 	case errors.Is(err, workflow.ErrRunEnded):
-		return "Nothing was changed. How it ended: tenter runs show"
+		return "Nothing was changed. How it ended: " + t.command("runs", "show", "RUN")
 	}
 	return ""
 }
