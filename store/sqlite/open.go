@@ -20,6 +20,7 @@ const (
 	adviceNewer   = "use a binary that is at least as new; nothing was changed"
 	adviceOlder   = "use the version that the application has, or start the application with this one first; nothing was changed"
 	adviceNotDB   = "give the path of a new file, or of a database"
+	adviceCanOpen = "this process has to be allowed to write the file and its directory"
 )
 
 // inspect looks at a file before anything is opened for writing, so that one
@@ -158,16 +159,23 @@ func readVersion(path string) (int, error) {
 
 // openWriter opens the connection that writes.
 func openWriter(path string) (*conn, error) {
+	refuse := func(err error) error {
+		e := &OpenError{Path: path, Err: err}
+		if sqlite.ErrCode(err).ToPrimary() == sqlite.ResultCantOpen {
+			e.Advice = adviceCanOpen
+		}
+		return e
+	}
 	c, err := openConn(path, sqlite.OpenReadWrite|sqlite.OpenCreate)
 	if err != nil {
-		return nil, &OpenError{Path: path, Err: err}
+		return nil, refuse(err)
 	}
 	if err := setUpWriter(c); err != nil {
 		_ = c.close()
 		if isDamage(err) {
 			return nil, &OpenError{Path: path, Err: ErrCorrupt, Detail: err.Error(), Advice: adviceCorrupt}
 		}
-		return nil, &OpenError{Path: path, Err: err}
+		return nil, refuse(err)
 	}
 	return c, nil
 }

@@ -94,6 +94,19 @@ func TestOpenRefuses(t *testing.T) {
 	}
 }
 
+func TestOpenSaysWhatItMayNotWrite(t *testing.T) {
+	if os.Getuid() == 0 {
+		t.Skip("root may write everything")
+	}
+	dir := t.TempDir()
+	if err := os.Chmod(dir, 0o500); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Open(filepath.Join(dir, "a.db")); err == nil || !strings.Contains(err.Error(), adviceCanOpen) {
+		t.Errorf("the error is %v", err)
+	}
+}
+
 func TestOpenNextToTablesOfTheApplication(t *testing.T) {
 	path := file(t, "CREATE TABLE orders (id); INSERT INTO orders VALUES (7); PRAGMA user_version=42; PRAGMA application_id=99;")
 	s, err := Open(path)
