@@ -33,7 +33,7 @@
 //		Workflows: []workflow.Definition{Approval},
 //	})
 //	...
-//	go eng.Run(ctx)
+//	go func() { log.Fatal(eng.Run(ctx)) }()
 //
 //	run, err := Approval.Start(ctx, eng, "doc-7")
 //	...

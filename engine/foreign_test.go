@@ -229,3 +229,23 @@ func TestForeignCallsLater(t *testing.T) {
 		})
 	}
 }
+
+// A durable call in a step is a mistake that another attempt does not mend.
+func TestDurableCallInAStepIsNotRepeated(t *testing.T) {
+	t.Parallel()
+	inLab(t, func(t *testing.T, l *lab) {
+		attempts := 0
+		wf := workflow.Define("wf", func(ctx workflow.Context, _ string) (string, error) {
+			return "", workflow.Do(ctx, "nap", func(context.Context) error {
+				attempts++
+				return fmt.Errorf("nap: %w", workflow.Sleep(ctx, time.Second))
+			})
+		})
+		l.run(engine.Options{}, wf)
+		err := mustFail(l, mustStart(l, wf, ""))
+		wantContains(l, err.Error(), workflow.ErrNotInWorkflow.Error(), "after 1 attempt:")
+		if attempts != 1 {
+			t.Errorf("%d attempts", attempts)
+		}
+	})
+}

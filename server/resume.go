@@ -126,12 +126,18 @@ func jsonName(t reflect.Type) string {
 			return "string" // in base64
 		}
 		return "array"
+	case reflect.Bool:
+		return "boolean"
+	case reflect.Float32, reflect.Float64:
+		return "number"
+	case reflect.String:
+		return "string"
 	}
-	return t.Kind().String()
+	return "whole number"
 }
 
 func withArticle(noun string) string {
-	if strings.ContainsRune("aeio", rune(noun[0])) { // a uint
+	if strings.ContainsRune("ao", rune(noun[0])) { // an array, an object
 		return "an " + noun
 	}
 	return "a " + noun

@@ -171,8 +171,8 @@ func TestResume(t *testing.T) {
 	}
 	for body, want := range map[string]string{ // in the words of JSON
 		`[]`:                  "the payload has to be an object, not an array",
-		`{"approved": "yes"}`: "approved has to be a bool, not a string",
-		`{"score": {}}`:       "score has to be an int, not an object",
+		`{"approved": "yes"}`: "approved has to be a boolean, not a string",
+		`{"score": {}}`:       "score has to be a whole number, not an object",
 	} {
 		if a := l.post(u, body); !strings.Contains(a.body, want) {
 			t.Errorf("%s: %s does not say %q", body, a.body, want)

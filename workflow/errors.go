@@ -45,7 +45,7 @@ var (
 
 	// ErrNotInWorkflow: a durable call was made outside the workflow's own code, in a
 	// step, a goroutine or another run. Calls that return no error panic with it. The
-	// run is unharmed.
+	// run is unharmed; a step that returns it is not attempted again.
 	ErrNotInWorkflow = run.ErrForeign
 
 	errNilClient = errors.New("the client is nil: pass an engine")

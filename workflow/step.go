@@ -138,7 +138,7 @@ func attempt(ctx context.Context, fn func(context.Context) ([]byte, error)) (dat
 		return data, nil
 	}
 	failed = &run.StepError{Failure: *record(err)}
-	if _, ok := errors.AsType[*fatalError](err); ok {
+	if _, ok := errors.AsType[*fatalError](err); ok || errors.Is(err, ErrNotInWorkflow) { // which no attempt mends
 		failed.Fatal = true
 	}
 	if after, ok := errors.AsType[*retryAfterError](err); ok {
