@@ -28,7 +28,7 @@ func draw(outcomes []*outcome) []byte {
 	rows := (len(charts) + columns - 1) / columns
 	var b bytes.Buffer
 	width, height := columns*(chartWidth+chartGap), rows*chartHeight
-	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" width="%d" height="%d" role="img">`, width, height, width, height)
+	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="-12 -12 %d %d" width="%[1]d" height="%[2]d" role="img">`, width+24, height+24) // a margin
 	fmt.Fprintf(&b, "\n<title>Tenter and its peers, on logarithmic axes</title>\n<style>%s</style>\n", plot.Style)
 	for i, m := range charts {
 		fmt.Fprintf(&b, `<g transform="translate(%d %d)">`+"\n", i%columns*(chartWidth+chartGap), i/columns*chartHeight)

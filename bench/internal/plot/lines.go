@@ -66,7 +66,7 @@ func Draw(title string, charts []Chart) []byte {
 	var b bytes.Buffer
 	rows := (len(charts) + chartColumns - 1) / chartColumns
 	width, height := chartColumns*(chartWidth+gap), rows*(chartHeight+gap)
-	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" width="%d" height="%d" role="img">`, width, height, width, height)
+	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="-12 -12 %d %d" width="%[1]d" height="%[2]d" role="img">`, width+24, height+24) // a margin
 	fmt.Fprintf(&b, "\n<title>%s</title>\n<style>%s</style>\n", html.EscapeString(title), Style)
 	for i, c := range charts {
 		fmt.Fprintf(&b, `<g transform="translate(%d %d)">`+"\n", i%chartColumns*(chartWidth+gap), i/chartColumns*(chartHeight+gap))
