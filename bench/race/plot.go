@@ -27,9 +27,7 @@ func draw(outcomes []*outcome) []byte {
 	chartHeight := titleHeight + lineHeight*len(outcomes) + chartGap
 	rows := (len(charts) + columns - 1) / columns
 	var b bytes.Buffer
-	width, height := columns*(chartWidth+chartGap), rows*chartHeight
-	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="-12 -12 %d %d" width="%[1]d" height="%[2]d" role="img">`, width+24, height+24) // a margin
-	fmt.Fprintf(&b, "\n<title>Tenter and its peers, on logarithmic axes</title>\n<style>%s</style>\n", plot.Style)
+	plot.Begin(&b, columns*(chartWidth+chartGap), rows*chartHeight, "Tenter and its peers, on logarithmic axes")
 	for i, m := range charts {
 		fmt.Fprintf(&b, `<g transform="translate(%d %d)">`+"\n", i%columns*(chartWidth+chartGap), i/columns*chartHeight)
 		chart(&b, m, outcomes)

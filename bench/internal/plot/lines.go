@@ -9,8 +9,8 @@ import (
 	"github.com/tenter-dev/tenter/bench/internal/report"
 )
 
-// Style is that of all plots. Lines and their names are of the classes s0, s1, …
-const Style = `
+// style is that of all plots. Lines and their names are of the classes s0, s1, …
+const style = `
 text { font: 12px system-ui, sans-serif; fill: #24292f }
 .title { font-weight: 600 }
 .name { text-anchor: end }
@@ -61,13 +61,21 @@ const (
 	bottom       = 40
 )
 
-// Draw draws charts of lines, two in a row. The title is for who can't see it.
+// margin is what is free on each side.
+const margin = 12
+
+// Begin begins a picture of a size, without its margins. The title is for who can't see it.
+func Begin(b *bytes.Buffer, width, height int, title string) {
+	width, height = width+2*margin, height+2*margin
+	fmt.Fprintf(b, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="%d %d %d %d" width="%d" height="%d" role="img">`, -margin, -margin, width, height, width, height)
+	fmt.Fprintf(b, "\n<title>%s</title>\n<style>%s</style>\n", html.EscapeString(title), style)
+}
+
+// Draw draws charts of lines, two in a row.
 func Draw(title string, charts []Chart) []byte {
 	var b bytes.Buffer
 	rows := (len(charts) + chartColumns - 1) / chartColumns
-	width, height := chartColumns*(chartWidth+gap), rows*(chartHeight+gap)
-	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="-12 -12 %d %d" width="%[1]d" height="%[2]d" role="img">`, width+24, height+24) // a margin
-	fmt.Fprintf(&b, "\n<title>%s</title>\n<style>%s</style>\n", html.EscapeString(title), Style)
+	Begin(&b, chartColumns*(chartWidth+gap), rows*(chartHeight+gap), title)
 	for i, c := range charts {
 		fmt.Fprintf(&b, `<g transform="translate(%d %d)">`+"\n", i%chartColumns*(chartWidth+gap), i/chartColumns*(chartHeight+gap))
 		c.draw(&b)
