@@ -73,8 +73,8 @@ type Options struct {
 	// KeepEnded is how long runs are kept after they have ended. Then they are deleted,
 	// with their journals and results, as if they had never been: Get does not know them,
 	// and their IDs may be used again. It is at least a minute, and at least DedupeFor, so
-	// that no repeated Start or Resume comes too late to find its run. All engines that execute runs on a
-	// database should say the same. The default is for ever.
+	// that no repeated Start or Resume comes too late to find its run. All engines that
+	// execute runs on a database should say the same. The default is for ever.
 	KeepEnded time.Duration
 
 	// Lease is how long the runs of a worker that died are left alone before others

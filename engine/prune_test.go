@@ -85,12 +85,12 @@ func TestKeepEnded(t *testing.T) {
 	})
 }
 
-func TestKeepEndedIsNotShorterThanDedupeFor(t *testing.T) {
+func TestKeepEndedIsNotTooShort(t *testing.T) {
 	t.Parallel()
 	inLab(t, func(t *testing.T, l *lab) {
-		for _, keep := range []time.Duration{time.Hour, -1} {
+		for keep, want := range map[time.Duration]string{time.Hour: "DedupeFor", 59 * time.Second: "at least 1m0s", -1: "negative"} {
 			_, err := engine.New(l.store, engine.Options{KeepEnded: keep})
-			if err == nil || !strings.Contains(err.Error(), "KeepEnded") {
+			if err == nil || !strings.Contains(err.Error(), "Options.KeepEnded") || !strings.Contains(err.Error(), want) {
 				t.Errorf("an engine that keeps ended runs for %v: %v", keep, err)
 			}
 		}

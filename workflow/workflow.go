@@ -24,7 +24,7 @@ type Definition interface {
 // DefineOption is an option of [Define] and [Workflow.Implement].
 type DefineOption func(*run.Workflow)
 
-// Version sets the version of an implementation, 1 or more; the default is 1. A run
+// Version sets the version of an implementation, 1 to 2³¹-1; the default is 1. A run
 // stays on the version on which it began. An engine may have several versions of a
 // workflow: the highest one begins new runs, the others finish their own. A run whose
 // version no worker has is blocked until one comes.
