@@ -47,10 +47,13 @@ func TestS22DatabaseCutsOff(t *testing.T) {
 		})
 		return info
 	}
-	n, again := 0, 0
+	n := 0
 	for _, kind := range faultproxy.Kinds {
+		// A fault may hit another message than the answer to a payload: a notification, or
+		// what a new connection begins with. Until one does, it is tried again.
+		loses := kind == faultproxy.LostAnswer || kind == faultproxy.HalfAnswer
 		lost := 0
-		for range 5 {
+		for i := 0; i < 5 || loses && lost == 0 && i < 100; i++ {
 			before := len(p.Faults())
 			p.Inject(kind)
 			for hit := false; !hit; n++ { // a payload, or a notification
@@ -60,11 +63,10 @@ func TestS22DatabaseCutsOff(t *testing.T) {
 				hit = len(p.Faults()) > before
 			}
 		}
-		t.Logf("%s: %d of 5 had been accepted when the caller asked again", kind, lost)
-		again += lost
-	}
-	if again == 0 {
-		t.Error("no answer was lost")
+		t.Logf("%s: %d had been accepted when the caller asked again", kind, lost)
+		if loses && lost == 0 {
+			t.Errorf("%s: no answer to a payload was lost", kind)
+		}
 	}
 	send(reading{Done: true}, "done")
 	got, err := workflow.Get[[]int](db.api, "run").Result(within(t, 30*time.Second))
