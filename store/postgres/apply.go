@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/jackc/pgx/v5"
 
@@ -55,14 +56,23 @@ func weigh(t *store.Transition) (keys []string, size int) {
 
 // applyAll writes transitions.
 func (s *Store) applyAll(b *pgx.Batch, ops []*op, told *store.Signal) {
-	transitions, events, effects := s.types.array("transition", len(ops)), s.types.array("event", 2*len(ops)), s.types.array("effect", 0)
+	news, transitions := s.types.array("transition", 0), s.types.array("transition", len(ops))
+	events, effects := s.types.array("event", 2*len(ops)), s.types.array("effect", 0)
 	unread, attempts := s.types.array("message", 0), s.types.array("attempt", 0)
-	news := []int{}
+	// Those that create their runs come first.
+	place := func(o *op) int {
+		if o.arg.(*store.Transition).Create != nil {
+			return 0
+		}
+		return 1
+	}
+	slices.SortStableFunc(ops, func(a, b *op) int { return place(a) - place(b) })
 	for i, o := range ops {
 		t, n := o.arg.(*store.Transition), i+1
-		transitions.addTransition(t)
 		if t.Create != nil {
-			news = append(news, n)
+			news.addTransition(t)
+		} else {
+			transitions.addTransition(t)
 		}
 		for j := range t.Events {
 			events.addEvent(t, &t.Events[j], n, t.After+int64(j)+1)
@@ -93,7 +103,7 @@ func (s *Store) applyAll(b *pgx.Batch, ops []*op, told *store.Signal) {
 			attempts.addAttempt(&store.Attempt{Step: step}, t.RunID, n)
 		}
 	}
-	b.Queue(s.sql.apply, transitions.value(), news, events.value(), effects.value(), unread.value(), attempts.value()).Query(func(rows pgx.Rows) error {
+	b.Queue(s.sql.apply, news.value(), transitions.value(), events.value(), effects.value(), unread.value(), attempts.value()).Query(func(rows pgx.Rows) error {
 		if err := readVerdicts(rows, ops, told); err != nil {
 			return err
 		}

@@ -517,25 +517,28 @@ END $$;
 
 -- Writes transitions. Each is written with all its effects or not at all, and has
 -- its own verdict; of those that are written only what is worth telling is returned.
--- A run is in ts at most once. news are the places of those that are created: where there
--- are none, or no others, a statement less is executed, and each costs as much as a row.
-CREATE FUNCTION apply(ts transition[], news integer[], es event[], fx effect[], un message[], ex attempt[])
+-- ns are those that create their runs, and ts the others; they are counted in this order.
+-- A run is in them at most once. What most batches are is done in few statements, since
+-- each costs as much as a row or two.
+CREATE FUNCTION apply(ns transition[], ts transition[], es event[], fx effect[], un message[], ex attempt[])
 RETURNS SETOF verdict LANGUAGE plpgsql
 SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off SET plan_cache_mode = force_generic_plan
+SET lock_timeout = '20ms'  -- as patience has it
 SET search_path FROM CURRENT AS $$
 DECLARE
-	written boolean[] := array_fill(false, ARRAY[cardinality(ts)]);
-	seen boolean[] := array_fill(false, ARRAY[cardinality(ts)]);
-	lefts integer[] := array_fill(0, ARRAY[cardinality(ts)]);  -- messages that are not taken
-	creating integer := 0;       -- so many runs are created
-	made text[];                 -- of those, the ones whose IDs were free
-	updating boolean := false;   -- some run is updated
-	took boolean := false;       -- messages are taken
-	freed boolean := false;      -- runs are left to others with something to do
-	targets text[];    -- runs that get messages
-	locked text[];     -- of those, the ones that are there and locked
-	missing text[];    -- and the ones that are not there
-	ended text[];
+	k constant integer := cardinality(ns);
+	written boolean[] := array_fill(true, ARRAY[k + cardinality(ts)]);
+	lefts integer[] := array_fill(0, ARRAY[k + cardinality(ts)]);  -- messages that are not taken
+	targets text[];          -- runs that get messages
+	free text[] := '{}';     -- of those, the ones that are locked now, or are not there
+	made text[];             -- runs that are created
+	found integer[];         -- transitions whose runs are there, and locked now
+	odd integer[];           -- of those, the ones that have to do with the mailbox, or are refused
+	codes text[];            -- of those, why
+	waiting integer[];       -- of those, the messages that were there
+	freed boolean := false;  -- runs are left to others with something to do
+	finished text[];
+	took boolean := false;   -- messages are taken
 	t transition;
 	e effect;
 	r runs;
@@ -545,33 +548,19 @@ DECLARE
 	id text;
 	hook text;
 	other text;
-	rec record;
 BEGIN
-	PERFORM patience('batch');
 	IF fx <> '{}' THEN
-		SELECT array_agg(DISTINCT s) INTO targets FROM unnest(ts) x, unnest(x.sends_to) s;
+		SELECT array_agg(DISTINCT s) INTO targets FROM unnest(ns || ts) x, unnest(x.sends_to) s;
 	END IF;
 	IF targets IS NOT NULL THEN
-		SELECT array_agg(l.id) INTO locked FROM
+		SELECT array_agg(l.id) INTO free FROM
 			(SELECT q.id FROM runs q WHERE q.id = ANY (targets) ORDER BY q.id FOR NO KEY UPDATE SKIP LOCKED) l;
-		SELECT array_agg(s) INTO missing FROM unnest(targets) s WHERE NOT EXISTS (SELECT FROM runs q WHERE q.id = s);
+		SELECT free || array_agg(s) INTO free FROM unnest(targets) s WHERE NOT EXISTS (SELECT FROM runs q WHERE q.id = s);
+		free := coalesce(free, '{}');
 	END IF;
 
 	-- Runs that are created, already as their first transition leaves them.
-	FOREACH i IN ARRAY news LOOP
-		t := ts[i];
-		seen[i] := true;
-		IF NOT t.sends_to <@ (coalesce(locked, '{}') || coalesce(missing, '{}')) THEN
-			RETURN NEXT (i, NULL, 'busy', NULL, NULL)::verdict;
-		ELSIF t.epoch <> 1 OR t.after <> 0 OR t.took <> '{}' THEN
-			RETURN NEXT (i, NULL, 'conflict', NULL, NULL)::verdict;
-		ELSE
-			written[i] := true;
-			creating := creating + 1;
-			freed := freed OR (NOT t.keep AND NOT t.ended AND t.wake_at <= t.at);
-		END IF;
-	END LOOP;
-	IF creating > 0 THEN
+	IF k > 0 THEN
 		WITH inserted AS (
 			INSERT INTO runs AS q (id, workflow, version, status, parent_id, parent_ref, trace, secret, created_at, updated_at, ended_at,
 				wake_at, due_at, worker, epoch, events, suspicion, mark, crashes, blocked_build, blocked_reason)
@@ -580,66 +569,80 @@ BEGIN
 				x.at, x.at, CASE WHEN x.ended THEN x.at END, CASE WHEN NOT x.ended THEN x.wake_at END, CASE WHEN NOT x.ended THEN x.wake_at END,
 				CASE WHEN x.keep AND NOT x.ended THEN x.worker ELSE '' END, x.epoch, x.events,
 				x.suspicion, x.mark, x.crashes, x.blocked_build, x.blocked_reason
-			FROM unnest(ts) WITH ORDINALITY x WHERE x.creates IS NOT NULL AND written[x.ordinality] ORDER BY x.run_id
+			FROM unnest(ns) x WHERE x.epoch = 1 AND x.after = 0 AND x.took = '{}' AND x.sends_to <@ free ORDER BY x.run_id
 			ON CONFLICT DO NOTHING
-			RETURNING q.id)
-		SELECT array_agg(x.id) INTO made FROM inserted x;
-		IF coalesce(cardinality(made), 0) < creating THEN
-			FOR i IN SELECT x.ordinality FROM unnest(ts) WITH ORDINALITY x
-				WHERE x.creates IS NOT NULL AND written[x.ordinality] AND x.run_id <> ALL (coalesce(made, '{}'))
-			LOOP
+			RETURNING q.id, q.ended_at, q.worker = '' AND q.wake_at <= q.updated_at AS due)
+		SELECT array_agg(x.id), array_agg(x.id) FILTER (WHERE x.ended_at IS NOT NULL), coalesce(bool_or(x.due), false)
+		INTO made, finished, freed FROM inserted x;
+		IF coalesce(cardinality(made), 0) < k THEN
+			FOR i IN 1 .. k LOOP
+				t := ns[i];
+				IF t.run_id = ANY (made) THEN
+					CONTINUE;
+				END IF;
 				written[i] := false;
-				RETURN NEXT (i, NULL, 'exists', NULL, NULL)::verdict;
+				code := CASE
+					WHEN NOT t.sends_to <@ free THEN 'busy'
+					WHEN t.epoch <> 1 OR t.after <> 0 OR t.took <> '{}' THEN 'conflict'
+					ELSE 'exists' END;
+				RETURN NEXT (i, NULL, code, NULL, NULL)::verdict;
 			END LOOP;
 		END IF;
 	END IF;
 
 	-- The others have to find their run as they expect it. The mailbox is looked at
 	-- when the run is locked.
-	IF cardinality(news) < cardinality(ts) THEN
-		FOR rec IN SELECT x.ordinality AS i, q.epoch, q.worker, q.ended_at, q.events, q.messages
-			FROM unnest(ts) WITH ORDINALITY x JOIN runs q ON q.id = x.run_id
-			WHERE x.creates IS NULL ORDER BY q.id FOR NO KEY UPDATE OF q SKIP LOCKED
-		LOOP
-			i := rec.i;
-			t := ts[i];
-			seen[i] := true;
-			lefts[i] := rec.messages;
-			code := NULL;
-			IF rec.epoch <> t.epoch OR rec.worker NOT IN ('', t.worker) OR rec.ended_at IS NOT NULL THEN
-				code := 'fenced';
-			ELSIF rec.events <> t.after THEN
-				code := 'conflict';
-			ELSIF NOT t.sends_to <@ (coalesce(locked, '{}') || coalesce(missing, '{}')) THEN
-				code := 'busy';
-			ELSE
-				IF t.took <> '{}' THEN
-					-- One by one, so that no plan can read all that is in the mailbox.
-					taken := (SELECT count(DISTINCT k) FROM unnest(t.took) k
-						WHERE (SELECT m.id FROM mailbox m WHERE m.run_id = t.run_id AND m.id = k) IS NOT NULL);
-					IF taken < (SELECT count(DISTINCT k) FROM unnest(t.took) k) THEN
-						code := 'conflict';
-					END IF;
-					lefts[i] := rec.messages - taken;
+	IF ts <> '{}' THEN
+		SELECT array_agg(l.i), array_agg(l.i) FILTER (WHERE l.odd), array_agg(l.code) FILTER (WHERE l.odd), array_agg(l.messages) FILTER (WHERE l.odd),
+			finished || array_agg(l.run_id) FILTER (WHERE l.ended AND NOT l.odd), freed OR coalesce(bool_or(l.due), false)
+		INTO found, odd, codes, waiting, finished, freed FROM
+			(SELECT f.*, f.code IS NOT NULL OR f.messages > 0 OR f.took <> '{}' AS odd FROM
+				(SELECT k + x.ordinality AS i, x.run_id, x.ended, x.took, q.messages,
+					NOT x.keep AND NOT x.ended AND (q.messages > 0 OR x.wake_at <= x.at) AS due,
+					CASE
+					WHEN q.epoch <> x.epoch OR q.worker NOT IN ('', x.worker) OR q.ended_at IS NOT NULL THEN 'fenced'
+					WHEN q.events <> x.after THEN 'conflict'
+					WHEN NOT x.sends_to <@ free THEN 'busy' END AS code
+				FROM unnest(ts) WITH ORDINALITY x JOIN runs q ON q.id = x.run_id ORDER BY q.id FOR NO KEY UPDATE OF q SKIP LOCKED) f) l;
+		FOR j IN 1 .. coalesce(cardinality(odd), 0) LOOP
+			i := odd[j];
+			t := ts[i - k];
+			code := codes[j];
+			lefts[i] := waiting[j];
+			IF code IS NULL AND t.took <> '{}' THEN
+				-- One by one, so that no plan can read all that is in the mailbox.
+				taken := (SELECT count(DISTINCT m) FROM unnest(t.took) m
+					WHERE (SELECT b.id FROM mailbox b WHERE b.run_id = t.run_id AND b.id = m) IS NOT NULL);
+				IF taken < (SELECT count(DISTINCT m) FROM unnest(t.took) m) THEN
+					code := 'conflict';
 				END IF;
-				IF code IS NULL AND lefts[i] > 0 AND t.no_mail_before IS NOT NULL AND EXISTS (SELECT FROM mailbox m
-					WHERE m.run_id = t.run_id AND m.id <> ALL (t.took) AND (m.accepted_at < t.no_mail_before OR t.no_mail_before >= '9999-12-31 00:00:00+00')) THEN
+				lefts[i] := lefts[i] - taken;
+			END IF;
+			-- By itself, since a condition with a query in it is a statement, whatever comes before AND.
+			IF code IS NULL AND lefts[i] > 0 AND t.no_mail_before IS NOT NULL THEN
+				IF EXISTS (SELECT FROM mailbox m WHERE m.run_id = t.run_id AND m.id <> ALL (t.took)
+					AND (m.accepted_at < t.no_mail_before OR t.no_mail_before >= '9999-12-31 00:00:00+00')) THEN
 					code := 'conflict';
 				END IF;
 			END IF;
 			IF code IS NULL THEN
-				written[i] := true;
-				updating := true;
 				took := took OR t.took <> '{}';
-				freed := freed OR (NOT t.keep AND NOT t.ended AND (lefts[i] > 0 OR t.wake_at <= t.at));
+				IF t.ended THEN
+					finished := finished || t.run_id;
+				END IF;
 			ELSE
+				written[i] := false;
 				RETURN NEXT (i, NULL, code, NULL, NULL)::verdict;
 			END IF;
 		END LOOP;
-	END IF;
-	IF false = ANY (seen) THEN
-		RETURN QUERY SELECT x.ordinality::integer, NULL::integer, CASE WHEN q.id IS NULL THEN 'not_found' ELSE 'busy' END, NULL, NULL
-			FROM unnest(ts) WITH ORDINALITY x LEFT JOIN runs q ON q.id = x.run_id WHERE NOT seen[x.ordinality];
+		IF coalesce(cardinality(found), 0) < cardinality(ts) THEN
+			FOR i, code IN SELECT k + x.ordinality, CASE WHEN q.id IS NULL THEN 'not_found' ELSE 'busy' END
+				FROM unnest(ts) WITH ORDINALITY x LEFT JOIN runs q ON q.id = x.run_id WHERE k + x.ordinality <> ALL (coalesce(found, '{}'))
+			LOOP
+				written[i] := false;
+				RETURN NEXT (i, NULL, code, NULL, NULL)::verdict;
+			END LOOP;
+		END IF;
 	END IF;
 	IF NOT true = ANY (written) THEN
 		RETURN;
@@ -647,34 +650,34 @@ BEGIN
 
 	IF took THEN
 		DELETE FROM mailbox m USING
-			(SELECT (SELECT q.ctid FROM mailbox q WHERE q.run_id = x.run_id AND q.id = k) AS place
-			FROM unnest(ts) WITH ORDINALITY x, unnest(x.took) k WHERE written[x.ordinality]) l
+			(SELECT (SELECT q.ctid FROM mailbox q WHERE q.run_id = x.run_id AND q.id = y) AS place
+			FROM unnest(ts) WITH ORDINALITY x, unnest(x.took) y WHERE written[k + x.ordinality]) l
 		WHERE m.ctid = l.place;
 	END IF;
-	IF updating THEN
+	IF ts <> '{}' THEN
 		UPDATE runs q SET
-			updated_at = x.at, events = q.events + x.events, messages = lefts[x.ordinality],
+			updated_at = x.at, events = q.events + x.events, messages = lefts[k + x.ordinality],
 			status = x.status, version = coalesce(nullif(x.version, 0), q.version),
 			ended_at = CASE WHEN x.ended THEN x.at END,
 			worker = CASE WHEN x.keep AND NOT x.ended THEN x.worker ELSE '' END,
 			wake_at = CASE WHEN NOT x.ended THEN x.wake_at END,
 			due_at = CASE
 				WHEN x.ended THEN NULL
-				WHEN lefts[x.ordinality] > 0 THEN least(x.wake_at, (SELECT m.accepted_at FROM mailbox m WHERE m.run_id = q.id ORDER BY m.id LIMIT 1))
+				WHEN lefts[k + x.ordinality] > 0 THEN least(x.wake_at, (SELECT m.accepted_at FROM mailbox m WHERE m.run_id = q.id ORDER BY m.id LIMIT 1))
 				-- It still has work: an update that changes no index costs half.
 				WHEN x.keep AND x.wake_at <= x.at AND q.due_at <= x.wake_at THEN q.due_at
 				ELSE x.wake_at END,
 			suspicion = x.suspicion, mark = x.mark, crashes = x.crashes,
 			blocked_build = x.blocked_build, blocked_reason = x.blocked_reason
 		FROM unnest(ts) WITH ORDINALITY x
-		WHERE q.id = x.run_id AND written[x.ordinality] AND x.creates IS NULL;
+		WHERE q.id = x.run_id AND written[k + x.ordinality];
 	END IF;
 	INSERT INTO journal (run_id, position, at, kind, ref, data, asked, or_start, epoch, seq)
 	SELECT x.run_id, x.position, x.at, x.kind, x.ref, x.data, x.asked, x.or_start, x.epoch, x.seq FROM unnest(es) x WHERE written[x.t];
 
 	-- Runs that are free with something to do are news to whoever can claim them.
 	IF freed THEN
-		RETURN QUERY SELECT x.ordinality::integer, NULL::integer, 'mail', x.run_id, NULL FROM unnest(ts) WITH ORDINALITY x
+		RETURN QUERY SELECT x.ordinality::integer, NULL::integer, 'mail', x.run_id, NULL FROM unnest(ns || ts) WITH ORDINALITY x
 			WHERE written[x.ordinality] AND NOT x.keep AND NOT x.ended AND (lefts[x.ordinality] > 0 OR x.wake_at <= x.at);
 	END IF;
 
@@ -721,20 +724,23 @@ BEGIN
 		DELETE FROM executing q USING unnest(ex) x WHERE written[x.t] AND x.attempt = 0 AND q.run_id = x.run_id AND q.step = x.step;
 	END IF;
 
-	SELECT array_agg(x.run_id) INTO ended FROM unnest(ts) WITH ORDINALITY x WHERE x.ended AND written[x.ordinality];
-	IF ended IS NOT NULL THEN
-		DELETE FROM executing q WHERE q.run_id = ANY (ended);
-		UPDATE hooks h SET closed_at = x.at, closed_pos = x.after + x.events
-		FROM unnest(ts) WITH ORDINALITY x
-		WHERE x.ended AND written[x.ordinality] AND h.run_id = x.run_id AND coalesce(h.closed_at, 'infinity') = 'infinity';
-		FOR i IN 1 .. cardinality(ts) LOOP
-			t := ts[i];
-			IF written[i] AND t.ended AND (t.unread OR lefts[i] > 0 OR t.run_id = ANY (targets)) THEN
-				FOR id IN SELECT * FROM keep_unread(t, (SELECT array_agg(u) FROM unnest(un) u WHERE u.t = i)) LOOP
-					RETURN NEXT (i, NULL, 'mail', id, NULL)::verdict;
-				END LOOP;
-			END IF;
-		END LOOP;
+	IF finished <> '{}' THEN
+		DELETE FROM executing q WHERE q.run_id = ANY (finished);
+		IF EXISTS (SELECT FROM hooks h WHERE h.run_id = ANY (finished) AND coalesce(h.closed_at, 'infinity') = 'infinity') THEN
+			UPDATE hooks h SET closed_at = q.ended_at, closed_pos = q.events FROM runs q
+			WHERE q.id = ANY (finished) AND h.run_id = q.id AND coalesce(h.closed_at, 'infinity') = 'infinity';
+		END IF;
+		-- What they never took: what the journal has, what is in the mailbox, what has just been sent.
+		IF un <> '{}' OR odd <> '{}' OR targets <> '{}' THEN
+			FOR i IN 1 .. cardinality(written) LOOP
+				t := (ns || ts)[i];
+				IF written[i] AND t.ended AND (t.unread OR lefts[i] > 0 OR t.run_id = ANY (targets)) THEN
+					FOR id IN SELECT * FROM keep_unread(t, (SELECT array_agg(u) FROM unnest(un) u WHERE u.t = i)) LOOP
+						RETURN NEXT (i, NULL, 'mail', id, NULL)::verdict;
+					END LOOP;
+				END IF;
+			END LOOP;
+		END IF;
 	END IF;
 END $$;
 
