@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"maps"
+	"runtime"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -131,6 +132,7 @@ func (a *actor) wake() {
 }
 
 func (a *actor) loop() {
+	growStack()
 	for {
 		a.mu.Lock()
 		inbox, poked := a.inbox, a.poked
@@ -147,6 +149,16 @@ func (a *actor) loop() {
 		a.mu.Unlock()
 		a.round(inbox, poked)
 	}
+}
+
+// growStack has the stack of a new goroutine grow while there is next to nothing on it.
+// Deep in a round, where it would grow otherwise, copying it takes as long as encoding a
+// transition.
+//
+//go:noinline
+func growStack() {
+	var room [4 << 10]byte
+	runtime.KeepAlive(&room)
 }
 
 // round takes in what has arrived. What can't be taken in now is put back.
