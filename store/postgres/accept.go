@@ -27,16 +27,16 @@ func (s *Store) Accept(ctx context.Context, p store.Payload) (store.Receipt, err
 }
 
 // acceptAll accepts payloads.
-func (s *Store) acceptAll(b *pgx.Batch, ops []*op, told *store.Signal) {
-	payloads := s.types.array("payload", len(ops))
+func (s *Store) acceptAll(r *request, ops []*op) {
+	payloads := r.array(s.types["payload"])
 	for _, o := range ops {
 		payloads.addPayload(o.arg.(*store.Payload))
 	}
-	b.Queue(s.sql.accept, payloads.value()).Query(func(rows pgx.Rows) error {
+	r.Queue(s.sql.accept, payloads.value()).Query(func(rows pgx.Rows) error {
 		for i := 0; rows.Next(); i++ {
 			o := ops[i]
 			if o.receipt, o.err = readAcceptance(rows, o.arg.(*store.Payload)); o.err == nil && !o.receipt.Duplicate {
-				told.Mail = append(told.Mail, o.receipt.Hook.RunID)
+				r.told.Mail = append(r.told.Mail, o.receipt.Hook.RunID)
 			}
 		}
 		return rows.Err()

@@ -55,10 +55,10 @@ func weigh(t *store.Transition) (keys []string, size int) {
 }
 
 // applyAll writes transitions.
-func (s *Store) applyAll(b *pgx.Batch, ops []*op, told *store.Signal) {
-	news, transitions := s.types.array("transition", 0), s.types.array("transition", len(ops))
-	events, effects := s.types.array("event", 2*len(ops)), s.types.array("effect", 0)
-	unread, attempts := s.types.array("message", 0), s.types.array("attempt", 0)
+func (s *Store) applyAll(r *request, ops []*op) {
+	news, transitions := r.array(s.types["transition"]), r.array(s.types["transition"])
+	events, effects := r.array(s.types["event"]), r.array(s.types["effect"])
+	unread, attempts := r.array(s.types["message"]), r.array(s.types["attempt"])
 	// Those that create their runs come first.
 	place := func(o *op) int {
 		if o.arg.(*store.Transition).Create != nil {
@@ -103,8 +103,8 @@ func (s *Store) applyAll(b *pgx.Batch, ops []*op, told *store.Signal) {
 			attempts.addAttempt(&store.Attempt{Step: step}, t.RunID, n)
 		}
 	}
-	b.Queue(s.sql.apply, news.value(), transitions.value(), events.value(), effects.value(), unread.value(), attempts.value()).Query(func(rows pgx.Rows) error {
-		if err := readVerdicts(rows, ops, told); err != nil {
+	r.Queue(s.sql.apply, news.value(), transitions.value(), events.value(), effects.value(), unread.value(), attempts.value()).Query(func(rows pgx.Rows) error {
+		if err := readVerdicts(rows, ops, &r.told); err != nil {
 			return err
 		}
 		for _, o := range ops {
@@ -113,11 +113,11 @@ func (s *Store) applyAll(b *pgx.Batch, ops []*op, told *store.Signal) {
 			}
 			t := o.arg.(*store.Transition)
 			if t.Status.Ended() {
-				told.Ended = append(told.Ended, t.RunID)
+				r.told.Ended = append(r.told.Ended, t.RunID)
 			}
 			for i, e := range t.Effects {
 				if e.Kind == store.Respond && o.outcomes[i].Conflict == "" {
-					told.Responded = append(told.Responded, e.Response.Request)
+					r.told.Responded = append(r.told.Responded, e.Response.Request)
 				}
 			}
 		}

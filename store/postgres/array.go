@@ -25,12 +25,17 @@ func newArray(element uint32, rows int) *array {
 	return &array{element: element, buf: make([]byte, arrayHeader, arrayHeader+rows*usual)}
 }
 
+// clear makes it an empty array of another type.
+func (a *array) clear(t compositeType) {
+	a.element, a.rows, a.buf = t.oid, 0, a.buf[:arrayHeader]
+}
+
 // value is the argument of a statement.
 func (a *array) value() []byte {
+	header := appendHeader(a.buf[:0], a.element, a.rows)
 	if a.rows == 0 {
-		return appendHeader(nil, a.element, 0)
+		return header
 	}
-	appendHeader(a.buf[:0], a.element, a.rows)
 	return a.buf
 }
 
@@ -139,7 +144,12 @@ func jsonb(v json.RawMessage) field {
 	return field{oid: pgtype.JSONBOID, null: v == nil, text: "\x01", data: v} // the version of the format
 }
 
+var noBigints, noTexts = appendHeader(nil, pgtype.Int8OID, 0), appendHeader(nil, pgtype.TextOID, 0)
+
 func bigints(ns []int64) field {
+	if len(ns) == 0 {
+		return field{oid: pgtype.Int8ArrayOID, data: noBigints}
+	}
 	b := appendHeader(nil, pgtype.Int8OID, len(ns))
 	for _, n := range ns {
 		b = appendInt8(appendInt4(b, 8), n)
@@ -148,6 +158,9 @@ func bigints(ns []int64) field {
 }
 
 func texts(ss []string) field {
+	if len(ss) == 0 {
+		return field{oid: pgtype.TextArrayOID, data: noTexts}
+	}
 	b := appendHeader(nil, pgtype.TextOID, len(ss))
 	for _, s := range ss {
 		b = append(appendInt4(b, len(s)), s...)

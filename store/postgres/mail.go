@@ -3,8 +3,6 @@ package postgres
 import (
 	"context"
 
-	"github.com/jackc/pgx/v5"
-
 	"github.com/tenter-dev/tenter/store"
 )
 
@@ -17,12 +15,12 @@ func (s *Store) Send(ctx context.Context, m store.Message) error {
 }
 
 // sendAll sends messages.
-func (s *Store) sendAll(b *pgx.Batch, ops []*op, told *store.Signal) {
-	messages := s.types.array("message", len(ops))
+func (s *Store) sendAll(r *request, ops []*op) {
+	messages := r.array(s.types["message"])
 	for _, o := range ops {
 		messages.addMessage(o.arg.(*store.Message), 0, false)
 	}
-	b.Queue(s.sql.send, messages.value()).Query(answers(ops, func(o *op) {
-		told.Mail = append(told.Mail, o.arg.(*store.Message).RunID)
+	r.Queue(s.sql.send, messages.value()).Query(answers(ops, func(o *op) {
+		r.told.Mail = append(r.told.Mail, o.arg.(*store.Message).RunID)
 	}))
 }

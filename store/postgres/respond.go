@@ -3,7 +3,6 @@ package postgres
 import (
 	"context"
 
-	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/tenter-dev/tenter/store"
@@ -16,13 +15,13 @@ func (s *Store) Respond(ctx context.Context, r store.Response) error {
 }
 
 // respondAll records answers.
-func (s *Store) respondAll(b *pgx.Batch, ops []*op, told *store.Signal) {
-	responses := s.types.array("effect", len(ops))
+func (s *Store) respondAll(r *request, ops []*op) {
+	responses := r.array(s.types["effect"])
 	for _, o := range ops {
 		responses.addEffect(responding(o.arg.(*store.Response)), 0, 0)
 	}
-	b.Queue(s.sql.respond, responses.value()).Query(answers(ops, func(o *op) {
-		told.Responded = append(told.Responded, o.arg.(*store.Response).Request)
+	r.Queue(s.sql.respond, responses.value()).Query(answers(ops, func(o *op) {
+		r.told.Responded = append(r.told.Responded, o.arg.(*store.Response).Request)
 	}))
 }
 

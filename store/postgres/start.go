@@ -4,8 +4,6 @@ import (
 	"context"
 	"encoding/json"
 
-	"github.com/jackc/pgx/v5"
-
 	"github.com/tenter-dev/tenter/store"
 )
 
@@ -18,12 +16,12 @@ func (s *Store) Start(ctx context.Context, r store.NewRun) error {
 }
 
 // startAll starts runs.
-func (s *Store) startAll(b *pgx.Batch, ops []*op, told *store.Signal) {
+func (s *Store) startAll(r *request, ops []*op) {
 	runs := make([]json.RawMessage, len(ops))
 	for i, o := range ops {
 		runs[i] = encodeNewRun(o.arg.(*store.NewRun))
 	}
-	b.Queue(s.sql.start, runs).Query(answers(ops, func(o *op) {
-		told.Mail = append(told.Mail, o.arg.(*store.NewRun).ID)
+	r.Queue(s.sql.start, runs).Query(answers(ops, func(o *op) {
+		r.told.Mail = append(r.told.Mail, o.arg.(*store.NewRun).ID)
 	}))
 }

@@ -87,9 +87,8 @@ const (
 	opRespond               // *store.Response
 )
 
-// batchers put operations of one kind into a batch, as one statement. They note what
-// is to be told when it is committed.
-var batchers = [...]func(s *Store, b *pgx.Batch, ops []*op, told *store.Signal){
+// batchers put operations of one kind into a request, as one statement.
+var batchers = [...]func(s *Store, r *request, ops []*op){
 	opApply:   (*Store).applyAll,
 	opAccept:  (*Store).acceptAll,
 	opStart:   (*Store).startAll,
@@ -375,26 +374,26 @@ func (w *writer) commit(ctx context.Context, ops []*op) error {
 		kinds[o.kind] = append(kinds[o.kind], o)
 	}
 	began := time.Now()
-	var told store.Signal
-	var b pgx.Batch // without BEGIN: what is sent together is one transaction
+	var r request
+	defer r.free()
 	for kind, ops := range kinds {
 		if len(ops) > 0 {
-			batchers[kind](w.s, &b, ops, &told)
+			batchers[kind](w.s, &r, ops)
 		}
 	}
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	if err := w.s.pool.SendBatch(ctx, &b).Close(); err != nil {
+	if err := w.s.pool.SendBatch(ctx, &r.Batch).Close(); err != nil {
 		if standby(err) {
 			w.s.pool.Reset()
 		}
 		return fmt.Errorf("write to database %s: %w", w.s.name, err)
 	}
 	w.s.stats.commits.Add(1)
-	w.s.stats.statements.Add(int64(b.Len()))
+	w.s.stats.statements.Add(int64(r.Len()))
 	w.s.stats.operations.Add(int64(len(ops)))
 	w.s.commits.tell(store.Commit{Operations: len(ops), Took: time.Since(began)})
-	w.s.tell(told)
+	w.s.tell(r.told)
 	return nil
 }
 
