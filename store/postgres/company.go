@@ -16,11 +16,14 @@ const (
 )
 
 // company has a lane that has just answered wait a moment for those to come again. Else
-// they would split in halves that take turns, each in a batch of half the size, and a batch
-// costs the server as much as five operations, however small it is.
+// they would split in parts that take turns, each in a small batch, and a batch costs the
+// server as much as some operations, however small it is. Where there are enough for two
+// lanes these take turns, each with half of them: while one's are under way, the other's
+// callers go on to their next.
 //
 // It is guarded by writer.mu.
 type company struct {
+	about  int           // operations that there are, under way, queued or to come again: the most of late
 	waits  bool          // a lane does, or has not noticed yet that they have come
 	wanted int           // operations that it waits for: first most of them, then all; 0: none any more
 	all    int           // that it hopes for
@@ -45,15 +48,26 @@ func (c *company) came(n int) bool {
 	return awaited
 }
 
-// gather waits for company after a batch of so many operations, no longer than that took,
-// and when most are there a quarter of that for the others. Where there are enough for two
-// lanes these take turns instead.
-func (w *writer) gather(answered int, took time.Duration) {
+// meet notes that there are so many operations.
+func (c *company) meet(all int) { c.about = max(all, c.about-(c.about+7)/8) }
+
+// share is how many operations a batch should have: all, or half if that is enough.
+func (c *company) share() int {
+	if c.about >= 2*beside {
+		return (c.about + 1) / 2
+	}
+	return c.about
+}
+
+// gather waits for company after a batch, when there are so many operations that may be in
+// the next: no longer than that took, and when most are there a quarter of that for the
+// others.
+func (w *writer) gather(all int, took time.Duration) {
 	c := &w.company
 	w.mu.Lock()
-	all := answered + len(w.queue)
+	all = min(all, c.share())
 	most := all * 3 / 4 // who stays away must not hold up all others
-	wait := all >= fewest && all < 2*beside && !c.waits && w.atWork.Load() == 0
+	wait := all >= fewest && !c.waits && w.atWork == 0
 	if wait && c.skip > 0 {
 		c.skip--
 		wait = false

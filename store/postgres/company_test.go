@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"fmt"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -10,7 +11,10 @@ import (
 // queue and one comes every 100 microseconds.
 func gathers(t *testing.T, w *writer, answered, queued, coming int, took time.Duration) (waited time.Duration) {
 	t.Helper()
+	w.mu.Lock()
 	w.take()
+	w.company.meet(answered + queued)
+	w.mu.Unlock()
 	for range queued {
 		waiting(t, w, opSend, 1, "run")
 	}
@@ -21,7 +25,7 @@ func gathers(t *testing.T, w *writer, answered, queued, coming int, took time.Du
 		}
 	}()
 	began := time.Now()
-	w.gather(answered, took)
+	w.gather(answered+queued, took)
 	waited = time.Since(began)
 	wait(time.Second)
 	return waited
@@ -45,7 +49,6 @@ func TestALaneWaitsForCompany(t *testing.T) {
 		want("so the next time most are enough", gathers(t, w, 8, 2, 8, batch), 500*time.Microsecond)
 		want("eight of eight go on, two are in the queue", gathers(t, w, 8, 2, 8, batch), 800*time.Microsecond)
 		want("seven of eight go on, two are in the queue", gathers(t, w, 8, 2, 7, batch), 500*time.Microsecond+longest/4)
-		want("there are enough for two lanes", gathers(t, w, 20, 12, 20, batch), 0)
 		want("the batch took no longer", gathers(t, w, 8, 0, 8, 300*time.Microsecond), 300*time.Microsecond)
 		for range 2 {
 			want("it was in vain", gathers(t, w, 8, 0, 8, batch), 0)
@@ -56,7 +59,11 @@ func TestALaneWaitsForCompany(t *testing.T) {
 		}
 		want("it is tried again", gathers(t, w, 8, 0, 8, batch), 800*time.Microsecond)
 		want("they have come", gathers(t, w, 8, 0, 8, batch), 800*time.Microsecond)
-		w.atWork.Store(1)
+		want("there are enough for two lanes", gathers(t, w, 20, 12, 20, batch), 400*time.Microsecond)
+		want("a half is there", gathers(t, w, 20, 20, 20, batch), 0)
+		w.mu.Lock()
+		w.atWork = 1
+		w.mu.Unlock()
 		want("the other lane is at work", gathers(t, w, 8, 0, 8, batch), 0)
 	})
 }
@@ -66,6 +73,7 @@ func TestCompanyThatIsNotNoticedYet(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		w := newWriter(nil)
+		w.company.meet(8)
 		go w.gather(8, time.Minute)
 		synctest.Wait()
 		w.mu.Lock()
@@ -75,7 +83,7 @@ func TestCompanyThatIsNotNoticedYet(t *testing.T) {
 		for range 6 {
 			waiting(t, w, opSend, 1, "run")
 		}
-		w.gather(2, time.Minute)
+		w.gather(8, time.Minute)
 		synctest.Wait()
 		if w.company.waits || len(w.company.here) > 0 {
 			t.Errorf("left behind: %+v", w.company)
@@ -88,6 +96,7 @@ func TestCompanyIsNotTakenByAnotherLane(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		w := newWriter(nil)
+		w.company.meet(8)
 		go w.gather(8, time.Minute)
 		synctest.Wait()
 		waiting(t, w, opSend, 1, "run")
@@ -100,4 +109,51 @@ func TestCompanyIsNotTakenByAnotherLane(t *testing.T) {
 			t.Errorf("when nobody waits any more a lane takes up %d, want the one", len(batch))
 		}
 	})
+}
+
+// A lane begins beside another when its share of the operations is there.
+func TestLanesShare(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, testLanesShare)
+}
+
+func testLanesShare(t *testing.T) {
+	w := newWriter(nil)
+	fill := func(n int) {
+		for range n {
+			waiting(t, w, opSend, 1, fmt.Sprint(len(w.queue), w.carried))
+		}
+	}
+	fill(1)
+	if n := len(w.next()); n != 1 {
+		t.Fatalf("the first batch has %d, want the one that is there", n)
+	}
+	fill(beside - 1)
+	if n := len(w.next()); n != 0 {
+		t.Errorf("few are taken up beside the lane at work: %d", n)
+	}
+	w.company.meet(64)
+	fill(31 - (beside - 1))
+	if n := len(w.next()); n != 0 {
+		t.Errorf("less than a half is taken up beside the lane at work: %d", n)
+	}
+	fill(1)
+	if n := len(w.next()); n != 32 {
+		t.Errorf("the other lane takes up %d, want the half", n)
+	}
+	fill(31)
+	if n := len(w.next()); n != 0 {
+		t.Errorf("less than a half is taken up beside the lane at work: %d", n)
+	}
+	wait(2 * stuck)
+	if n := len(w.next()); n != 31 {
+		t.Errorf("beside a lane that is stuck %d are taken up, want what there is", n)
+	}
+	for range 40 {
+		w.company.meet(3)
+	}
+	fill(beside)
+	if n := len(w.next()); n != beside {
+		t.Errorf("when there are fewer a lane takes up %d, want %d", n, beside)
+	}
 }

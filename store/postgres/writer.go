@@ -23,9 +23,13 @@ const (
 	// is carried out.
 	lanes = 2
 
-	// beside is how many operations have to wait for a lane to begin a batch while
-	// another is under way: small batches cost the server more than they gain.
+	// beside is how many operations at least have to wait for a lane to begin a batch
+	// while another is under way: small batches cost the server more than they gain.
 	beside = 16
+
+	// stuck is how long a batch may take until others no longer wait for the callers
+	// that it holds up.
+	stuck = 50 * time.Millisecond
 
 	// maxAlone bounds the operations that are carried out alone at a time, so that
 	// connections are left for the rest.
@@ -42,14 +46,16 @@ const (
 // writer carries out operations in batches. Whatever has arrived while the last
 // batch was committing goes into the next, in one round trip and one commit.
 type writer struct {
-	s      *Store
-	wake   chan struct{}   // for each operation, as far as lanes are idle
-	atWork atomic.Int64    // lanes that have a batch under way
-	alone  chan struct{}   // holds what is carried out alone
-	ctx    context.Context //nolint:containedctx // of the operations under way; it ends when the store is closed
+	s     *Store
+	wake  chan struct{}   // for a lane that may begin a batch, as far as lanes are idle
+	alone chan struct{}   // holds what is carried out alone
+	ctx   context.Context //nolint:containedctx // of the operations under way; it ends when the store is closed
 
 	mu       sync.Mutex
 	queue    []*op
+	atWork   int              // lanes that have a batch under way
+	carried  int              // operations in these
+	began    time.Time        // the last of these
 	underway map[string][]*op // for each key of a batch under way what waits for it, so that no lane is in the way of another
 	company  company
 	closed   bool
@@ -158,12 +164,19 @@ func (w *writer) do(o *op) error {
 // enqueue lets a lane have an operation.
 func (w *writer) enqueue(o *op) {
 	w.mu.Lock()
+	defer w.mu.Unlock()
 	w.queue = append(w.queue, o)
-	awaited := w.company.came(len(w.queue))
-	w.mu.Unlock()
-	if !awaited {
+	if awaited := w.company.came(len(w.queue)); !awaited && w.ready() {
 		w.rouse()
 	}
+}
+
+// ready reports whether a lane may begin a batch. Few operations are left to the lane at
+// work, which takes them up next, with what comes until then, and all to one that waits
+// for company.
+func (w *writer) ready() bool {
+	n := len(w.queue)
+	return w.company.wanted == 0 && (w.atWork == 0 || n >= beside && (n >= w.company.share() || time.Since(w.began) > stuck))
 }
 
 // rouse has an idle lane look at the queue.
@@ -196,24 +209,23 @@ func (w *writer) lane() {
 			}
 		}
 		began := time.Now()
-		w.carryOut(batch)
-		w.atWork.Add(-1)
-		w.gather(len(batch), time.Since(began))
+		all := w.carryOut(batch)
+		w.gather(all, time.Since(began))
 	}
 }
 
-// next takes up a batch for a lane. Few operations are left to the lane at work, which
-// takes them up next, with what comes until then, and all to one that waits for company.
+// next takes up a batch for a lane.
 func (w *writer) next() []*op {
 	w.mu.Lock()
-	few, gathering := len(w.queue) < beside, w.company.wanted > 0
-	w.mu.Unlock()
-	if few && w.atWork.Load() > 0 || gathering {
+	defer w.mu.Unlock()
+	if !w.ready() {
 		return nil
 	}
 	batch := w.take()
 	if len(batch) > 0 {
-		w.atWork.Add(1)
+		w.atWork++
+		w.carried += len(batch)
+		w.began = time.Now()
 	}
 	return batch
 }
@@ -221,8 +233,6 @@ func (w *writer) next() []*op {
 // take takes up what is queued, except for what locks the same as a batch under way,
 // and a run's transitions one at a time.
 func (w *writer) take() []*op {
-	w.mu.Lock()
-	defer w.mu.Unlock()
 	var batch, next []*op
 	size := 0
 	runs := make(map[string]bool)
@@ -273,8 +283,9 @@ func (w *writer) wait(o *op) bool {
 	return false
 }
 
-// over lets go on what waited for a batch.
-func (w *writer) over(batch []*op) {
+// over lets go on what waited for a batch of a lane. It returns how many operations there
+// are that may come again.
+func (w *writer) over(batch []*op) (all int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	var waiting []*op
@@ -287,13 +298,19 @@ func (w *writer) over(batch []*op) {
 	if len(waiting) > 0 {
 		w.queue = append(waiting, w.queue...)
 	}
+	all = w.carried + len(w.queue)
+	w.company.meet(all)
+	w.atWork--
+	w.carried -= len(batch)
+	return all
 }
 
-// carryOut carries out a batch. What cannot be done together is done alone, so that
-// one operation never touches its neighbors.
-func (w *writer) carryOut(batch []*op) {
+// carryOut carries out a batch of a lane. What cannot be done together is done alone, so
+// that one operation never touches its neighbors. It returns how many operations there are
+// that may come again.
+func (w *writer) carryOut(batch []*op) (all int) {
 	err := w.commit(w.ctx, batch)
-	w.over(batch)
+	all = w.over(batch)
 	var done []*op
 	for _, o := range batch {
 		if err != nil {
@@ -310,6 +327,7 @@ func (w *writer) carryOut(batch []*op) {
 		}
 	}
 	w.answer(done)
+	return all
 }
 
 // carryOutAlone carries out an operation that may be what a batch failed for.
