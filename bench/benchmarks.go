@@ -38,7 +38,8 @@ var onSQLite = []benchmark{
 var onPostgres = []benchmark{
 	{name: "postgres/steps/1", round: billed(stepRuns(1, budget{}, atMost(4.05)))},
 	{name: "postgres/steps/64", round: billed(stepRuns(64, atLeast(3000), budget{}))},
-	{name: "postgres/workers/own", round: billed(stepRunsOfWorkers(16, atLeast(5000)))},
+	{name: "postgres/workers/64", round: billed(stepRunsOfWorkers(64, atLeast(5000)))},
+	{name: "postgres/workers/16", round: billed(stepRunsOfWorkers(16, budget{}))},
 	{name: "postgres/workers/client", round: billed(stepRunsOfClient(64))},
 	{name: "postgres/latency/step", round: stepLatency(budget{})},
 	{name: "postgres/latency/resume", round: resumeLatency("resume → run completed, in one process", 0, budget{})},

@@ -12,22 +12,27 @@ import (
 // TreeCPU is the CPU time that a process and its children have used, those that have
 // ended too.
 func TreeCPU(pid int) (time.Duration, error) {
-	own, err := statOf(pid)
-	if err != nil {
-		return 0, err
-	}
-	ticks := own.cpu + own.endedCPU
-	children, err := childrenOf(pid)
-	if err != nil {
-		return 0, err
-	}
-	for _, child := range children {
-		if s, err := statOf(child); err == nil { // else it has ended meanwhile
-			ticks += s.cpu
+	const perSecond = 100 // ticks, on every Linux that Go runs on
+	for {
+		own, err := statOf(pid)
+		if err != nil {
+			return 0, err
+		}
+		ticks := own.cpu + own.endedCPU
+		children, err := childrenOf(pid)
+		if err != nil {
+			return 0, err
+		}
+		for _, child := range children {
+			if s, err := statOf(child); err == nil { // else it has ended meanwhile
+				ticks += s.cpu
+			}
+		}
+		// One that ended meanwhile is in neither, or in both.
+		if now, err := statOf(pid); err != nil || now.endedCPU == own.endedCPU {
+			return time.Duration(ticks) * time.Second / perSecond, err
 		}
 	}
-	const perSecond = 100 // on every Linux that Go runs on
-	return time.Duration(ticks) * time.Second / perSecond, nil
 }
 
 // ParentOf returns the ID of the process that started one.
