@@ -1167,17 +1167,18 @@ SET search_path FROM CURRENT AS $$
 DECLARE
 	got text[];
 BEGIN
+	-- Workflows are looked at one by one, so that no plan can begin with all runs of one.
 	SELECT array_agg(l.id) INTO got FROM
 		(SELECT q.id FROM unnest(names) n JOIN runs q ON q.id = n
 		WHERE q.worker = '' AND (q.messages > 0 OR q.wake_at <= wakes) AND q.blocked_build IS DISTINCT FROM nullif(claimer_build, '')
-			AND EXISTS (SELECT FROM unnest(defs) d WHERE d.workflow = q.workflow AND d.version = q.version)
+			AND (q.workflow, q.version)::definition = ANY (defs)
 		ORDER BY q.id FOR NO KEY UPDATE OF q SKIP LOCKED) l;
 	got := coalesce(got, '{}');
 	IF cardinality(got) < cardinality(names) THEN
 		SELECT array_agg(q.id) FILTER (WHERE q.worker = ''), min(greatest(w.lease_until, wakes)) FILTER (WHERE q.worker <> '')
 		INTO busy, next_at FROM unnest(names) n JOIN runs q ON q.id = n LEFT JOIN workers w ON w.name = q.worker
 		WHERE q.worker <> claimer AND (q.messages > 0 OR q.wake_at <= wakes) AND q.blocked_build IS DISTINCT FROM nullif(claimer_build, '')
-			AND EXISTS (SELECT FROM unnest(defs) d WHERE d.workflow = q.workflow AND d.version = q.version) AND q.id <> ALL (got);
+			AND (q.workflow, q.version)::definition = ANY (defs) AND q.id <> ALL (got);
 	END IF;
 	IF got <> '{}' THEN
 		RETURN QUERY UPDATE runs q SET worker = claimer, epoch = q.epoch + 1, mark = false WHERE q.id = ANY (got)
