@@ -55,15 +55,17 @@ func newQueries(schema string) queries {
 
 		fence: in(`SELECT tenter.fence($1, $2, $3, $4)`),
 		prune: in(`SELECT pruned, more FROM tenter.prune($1, $2)`),
+		// What is looked up by many IDs is looked up one by one: where the plan may choose, it
+		// reads whole tables for as long as they seem small.
 		catchUp: in(`SELECT
-			ARRAY(SELECT m FROM unnest($1::text[]) m WHERE EXISTS (SELECT FROM tenter.mailbox b WHERE b.run_id = m)),
-			ARRAY(SELECT r.id FROM tenter.runs r WHERE r.id = ANY ($2) AND r.ended_at IS NOT NULL),
-			ARRAY(SELECT a.request FROM tenter.responses a WHERE a.request = ANY ($3))`),
+			ARRAY(SELECT n FROM unnest($1::text[]) n WHERE (SELECT true FROM tenter.mailbox b WHERE b.run_id = n LIMIT 1)),
+			ARRAY(SELECT n FROM unnest($2::text[]) n WHERE (SELECT r.ended_at FROM tenter.runs r WHERE r.id = n) IS NOT NULL),
+			ARRAY(SELECT n FROM unnest($3::text[]) n WHERE (SELECT true FROM tenter.responses a WHERE a.request = n))`),
 
 		run: in(`SELECT ` + runColumns + ` FROM tenter.runs WHERE id = $1`),
 		endings: in(`SELECT r.id, r.workflow, r.status, CASE WHEN r.ended_at IS NOT NULL THEN
 			(SELECT j.data FROM tenter.journal j WHERE j.run_id = r.id AND j.position = r.events) END
-			FROM tenter.runs r WHERE r.id = ANY ($1)`),
+			FROM unnest($1::text[]) n CROSS JOIN LATERAL (SELECT * FROM tenter.runs q WHERE q.id = n OFFSET 0) r`),
 		workers: in(`SELECT definitions FROM tenter.workers WHERE lease_until > clock_timestamp()`),
 		journal: in(`SELECT position, at, kind, ref, data, coalesce(asked, ''), or_start, epoch, seq FROM tenter.journal
 			WHERE run_id = $1 AND position > $2 ORDER BY position`),
