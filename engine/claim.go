@@ -138,7 +138,7 @@ func (w *worker) claim(ctx context.Context) {
 }
 
 // busyPause is how long a run is left alone that somebody else was at when it was to be
-// claimed.
+// claimed, or is to claim.
 const busyPause = 50 * time.Millisecond
 
 // claimNamed claims runs that signals have named. They are new, or were parked, and to look
@@ -204,6 +204,22 @@ func (w *worker) name(runs ...string) {
 	}
 	w.mu.Unlock()
 	w.rouse()
+}
+
+// yield has a run claimed if the worker that was chosen for it has not done so in a moment.
+func (w *worker) yield(run string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if len(w.yielded) == 0 {
+		time.AfterFunc(busyPause, func() {
+			w.mu.Lock()
+			runs := w.yielded
+			w.yielded = nil
+			w.mu.Unlock()
+			w.name(runs...)
+		})
+	}
+	w.yielded = append(w.yielded, run)
 }
 
 // trigger has runs claimed soon, whichever have something to do.

@@ -337,6 +337,13 @@ func (c *claims) Claim(ctx context.Context, req store.Claim) (store.Claimed, err
 	return c.probe.Claim(ctx, req)
 }
 
+// claimed are the runs that claims have named.
+func (c *claims) claimed() [][]string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Clone(c.named)
+}
+
 // Runs that signals name are claimed without a look for all others, which is taken now and
 // then all the same.
 func TestRunsThatAreNamedAreClaimedAlone(t *testing.T) {
@@ -362,6 +369,57 @@ func TestRunsThatAreNamedAreClaimedAlone(t *testing.T) {
 		// What others have got is looked for when their leases may have lapsed.
 		if n := st.byNeed - atFirst; n < 29 || n > 31 {
 			t.Errorf("%d claims by need in five minutes, want one every 10 s", n)
+		}
+	})
+}
+
+// What another worker was chosen to claim is left to it, and claimed if it is still there
+// after a moment.
+func TestRunsOfAnotherWorkerAreLeftToIt(t *testing.T) {
+	t.Parallel()
+	inLab(t, func(t *testing.T, l *lab) {
+		st := &claims{probe: newProbe(l.store)}
+		st.yield = true
+		l.eng, l.stop = l.runOn(st, engine.Options{}, tokenWaiter)
+		client := l.client()
+		l.advance(time.Second)
+		const moment = 50 * time.Millisecond
+		var want []string
+		for n := range 3 {
+			want = append(want, mustStartOn(l, client, tokenWaiter, fmt.Sprint("t", n)).ID())
+			l.advance(moment / 5)
+		}
+		l.advance(moment / 5)
+		if named := st.claimed(); len(named) > 0 {
+			t.Errorf("claimed at once: %v", named)
+		}
+		l.advance(moment)
+		slices.Sort(want)
+		if diff := cmp.Diff([][]string{want}, st.claimed()); diff != "" {
+			t.Errorf("claims after a moment (-want +got):\n%s", diff)
+		}
+		if _, err := l.eng.HookByToken(t.Context(), "t0"); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// A run that is live here is not left to others.
+func TestMailOfALiveRunIsReadAtOnce(t *testing.T) {
+	t.Parallel()
+	inLab(t, func(t *testing.T, l *lab) {
+		st := newProbe(l.store)
+		l.eng, l.stop = l.runOn(st, engine.Options{}, tokenWaiter)
+		client := l.client()
+		r := mustStartOn(l, client, tokenWaiter, "t")
+		l.advance(time.Second)
+		st.yield = true
+		if _, err := client.Resume(t.Context(), "t", "hello"); err != nil {
+			t.Fatal(err)
+		}
+		l.advance(time.Millisecond)
+		if info, err := r.Info(t.Context()); err != nil || !info.Status.Ended() {
+			t.Errorf("the run is %s, %v", info.Status, err)
 		}
 	})
 }

@@ -18,6 +18,7 @@ type probe struct {
 	store.Store
 	ahead time.Duration // of the clock
 	deaf  bool          // to all signals: there is an All every five seconds instead
+	yield bool          // what signals name is another worker's to claim
 
 	awaiting atomic.Int64 // calls of Await that are not done
 
@@ -125,7 +126,10 @@ func (p *probe) Shared() bool { return true }
 
 func (p *probe) Watch(f func(store.Signal)) (stop func()) {
 	if !p.deaf {
-		return p.Store.Watch(f)
+		return p.Store.Watch(func(s store.Signal) {
+			s.Yield = p.yield
+			f(s)
+		})
 	}
 	stopped := make(chan struct{})
 	go func() {

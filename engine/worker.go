@@ -42,12 +42,13 @@ type worker struct {
 	doubted  atomic.Int64 // of those, runs whose last owner died, before they have made progress
 	bustling atomic.Int64 // actors with a goroutine
 
-	mu     sync.Mutex
-	actors map[string]*actor
-	parked *list.List          // of idle actors, the last used one in front
-	hooks  map[string]*address // by token, of live runs
-	next   time.Time           // when to claim again
-	named  []string            // runs to be claimed, as signals have named them
+	mu      sync.Mutex
+	actors  map[string]*actor
+	parked  *list.List          // of idle actors, the last used one in front
+	hooks   map[string]*address // by token, of live runs
+	next    time.Time           // when to claim again
+	named   []string            // runs to be claimed, as signals have named them
+	yielded []string            // runs that another worker is to claim, until it has had the time
 
 	byNeed   atomic.Bool // whatever has something to do is to be claimed
 	looked   time.Time   // when that was last done; claimLoop's
@@ -200,7 +201,11 @@ func (w *worker) signal(s store.Signal) {
 		a := w.actors[id]
 		w.mu.Unlock()
 		// One that ends the run is on its way out; if it has ended it, this is a retry.
-		if a == nil || !a.poke() || a.ending.Load() {
+		switch {
+		case a != nil && a.poke() && !a.ending.Load():
+		case s.Yield:
+			w.yield(id)
+		default:
 			w.name(id)
 		}
 	}

@@ -432,4 +432,5 @@ type Signal struct {
 	Ended     []string // runs that ended
 	Responded []string // requests that were answered
 	All       bool     // anything may have changed
+	Yield     bool     // another worker was chosen to claim the runs of Mail: leave them to it for a moment
 }

@@ -1,8 +1,11 @@
 package postgres
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -41,6 +44,7 @@ type notice struct {
 	From      string   `json:"from"`
 	Here      bool     `json:"here,omitempty"`   // I listen
 	Awaits    bool     `json:"awaits,omitempty"` // and await what others end or answer
+	Works     string   `json:"works,omitempty"`  // and claim runs: a digest of which
 	Knows     string   `json:"knows,omitempty"`  // who listens, or awaits, as I know from now on
 	Mail      []string `json:"mail,omitempty"`
 	Ended     []string `json:"ended,omitempty"`
@@ -55,6 +59,10 @@ type notice struct {
 //
 // A process that begins to listen or to await says so. Each of the others tells it when it
 // knows; then it looks at everything, since until then it may not have been told.
+//
+// Of the workers that would claim the same runs one is chosen for those of a notification,
+// by each of them for itself; the others leave them to it for a moment, instead of trying
+// all at once.
 type peers struct {
 	s       *Store
 	conf    *pgx.ConnConfig
@@ -71,6 +79,7 @@ type peers struct {
 	awaited   time.Time // when that became none
 	awaits    bool      // the others are told, or to be told, that somebody does
 	unsaid    bool      // they are to be told
+	works     string    // a digest of what is claimed here; empty: nothing
 
 	saying sync.Mutex // held while here says what is so
 }
@@ -79,6 +88,7 @@ type peers struct {
 type peer struct {
 	heard  time.Time // when it last said that it listens
 	awaits bool
+	works  string
 }
 
 // gone reports whether it was not heard for too long.
@@ -156,6 +166,42 @@ func (p *peers) await(n int) {
 		p.awaits, p.unsaid = true, true
 		p.rouse()
 	}
+}
+
+// work notes which runs are claimed here. The others are told when that is news.
+func (p *peers) work(defs []store.Definition) {
+	works := ""
+	if len(defs) > 0 {
+		sum := sha256.Sum256(fmt.Append(nil, defs))
+		works = hex.EncodeToString(sum[:8])
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.works != works {
+		p.works, p.unsaid = works, true
+		p.rouse()
+	}
+}
+
+// yields reports whether another worker is to claim the runs of a notification. Who has
+// sent it and would claim them has done so.
+func (p *peers) yields(n *notice) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.works == "" || len(n.Mail) == 0 {
+		return false
+	}
+	rank := func(id string) [sha256.Size]byte { return sha256.Sum256([]byte(id + " " + n.Mail[0])) }
+	mine := rank(p.id)
+	for id, o := range p.seen {
+		if o.gone() || o.works != p.works {
+			continue
+		}
+		if theirs := rank(id); id == n.From || bytes.Compare(theirs[:], mine[:]) > 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // lull tells the others when nobody here has awaited anything for a while.
@@ -321,14 +367,14 @@ func (p *peers) hear(ctx context.Context, payload string) bool {
 		p.mu.Lock()
 		before, known := p.seen[n.From]
 		known = known && !before.gone()
-		p.seen[n.From] = peer{time.Now(), n.Awaits}
+		p.seen[n.From] = peer{time.Now(), n.Awaits, n.Works}
 		p.mu.Unlock()
 		if !known || n.Awaits && !before.awaits {
 			_ = p.here(ctx, n.From)
 		}
 		n.All = n.All || !known || n.Knows == p.id
 	}
-	if sig := (store.Signal{Mail: n.Mail, Ended: n.Ended, Responded: n.Responded, All: n.All}); n.All || len(n.Mail)+len(n.Ended)+len(n.Responded) > 0 {
+	if sig := (store.Signal{Mail: n.Mail, Ended: n.Ended, Responded: n.Responded, All: n.All, Yield: p.yields(&n)}); n.All || len(n.Mail)+len(n.Ended)+len(n.Responded) > 0 {
 		p.s.watch.tell(sig)
 	}
 	return false
@@ -340,9 +386,9 @@ func (p *peers) here(ctx context.Context, knows string) error {
 	p.saying.Lock()
 	defer p.saying.Unlock()
 	p.mu.Lock()
-	awaits := p.awaits
+	n := notice{From: p.id, Here: true, Awaits: p.awaits, Works: p.works, Knows: knows}
 	p.mu.Unlock()
-	return p.notify(ctx, []notice{{From: p.id, Here: true, Awaits: awaits, Knows: knows}})
+	return p.notify(ctx, []notice{n})
 }
 
 // deaf notes that notifications do not come.

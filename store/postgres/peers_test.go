@@ -1,6 +1,8 @@
 package postgres
 
 import (
+	"fmt"
+	"maps"
 	"slices"
 	"testing"
 	"time"
@@ -200,5 +202,107 @@ func knowing(t *testing.T, all ...*Store) {
 			}
 			wait(time.Millisecond)
 		}
+	}
+}
+
+// Of the workers that would claim the same runs one does not yield, and all do if the
+// sender would.
+func TestOneWorkerIsChosen(t *testing.T) {
+	t.Parallel()
+	defs := []store.Definition{{Workflow: "w", Version: 1}}
+	workers := map[string]*peers{}
+	for _, id := range []string{"a", "b", "c"} {
+		p := newPeers(&Store{}, nil)
+		p.id = id
+		p.work(defs)
+		workers[id] = p
+	}
+	works := workers["a"].works
+	others := map[string]peer{
+		"api": {heard: time.Now()}, "gone": {time.Now().Add(-4 * beat), false, works}, "other": {time.Now(), false, "of another kind"},
+	}
+	for id, p := range workers {
+		p.seen = maps.Clone(others)
+		for other := range workers {
+			if other != id {
+				p.seen[other] = peer{time.Now(), false, works}
+			}
+		}
+	}
+	turns := map[string]int{}
+	for i := range 300 {
+		n := &notice{From: "api", Mail: []string{fmt.Sprint("run ", i)}}
+		var chosen []string
+		for id, p := range workers {
+			if !p.yields(n) {
+				chosen = append(chosen, id)
+			}
+		}
+		if len(chosen) != 1 {
+			t.Fatalf("%d are chosen: %v", len(chosen), chosen)
+		}
+		turns[chosen[0]]++
+	}
+	for id, n := range turns {
+		if n < 60 || n > 140 {
+			t.Errorf("%s is chosen %d times of 300", id, n)
+		}
+	}
+	if n := (&notice{From: "a", Mail: []string{"run"}}); !workers["b"].yields(n) || !workers["c"].yields(n) {
+		t.Error("the sender claims it, and another does not yield")
+	}
+	if workers["a"].yields(&notice{From: "api", Ended: []string{"run"}}) {
+		t.Error("there is nothing to claim, and it is yielded")
+	}
+	alone := newPeers(&Store{}, nil)
+	alone.work(defs)
+	alone.seen = maps.Clone(others)
+	if alone.yields(&notice{From: "api", Mail: []string{"run"}}) {
+		t.Error("nobody else would claim it, and it is yielded")
+	}
+	alone.work(nil)
+	alone.seen["a"] = peer{time.Now(), false, works}
+	if alone.yields(&notice{From: "api", Mail: []string{"run"}}) {
+		t.Error("who claims nothing has nothing to yield")
+	}
+}
+
+// Workers learn from each other what they claim.
+func TestWorkersYield(t *testing.T) {
+	t.Parallel()
+	url := pgtest.Database(t)
+	api, a, b := listening(t, url), listening(t, url), listening(t, url)
+	workers := []*Store{a, b}
+	for _, s := range workers {
+		if err := s.Renew(t.Context(), store.Lease{Worker: s.peers.id, For: time.Minute, Definitions: []store.Definition{{Workflow: "w", Version: 1}}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i, s := range workers {
+		other := workers[1-i].peers
+		for known := false; !known; wait(time.Millisecond) {
+			s.peers.mu.Lock()
+			known = s.peers.seen[other.id].works != "" && s.peers.seen[other.id].works == s.peers.works
+			s.peers.mu.Unlock()
+		}
+	}
+	heard := []<-chan store.Signal{signals(t, a), signals(t, b)}
+	yield := 0
+	for i := range 8 {
+		run := fmt.Sprint("r", i)
+		if err := api.Start(t.Context(), newRun(run)); err != nil {
+			t.Fatal(err)
+		}
+		for _, c := range heard {
+			until(t, c, func(sig store.Signal) bool {
+				if mailOf(run)(sig) && sig.Yield {
+					yield++
+				}
+				return mailOf(run)(sig)
+			})
+		}
+	}
+	if yield != 8 {
+		t.Errorf("of 8 runs %d were yielded by a worker, want each by one", yield)
 	}
 }
