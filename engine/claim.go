@@ -138,7 +138,7 @@ func (w *worker) claim(ctx context.Context) {
 }
 
 // busyPause is how long a run is left alone that somebody else was at when it was to be
-// claimed, or is to claim.
+// claimed, and at most one that another worker was chosen to claim.
 const busyPause = 50 * time.Millisecond
 
 // claimNamed claims runs that signals have named. They are new, or were parked, and to look
@@ -206,20 +206,27 @@ func (w *worker) name(runs ...string) {
 	w.rouse()
 }
 
-// yield has a run claimed if the worker that was chosen for it has not done so in a moment.
+// yield has a run claimed if the worker that was chosen for it has not done so in a moment,
+// with all that have come since.
 func (w *worker) yield(run string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if len(w.yielded) == 0 {
-		time.AfterFunc(busyPause, func() {
-			w.mu.Lock()
-			runs := w.yielded
-			w.yielded = nil
-			w.mu.Unlock()
-			w.name(runs...)
-		})
+	if len(w.yielded)+len(w.overdue) == 0 {
+		time.AfterFunc(busyPause/2, w.claimYielded)
 	}
 	w.yielded = append(w.yielded, run)
+}
+
+// claimYielded has those claimed that were yielded before it was last called.
+func (w *worker) claimYielded() {
+	w.mu.Lock()
+	runs := w.overdue
+	w.overdue, w.yielded = w.yielded, nil
+	if len(w.overdue) > 0 {
+		time.AfterFunc(busyPause/2, w.claimYielded)
+	}
+	w.mu.Unlock()
+	w.name(runs...)
 }
 
 // trigger has runs claimed soon, whichever have something to do.

@@ -48,7 +48,8 @@ type worker struct {
 	hooks   map[string]*address // by token, of live runs
 	next    time.Time           // when to claim again
 	named   []string            // runs to be claimed, as signals have named them
-	yielded []string            // runs that another worker is to claim, until it has had the time
+	yielded []string            // runs that another worker is to claim
+	overdue []string            // and those that it has had some time for
 
 	byNeed   atomic.Bool // whatever has something to do is to be claimed
 	looked   time.Time   // when that was last done; claimLoop's

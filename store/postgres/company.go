@@ -17,7 +17,7 @@ const (
 
 // company has a lane that has just answered wait a moment for those to come again. Else
 // they would split in parts that take turns, each in a small batch, and a batch costs the
-// server as much as some operations, however small it is. Where there are enough for two
+// server as much as a dozen operations, however small it is. Where there are enough for two
 // lanes these take turns, each with half of them: while one's are under way, the other's
 // callers go on to their next.
 //
@@ -54,17 +54,19 @@ func (c *company) meet(all int) { c.about = max(all, c.about-(c.about+7)/8) }
 // share is how many operations a batch should have: all, or half if that is enough.
 func (c *company) share() int {
 	if c.about >= 2*beside {
-		return (c.about + 1) / 2
+		return min((c.about+1)/2, maxBatch)
 	}
 	return c.about
 }
 
-// gather waits for company after a batch, when there are so many operations that may be in
-// the next: no longer than that took, and when most are there a quarter of that for the
-// others.
-func (w *writer) gather(all int, took time.Duration) {
+// gather ends a lane's batch of so many operations, and waits for company, when there are
+// so many in all that may be in the next: no longer than that took, and when most are there
+// a quarter of that for the others.
+func (w *writer) gather(batch, all int, took time.Duration) {
 	c := &w.company
 	w.mu.Lock()
+	w.atWork--
+	w.carried -= batch
 	all = min(all, c.share())
 	most := all * 3 / 4 // who stays away must not hold up all others
 	wait := all >= fewest && !c.waits && w.atWork == 0

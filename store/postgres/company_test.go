@@ -14,6 +14,7 @@ func gathers(t *testing.T, w *writer, answered, queued, coming int, took time.Du
 	w.mu.Lock()
 	w.take()
 	w.company.meet(answered + queued)
+	w.atWork++
 	w.mu.Unlock()
 	for range queued {
 		waiting(t, w, opSend, 1, "run")
@@ -25,7 +26,7 @@ func gathers(t *testing.T, w *writer, answered, queued, coming int, took time.Du
 		}
 	}()
 	began := time.Now()
-	w.gather(answered+queued, took)
+	w.gather(0, answered+queued, took)
 	waited = time.Since(began)
 	wait(time.Second)
 	return waited
@@ -74,7 +75,8 @@ func TestCompanyThatIsNotNoticedYet(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWriter(nil)
 		w.company.meet(8)
-		go w.gather(8, time.Minute)
+		w.atWork = 1
+		go w.gather(0, 8, time.Minute)
 		synctest.Wait()
 		w.mu.Lock()
 		wait(longest) // it wants to go on, and can't
@@ -83,7 +85,10 @@ func TestCompanyThatIsNotNoticedYet(t *testing.T) {
 		for range 6 {
 			waiting(t, w, opSend, 1, "run")
 		}
-		w.gather(8, time.Minute)
+		w.mu.Lock()
+		w.atWork++
+		w.mu.Unlock()
+		w.gather(0, 8, time.Minute)
 		synctest.Wait()
 		if w.company.waits || len(w.company.here) > 0 {
 			t.Errorf("left behind: %+v", w.company)
@@ -97,7 +102,8 @@ func TestCompanyIsNotTakenByAnotherLane(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWriter(nil)
 		w.company.meet(8)
-		go w.gather(8, time.Minute)
+		w.atWork = 1
+		go w.gather(0, 8, time.Minute)
 		synctest.Wait()
 		waiting(t, w, opSend, 1, "run")
 		if batch := w.next(); len(batch) > 0 || len(w.wake) > 0 {
@@ -114,10 +120,6 @@ func TestCompanyIsNotTakenByAnotherLane(t *testing.T) {
 // A lane begins beside another when its share of the operations is there.
 func TestLanesShare(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, testLanesShare)
-}
-
-func testLanesShare(t *testing.T) {
 	w := newWriter(nil)
 	fill := func(n int) {
 		for range n {
@@ -141,14 +143,12 @@ func testLanesShare(t *testing.T) {
 	if n := len(w.next()); n != 32 {
 		t.Errorf("the other lane takes up %d, want the half", n)
 	}
-	fill(31)
-	if n := len(w.next()); n != 0 {
-		t.Errorf("less than a half is taken up beside the lane at work: %d", n)
+	fill(3)
+	w.tarry(1)
+	if n := len(w.next()); n != 3 {
+		t.Errorf("beside a lane whose batch is late %d are taken up, want what there is", n)
 	}
-	wait(2 * stuck)
-	if n := len(w.next()); n != 31 {
-		t.Errorf("beside a lane that is stuck %d are taken up, want what there is", n)
-	}
+	w.tarry(-1)
 	for range 40 {
 		w.company.meet(3)
 	}

@@ -35,7 +35,6 @@ func TestLanesAreNotInTheWayOfEachOther(t *testing.T) {
 	if other := w.take(); !slices.Equal(other, []*op{free}) {
 		t.Errorf("a batch meanwhile: %v", other)
 	}
-	w.atWork++
 	w.over(batch)
 	if next := w.take(); !slices.Equal(next, []*op{again, send, child}) {
 		t.Errorf("the batch after: %v", next)

@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
@@ -9,6 +10,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -62,7 +64,7 @@ type notice struct {
 //
 // Of the workers that would claim the same runs one is chosen for those of a notification,
 // by each of them for itself; the others leave them to it for a moment, instead of trying
-// all at once.
+// all at once. If the sender works too, it has tried already.
 type peers struct {
 	s       *Store
 	conf    *pgx.ConnConfig
@@ -79,16 +81,22 @@ type peers struct {
 	awaited   time.Time // when that became none
 	awaits    bool      // the others are told, or to be told, that somebody does
 	unsaid    bool      // they are to be told
-	works     string    // a digest of what is claimed here; empty: nothing
+	works     map[string]works
 
 	saying sync.Mutex // held while here says what is so
+}
+
+// works is what a worker of this process claims.
+type works struct {
+	on    string // a digest of its workflows and versions
+	until time.Time
 }
 
 // peer is another process.
 type peer struct {
 	heard  time.Time // when it last said that it listens
 	awaits bool
-	works  string
+	works  string // a digest of what it claims; empty: nothing
 }
 
 // gone reports whether it was not heard for too long.
@@ -97,7 +105,7 @@ func (p peer) gone() bool { return time.Since(p.heard) >= 3*beat }
 func newPeers(s *Store, conf *pgx.ConnConfig) *peers {
 	return &peers{
 		s: s, conf: conf, channel: s.opts.Schema, id: rand.Text()[:10],
-		wake: make(chan struct{}, 1), seen: make(map[string]peer),
+		wake: make(chan struct{}, 1), seen: make(map[string]peer), works: make(map[string]works),
 	}
 }
 
@@ -168,36 +176,62 @@ func (p *peers) await(n int) {
 	}
 }
 
-// work notes which runs are claimed here. The others are told when that is news.
-func (p *peers) work(defs []store.Definition) {
-	works := ""
-	if len(defs) > 0 {
-		sum := sha256.Sum256(fmt.Append(nil, defs))
-		works = hex.EncodeToString(sum[:8])
-	}
+// work notes what a worker here claims, and for how long. The others are told when that
+// is news.
+func (p *peers) work(l store.Lease) {
+	defs := slices.Clone(l.Definitions)
+	slices.SortFunc(defs, func(a, b store.Definition) int {
+		return cmp.Or(cmp.Compare(a.Workflow, b.Workflow), cmp.Compare(a.Version, b.Version))
+	})
+	sum := sha256.Sum256(fmt.Append(nil, defs))
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.works != works {
-		p.works, p.unsaid = works, true
+	before := p.worksOn()
+	p.works[l.Worker] = works{hex.EncodeToString(sum[:8]), time.Now().Add(l.For)}
+	if p.worksOn() != before {
+		p.unsaid = true
 		p.rouse()
 	}
 }
 
-// yields reports whether another worker is to claim the runs of a notification. Who has
-// sent it and would claim them has done so.
+// rest notes that a worker here claims nothing any more.
+func (p *peers) rest(worker string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.works, worker)
+	p.unsaid = true
+	p.rouse()
+}
+
+// worksOn is a digest of what is claimed here: empty if that is nothing, or differs from
+// worker to worker.
+func (p *peers) worksOn() string {
+	on := ""
+	for worker, w := range p.works {
+		switch {
+		case time.Now().After(w.until):
+			delete(p.works, worker)
+		case on != "" && on != w.on:
+			return ""
+		default:
+			on = w.on
+		}
+	}
+	return on
+}
+
+// yields reports whether another worker is to claim the runs of a notification.
 func (p *peers) yields(n *notice) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.works == "" || len(n.Mail) == 0 {
+	on := p.worksOn()
+	if on == "" || len(n.Mail) == 0 {
 		return false
 	}
 	rank := func(id string) [sha256.Size]byte { return sha256.Sum256([]byte(id + " " + n.Mail[0])) }
 	mine := rank(p.id)
 	for id, o := range p.seen {
-		if o.gone() || o.works != p.works {
-			continue
-		}
-		if theirs := rank(id); id == n.From || bytes.Compare(theirs[:], mine[:]) > 0 {
+		if theirs := rank(id); !o.gone() && o.works == on && bytes.Compare(theirs[:], mine[:]) > 0 {
 			return true
 		}
 	}
@@ -386,7 +420,7 @@ func (p *peers) here(ctx context.Context, knows string) error {
 	p.saying.Lock()
 	defer p.saying.Unlock()
 	p.mu.Lock()
-	n := notice{From: p.id, Here: true, Awaits: p.awaits, Works: p.works, Knows: knows}
+	n := notice{From: p.id, Here: true, Awaits: p.awaits, Works: p.worksOn(), Knows: knows}
 	p.mu.Unlock()
 	return p.notify(ctx, []notice{n})
 }

@@ -205,27 +205,29 @@ func knowing(t *testing.T, all ...*Store) {
 	}
 }
 
-// Of the workers that would claim the same runs one does not yield, and all do if the
-// sender would.
+// Of the workers that would claim the same runs one does not yield.
 func TestOneWorkerIsChosen(t *testing.T) {
 	t.Parallel()
-	defs := []store.Definition{{Workflow: "w", Version: 1}}
+	defs := []store.Definition{{Workflow: "v", Version: 1}, {Workflow: "w", Version: 1}}
+	lease := store.Lease{Worker: "worker", For: time.Minute, Definitions: defs}
+	turned := lease
+	turned.Definitions = []store.Definition{defs[1], defs[0]}
 	workers := map[string]*peers{}
-	for _, id := range []string{"a", "b", "c"} {
+	for i, id := range []string{"a", "b", "c"} {
 		p := newPeers(&Store{}, nil)
 		p.id = id
-		p.work(defs)
+		p.work([]store.Lease{lease, turned}[i%2])
 		workers[id] = p
 	}
-	works := workers["a"].works
+	on := workers["a"].worksOn()
 	others := map[string]peer{
-		"api": {heard: time.Now()}, "gone": {time.Now().Add(-4 * beat), false, works}, "other": {time.Now(), false, "of another kind"},
+		"api": {heard: time.Now()}, "gone": {time.Now().Add(-4 * beat), false, on}, "other": {time.Now(), false, "of another kind"},
 	}
 	for id, p := range workers {
 		p.seen = maps.Clone(others)
-		for other := range workers {
+		for other, o := range workers {
 			if other != id {
-				p.seen[other] = peer{time.Now(), false, works}
+				p.seen[other] = peer{time.Now(), false, o.worksOn()}
 			}
 		}
 	}
@@ -248,21 +250,38 @@ func TestOneWorkerIsChosen(t *testing.T) {
 			t.Errorf("%s is chosen %d times of 300", id, n)
 		}
 	}
-	if n := (&notice{From: "a", Mail: []string{"run"}}); !workers["b"].yields(n) || !workers["c"].yields(n) {
-		t.Error("the sender claims it, and another does not yield")
-	}
 	if workers["a"].yields(&notice{From: "api", Ended: []string{"run"}}) {
 		t.Error("there is nothing to claim, and it is yielded")
 	}
 	alone := newPeers(&Store{}, nil)
-	alone.work(defs)
+	yields := func() (n int) {
+		for i := range 100 {
+			if alone.yields(&notice{From: "api", Mail: []string{fmt.Sprint("run ", i)}}) {
+				n++
+			}
+		}
+		return n
+	}
 	alone.seen = maps.Clone(others)
-	if alone.yields(&notice{From: "api", Mail: []string{"run"}}) {
+	alone.work(lease)
+	if yields() > 0 {
 		t.Error("nobody else would claim it, and it is yielded")
 	}
-	alone.work(nil)
-	alone.seen["a"] = peer{time.Now(), false, works}
-	if alone.yields(&notice{From: "api", Mail: []string{"run"}}) {
+	alone.seen["a"] = peer{time.Now(), false, on}
+	if yields() == 0 {
+		t.Error("nothing is yielded to another worker")
+	}
+	alone.work(store.Lease{Worker: "another", For: time.Minute, Definitions: defs[:1]})
+	if yields() > 0 {
+		t.Error("what is not clear is yielded")
+	}
+	alone.rest("another")
+	alone.work(store.Lease{Worker: "lapsed", For: -time.Second, Definitions: defs[:1]})
+	if yields() == 0 {
+		t.Error("one that has gone, or lapsed, counts")
+	}
+	alone.rest("worker")
+	if yields() > 0 {
 		t.Error("who claims nothing has nothing to yield")
 	}
 }
@@ -282,7 +301,7 @@ func TestWorkersYield(t *testing.T) {
 		other := workers[1-i].peers
 		for known := false; !known; wait(time.Millisecond) {
 			s.peers.mu.Lock()
-			known = s.peers.seen[other.id].works != "" && s.peers.seen[other.id].works == s.peers.works
+			known = s.peers.seen[other.id].works != "" && s.peers.seen[other.id].works == s.peers.worksOn()
 			s.peers.mu.Unlock()
 		}
 	}

@@ -27,9 +27,9 @@ const (
 	// while another is under way: small batches cost the server more than they gain.
 	beside = 16
 
-	// stuck is how long a batch may take until others no longer wait for the callers
-	// that it holds up.
-	stuck = 50 * time.Millisecond
+	// late is how long a batch may take until the other lane no longer waits for the
+	// callers that it holds up.
+	late = 50 * time.Millisecond
 
 	// maxAlone bounds the operations that are carried out alone at a time, so that
 	// connections are left for the rest.
@@ -55,7 +55,7 @@ type writer struct {
 	queue    []*op
 	atWork   int              // lanes that have a batch under way
 	carried  int              // operations in these
-	began    time.Time        // the last of these
+	tardy    int              // lanes whose batch is late
 	underway map[string][]*op // for each key of a batch under way what waits for it, so that no lane is in the way of another
 	company  company
 	closed   bool
@@ -175,8 +175,17 @@ func (w *writer) enqueue(o *op) {
 // work, which takes them up next, with what comes until then, and all to one that waits
 // for company.
 func (w *writer) ready() bool {
-	n := len(w.queue)
-	return w.company.wanted == 0 && (w.atWork == 0 || n >= beside && (n >= w.company.share() || time.Since(w.began) > stuck))
+	return w.company.wanted == 0 && (w.atWork == 0 || w.tardy > 0 || len(w.queue) >= max(beside, w.company.share()))
+}
+
+// tarry notes that the batch of a lane is late, or that it is over (-1).
+func (w *writer) tarry(n int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.tardy += n
+	if w.ready() {
+		w.rouse()
+	}
 }
 
 // rouse has an idle lane look at the queue.
@@ -208,9 +217,12 @@ func (w *writer) lane() {
 				return
 			}
 		}
-		began := time.Now()
+		began, alarm := time.Now(), time.AfterFunc(late, func() { w.tarry(1) })
 		all := w.carryOut(batch)
-		w.gather(all, time.Since(began))
+		if !alarm.Stop() {
+			w.tarry(-1)
+		}
+		w.gather(len(batch), all, time.Since(began))
 	}
 }
 
@@ -225,7 +237,6 @@ func (w *writer) next() []*op {
 	if len(batch) > 0 {
 		w.atWork++
 		w.carried += len(batch)
-		w.began = time.Now()
 	}
 	return batch
 }
@@ -300,8 +311,6 @@ func (w *writer) over(batch []*op) (all int) {
 	}
 	all = w.carried + len(w.queue)
 	w.company.meet(all)
-	w.atWork--
-	w.carried -= len(batch)
 	return all
 }
 

@@ -100,7 +100,7 @@ CREATE TABLE hooks (
 CREATE UNIQUE INDEX hooks_token ON hooks (token) WHERE closed_at IS NULL;
 -- Whether a hook is open is asked in three ways, so that the planner cannot choose to
 -- walk through all open hooks, of which its statistics may say that there are none: by
--- closed_at for the hook of a token, by closed_pos too for all hooks, and by a coalesced
+-- closed_at for the hook of a token, by closed_pos for all hooks, and by a coalesced
 -- closed_at, which no index has, for those of a run.
 CREATE INDEX hooks_open ON hooks (type, number) WHERE closed_pos = 0;
 
@@ -530,7 +530,7 @@ DECLARE
 	written boolean[] := array_fill(true, ARRAY[k + cardinality(ts)]);
 	lefts integer[] := array_fill(0, ARRAY[k + cardinality(ts)]);  -- messages that are not taken
 	targets text[];          -- runs that get messages
-	free text[] := '{}';     -- of those, the ones that are locked now, or are not there
+	reachable text[] := '{}';  -- of those, the ones that are locked now, or are not there
 	made text[];             -- runs that are created
 	found integer[];         -- transitions whose runs are there, and locked now
 	odd integer[];           -- of those, the ones that have to do with the mailbox, or are refused
@@ -553,10 +553,10 @@ BEGIN
 		SELECT array_agg(DISTINCT s) INTO targets FROM unnest(ns || ts) x, unnest(x.sends_to) s;
 	END IF;
 	IF targets IS NOT NULL THEN
-		SELECT array_agg(l.id) INTO free FROM
+		SELECT array_agg(l.id) INTO reachable FROM
 			(SELECT q.id FROM runs q WHERE q.id = ANY (targets) ORDER BY q.id FOR NO KEY UPDATE SKIP LOCKED) l;
-		SELECT free || array_agg(s) INTO free FROM unnest(targets) s WHERE NOT EXISTS (SELECT FROM runs q WHERE q.id = s);
-		free := coalesce(free, '{}');
+		SELECT reachable || array_agg(s) INTO reachable FROM unnest(targets) s WHERE NOT EXISTS (SELECT FROM runs q WHERE q.id = s);
+		reachable := coalesce(reachable, '{}');
 	END IF;
 
 	-- Runs that are created, already as their first transition leaves them.
@@ -569,7 +569,7 @@ BEGIN
 				x.at, x.at, CASE WHEN x.ended THEN x.at END, CASE WHEN NOT x.ended THEN x.wake_at END, CASE WHEN NOT x.ended THEN x.wake_at END,
 				CASE WHEN x.keep AND NOT x.ended THEN x.worker ELSE '' END, x.epoch, x.events,
 				x.suspicion, x.mark, x.crashes, x.blocked_build, x.blocked_reason
-			FROM unnest(ns) x WHERE x.epoch = 1 AND x.after = 0 AND x.took = '{}' AND x.sends_to <@ free ORDER BY x.run_id
+			FROM unnest(ns) x WHERE x.epoch = 1 AND x.after = 0 AND x.took = '{}' AND x.sends_to <@ reachable ORDER BY x.run_id
 			ON CONFLICT DO NOTHING
 			RETURNING q.id, q.ended_at, q.worker = '' AND q.wake_at <= q.updated_at AS due)
 		SELECT array_agg(x.id), array_agg(x.id) FILTER (WHERE x.ended_at IS NOT NULL), coalesce(bool_or(x.due), false)
@@ -582,7 +582,7 @@ BEGIN
 				END IF;
 				written[i] := false;
 				code := CASE
-					WHEN NOT t.sends_to <@ free THEN 'busy'
+					WHEN NOT t.sends_to <@ reachable THEN 'busy'
 					WHEN t.epoch <> 1 OR t.after <> 0 OR t.took <> '{}' THEN 'conflict'
 					ELSE 'exists' END;
 				RETURN NEXT (i, NULL, code, NULL, NULL)::verdict;
@@ -602,7 +602,7 @@ BEGIN
 					CASE
 					WHEN q.epoch <> x.epoch OR q.worker NOT IN ('', x.worker) OR q.ended_at IS NOT NULL THEN 'fenced'
 					WHEN q.events <> x.after THEN 'conflict'
-					WHEN NOT x.sends_to <@ free THEN 'busy' END AS code
+					WHEN NOT x.sends_to <@ reachable THEN 'busy' END AS code
 				FROM unnest(ts) WITH ORDINALITY x JOIN runs q ON q.id = x.run_id ORDER BY q.id FOR NO KEY UPDATE OF q SKIP LOCKED) f) l;
 		FOR j IN 1 .. coalesce(cardinality(odd), 0) LOOP
 			i := odd[j];
@@ -733,7 +733,11 @@ BEGIN
 		-- What they never took: what the journal has, what is in the mailbox, what has just been sent.
 		IF un <> '{}' OR odd <> '{}' OR targets <> '{}' THEN
 			FOR i IN 1 .. cardinality(written) LOOP
-				t := (ns || ts)[i];
+				IF i <= k THEN
+					t := ns[i];
+				ELSE
+					t := ts[i - k];
+				END IF;
 				IF written[i] AND t.ended AND (t.unread OR lefts[i] > 0 OR t.run_id = ANY (targets)) THEN
 					FOR id IN SELECT * FROM keep_unread(t, (SELECT array_agg(u) FROM unnest(un) u WHERE u.t = i)) LOOP
 						RETURN NEXT (i, NULL, 'mail', id, NULL)::verdict;
@@ -1167,7 +1171,8 @@ SET search_path FROM CURRENT AS $$
 DECLARE
 	got text[];
 BEGIN
-	-- Workflows are looked at one by one, so that no plan can begin with all runs of one.
+	-- What the worker executes is a filter only, so that no plan can begin with all runs of a
+	-- workflow.
 	SELECT array_agg(l.id) INTO got FROM
 		(SELECT q.id FROM unnest(names) n JOIN runs q ON q.id = n
 		WHERE q.worker = '' AND (q.messages > 0 OR q.wake_at <= wakes) AND q.blocked_build IS DISTINCT FROM nullif(claimer_build, '')
