@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"path/filepath"
 	"strings"
@@ -13,6 +12,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 	"zombiezen.com/go/sqlite"
 
 	"github.com/tenter-dev/tenter/store"
@@ -112,8 +113,8 @@ func TestBatchWithAnError(t *testing.T) {
 	if err := s.Close(); err != nil { // the signals are all there then
 		t.Fatal(err)
 	}
-	if got := fmt.Sprint(signals); got != "[{[a b] [] [] false}]" {
-		t.Errorf("signals are %s", got)
+	if diff := cmp.Diff([]store.Signal{{Mail: []string{"a", "b"}}}, signals, cmpopts.EquateEmpty()); diff != "" {
+		t.Errorf("signals (-want +got):\n%s", diff)
 	}
 }
 
