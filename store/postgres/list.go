@@ -206,8 +206,9 @@ func (q *queries) hooksInOrder(f store.HookFilter, c *conditions) (sql string, a
 	if f.Type != "" {
 		with = "WITH t AS (SELECT " + c.arg(f.Type) + "::text type) "
 	}
-	// Not type = t.type: then the order of all hooks, open or not, would seem to do.
-	c.add("type >= t.type AND type <= t.type AND closed_pos = 0")
+	// Not type = t.type: then the order of all hooks, open or not, would seem to do. Nor a plain
+	// closed_at IS NULL: then the index of tokens would, where statistics say that none is open.
+	c.add("type >= t.type AND type <= t.type AND closed_pos = 0 AND CASE WHEN closed_at IS NULL THEN true END")
 	sql = fmt.Sprintf(`%s SELECT h.* FROM t CROSS JOIN LATERAL
 		(SELECT number, %s FROM tenter.hooks WHERE %s ORDER BY type, number LIMIT %s) h ORDER BY h.number LIMIT %[4]s`, with, hookColumns, c, c.arg(f.Limit))
 	sql = strings.Replace(sql, "h.*", "h."+strings.ReplaceAll(hookColumns, ", ", ", h."), 1)

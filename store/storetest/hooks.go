@@ -103,6 +103,15 @@ var acceptTests = []test{
 		k.ok(err)
 		k.same("reserved", h.Reserved, true)
 	}},
+	{"a reserved hook is closed by a run that ends without an event", func(k *kit) {
+		k.orStart("tok", "1", "r")
+		k.claims(k.claim("w1", 10), "r")
+		k.apply(k.then("r", store.Completed))
+		k.same("owner", k.owner("tok"), "")
+		hs, err := k.s.Hooks(k.ctx, store.HookFilter{})
+		k.ok(err)
+		k.same("open hooks", len(hs), 0)
+	}},
 	{"OrStart with the ID of a run is refused", func(k *kit) {
 		k.start("r")
 		r := newRun("r")

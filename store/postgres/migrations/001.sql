@@ -100,7 +100,7 @@ CREATE TABLE hooks (
 CREATE UNIQUE INDEX hooks_token ON hooks (token) WHERE closed_at IS NULL;
 -- Whether a hook is open is asked in three ways, so that the planner cannot choose to
 -- walk through all open hooks, of which its statistics may say that there are none: by
--- closed_at for the hook of a token, by closed_pos for all hooks, and by a coalesced
+-- closed_at for the hook of a token, by closed_pos too for all hooks, and by a coalesced
 -- closed_at, which no index has, for those of a run.
 CREATE INDEX hooks_open ON hooks (type, number) WHERE closed_pos = 0;
 
