@@ -188,19 +188,24 @@ func (p *peers) work(l store.Lease) {
 	defer p.mu.Unlock()
 	before := p.worksOn()
 	p.works[l.Worker] = works{hex.EncodeToString(sum[:8]), time.Now().Add(l.For)}
-	if p.worksOn() != before {
-		p.unsaid = true
-		p.rouse()
-	}
+	p.sayWorks(before)
 }
 
 // rest notes that a worker here claims nothing any more.
 func (p *peers) rest(worker string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	before := p.worksOn()
 	delete(p.works, worker)
-	p.unsaid = true
-	p.rouse()
+	p.sayWorks(before)
+}
+
+// sayWorks has the others told what is claimed here, if that is not what it was before.
+func (p *peers) sayWorks(before string) {
+	if p.worksOn() != before {
+		p.unsaid = true
+		p.rouse()
+	}
 }
 
 // worksOn is a digest of what is claimed here: empty if that is nothing, or differs from
@@ -231,7 +236,10 @@ func (p *peers) yields(n *notice) bool {
 	rank := func(id string) [sha256.Size]byte { return sha256.Sum256([]byte(id + " " + n.Mail[0])) }
 	mine := rank(p.id)
 	for id, o := range p.seen {
-		if theirs := rank(id); !o.gone() && o.works == on && bytes.Compare(theirs[:], mine[:]) > 0 {
+		if o.gone() || o.works != on {
+			continue
+		}
+		if theirs := rank(id); bytes.Compare(theirs[:], mine[:]) > 0 {
 			return true
 		}
 	}
