@@ -33,9 +33,6 @@ func (d *Detail) Explain(now time.Time) string {
 	return Explain(d.Run, d.Waits, Failure(d.Error), now)
 }
 
-// page is how many events, hooks or runs are asked for at once.
-const page = 1000
-
 // Load gathers all that is to be seen of a run. It fails with [workflow.ErrRunNotFound].
 func Load(ctx context.Context, c Client, runID string) (*Detail, error) {
 	d := &Detail{}
@@ -99,7 +96,7 @@ func Journal(ctx context.Context, c Client, runID string, events []Event) ([]Eve
 		if n := len(events); n > 0 {
 			after = events[n-1].Position
 		}
-		more, err := c.Journal(ctx, runID, after, page)
+		more, err := c.Journal(ctx, runID, after, MaxLimit)
 		if err != nil {
 			return events, err
 		}
@@ -110,19 +107,20 @@ func Journal(ctx context.Context, c Client, runID string, events []Event) ([]Eve
 	}
 }
 
+// hooksOf lists the open hooks of a run, all of them.
 func hooksOf(ctx context.Context, c Client, runID string) ([]workflow.HookInfo, error) {
 	var hooks []workflow.HookInfo
-	f := HookFilter{RunID: runID, Limit: page}
+	f := HookFilter{RunID: runID, Limit: MaxLimit}
 	for {
 		more, err := c.Hooks(ctx, f)
 		if err != nil {
 			return nil, err
 		}
 		hooks = append(hooks, more...)
-		if len(more) < page {
+		if len(more) < MaxLimit {
 			return hooks, nil
 		}
-		f.After = more[len(more)-1].Token
+		f.After = more[len(more)-1].ID
 	}
 }
 

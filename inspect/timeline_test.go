@@ -45,16 +45,24 @@ type scene struct {
 	text strings.Builder
 }
 
+func newScene(t *testing.T) *scene {
+	t.Helper()
+	st, err := sqlite.OpenWith(filepath.Join(t.TempDir(), "scene.db"), sqlite.Options{Private: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &scene{T: t, st: st, stop: func() {}}
+	t.Cleanup(func() {
+		s.stop()
+		_ = st.Close()
+	})
+	return s
+}
+
 func inScene(t *testing.T, play func(s *scene)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		st, err := sqlite.OpenWith(filepath.Join(t.TempDir(), "scene.db"), sqlite.Options{Private: true})
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer func() { _ = st.Close() }()
-		s := &scene{T: t, st: st, stop: func() {}}
-		defer func() { s.stop() }()
+		s := newScene(t)
 		play(s)
 		name := filepath.Join("testdata", strings.ReplaceAll(strings.TrimPrefix(t.Name(), "TestTimeline/"), "/", "_")+".txt")
 		if *update {

@@ -82,6 +82,21 @@ func Waits(run workflow.RunInfo, items []Item, mail []Message) []Wait {
 	return waits
 }
 
+// Abridge keeps the first n waits of each kind, and counts the others. A run can wait
+// for thousands of things, which nobody reads.
+func Abridge(waits []Wait, n int) (kept []Wait, left map[WaitFor]int) {
+	seen := map[WaitFor]int{}
+	left = map[WaitFor]int{}
+	for _, w := range waits {
+		if seen[w.For]++; seen[w.For] <= n {
+			kept = append(kept, w)
+		} else {
+			left[w.For]++
+		}
+	}
+	return kept, left
+}
+
 // compareUntil puts the earliest first, and never last.
 func compareUntil(a, b time.Time) int {
 	if a.IsZero() != b.IsZero() {

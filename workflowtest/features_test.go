@@ -434,3 +434,21 @@ func TestGoroutines(t *testing.T) {
 		}
 	})
 }
+
+func TestManyHooks(t *testing.T) {
+	t.Parallel()
+	many := workflow.Define("many", func(ctx workflow.Context, n int) (string, error) {
+		for range n {
+			if _, err := workflow.NewHook[string](ctx); err != nil {
+				return "", err
+			}
+		}
+		return "", workflow.Sleep(ctx, time.Hour)
+	})
+	workflowtest.Test(t, with(many), func(t *testing.T, eng *workflowtest.Engine) {
+		run := workflowtest.Start(eng, many, 2001)
+		if n := len(eng.State(run).Hooks); n != 2001 {
+			t.Errorf("%d hooks are open, want 2001", n)
+		}
+	})
+}

@@ -136,14 +136,8 @@ func (e *Engine) look(runID string) (State, error) {
 		s.err = errorText(l.Events)
 		return s, err
 	}
-	hooks, err := e.store.Hooks(ctx, store.HookFilter{RunID: runID, Limit: 1000})
-	if err != nil {
+	if s.Hooks, err = e.openHooks(ctx, runID); err != nil {
 		return s, err
-	}
-	for _, h := range hooks {
-		s.Hooks = append(s.Hooks, &Hook{HookInfo: workflow.HookInfo{
-			ID: h.ID, RunID: h.RunID, Token: h.Token, Type: h.Type, Webhook: h.Webhook != nil, Metadata: h.Metadata, CreatedAt: h.CreatedAt,
-		}, e: e})
 	}
 	e.mu.Lock()
 	rec := e.records[runID]
@@ -160,6 +154,27 @@ func (e *Engine) look(runID string) (State, error) {
 	}
 	slices.SortStableFunc(s.Timers, func(a, b Timer) int { return a.Until.Compare(b.Until) })
 	return s, nil
+}
+
+// openHooks lists the open hooks of a run, all of them.
+func (e *Engine) openHooks(ctx context.Context, runID string) ([]*Hook, error) {
+	var open []*Hook
+	f := store.HookFilter{RunID: runID, Limit: 1000}
+	for {
+		hooks, err := e.store.Hooks(ctx, f)
+		if err != nil {
+			return nil, err
+		}
+		for _, h := range hooks {
+			open = append(open, &Hook{HookInfo: workflow.HookInfo{
+				ID: h.ID, RunID: h.RunID, Token: h.Token, Type: h.Type, Webhook: h.Webhook != nil, Metadata: h.Metadata, CreatedAt: h.CreatedAt,
+			}, e: e})
+		}
+		if len(hooks) < f.Limit {
+			return open, nil
+		}
+		f.After = hooks[len(hooks)-1]
+	}
 }
 
 // describe adds what code waits for.

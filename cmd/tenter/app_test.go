@@ -122,6 +122,7 @@ func workflows(ask string) []workflow.Definition {
 		workflow.Define("nap", func(ctx workflow.Context, _ any) (string, error) {
 			return "rested", workflow.Sleep(ctx, time.Hour)
 		}),
+		workflow.Define("crowd", crowd),
 		workflow.Define("greet", func(_ workflow.Context, name string) (string, error) { return "Hello, " + name, nil }),
 		workflow.Define("panics", func(_ workflow.Context, _ any) (string, error) {
 			panic("assignment to entry in nil map")
@@ -146,4 +147,24 @@ func workflows(ask string) []workflow.Definition {
 			return "", err
 		}),
 	}
+}
+
+// crowd waits for n of everything.
+func crowd(ctx workflow.Context, n int) (string, error) {
+	greet := workflow.Declare[string, string]("greet elsewhere")
+	for i := range n {
+		if _, err := workflow.NewHook[string](ctx, workflow.Metadata(i)); err != nil {
+			return "", err
+		}
+	}
+	var all []*workflow.Future[string]
+	for range n {
+		all = append(all,
+			workflow.Go(ctx, func(ctx workflow.Context) (string, error) { return "", workflow.Sleep(ctx, time.Hour) }),
+			workflow.Go(ctx, func(ctx workflow.Context) (string, error) { return greet.Call(ctx, "Ada") }),
+			workflow.Go(ctx, func(ctx workflow.Context) (string, error) {
+				return workflow.Step(ctx, "fail", func(context.Context) (string, error) { return "", workflow.RetryAfter(errors.New("not now"), time.Hour) })
+			}))
+	}
+	return all[0].Wait(ctx)
 }

@@ -30,19 +30,25 @@ func (c *runsJournalCmd) Run(a *app) error {
 		return a.suggest(cl, c.Run_, err)
 	}
 	printer := eventPrinter{app: a, full: c.Full}
-	after := c.After
-	_, err = pages(c.Limit, func(limit int) (int, error) {
+	after, left := c.After, c.Limit
+	for {
+		limit := inspect.MaxLimit
+		if c.Limit > 0 {
+			limit = min(limit, left)
+		}
 		events, err := cl.Journal(a.ctx, c.Run_, after, limit)
 		if err != nil || len(events) == 0 {
-			return 0, err
+			return err
 		}
-		after = events[len(events)-1].Position
 		if err := printer.print(events); err != nil {
-			return 0, err
+			return err
 		}
-		return limit, nil // a page may be shorter than asked for
-	})
-	return err
+		// A page may be shorter than asked for.
+		after = events[len(events)-1].Position
+		if left -= len(events); left == 0 {
+			return nil
+		}
+	}
 }
 
 // eventPrinter prints events as they come.

@@ -45,6 +45,10 @@ func (c *runsShowCmd) Run(a *app) error {
 		return err
 	}
 	v := &runView{screen: a.out, target: t, detail: d, now: time.Now(), all: c.All}
+	v.waits, v.left = d.Waits, nil
+	if !c.All {
+		v.waits, v.left = inspect.Abridge(d.Waits, shownWaits)
+	}
 	v.schemas = payloadSchemas(a.ctx, cl)
 	v.loadChildren(a.ctx, cl)
 	v.print()
@@ -83,6 +87,8 @@ type runView struct {
 	*screen
 	target   target
 	detail   *inspect.Detail
+	waits    []inspect.Wait          // of the detail, those that are shown
+	left     map[inspect.WaitFor]int // how many more there are
 	schemas  map[string]json.RawMessage
 	children map[string]string // what open children wait for, by their run IDs
 	now      time.Time
@@ -141,7 +147,7 @@ func (v *runView) printWaits() {
 	}
 	v.heading("WAITS FOR")
 	width := cmp.Or(v.width(), 120) - 4
-	for _, w := range v.detail.Waits {
+	for i, w := range v.waits {
 		v.printf("  %s\n", indent(wrap(line(w.What), width), "    ")[4:])
 		var times []string
 		if !w.Since.IsZero() {
@@ -159,6 +165,21 @@ func (v *runView) printWaits() {
 		if told := v.children[w.RunID]; w.For == inspect.ForChild && told != "" {
 			v.printf("%s\n", indent(wrap(told, width), "    "))
 		}
+		if n := v.left[w.For]; n > 0 && (i == len(v.waits)-1 || v.waits[i+1].For != w.For) {
+			v.printf("  %s\n", v.in(dim, "… and "+number(int64(n))+" more: "+v.whereMore(w.For)))
+		}
+	}
+}
+
+// whereMore says what lists the waits that are not shown.
+func (v *runView) whereMore(kind inspect.WaitFor) string {
+	switch kind {
+	case inspect.ForPayload:
+		return v.target.command("hooks", "list", "--run", v.detail.Run.ID, "-n", "0")
+	case inspect.ForChild:
+		return v.target.command("runs", "list", "--parent", v.detail.Run.ID, "-n", "0")
+	default:
+		return "--all shows them"
 	}
 }
 
@@ -199,7 +220,7 @@ func (v *runView) remedies() (advice []string, remedies []remedy) {
 		return nil, nil
 	}
 	slept := false
-	for _, w := range v.detail.Waits {
+	for _, w := range v.waits {
 		if w.Advice != "" {
 			advice = append(advice, strings.ToUpper(w.Advice[:1])+w.Advice[1:])
 		}
@@ -257,7 +278,10 @@ func (v *runView) printError() {
 	}
 }
 
-const shownItems = 40
+const (
+	shownItems = 40
+	shownWaits = 10 // of each kind
+)
 
 func (v *runView) printTimeline() {
 	items := v.detail.Items
