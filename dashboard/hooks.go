@@ -32,7 +32,7 @@ type hookRow struct {
 // hooks shows the list of open hooks.
 func (d *dashboard) hooks(r *request) error {
 	p := &hooksPage{Filter: inspect.HookFilter{
-		Type: strings.TrimSpace(r.query.Get("type")), Prefix: strings.TrimSpace(r.query.Get("prefix")), After: r.query.Get("after"), Limit: pageOfHooks + 1,
+		RunID: r.query.Get("run"), Type: strings.TrimSpace(r.query.Get("type")), Prefix: strings.TrimSpace(r.query.Get("prefix")), After: r.query.Get("after"), Limit: pageOfHooks + 1,
 	}}
 	hooks, err := d.client.Hooks(r.Context(), p.Filter)
 	if err != nil {

@@ -3,6 +3,7 @@ package dashboard_test
 import (
 	"bufio"
 	"context"
+	"html"
 	"io"
 	"net/http"
 	"net/http/cookiejar"
@@ -501,6 +502,44 @@ func TestVeryLongJournal(t *testing.T) {
 			if res.StatusCode != http.StatusOK || !strings.Contains(body, s) {
 				t.Errorf("%s: %s, without %q", path, res.Status, s)
 			}
+		}
+	}
+}
+
+// A run with more open hooks than a page of the API has.
+func TestManyHooks(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, dashboard.Options{})
+	opened(w, start(w, crowd, 1001, workflow.RunID("crowd")))
+	local, remote := newVisitor(w), newVisitor(w)
+	there := *w
+	there.url = w.web + "/remote/"
+	remote.world = &there
+	for name, v := range map[string]*visitor{"engine": local, "client": remote} {
+		res, body := v.get("run?id=crowd")
+		if n := strings.Count(body, `class="button primary"`); res.StatusCode != http.StatusOK || n != 20 || !strings.Contains(body, `href="hooks?run=crowd"`) {
+			t.Errorf("%s: the run: %s with %d hooks to resume, want 20, and a link to all", name, res.Status, n)
+		}
+		listed := map[string]bool{}
+		next := regexp.MustCompile(`href="([^"]*)" rel="next"`)
+		for path := "hooks?run=crowd"; path != ""; {
+			res, body := v.get(path)
+			if res.StatusCode != http.StatusOK {
+				t.Fatalf("%s: %s: %s", name, path, res.Status)
+			}
+			for _, m := range regexp.MustCompile(`data-key="(crowd\.h\d+)"`).FindAllStringSubmatch(body, -1) {
+				listed[m[1]] = true
+			}
+			path = ""
+			if m := next.FindStringSubmatch(body); m != nil {
+				path = html.UnescapeString(m[1])
+			}
+		}
+		if len(listed) != 1001 {
+			t.Errorf("%s: %d hooks are listed, want 1001", name, len(listed))
+		}
+		if res, _ := v.get("hook?run=crowd&id=crowd.h1001"); res.StatusCode != http.StatusOK {
+			t.Errorf("%s: the last hook: %s", name, res.Status)
 		}
 	}
 }

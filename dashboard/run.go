@@ -28,7 +28,14 @@ type wait struct {
 	inspect.Wait
 	Webhook bool
 	Form    string // empty: there is none
+	More    *more  // after the last one of its kind that is shown; nil: there are no more
 }
+
+// more says where the waits are that are not shown.
+type more struct{ Text, URL string }
+
+// shownWaits is how many waits of each kind are shown.
+const shownWaits = 20
 
 type message struct {
 	inspect.Message
@@ -64,13 +71,17 @@ func newRunPage(r *request, detail *inspect.Detail) *runPage {
 	for _, h := range detail.Hooks {
 		hooks[h.Token] = h
 	}
-	for i, w := range detail.Waits {
+	waits, left := inspect.Abridge(detail.Waits, shownWaits)
+	for i, w := range waits {
 		if i > 0 && w.For == inspect.ForWorker {
 			continue // the first one says it
 		}
 		shown := wait{Wait: w}
 		if h, ok := hooks[w.Name]; ok && w.For == inspect.ForPayload {
 			shown.Webhook, shown.Form, shown.Name = h.Webhook, to("hook", "run", run.ID, "id", h.ID), r.token(h.Token)
+		}
+		if left[w.For] > 0 && (i == len(waits)-1 || waits[i+1].For != w.For) {
+			shown.More = moreWaits(run.ID, w.For)
 		}
 		p.Waits = append(p.Waits, shown)
 	}
@@ -90,4 +101,15 @@ func newRunPage(r *request, detail *inspect.Detail) *runPage {
 	p.Failure = parseFailure(detail.Error)
 	p.Journal = newJournalPage(run.ID, detail.Events[:min(len(detail.Events), pageOfEvents)], run.Events)
 	return p
+}
+
+func moreWaits(runID string, kind inspect.WaitFor) *more {
+	switch kind {
+	case inspect.ForPayload:
+		return &more{"all its open hooks", to("hooks", "run", runID)}
+	case inspect.ForChild:
+		return &more{"all its children", to("", "parent", runID)}
+	default:
+		return &more{"see the timeline", "#timeline"}
+	}
 }

@@ -97,7 +97,11 @@ func views(w *world) map[string]string {
 		}
 	}
 	ended(w, unread)
+	many := start(w, crowd, 60, workflow.RunID("crowd"))
+	opened(w, many)
 	return map[string]string{
+		"crowd":     "run?id=crowd",
+		"its hooks": "hooks?run=crowd",
 		"runs":      "",
 		"filtered":  "?status=completed&workflow=resize&within=24h",
 		"none":      "?prefix=nothing",

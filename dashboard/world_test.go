@@ -159,6 +159,19 @@ var loop = workflow.Define("loop", func(ctx workflow.Context, token string) (int
 	return n, nil
 })
 
+// crowd waits at n hooks.
+var crowd = workflow.Define("crowd", func(ctx workflow.Context, n int) (string, error) {
+	var cases []workflow.Case
+	for i := range n {
+		hook, err := approvals.New(ctx, workflow.Metadata(i))
+		if err != nil {
+			return "", err
+		}
+		cases = append(cases, workflow.OnPayload(hook, func(decision) error { return nil }))
+	}
+	return "", workflow.Select(ctx, cases...)
+})
+
 var echo = workflow.Define("echo", func(_ workflow.Context, text string) (string, error) { return text, nil })
 
 // lost is started and implemented nowhere.
@@ -178,7 +191,7 @@ func newWorld(t *testing.T, opts dashboard.Options, more ...func(*engine.Options
 	w := &world{T: t, store: st, url: "http://" + listener.Addr().String() + "/ops/tenter/", web: "http://" + listener.Addr().String()}
 	quiet := slog.New(slog.DiscardHandler)
 	engineOptions := engine.Options{
-		Workflows: []workflow.Definition{ship, orders, quick, crash, nap, untyped, callback, secretive, loop, echo},
+		Workflows: []workflow.Definition{ship, orders, quick, crash, nap, untyped, callback, secretive, loop, crowd, echo},
 		Hooks:     []workflow.HookDefinition{approvals},
 		Elsewhere: []string{lost.Name()},
 		PublicURL: w.web,
