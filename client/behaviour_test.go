@@ -1,7 +1,9 @@
 package client_test
 
 import (
+	"bytes"
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -73,10 +75,17 @@ func TestErrorsOfRuns(t *testing.T) {
 		_, err = c.Executing(ctx, "nobody")
 		w.is(err, workflow.ErrRunNotFound)
 		w.is(c.Watch(ctx, "nobody", func(inspect.Change) { w.Error("told of nobody") }), workflow.ErrRunNotFound)
-		_, err = c.Runs(ctx, inspect.RunFilter{Before: "nobody"})
-		w.is(err, workflow.ErrRunNotFound)
-		_, err = c.Hooks(ctx, inspect.HookFilter{After: "nobody.h1"})
-		w.is(err, workflow.ErrHookNotFound)
+		// Old cursors were IDs.
+		for _, cursor := range []string{"nobody", "nobody.h1", "01k5d8x0jyxh3j0q8v5t2m4r6n", "aG9va3MgMQ", "cnVucyAx", "cnVucyB4IHk", "%", "\"", " "} {
+			if cursor != "aG9va3MgMQ" { // which is that of a hook
+				_, err = c.Hooks(ctx, inspect.HookFilter{After: cursor})
+				w.is(err, inspect.ErrInvalidCursor)
+			}
+			_, err = c.Hooks(ctx, inspect.HookFilter{After: cursor, Prefix: "x"})
+			w.is(err, inspect.ErrInvalidCursor)
+			_, err = c.Runs(ctx, inspect.RunFilter{Before: cursor})
+			w.is(err, inspect.ErrInvalidCursor)
+		}
 
 		_, err = workflow.Declare[string, string]("unknown").Start(ctx, c, "")
 		w.is(err, workflow.ErrUnknownWorkflow)
@@ -296,23 +305,26 @@ func TestLists(t *testing.T) {
 		w.ok(err)
 		_, err = r.Result(ctx)
 		w.ok(err)
+		cursors := map[string]string{}
 		list := func(f inspect.RunFilter) (ids []string) {
 			w.Helper()
 			runs, err := c.Runs(ctx, f)
 			w.ok(err)
 			for _, r := range runs {
+				cursors[r.ID] = r.Cursor
 				ids = append(ids, strings.TrimPrefix(r.ID, "run/"))
 			}
 			return ids
 		}
+		list(inspect.RunFilter{})
 		for _, tt := range []struct {
 			f    inspect.RunFilter
 			want string
 		}{
 			{inspect.RunFilter{Status: workflow.StatusWaiting}, "6 5 4 3 2 1 0"},
 			{inspect.RunFilter{Prefix: "run/", Limit: 3}, "6 5 4"},
-			{inspect.RunFilter{Prefix: "run/", Limit: 3, Before: "run/4"}, "3 2 1"},
-			{inspect.RunFilter{Workflow: "collect", Before: "run/2"}, "1 0"},
+			{inspect.RunFilter{Prefix: "run/", Limit: 3, Before: cursors["run/4"]}, "3 2 1"},
+			{inspect.RunFilter{Workflow: "collect", Before: cursors["run/2"]}, "1 0"},
 			{inspect.RunFilter{Status: workflow.StatusCompleted}, r.ID()},
 			{inspect.RunFilter{Since: began, Limit: 2}, r.ID() + " 6"},
 			{inspect.RunFilter{Until: began}, ""},
@@ -332,17 +344,22 @@ func TestLists(t *testing.T) {
 			found, err := c.Hooks(ctx, f)
 			w.ok(err)
 			for _, h := range found {
+				if data, err := base64.RawURLEncoding.DecodeString(h.Cursor); err != nil || bytes.Contains(data, []byte(h.Token)) {
+					w.Errorf("cursor %s has the token in it, %v", data, err)
+				}
 				tokens += strings.TrimPrefix(h.Token, "token/")
-				last = h.ID
+				last = h.Cursor
 			}
 			return tokens, last
 		}
 		page, last := hooks(inspect.HookFilter{Limit: 4})
 		rest, _ := hooks(inspect.HookFilter{After: last})
+		first, last := hooks(inspect.HookFilter{Prefix: "token/", Limit: 3})
+		last3, _ := hooks(inspect.HookFilter{Prefix: "token/", After: last})
 		of, _ := hooks(inspect.HookFilter{RunID: "run/3"})
 		with, _ := hooks(inspect.HookFilter{Prefix: "token/2"})
 		typed, _ := hooks(inspect.HookFilter{Type: "approval"})
-		if got := []string{page, rest, of, with, typed}; !slices.Equal(got, []string{"0123", "456", "3", "2", ""}) {
+		if got := []string{page, rest, first, last3, of, with, typed}; !slices.Equal(got, []string{"0123", "456", "012", "3456", "3", "2", ""}) {
 			w.Errorf("hooks: %q", got)
 		}
 	})

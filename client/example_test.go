@@ -112,7 +112,7 @@ func ExampleClient_Runs() {
 		fmt.Println("a page:")
 		for _, run := range page {
 			fmt.Println(run.ID)
-			f.Before = run.ID
+			f.Before = run.Cursor
 		}
 	}
 	// Output:

@@ -52,7 +52,7 @@ func (d *dashboard) hooks(r *request) error {
 	if len(hooks) > pageOfHooks {
 		hooks = hooks[:pageOfHooks]
 		next := clone(q)
-		next.Set("after", hooks[pageOfHooks-1].ID)
+		next.Set("after", hooks[pageOfHooks-1].Cursor)
 		p.Next = link("hooks", next)
 	}
 	for _, h := range hooks {
@@ -93,7 +93,7 @@ func (d *dashboard) findHook(r *request, runID, id string) (workflow.HookInfo, e
 				errors.New("hook " + id + " is not open (any more): it was closed, or its run has ended"),
 			}
 		}
-		f.After = hooks[len(hooks)-1].ID
+		f.After = hooks[len(hooks)-1].Cursor
 	}
 }
 

@@ -89,7 +89,7 @@ func (d *dashboard) runs(r *request) error {
 	if len(runs) > pageOfRuns {
 		runs = runs[:pageOfRuns]
 		next := clone(q)
-		next.Set("before", runs[pageOfRuns-1].ID)
+		next.Set("before", runs[pageOfRuns-1].Cursor)
 		p.Next = link("", next)
 	}
 	for _, run := range runs {

@@ -28,20 +28,22 @@ func (e *Engine) Runs(ctx context.Context, f inspect.RunFilter) ([]workflow.RunI
 	if err := f.Validate(); err != nil {
 		return fail(err)
 	}
+	before, err := parseRunCursor(f.Before)
+	if err != nil {
+		return fail(err)
+	}
 	e.showUp()
 	found, err := e.store.Runs(ctx, store.Filter{
 		Status: store.Status(f.Status), Workflow: f.Workflow, ParentID: f.ParentID, Prefix: f.Prefix,
-		Since: upToMicrosecond(f.Since), Until: upToMicrosecond(f.Until), Before: f.Before, Limit: cmp.Or(f.Limit, defaultLimit),
+		Since: upToMicrosecond(f.Since), Until: upToMicrosecond(f.Until), Before: before, Limit: cmp.Or(f.Limit, defaultLimit),
 	})
-	if errors.Is(err, store.ErrNotFound) {
-		err = fmt.Errorf("cursor %q: %w", f.Before, workflow.ErrRunNotFound)
-	}
 	if err != nil {
 		return fail(err)
 	}
 	infos := make([]workflow.RunInfo, len(found))
 	for i := range found {
 		infos[i] = runInfo(&found[i])
+		infos[i].Cursor = runCursor(&found[i])
 	}
 	return infos, nil
 }
@@ -188,22 +190,20 @@ func (e *Engine) Hooks(ctx context.Context, f inspect.HookFilter) ([]workflow.Ho
 	if err := f.Validate(); err != nil {
 		return fail(err)
 	}
-	after := store.Hook{ID: f.After}
-	if i := strings.LastIndex(f.After, ".h"); i >= 0 {
-		after.RunID = f.After[:i] // see scope.NewHook
+	q := store.HookFilter{RunID: f.RunID, Type: f.Type, Prefix: f.Prefix}
+	if err := parseHookCursor(f.After, &q); err != nil {
+		return fail(err)
 	}
-	hooks, err := e.store.Hooks(ctx, store.HookFilter{
-		RunID: f.RunID, Type: f.Type, Prefix: f.Prefix, After: after, Limit: cmp.Or(f.Limit, defaultLimit),
-	})
-	if errors.Is(err, store.ErrNotFound) {
-		err = fmt.Errorf("cursor %q: %w", f.After, workflow.ErrHookNotFound)
-	}
+	limit := cmp.Or(f.Limit, defaultLimit)
+	q.Limit = limit + 1 // a cursor may need to know what follows
+	hooks, err := e.store.Hooks(ctx, q)
 	if err != nil {
 		return fail(err)
 	}
-	infos := make([]workflow.HookInfo, len(hooks))
-	for i, h := range hooks {
-		infos[i] = hookInfo(h)
+	infos := make([]workflow.HookInfo, min(limit, len(hooks)))
+	for i := range infos {
+		infos[i] = hookInfo(hooks[i])
+		infos[i].Cursor = hookCursor(&q, hooks[i:])
 	}
 	return infos, nil
 }

@@ -120,7 +120,7 @@ func hooksOf(ctx context.Context, c Client, runID string) ([]workflow.HookInfo, 
 		if len(more) < MaxLimit {
 			return hooks, nil
 		}
-		f.After = more[len(more)-1].ID
+		f.After = more[len(more)-1].Cursor
 	}
 }
 

@@ -10,6 +10,10 @@ import (
 	"github.com/tenter-dev/tenter/workflow"
 )
 
+// ErrInvalidCursor is the error of a cursor that no list has given, or one with another
+// order.
+var ErrInvalidCursor = workflow.DefineError("invalid cursor")
+
 // MaxLimit is the most that a page of a list can have.
 const MaxLimit = 1000
 
@@ -27,7 +31,8 @@ type RunFilter struct {
 	// greatest first.
 	Prefix string `json:"prefix,omitempty"`
 
-	// Before continues a list: the ID of the last run of the page before.
+	// Before continues a list: the Cursor of the last run of the page before, which need
+	// not be there any more. Others are [ErrInvalidCursor].
 	Before string `json:"before,omitempty"`
 	Limit  int    `json:"limit,omitempty"` // 1 to MaxLimit; 0 is 100
 }
@@ -52,7 +57,8 @@ type HookFilter struct {
 	// Prefix is that of the token. Then the list is in the order of tokens.
 	Prefix string `json:"prefix,omitempty"`
 
-	// After continues a list: the ID of the last hook of the page before.
+	// After continues a list: the Cursor of the last hook of the page before, which need
+	// not be there any more. Others are [ErrInvalidCursor].
 	After string `json:"after,omitempty"`
 	Limit int    `json:"limit,omitempty"` // 1 to MaxLimit; 0 is 100
 }

@@ -19,8 +19,8 @@ import (
 func runs(t *testing.T, st store.Store) []store.Run {
 	t.Helper()
 	var all []store.Run
-	for before := ""; ; {
-		page, err := st.Runs(t.Context(), store.Filter{Before: before, Limit: 1000})
+	for f := (store.Filter{Limit: 1000}); ; {
+		page, err := st.Runs(t.Context(), f)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -28,7 +28,7 @@ func runs(t *testing.T, st store.Store) []store.Run {
 			return all
 		}
 		all = append(all, page...)
-		before = page[len(page)-1].ID
+		f.Before = page[len(page)-1].Cursor()
 	}
 }
 

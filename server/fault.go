@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http"
 
+	"github.com/tenter-dev/tenter/inspect"
 	"github.com/tenter-dev/tenter/workflow"
 )
 
@@ -30,6 +31,7 @@ var faults = []fault{
 	{"run_ended", http.StatusConflict, "The run has ended", is(workflow.ErrRunEnded)},
 	{"invalid_token", http.StatusBadRequest, "This can't be a token", is(workflow.ErrInvalidToken)},
 	{"invalid_name", http.StatusBadRequest, "This can't be a name or an ID", is(workflow.ErrInvalidName)},
+	{"invalid_cursor", http.StatusBadRequest, "This list has no such cursor", is(inspect.ErrInvalidCursor)},
 	{"engine_closed", http.StatusServiceUnavailable, "The server stops", is(workflow.ErrEngineClosed)},
 }
 

@@ -77,7 +77,7 @@ func init() { // one of them describes them all
 				{"before", aText, "continues a list: next of the page before"},
 				{"limit", aLimit, "at most so many"},
 			},
-			status: 200, answer: reflect.TypeFor[api.Runs](), faults: []string{"run_not_found"}, serve: listRuns,
+			status: 200, answer: reflect.TypeFor[api.Runs](), faults: []string{"invalid_cursor"}, serve: listRuns,
 		},
 		{
 			method: "POST", path: "runs", write: true, id: "startRun", summary: "Start a run",
@@ -142,7 +142,7 @@ func init() { // one of them describes them all
 				{"after", aText, "continues a list: next of the page before"},
 				{"limit", aLimit, "at most so many"},
 			},
-			status: 200, answer: reflect.TypeFor[api.Hooks](), faults: []string{"hook_not_found"}, serve: listHooks,
+			status: 200, answer: reflect.TypeFor[api.Hooks](), faults: []string{"invalid_cursor"}, serve: listHooks,
 		},
 		{
 			method: "GET", path: "hooks/{token}", id: "getHook", summary: "Describe the open hook that has a token",
@@ -194,7 +194,7 @@ func listRuns(c *call) (any, error) {
 	}
 	page := api.Runs{Runs: runs}
 	if len(runs) == pageLength(limit) {
-		page.Next = runs[len(runs)-1].ID
+		page.Next = runs[len(runs)-1].Cursor
 	}
 	return page, nil
 }
@@ -333,7 +333,7 @@ func listHooks(c *call) (any, error) {
 	}
 	page := api.Hooks{Hooks: hooks}
 	if len(hooks) == pageLength(limit) {
-		page.Next = hooks[len(hooks)-1].ID
+		page.Next = hooks[len(hooks)-1].Cursor
 	}
 	return page, nil
 }

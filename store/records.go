@@ -144,6 +144,9 @@ type Hook struct {
 	ClosedAt  time.Time // zero while it is open
 	OpenedPos int64     // position of the event whose turn opened it
 	ClosedPos int64     // position of the event whose turn closed it, 0 while open
+	// Number is its place in the order in which hooks were opened. Only those that Hooks
+	// lists have it.
+	Number int64
 }
 
 // Payload is sent to a token.
@@ -380,9 +383,19 @@ type Filter struct {
 	// Prefix is that of the run's ID. Then the list is in the order of IDs, the
 	// greatest first.
 	Prefix string
-	Before string // cursor: the ID of the last run of the page before
-	Limit  int    // default 100
+	Before RunCursor
+	Limit  int // default 100
 }
+
+// RunCursor is what lists of runs are sorted by: that of the last run of a page, for the
+// next page to follow it, whether the run is still there or not.
+type RunCursor struct {
+	CreatedAt time.Time
+	ID        string // empty: the list begins at its beginning
+}
+
+// Cursor is where a list goes on after the run.
+func (r *Run) Cursor() RunCursor { return RunCursor{CreatedAt: r.CreatedAt, ID: r.ID} }
 
 // HookFilter selects open hooks by what all its fields ask for. Zero fields ask for
 // nothing.
@@ -391,9 +404,11 @@ type HookFilter struct {
 	Type  string // not empty: only hooks of that type
 	// Prefix is that of the token. Then the list is in the order of tokens.
 	Prefix string
-	// After is the cursor: the last hook of the page before, open or not. Its RunID
-	// and ID count.
-	After Hook
+	// After continues a list in the order in which hooks were opened: the Number of the
+	// last hook of the page before, whether that is still there or not.
+	After int64
+	// From continues a list in the order of tokens: it has no token that is less.
+	From  string
 	Limit int // default 100
 }
 

@@ -107,7 +107,7 @@ type Reader interface {
 	// have, in any order.
 	Endings(ctx context.Context, runIDs []string) ([]Ending, error)
 
-	// Runs lists runs, newest first. ErrNotFound if the cursor is no run.
+	// Runs lists runs, newest first.
 	Runs(ctx context.Context, f Filter) ([]Run, error)
 
 	// Count counts the runs of each status, up to limit: then it stops, so that it
@@ -127,8 +127,7 @@ type Reader interface {
 	// Hook returns the open hook that has the token. ErrNotFound if there is none.
 	Hook(ctx context.Context, token string) (Hook, error)
 
-	// Hooks lists open hooks, in the order in which they were opened. ErrNotFound if
-	// the cursor is no hook.
+	// Hooks lists open hooks, in the order in which they were opened, with their Number.
 	Hooks(ctx context.Context, f HookFilter) ([]Hook, error)
 
 	// Receipt returns a receipt that a payload with Request got for the token,

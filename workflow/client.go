@@ -85,6 +85,7 @@ type RunInfo struct {
 	EndedAt   time.Time `json:"ended_at,omitzero"` // zero until it has ended
 	WakeAt    time.Time `json:"wake_at,omitzero"`  // its next timer or retry, if it waits for one
 	Events    int64     `json:"events"`            // length of its journal
+	Cursor    string    `json:"cursor,omitempty"`  // in lists only: where they go on after it, see inspect.RunFilter
 }
 
 // RunResult is how a run ended. Its bytes may be shared: they are not to be changed.

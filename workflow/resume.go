@@ -18,6 +18,7 @@ type HookInfo struct {
 	CreatedAt time.Time       `json:"created_at"`
 	Started   bool            `json:"started,omitempty"`   // [OrStart] started the run
 	Duplicate bool            `json:"duplicate,omitempty"` // the idempotency key was known: the payload was dropped
+	Cursor    string          `json:"cursor,omitempty"`    // in lists only: where they go on after it, see inspect.HookFilter
 }
 
 // ResumeRequest is a payload with its token and options, as a [Client] sends it.

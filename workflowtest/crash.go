@@ -137,7 +137,7 @@ func (e *Engine) outcomes() []outcome {
 		if len(runs) < f.Limit {
 			break
 		}
-		f.Before = runs[len(runs)-1].ID
+		f.Before = runs[len(runs)-1].Cursor()
 	}
 	slices.SortFunc(all, func(a, b outcome) int {
 		return cmp.Or(cmp.Compare(a.workflow, b.workflow), cmp.Compare(a.runID, b.runID), cmp.Compare(a.String(), b.String()))

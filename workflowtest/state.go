@@ -173,7 +173,7 @@ func (e *Engine) openHooks(ctx context.Context, runID string) ([]*Hook, error) {
 		if len(hooks) < f.Limit {
 			return open, nil
 		}
-		f.After = hooks[len(hooks)-1]
+		f.After = hooks[len(hooks)-1].Number
 	}
 }
 

@@ -118,7 +118,7 @@ func (c *exportCmd) trees(a *app, st store.Store) ([]tree, error) {
 		if len(runs) < f.Limit {
 			break
 		}
-		f.Before = runs[len(runs)-1].ID
+		f.Before = runs[len(runs)-1].Cursor()
 		bar.show(number(int64(len(heads)))+" runs", 0, 0)
 	}
 	known := make(map[string]bool, len(heads))
@@ -185,7 +185,7 @@ func (c *exportCmd) named(a *app, st store.Store) ([]tree, error) {
 				if len(runs) < f.Limit {
 					break
 				}
-				f.Before = runs[len(runs)-1].ID
+				f.Before = runs[len(runs)-1].Cursor()
 			}
 		}
 		trees = append(trees, t)

@@ -37,7 +37,7 @@ func (c *hooksListCmd) Run(a *app) error {
 		if err != nil || len(hooks) == 0 {
 			return 0, err
 		}
-		f.After = hooks[len(hooks)-1].ID
+		f.After = hooks[len(hooks)-1].Cursor
 		for _, h := range hooks {
 			if a.cli.JSON {
 				if err := a.out.json(h); err != nil {

@@ -16,7 +16,7 @@ type runsListCmd struct {
 	Since    when   `placeholder:"TIME" help:"Only runs created since: 2h, 3d (ago), 2026-01-31 or 2026-01-31T15:04:05Z."`
 	Until    when   `placeholder:"TIME" help:"Only runs created before."`
 	Limit    int    `short:"n" default:"50" placeholder:"N" help:"At most so many (${default}); 0 is all."`
-	Before   string `placeholder:"RUN" help:"Continue after this run, the last one of the page before."`
+	Before   string `placeholder:"CURSOR" help:"Continue a list: what the page before says at its end, or the cursor of its last run."`
 }
 
 func (c *runsListCmd) Help() string {
@@ -26,7 +26,7 @@ that no live worker has the code for is listed with the status that it has recor
   tenter runs list --status failed --since 1d
   tenter runs list --workflow order -n 0 --json | jq -r .id
 
-With --json each line is a run: id, workflow, version, status, reason, parent_id, created_at, updated_at, ended_at, wake_at, events.`
+With --json each line is a run: id, workflow, version, status, reason, parent_id, created_at, updated_at, ended_at, wake_at, events, cursor.`
 }
 
 func (c *runsListCmd) Run(a *app) error {
@@ -47,7 +47,7 @@ func (c *runsListCmd) Run(a *app) error {
 		if err != nil || len(runs) == 0 {
 			return 0, err
 		}
-		f.Before = runs[len(runs)-1].ID
+		f.Before = runs[len(runs)-1].Cursor
 		n += len(runs)
 		for _, r := range runs {
 			if a.cli.JSON {

@@ -85,6 +85,7 @@ func play(t *testing.T, setup func(e *testscript.Env)) {
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
 			"eventually": eventually,
 			"exits":      exits,
+			"remember":   remember,
 		},
 		Condition: func(cond string) (bool, error) {
 			switch cond {
@@ -140,6 +141,18 @@ func eventually(ts *testscript.TestScript, neg bool, args []string) {
 		}
 	}
 	ts.Fatalf("%q has not come; at last it printed\n%s%s", args[0], ts.ReadFile("stdout"), ts.ReadFile("stderr"))
+}
+
+// remember sets a variable to what the group of an expression matches in the last output.
+func remember(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: remember name regexp")
+	}
+	found := regexp.MustCompile(args[1]).FindStringSubmatch(ts.ReadFile("stdout"))
+	if len(found) != 2 {
+		ts.Fatalf("no match for %q", args[1])
+	}
+	ts.Setenv(args[0], found[1])
 }
 
 // exits checks the exit code of a command: exits CODE COMMAND…

@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"strings"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -59,13 +58,7 @@ func (s *Store) Runs(ctx context.Context, f store.Filter) ([]store.Run, error) {
 	f.Limit = cmp.Or(max(f.Limit, 0), defaultLimit)
 	var runs []store.Run
 	err := s.with(ctx, func(ctx context.Context, c *pgxpool.Conn) error {
-		var created time.Time // of the cursor
-		if f.Before != "" {
-			if err := c.QueryRow(ctx, s.sql.created, f.Before).Scan(&created); err != nil {
-				return found(err)
-			}
-		}
-		sql, args := s.sql.runs(f, created)
+		sql, args := s.sql.runs(f)
 		rows, err := c.Query(ctx, sql, args...)
 		if err == nil {
 			runs, err = readAll(rows, func(row pgx.Row) (store.Run, error) { return readRun(row) })
@@ -76,7 +69,7 @@ func (s *Store) Runs(ctx context.Context, f store.Filter) ([]store.Run, error) {
 }
 
 // runs builds the query of a filter.
-func (q *queries) runs(f store.Filter, created time.Time) (sql string, args []any) {
+func (q *queries) runs(f store.Filter) (sql string, args []any) {
 	var c conditions
 	if !f.Since.IsZero() {
 		c.add("created_at >= ?", f.Since)
@@ -84,10 +77,10 @@ func (q *queries) runs(f store.Filter, created time.Time) (sql string, args []an
 	if !f.Until.IsZero() {
 		c.add("created_at < ?", f.Until)
 	}
-	if f.Before != "" && f.Prefix == "" {
-		c.add("(created_at, id) < (?, ?)", created, f.Before)
-	} else if f.Before != "" {
-		c.add("id < ?", f.Before)
+	if f.Before.ID != "" && f.Prefix == "" {
+		c.add("(created_at, id) < (?, ?)", f.Before.CreatedAt, f.Before.ID)
+	} else if f.Before.ID != "" {
+		c.add("id < ?", f.Before.ID)
 	}
 	order := "created_at DESC, id DESC"
 	if f.Prefix == "" && f.ParentID == "" {
@@ -155,17 +148,10 @@ func (s *Store) Hooks(ctx context.Context, f store.HookFilter) ([]store.Hook, er
 	f.Limit = cmp.Or(max(f.Limit, 0), defaultLimit)
 	var hooks []store.Hook
 	err := s.with(ctx, func(ctx context.Context, c *pgxpool.Conn) error {
-		var number int64 // of the cursor
-		var token string
-		if f.After.ID != "" {
-			if err := c.QueryRow(ctx, s.sql.hookNumber, f.After.RunID, f.After.ID).Scan(&number, &token); err != nil {
-				return found(err)
-			}
-		}
-		sql, args := s.sql.hooks(f, number, token)
+		sql, args := s.sql.hooks(f)
 		rows, err := c.Query(ctx, sql, args...)
 		if err == nil {
-			hooks, err = readAll(rows, readHook)
+			hooks, err = readAll(rows, readNumbered)
 		}
 		return err
 	})
@@ -173,17 +159,17 @@ func (s *Store) Hooks(ctx context.Context, f store.HookFilter) ([]store.Hook, er
 }
 
 // hooks builds the query of a filter.
-func (q *queries) hooks(f store.HookFilter, number int64, token string) (sql string, args []any) {
+func (q *queries) hooks(f store.HookFilter) (sql string, args []any) {
 	var c conditions
 	order := "number"
 	if f.Prefix != "" {
 		order = "token"
-		c.add("token >= ? AND token > ?", f.Prefix, token)
+		c.add("token >= ?", max(f.Prefix, f.From))
 		if end := store.PrefixEnd(f.Prefix); end != "" {
 			c.add("token < ?", end)
 		}
 	} else {
-		c.add("number > ?", number)
+		c.add("number > ?", f.After)
 	}
 	switch {
 	case f.RunID != "":
@@ -196,7 +182,7 @@ func (q *queries) hooks(f store.HookFilter, number int64, token string) (sql str
 	if f.Type != "" {
 		c.add("type = ?", f.Type)
 	}
-	sql = fmt.Sprintf("SELECT %s FROM tenter.hooks WHERE %s ORDER BY %s LIMIT %s", hookColumns, &c, order, c.arg(f.Limit))
+	sql = fmt.Sprintf("SELECT number, %s FROM tenter.hooks WHERE %s ORDER BY %s LIMIT %s", hookColumns, &c, order, c.arg(f.Limit))
 	return inSchema(q.schema, sql), c.args
 }
 
@@ -211,6 +197,5 @@ func (q *queries) hooksInOrder(f store.HookFilter, c *conditions) (sql string, a
 	c.add("type >= t.type AND type <= t.type AND closed_pos = 0 AND CASE WHEN closed_at IS NULL THEN true END")
 	sql = fmt.Sprintf(`%s SELECT h.* FROM t CROSS JOIN LATERAL
 		(SELECT number, %s FROM tenter.hooks WHERE %s ORDER BY type, number LIMIT %s) h ORDER BY h.number LIMIT %[4]s`, with, hookColumns, c, c.arg(f.Limit))
-	sql = strings.Replace(sql, "h.*", "h."+strings.ReplaceAll(hookColumns, ", ", ", h."), 1)
 	return inSchema(q.schema, sql), c.args
 }

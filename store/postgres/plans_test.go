@@ -381,7 +381,7 @@ func (p *planner) operations(t *testing.T) {
 	})
 	for _, f := range []store.Filter{
 		{},
-		{Before: p.id(500)},
+		{Before: store.RunCursor{CreatedAt: p.s.Now().Add(-24 * time.Hour), ID: p.id(500)}},
 		{Status: store.Running},
 		{Status: store.Waiting},
 		{Status: store.Blocked},
@@ -394,12 +394,12 @@ func (p *planner) operations(t *testing.T) {
 		{ParentID: p.id(9), Status: store.Completed},
 		{Workflow: "none"},
 		{Prefix: "01JD00000000000000000001"},
-		{Prefix: "01JD", Before: p.id(500)},
+		{Prefix: "01JD", Before: store.RunCursor{CreatedAt: p.s.Now().Add(-24 * time.Hour), ID: p.id(500)}},
 		{Since: p.s.Now().Add(-time.Hour)},
 		{Until: p.s.Now().Add(-30 * 24 * time.Hour).Add(2 * time.Hour), Status: store.Failed},
 	} {
 		f.Limit = 5
-		words := []string{"Runs", string(f.Status), f.Workflow, f.ParentID, f.Prefix, f.Before}
+		words := []string{"Runs", string(f.Status), f.Workflow, f.ParentID, f.Prefix, f.Before.ID}
 		if !f.Since.IsZero() {
 			words = append(words, "since")
 		}
@@ -415,13 +415,12 @@ func (p *planner) operations(t *testing.T) {
 		_, err := p.s.Hook(ctx, p.token())
 		ok(err)
 	})
-	cursor := p.id(10)
 	for name, f := range map[string]store.HookFilter{
 		"Hooks of a run":  {RunID: p.id(10)},
 		"Hooks":           {},
 		"Hooks of a type": {Type: "approval"},
 		"Hooks by prefix": {Prefix: "order:1"},
-		"Hooks, a page":   {After: store.Hook{RunID: cursor, ID: cursor + ".h1"}},
+		"Hooks, a page":   {After: 10},
 	} {
 		f.Limit = 10
 		p.look(t, name, func() {

@@ -17,7 +17,7 @@ type queries struct {
 	fence, catchUp, prune                          string
 	run, endings, workers, journal, mail           string
 	created, journalPage, mailPage, unread, count  string
-	hook, hookNumber, executing, allWorkers        string
+	hook, executing, allWorkers                    string
 	receipt, response, purgeReceipts, purgeAnswers string
 }
 
@@ -81,9 +81,8 @@ func newQueries(schema string) queries {
 		allWorkers: in(`SELECT name, build, definitions, renewed_at, lease_until, lease_until > clock_timestamp() FROM tenter.workers ORDER BY name`),
 		mail:       in(`SELECT id, ` + mailColumns + `, coalesce(trace, '') FROM tenter.mailbox WHERE run_id = $1 ORDER BY id`),
 
-		hook:       in(`SELECT ` + hookColumns + ` FROM tenter.hooks WHERE token = $1 AND closed_at IS NULL`),
-		hookNumber: in(`SELECT number, token FROM tenter.hooks WHERE run_id = $1 AND id = $2`),
-		executing:  in(`SELECT run_id, step, attempt, started_at, worker FROM tenter.executing WHERE run_id = $1 ORDER BY step`),
+		hook:      in(`SELECT ` + hookColumns + ` FROM tenter.hooks WHERE token = $1 AND closed_at IS NULL`),
+		executing: in(`SELECT run_id, step, attempt, started_at, worker FROM tenter.executing WHERE run_id = $1 ORDER BY step`),
 
 		receipt: in(`SELECT hook_id, run_id, type, metadata, webhook, hook_created_at, request FROM tenter.receipts
 			WHERE token = $1 AND expires_at > clock_timestamp() AND request IS NOT NULL LIMIT 1`),

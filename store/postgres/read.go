@@ -233,10 +233,20 @@ func readRun(row pgx.Row, before ...any) (store.Run, error) {
 }
 
 // readHook reads hookColumns.
-func readHook(row pgx.Row) (store.Hook, error) {
+func readHook(row pgx.Row) (store.Hook, error) { return scanHook(row) }
+
+// readNumbered reads number and hookColumns.
+func readNumbered(row pgx.Row) (store.Hook, error) {
+	var number int64
+	h, err := scanHook(row, &number)
+	h.Number = number
+	return h, err
+}
+
+func scanHook(row pgx.Row, before ...any) (store.Hook, error) {
 	var h store.Hook
 	var closed *time.Time
-	err := row.Scan(&h.ID, &h.RunID, &h.Token, &h.Type, &h.Metadata, &h.Webhook, &h.Reserved, &h.CreatedAt, &closed, &h.OpenedPos, &h.ClosedPos)
+	err := row.Scan(append(before, &h.ID, &h.RunID, &h.Token, &h.Type, &h.Metadata, &h.Webhook, &h.Reserved, &h.CreatedAt, &closed, &h.OpenedPos, &h.ClosedPos)...)
 	h.CreatedAt, h.ClosedAt = h.CreatedAt.UTC(), timeOf(closed)
 	return h, err
 }

@@ -23,16 +23,10 @@ func (s *Store) Runs(ctx context.Context, f store.Filter) ([]store.Run, error) {
 	f.Limit = cmp.Or(max(f.Limit, 0), defaultLimit)
 	var runs []store.Run
 	err := s.pool.read(ctx, func(c *conn) (err error) {
-		created := "" // of the cursor
-		if f.Before != "" {
-			if created, err = readOne(c.on(qRunCreated).bindText(f.Before), whole((*stmt).text)); err != nil {
-				return err
-			}
-		}
 		if f.Prefix != "" || f.ParentID != "" {
-			runs, err = c.runsBy(runsQuery(f, created))
+			runs, err = c.runsBy(runsQuery(f))
 		} else {
-			runs, err = c.newestRuns(f, created)
+			runs, err = c.newestRuns(f)
 		}
 		return err
 	})
@@ -55,7 +49,7 @@ func (c *conn) runsBy(query string, args []string) ([]store.Run, error) {
 
 // runsQuery builds the query of a filter that the IDs or the parents of runs serve
 // best.
-func runsQuery(f store.Filter, created string) (query string, args []string) {
+func runsQuery(f store.Filter) (query string, args []string) {
 	var where []string
 	add := func(cond string, arg ...string) {
 		where = append(where, cond)
@@ -74,10 +68,10 @@ func runsQuery(f store.Filter, created string) (query string, args []string) {
 		index = " INDEXED BY tenter_runs_parent"
 		add("parent_id = ?", f.ParentID)
 	}
-	if f.Before != "" && f.Prefix != "" {
-		add("id < ?", f.Before)
-	} else if f.Before != "" {
-		add("(created_at, id) < (?, ?)", created, f.Before)
+	if f.Before.ID != "" && f.Prefix != "" {
+		add("id < ?", f.Before.ID)
+	} else if f.Before.ID != "" {
+		add("(created_at, id) < (?, ?)", formatTime(f.Before.CreatedAt), f.Before.ID)
 	}
 	if f.Status != "" {
 		add("status = ?", string(f.Status))
@@ -99,7 +93,7 @@ func runsQuery(f store.Filter, created string) (query string, args []string) {
 type listed struct{ created, id string }
 
 // newestRuns merges the lists of the workflows and statuses that fit.
-func (c *conn) newestRuns(f store.Filter, created string) ([]store.Run, error) {
+func (c *conn) newestRuns(f store.Filter) ([]store.Run, error) {
 	workflows, in := []string{f.Workflow}, []store.Status{f.Status}
 	if f.Workflow == "" {
 		var err error
@@ -114,8 +108,8 @@ func (c *conn) newestRuns(f store.Filter, created string) ([]store.Run, error) {
 	if !f.Until.IsZero() {
 		before.created = formatTime(f.Until)
 	}
-	if f.Before != "" && created < before.created {
-		before = listed{created, f.Before}
+	if created := formatTime(f.Before.CreatedAt); f.Before.ID != "" && created < before.created {
+		before = listed{created, f.Before.ID}
 	}
 	if !f.Since.IsZero() {
 		since = formatTime(f.Since)
@@ -202,36 +196,19 @@ func (s *Store) Count(ctx context.Context, limit int) (map[store.Status]int, err
 	return counts, err
 }
 
-// numbered is a hook with its place in the order in which hooks were opened.
-type numbered struct {
-	number int64
-	hook   store.Hook
-}
-
 // Hooks lists open hooks, in the order in which they were opened.
 func (s *Store) Hooks(ctx context.Context, f store.HookFilter) ([]store.Hook, error) {
 	f.Limit = cmp.Or(max(f.Limit, 0), defaultLimit)
 	var hooks []store.Hook
 	err := s.pool.read(ctx, func(c *conn) (err error) {
-		var after numbered
-		if f.After.ID != "" {
-			after, err = readOne(c.on(qHookNumber).bindText(f.After.RunID).bindText(f.After.ID),
-				whole(func(st *stmt) numbered { return numbered{st.int(), store.Hook{Token: st.text()}} }))
-			if err != nil {
-				return err
-			}
-		}
 		switch {
 		case f.RunID != "":
-			hooks, err = c.hooksOf(f, after)
+			hooks, err = c.hooksOf(f)
 		case f.Prefix != "":
-			from, end := f.Prefix, store.PrefixEnd(f.Prefix)
-			if after.hook.Token >= from {
-				from = after.hook.Token + "\x00"
-			}
-			hooks, err = readAll(c.on(qHooksByToken).bindText(from).bindText(cmp.Or(end, "\xff")).bindOptText(f.Type).bindInt(int64(f.Limit)), whole(readHook))
+			from, end := max(f.Prefix, f.From), cmp.Or(store.PrefixEnd(f.Prefix), "\xff")
+			hooks, err = readAll(c.on(qHooksByToken).bindText(from).bindText(end).bindOptText(f.Type).bindInt(int64(f.Limit)), whole(readNumbered))
 		default:
-			hooks, err = c.hooksInOrder(f, after)
+			hooks, err = c.hooksInOrder(f)
 		}
 		return err
 	})
@@ -239,26 +216,26 @@ func (s *Store) Hooks(ctx context.Context, f store.HookFilter) ([]store.Hook, er
 }
 
 // hooksOf lists the hooks of a run, which are few.
-func (c *conn) hooksOf(f store.HookFilter, after numbered) ([]store.Hook, error) {
+func (c *conn) hooksOf(f store.HookFilter) ([]store.Hook, error) {
 	all, err := readAll(c.on(qHooksOf).bindText(f.RunID), whole(readNumbered))
 	if f.Prefix != "" {
-		slices.SortFunc(all, func(a, b numbered) int { return strings.Compare(a.hook.Token, b.hook.Token) })
+		slices.SortFunc(all, func(a, b store.Hook) int { return strings.Compare(a.Token, b.Token) })
 	}
 	var hooks []store.Hook
 	for _, h := range all {
-		past := h.number > after.number
+		past := h.Number > f.After
 		if f.Prefix != "" {
-			past = h.hook.Token > after.hook.Token
+			past = h.Token >= f.From
 		}
-		if past && (f.Type == "" || h.hook.Type == f.Type) && strings.HasPrefix(h.hook.Token, f.Prefix) && len(hooks) < f.Limit {
-			hooks = append(hooks, h.hook)
+		if past && (f.Type == "" || h.Type == f.Type) && strings.HasPrefix(h.Token, f.Prefix) && len(hooks) < f.Limit {
+			hooks = append(hooks, h)
 		}
 	}
 	return hooks, err
 }
 
 // hooksInOrder merges the lists of the types that fit.
-func (c *conn) hooksInOrder(f store.HookFilter, after numbered) ([]store.Hook, error) {
+func (c *conn) hooksInOrder(f store.HookFilter) ([]store.Hook, error) {
 	types := []string{f.Type}
 	if f.Type == "" {
 		var err error
@@ -266,21 +243,23 @@ func (c *conn) hooksInOrder(f store.HookFilter, after numbered) ([]store.Hook, e
 			return nil, err
 		}
 	}
-	var found []numbered
+	var found []store.Hook
 	for _, t := range types {
-		more, err := readAll(c.on(qHooksOfType).bindText(t).bindInt(after.number).bindInt(int64(f.Limit)), whole(readNumbered))
+		more, err := readAll(c.on(qHooksOfType).bindText(t).bindInt(f.After).bindInt(int64(f.Limit)), whole(readNumbered))
 		if err != nil {
 			return nil, err
 		}
 		found = append(found, more...)
-		slices.SortFunc(found, func(a, b numbered) int { return cmp.Compare(a.number, b.number) })
+		slices.SortFunc(found, func(a, b store.Hook) int { return cmp.Compare(a.Number, b.Number) })
 		found = found[:min(len(found), f.Limit)]
 	}
-	hooks := make([]store.Hook, len(found))
-	for i, h := range found {
-		hooks[i] = h.hook
-	}
-	return hooks, nil
+	return found, nil
 }
 
-func readNumbered(st *stmt) numbered { return numbered{st.int(), readHook(st)} }
+// readNumbered reads number and hookColumns.
+func readNumbered(st *stmt) store.Hook {
+	number := st.int()
+	h := readHook(st)
+	h.Number = number
+	return h
+}

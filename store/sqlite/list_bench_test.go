@@ -32,7 +32,7 @@ FROM (SELECT id, created_at, row_number() OVER () AS rowid_ FROM tenter_runs WHE
 	at := time.Unix(1750000000+500_000, 0)
 	for name, f := range map[string]store.Filter{
 		"all":                 {},
-		"page in the middle":  {Before: "01j00500000"},
+		"page in the middle":  {Before: store.RunCursor{CreatedAt: at, ID: "01j00500000"}},
 		"status":              {Status: store.Failed},
 		"workflow":            {Workflow: "flow-3"},
 		"rare workflow":       {Workflow: "flow-rare"},

@@ -17,7 +17,6 @@ const (
 	qRunDue
 	qRunEvents
 	qRunExists
-	qRunCreated
 	qRunListed
 	qRunCount
 	qRunWorkflow
@@ -64,7 +63,6 @@ const (
 	qHooksOfType
 	qHooksByToken
 	qHookType
-	qHookNumber
 
 	qReceiptGet
 	qReceiptOfRequest
@@ -143,10 +141,9 @@ var queries = [queryCount]string{
 	qRunEnding: `SELECT r.id, r.workflow, r.status, CASE WHEN r.ended_at IS NOT NULL THEN
 		(SELECT j.data FROM tenter_journal j WHERE j.run_id = r.id AND j.position = r.events) END FROM tenter_runs r WHERE r.id = ?`,
 	// A run that has something to do.
-	qRunDue:     `SELECT ` + runColumns + ` FROM tenter_runs WHERE id = ? AND (messages > 0 OR wake_at <= ?)`,
-	qRunEvents:  `SELECT events FROM tenter_runs WHERE id = ?`,
-	qRunExists:  `SELECT parent_id, parent_ref FROM tenter_runs WHERE id = ?`,
-	qRunCreated: `SELECT created_at FROM tenter_runs WHERE id = ?`,
+	qRunDue:    `SELECT ` + runColumns + ` FROM tenter_runs WHERE id = ? AND (messages > 0 OR wake_at <= ?)`,
+	qRunEvents: `SELECT events FROM tenter_runs WHERE id = ?`,
+	qRunExists: `SELECT parent_id, parent_ref FROM tenter_runs WHERE id = ?`,
 	qRunListed: `SELECT created_at, id FROM tenter_runs INDEXED BY tenter_runs_list
 		WHERE workflow = ? AND status = ? AND (created_at, id) < (?, ?) AND created_at >= ? ORDER BY created_at DESC, id DESC LIMIT ?`,
 	qRunCount: `SELECT count(*) FROM (SELECT 1 FROM tenter_runs INDEXED BY tenter_runs_list WHERE workflow = ? AND status = ? LIMIT ?)`,
@@ -210,11 +207,10 @@ var queries = [queryCount]string{
 	qHooksOf:        `SELECT number, ` + hookColumns + ` FROM tenter_hooks WHERE run_id = ? AND closed_at IS NULL ORDER BY number`,
 	qHooksOfType: `SELECT number, ` + hookColumns + ` FROM tenter_hooks INDEXED BY tenter_hooks_open
 		WHERE closed_at IS NULL AND type = ? AND number > ? ORDER BY number LIMIT ?`,
-	qHooksByToken: `SELECT ` + hookColumns + ` FROM tenter_hooks INDEXED BY tenter_hooks_token
+	qHooksByToken: `SELECT number, ` + hookColumns + ` FROM tenter_hooks INDEXED BY tenter_hooks_token
 		WHERE closed_at IS NULL AND token >= ? AND token < ? AND (?3 IS NULL OR type = ?3) ORDER BY token LIMIT ?4`,
 	// The next type, as with workflows.
-	qHookType:   `SELECT type FROM tenter_hooks INDEXED BY tenter_hooks_open WHERE closed_at IS NULL AND type >= ? ORDER BY type LIMIT 1`,
-	qHookNumber: `SELECT number, token FROM tenter_hooks WHERE run_id = ? AND id = ?`,
+	qHookType: `SELECT type FROM tenter_hooks INDEXED BY tenter_hooks_open WHERE closed_at IS NULL AND type >= ? ORDER BY type LIMIT 1`,
 
 	qReceiptGet: `SELECT hook_id, run_id, type, metadata, webhook, hook_created_at, request FROM tenter_receipts WHERE token = ? AND key = ? AND expires_at > ?`,
 	qReceiptOfRequest: `SELECT hook_id, run_id, type, metadata, webhook, hook_created_at, request FROM tenter_receipts

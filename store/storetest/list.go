@@ -25,9 +25,13 @@ var listTests = []test{
 		}
 		k.same("all", page(store.Filter{}), []string{"r6", "r5", "r4", "r3", "r2", "r1", "r0"})
 		k.same("page", page(store.Filter{Limit: 3}), []string{"r6", "r5", "r4"})
-		k.same("page", page(store.Filter{Limit: 3, Before: "r4"}), []string{"r3", "r2", "r1"})
-		k.same("page", page(store.Filter{Limit: 3, Before: "r1"}), []string{"r0"})
-		k.same("page", page(store.Filter{Limit: 3, Before: "r0"}), []string{})
+		after := func(id string) store.RunCursor {
+			r := k.load(id).Run
+			return r.Cursor()
+		}
+		k.same("page", page(store.Filter{Limit: 3, Before: after("r4")}), []string{"r3", "r2", "r1"})
+		k.same("page", page(store.Filter{Limit: 3, Before: after("r1")}), []string{"r0"})
+		k.same("page", page(store.Filter{Limit: 3, Before: after("r0")}), []string{})
 	}},
 	{"lists runs of a status, a workflow, a parent", func(k *kit) {
 		k.start("running")
@@ -105,11 +109,36 @@ var listTests = []test{
 				if n == 0 {
 					break
 				}
-				want, f.Before = want[n:], got[n-1].ID
+				want, f.Before = want[n:], got[n-1].Cursor()
 			}
 		}
-		_, err := k.s.Runs(k.ctx, store.Filter{Before: "nobody"})
-		k.fails(err, store.ErrNotFound)
+	}},
+	{"goes on with a list of runs whose last one was deleted", func(k *kit) {
+		for i := range 6 {
+			t := k.begin(fmt.Sprint("r", i))
+			t.Status = store.Completed
+			t.Create.ParentID, t.Create.ParentRef = "p", fmt.Sprint(i)
+			k.apply(t)
+		}
+		filters := []store.Filter{{}, {Status: store.Completed}, {Prefix: "r"}, {ParentID: "p"}}
+		for i := range filters {
+			filters[i].Limit = 2
+			rs, err := k.s.Runs(k.ctx, filters[i])
+			k.ok(err)
+			k.same("page", ids(rs), []string{"r5", "r4"})
+			filters[i].Before = rs[1].Cursor()
+		}
+		n, _, err := k.s.Prune(k.ctx, k.now().Add(time.Hour), 4) // all but the first two
+		k.ok(err)
+		k.same("pruned", n, 4)
+		t := k.begin("r1x")
+		t.At, t.Status, t.Create.ParentID, t.Create.ParentRef = k.now().Add(-time.Hour), store.Completed, "p", "x"
+		k.apply(t) // it follows the cursor
+		for _, f := range filters {
+			rs, err := k.s.Runs(k.ctx, f)
+			k.ok(err)
+			k.same(fmt.Sprintf("the page after one that is gone, %+v", f), ids(rs), []string{"r1x"})
+		}
 	}},
 	{"finds what begins with any text", func(k *kit) {
 		for _, id := range []string{"é", "éa", "ê", "e", "\uD7FF", "\uD7FFx", "\uE000", "\U0010FFFF", "\U0010FFFFz", "a%_", "a%", "A%"} {
@@ -204,18 +233,35 @@ var listTests = []test{
 				if n == 0 {
 					break
 				}
-				want, f.After = want[n:], got[n-1]
+				want, f.After, f.From = want[n:], got[n-1].Number, got[n-1].Token+"\x01"
 			}
 		}
-		// A cursor may have been closed meanwhile.
-		t := k.then("r0", store.Waiting)
-		t.Effects = []store.Effect{closes("h0", 1)}
-		k.apply(t)
-		hs, err := k.s.Hooks(k.ctx, store.HookFilter{After: all[0], Limit: 1})
+	}},
+	{"goes on with a list of hooks whose last one was closed or deleted", func(k *kit) {
+		k.park("a", "x:1")
+		k.park("b", "x:2", "x:3")
+		k.park("c", "x:4")
+		hs, err := k.s.Hooks(k.ctx, store.HookFilter{Limit: 2})
 		k.ok(err)
-		k.same("tokens", tokens(hs), tokens(all[1:2]))
-		_, err = k.s.Hooks(k.ctx, store.HookFilter{After: store.Hook{RunID: "r0", ID: "none"}})
-		k.fails(err, store.ErrNotFound)
+		k.same("tokens", tokens(hs), []string{"x:1", "x:2"})
+		rest := func(want ...string) {
+			k.Helper()
+			for _, f := range []store.HookFilter{{After: hs[1].Number}, {Prefix: "x:", From: "x:2\x01"}, {Prefix: "x", From: "x:3"}} {
+				got, err := k.s.Hooks(k.ctx, f)
+				k.ok(err)
+				k.same(fmt.Sprintf("tokens of %+v", f), tokens(got), want)
+			}
+		}
+		rest("x:3", "x:4")
+		t := k.then("b", store.Waiting)
+		t.Effects = []store.Effect{closes(hs[1].ID, 1)}
+		k.apply(t)
+		rest("x:3", "x:4")
+		k.apply(k.then("b", store.Completed))
+		n, _, err := k.s.Prune(k.ctx, k.now().Add(time.Hour), 100)
+		k.ok(err)
+		k.same("pruned", n, 1)
+		rest("x:4")
 	}},
 	{"reads a journal page by page", func(k *kit) {
 		_, err := k.s.Journal(k.ctx, "nobody", 0, 1)

@@ -1,0 +1,104 @@
+package engine
+
+import (
+	"cmp"
+	"encoding/base64"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/tenter-dev/tenter/inspect"
+	"github.com/tenter-dev/tenter/store"
+)
+
+// A cursor has what its list is sorted by, so that the list goes on when the run or
+// hook that was the last of a page has been deleted. To everybody else it is opaque.
+
+// The kinds of cursors, by what they are followed by.
+const (
+	ofRuns   = "runs"   // time of creation in microseconds, ID
+	ofHooks  = "hooks"  // number
+	ofTokens = "tokens" // the least token that may come
+)
+
+func newCursor(kind string, fields ...string) string {
+	return base64.RawURLEncoding.EncodeToString([]byte(kind + " " + strings.Join(fields, " ")))
+}
+
+// parseCursor returns what follows the kind.
+func parseCursor(cursor, kind string) (string, error) {
+	data, err := base64.RawURLEncoding.Strict().DecodeString(cursor)
+	rest, ok := strings.CutPrefix(string(data), kind+" ")
+	if err != nil || !ok || !utf8.Valid(data) || strings.ContainsRune(rest, 0) {
+		return "", badCursor(cursor)
+	}
+	return rest, nil
+}
+
+func badCursor(cursor string) error {
+	return fmt.Errorf("%w: %q does not come from a list with this order: take it from the last one of the page before", inspect.ErrInvalidCursor, cursor)
+}
+
+func runCursor(r *store.Run) string {
+	return newCursor(ofRuns, strconv.FormatInt(r.CreatedAt.UnixMicro(), 10), r.ID)
+}
+
+func parseRunCursor(cursor string) (store.RunCursor, error) {
+	if cursor == "" {
+		return store.RunCursor{}, nil
+	}
+	text, err := parseCursor(cursor, ofRuns)
+	if err != nil {
+		return store.RunCursor{}, err
+	}
+	created, id, _ := strings.Cut(text, " ")
+	micro, err := strconv.ParseInt(created, 10, 64)
+	at := time.UnixMicro(micro).UTC()
+	if err != nil || id == "" || at.After(store.Always) || at.Year() < 0 {
+		return store.RunCursor{}, badCursor(cursor)
+	}
+	return store.RunCursor{CreatedAt: at, ID: id}, nil
+}
+
+// hookCursor is where a list goes on after its first hook.
+func hookCursor(f *store.HookFilter, hooks []store.Hook) string {
+	switch {
+	case f.Prefix == "":
+		return newCursor(ofHooks, strconv.FormatInt(hooks[0].Number, 10))
+	case len(hooks) > 1:
+		return newCursor(ofTokens, separator(hooks[0].Token, hooks[1].Token))
+	}
+	return newCursor(ofTokens, cmp.Or(store.PrefixEnd(f.Prefix), hooks[0].Token+"\x01")) // there are no more
+}
+
+// separator returns the shortest text that is greater than a token and begins the next
+// one. Cursors are seen in URLs, where no token is to be read: who has it can resume the
+// hook.
+func separator(token, next string) string {
+	n := 0
+	for n < len(token) && token[n] == next[n] {
+		n++
+	}
+	for n++; !utf8.ValidString(next[:n]); n++ {
+	}
+	return next[:n]
+}
+
+func parseHookCursor(cursor string, f *store.HookFilter) (err error) {
+	switch {
+	case cursor == "":
+	case f.Prefix != "":
+		f.From, err = parseCursor(cursor, ofTokens)
+	default:
+		var number string
+		if number, err = parseCursor(cursor, ofHooks); err != nil {
+			return err
+		}
+		if f.After, err = strconv.ParseInt(number, 10, 64); err != nil {
+			return badCursor(cursor)
+		}
+	}
+	return err
+}
