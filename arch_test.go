@@ -51,6 +51,10 @@ var layers = []layer{
 		why: "it is asked all over the place, so it may bring nothing along",
 	},
 	{
+		pkg: "internal/saturate", std: true,
+		why: "it does arithmetic for engine, stores and tools alike",
+	},
+	{
 		pkg: "internal/faultproxy", std: true,
 		why: "it does to connections what networks do; whoever suffers it has to cope without its help",
 	},
@@ -83,7 +87,7 @@ var layers = []layer{
 		why: "who may do what is decided by the request alone, for the API and the dashboard alike",
 	},
 	{
-		pkg: "engine", may: []string{"workflow", "internal/run", "internal/gid", "internal/planted", "internal/schema", "inspect", "store", "signature"},
+		pkg: "engine", may: []string{"workflow", "internal/run", "internal/gid", "internal/planted", "internal/saturate", "internal/schema", "inspect", "store", "signature"},
 		why: "an engine knows its database by the store contract alone, and its callers not at all",
 	},
 	{
@@ -91,7 +95,7 @@ var layers = []layer{
 		why: "it is a contract, and anybody can implement it",
 	},
 	{
-		pkg: "store/*", may: []string{"store", "internal/planted"},
+		pkg: "store/*", may: []string{"store", "internal/planted", "internal/saturate"},
 		why: "a store, like the suite that proves it, knows the contract but no engine and no other store",
 	},
 	{

@@ -77,7 +77,8 @@ func (s *scale) ticks(n int) []tick {
 	var ticks []tick
 	if s.points == nil {
 		step := niceStep(whole / time.Duration(n))
-		for at := time.Duration(0); at <= whole; at += step {
+		for i := range whole/step + 1 {
+			at := i * step
 			ticks = append(ticks, tick{float64(at) / float64(whole), duration(at)})
 		}
 		return ticks

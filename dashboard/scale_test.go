@@ -40,7 +40,7 @@ func TestTicks(t *testing.T) {
 	t.Parallel()
 	t0 := time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)
 	for _, whole := range []time.Duration{
-		time.Microsecond, 3 * time.Millisecond, 700 * time.Millisecond, 9 * time.Second, 4 * time.Minute, 3 * time.Hour, 40 * time.Hour, 90 * 24 * time.Hour, 5 * 365 * 24 * time.Hour,
+		time.Microsecond, 3 * time.Millisecond, 700 * time.Millisecond, 9 * time.Second, 4 * time.Minute, 3 * time.Hour, 40 * time.Hour, 90 * 24 * time.Hour, 5 * 365 * 24 * time.Hour, 1<<63 - 1,
 	} {
 		n := len(timeScale(t0, t0.Add(whole)).ticks(6))
 		if n < 2 || n > 8 {

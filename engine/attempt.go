@@ -10,6 +10,7 @@ import (
 
 	"github.com/tenter-dev/tenter/internal/planted"
 	"github.com/tenter-dev/tenter/internal/run"
+	"github.com/tenter-dev/tenter/internal/saturate"
 	"github.com/tenter-dev/tenter/store"
 	"github.com/tenter-dev/tenter/workflow"
 )
@@ -165,7 +166,7 @@ func (a *actor) failedAttempt(s *step, err *run.StepError, at time.Time) *store.
 	last := s.spec.MaxAttempts > 0 && f.Attempts >= s.spec.MaxAttempts
 	fatal := err.Fatal && !planted.FatalRetried.Here()
 	if !fatal && !last && s.canceled == nil {
-		next := microseconds(at.Add(backoff(s.spec.Backoff, f.Attempts, err.RetryAfter)))
+		next := saturate.After(at, backoff(s.spec.Backoff, f.Attempts, err.RetryAfter))
 		retry := retried{Failure: f, RetryAt: next, MaxAttempts: s.spec.MaxAttempts}
 		return &store.Event{Kind: store.StepRetried, Ref: s.ref, Data: retry.encode()}
 	}
@@ -196,14 +197,15 @@ func backoff(b run.Backoff, n int, after time.Duration) time.Duration {
 		}
 		return after
 	}
-	d := b.Initial
+	d := max(b.Initial, 0)
 	for range n - 1 {
-		if d *= 2; d >= b.Max {
+		if d == 0 || d >= b.Max {
 			break
 		}
+		d = saturate.Sum(d, d)
 	}
-	d = min(d, b.Max)
-	return d + time.Duration((jitter()-0.5)*0.4*float64(d))
+	d = min(d, max(b.Max, 0))
+	return saturate.Sum(d, saturate.Product(d, (jitter()-0.5)*0.4))
 }
 
 // canceledStep is the event of a step that was canceled while no attempt was

@@ -154,6 +154,27 @@ func (o *Options) setDefaults() {
 	}
 }
 
+// checkDurations says which durations can't be meant.
+func (o *Options) checkDurations() error {
+	for _, given := range []struct {
+		name string
+		d    time.Duration
+	}{
+		{"RespondWithin", o.RespondWithin},
+		{"DedupeFor", o.DedupeFor},
+		{"KeepEnded", o.KeepEnded},
+		{"Lease", o.Lease},
+		{"StepGrace", o.StepGrace},
+		{"DrainTimeout", o.DrainTimeout},
+		{"StuckAfter", o.StuckAfter},
+	} {
+		if given.d < 0 {
+			return fmt.Errorf("Options.%s is negative: %v; 0 is the default", given.name, given.d)
+		}
+	}
+	return nil
+}
+
 // Engine starts, resumes and watches runs on a store, and executes them while
 // [Engine.Run] is called. It is safe for concurrent use, a [workflow.Client] and an
 // [inspect.Client].
@@ -194,6 +215,9 @@ func New(s store.Store, opts Options) (*Engine, error) {
 	}
 	publicURL, err := parsePublicURL(opts.PublicURL)
 	if err != nil {
+		return nil, fmt.Errorf("new engine: %w", err)
+	}
+	if err := opts.checkDurations(); err != nil {
 		return nil, fmt.Errorf("new engine: %w", err)
 	}
 	opts.setDefaults()

@@ -3,6 +3,7 @@ package engine
 import (
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/tenter-dev/tenter/internal/run"
 	"github.com/tenter-dev/tenter/store"
@@ -111,4 +112,9 @@ func (e *Engine) Rebuild(l store.Loaded) string {
 		}
 	}
 	return ""
+}
+
+// Backoff is the wait before the retry that follows the n-th failure.
+func Backoff(initial, most time.Duration, n int) time.Duration {
+	return backoff(run.Backoff{Initial: initial, Max: most}, n, 0)
 }

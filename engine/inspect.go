@@ -7,10 +7,10 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"time"
 
 	"github.com/tenter-dev/tenter/inspect"
 	"github.com/tenter-dev/tenter/internal/run"
+	"github.com/tenter-dev/tenter/internal/saturate"
 	"github.com/tenter-dev/tenter/store"
 	"github.com/tenter-dev/tenter/workflow"
 )
@@ -35,7 +35,7 @@ func (e *Engine) Runs(ctx context.Context, f inspect.RunFilter) ([]workflow.RunI
 	e.showUp()
 	found, err := e.store.Runs(ctx, store.Filter{
 		Status: store.Status(f.Status), Workflow: f.Workflow, ParentID: f.ParentID, Prefix: f.Prefix,
-		Since: upToMicrosecond(f.Since), Until: upToMicrosecond(f.Until), Before: before, Limit: cmp.Or(f.Limit, defaultLimit),
+		Since: saturate.Up(f.Since), Until: saturate.Up(f.Until), Before: before, Limit: cmp.Or(f.Limit, defaultLimit),
 	})
 	if err != nil {
 		return fail(err)
@@ -46,14 +46,6 @@ func (e *Engine) Runs(ctx context.Context, f inspect.RunFilter) ([]workflow.RunI
 		infos[i].Cursor = runCursor(&found[i])
 	}
 	return infos, nil
-}
-
-// upToMicrosecond is the first time from t on that a store can keep.
-func upToMicrosecond(t time.Time) time.Time {
-	if t.IsZero() {
-		return t
-	}
-	return microseconds(t.Add(time.Microsecond - 1))
 }
 
 // CountRuns counts the runs of each status, up to [inspect.MaxCount].

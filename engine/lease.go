@@ -37,7 +37,7 @@ type lease struct {
 // ensure returns when the lease has some time left, and how often it had lapsed: who
 // knows from before the last time that it owns a run has to ask the store.
 func (l *lease) ensure() (lapses int64, err error) {
-	if l.age() >= l.w.e.opts.Lease*2/3 && !planted.LeaseUnchecked.Here() {
+	if l.age() >= l.w.e.opts.Lease/3*2 && !planted.LeaseUnchecked.Here() {
 		if err := l.renew(); err != nil {
 			return 0, err
 		}

@@ -1,9 +1,10 @@
 package engine
 
 import (
-	"errors"
 	"fmt"
 	"time"
+
+	"github.com/tenter-dev/tenter/internal/saturate"
 )
 
 const (
@@ -17,8 +18,6 @@ const (
 // checkKeepEnded says what is wrong with Options.KeepEnded.
 func (o *Options) checkKeepEnded() error {
 	switch {
-	case o.KeepEnded < 0:
-		return errors.New("Options.KeepEnded is negative: 0 keeps ended runs for ever")
 	case o.KeepEnded > 0 && o.KeepEnded < pruneEvery:
 		return fmt.Errorf("Options.KeepEnded is %v: it is at least %v", o.KeepEnded, pruneEvery)
 	case o.KeepEnded > 0 && o.KeepEnded < o.DedupeFor:
@@ -40,7 +39,7 @@ func (w *worker) prune() {
 	defer s.quit(&w.e.troubles)
 	for {
 		began := time.Now()
-		_, more, err := w.store.Prune(w.ctx, w.store.Now().Add(-keep), pruneEvents)
+		_, more, err := w.store.Prune(w.ctx, saturate.After(w.store.Now(), -keep), pruneEvents)
 		pause := time.Since(began) // half of the time is for others
 		switch {
 		case w.draining():

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/tenter-dev/tenter/internal/run"
+	"github.com/tenter-dev/tenter/internal/saturate"
 	"github.com/tenter-dev/tenter/store"
 	"github.com/tenter-dev/tenter/workflow"
 )
@@ -56,7 +57,7 @@ func newResponse(request, runID, responder string, a run.Answer, at time.Time, k
 	at = microseconds(at)
 	return store.Response{
 		Request: request, RunID: runID, Responder: responder, Status: a.Status, Header: header, Body: a.Body,
-		At: at, KeepUntil: at.Add(keep),
+		At: at, KeepUntil: saturate.After(at, keep),
 	}, nil
 }
 

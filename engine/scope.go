@@ -249,13 +249,14 @@ func (s *scope) WithCancel() (run.Scope, func()) {
 }
 
 func (s *scope) WithDeadline(at time.Time) (run.Scope, func()) {
+	at = microseconds(at)
 	inner := newScope(s.x, s)
 	s.adopt(inner)
 	if !s.at.IsZero() && !s.at.After(at) {
 		return inner, inner.canceledByCode // the outer deadline comes first
 	}
 	if planted.WallClockDeadline.Here() {
-		at = time.Now().Add(at.Sub(s.x.now))
+		at = microseconds(time.Now().Add(at.Sub(s.x.now)))
 	}
 	inner.at = at
 	switch {

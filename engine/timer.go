@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/tenter-dev/tenter/internal/run"
+	"github.com/tenter-dev/tenter/internal/saturate"
 )
 
 // timer is a durable timer.
@@ -43,7 +44,7 @@ func (t *timer) stop(b *branch) {
 }
 
 func (s *scope) Timer(kind run.TimerKind, at time.Time) run.Timer {
-	if !at.After(s.x.now) {
+	if at = microseconds(at); !at.After(s.x.now) {
 		return &timer{x: s.x, ready: true, index: -1}
 	}
 	return s.x.newTimer(kind, at)
@@ -55,7 +56,6 @@ const timeFormat = "2006-01-02T15:04:05.000000Z"
 // duration changes only timers to come.
 func (x *execution) newTimer(kind run.TimerKind, at time.Time) *timer {
 	x.timerCount++
-	at = microseconds(at)
 	if b := x.current.Load(); b != nil {
 		recorded := x.ask(b, string(kind)+" "+strconv.Itoa(x.timerCount)+" until ", at.Format(timeFormat))
 		if !x.live {
@@ -70,7 +70,7 @@ func (x *execution) newTimer(kind run.TimerKind, at time.Time) *timer {
 }
 
 // microseconds is the time that stores keep of t.
-func microseconds(t time.Time) time.Time { return t.UTC().Truncate(time.Microsecond) }
+func microseconds(t time.Time) time.Time { return saturate.Time(t) }
 
 // timerHeap holds the timers of a run that have not fired: the earliest first, ties
 // in the order in which they were asked for.

@@ -5,6 +5,10 @@ import (
 	"unicode/utf8"
 )
 
+// Times are kept in UTC, to the microsecond, from the second day of year 1 to the last
+// but one of year 9999, so that all that shows them can express them, in any zone; of one
+// that is outside the nearest is kept. The zero time is none.
+
 // Status is what a run is doing.
 type Status string
 

@@ -28,14 +28,15 @@ func MaxAttempts(n int) StepOption {
 }
 
 // Backoff sets the wait before the first retry, which doubles with each further one
-// up to most, or stays at first if most is less. The defaults are 1 s and 1 min. Each
-// wait is up to a fifth longer or shorter, by chance. A retry holds no worker.
+// up to most, or stays at first if most is less; a negative time is 0. The defaults
+// are 1 s and 1 min. Each wait is up to a fifth longer or shorter, by chance. A retry holds no worker.
 func Backoff(first, most time.Duration) StepOption {
 	return func(s *run.Step) { s.Backoff = run.Backoff{Initial: first, Max: max(first, most)} }
 }
 
 // Timeout bounds each attempt: its context ends after d, by the clock of the worker.
-// An attempt that fails for it is retried like any other. The default is no bound.
+// An attempt that fails for it is retried like any other. The default is no bound,
+// and so is 0 or less.
 func Timeout(d time.Duration) StepOption {
 	return func(s *run.Step) { s.Timeout = d }
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/tenter-dev/tenter/inspect"
+	"github.com/tenter-dev/tenter/internal/saturate"
 )
 
 // progress is a bar on standard error, if that is a terminal.
@@ -45,7 +46,7 @@ func (p *progress) show(what string, done, of int64) {
 	done = min(done, of)
 	left := ""
 	if spent := now.Sub(p.begun); done > 0 && done < of && spent > time.Second {
-		left = inspect.Duration(time.Duration(float64(spent)*float64(of-done)/float64(done))) + " left"
+		left = inspect.Duration(saturate.Product(spent, float64(of-done)/float64(done))) + " left"
 	}
 	const bar = 24
 	full := int(done * bar / of)

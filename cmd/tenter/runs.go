@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/tenter-dev/tenter/inspect"
+	"github.com/tenter-dev/tenter/internal/saturate"
 	"github.com/tenter-dev/tenter/workflow"
 )
 
@@ -111,12 +112,12 @@ func (w *when) UnmarshalText(text []byte) error {
 	if n := len(s); n > 1 && s[n-1] == 'd' {
 		var days float64
 		if _, err := fmt.Sscanf(s, "%gd", &days); err == nil {
-			w.Time = time.Now().Add(-time.Duration(days * 24 * float64(time.Hour)))
+			w.Time = saturate.After(time.Now(), saturate.Product(-24*time.Hour, days))
 			return nil
 		}
 	}
 	if d, err := time.ParseDuration(s); err == nil {
-		w.Time = time.Now().Add(-d)
+		w.Time = saturate.After(time.Now(), saturate.Product(d, -1))
 		return nil
 	}
 	for _, layout := range []string{time.RFC3339, "2006-01-02T15:04:05", "2006-01-02 15:04:05", "2006-01-02T15:04", "2006-01-02"} {

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5/pgtype"
+
+	"github.com/tenter-dev/tenter/internal/saturate"
 )
 
 // array is an array of a composite type, as the binary format of PostgreSQL has it. Each
@@ -118,7 +120,7 @@ func boolean(b bool) field {
 var epoch = time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC).UnixMicro()
 
 func timestamptz(t time.Time) field {
-	return field{oid: pgtype.TimestamptzOID, size: 8, n: t.UnixMicro() - epoch}
+	return field{oid: pgtype.TimestamptzOID, size: 8, n: saturate.Time(t).UnixMicro() - epoch}
 }
 
 func interval(d time.Duration) field {

@@ -6,6 +6,7 @@ import (
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/tenter-dev/tenter/internal/saturate"
 	"github.com/tenter-dev/tenter/store"
 )
 
@@ -13,10 +14,10 @@ import (
 func (s *Store) Claim(ctx context.Context, c store.Claim) (store.Claimed, error) {
 	var claimed store.Claimed
 	defs := s.fitting(c.Definitions)
-	sql, args, second := s.sql.claim, []any{c.Worker, c.Build, defs, c.Limit, c.Now, c.Again}, any(&claimed.More)
+	sql, args, second := s.sql.claim, []any{c.Worker, c.Build, defs, c.Limit, saturate.Time(c.Now), c.Again}, any(&claimed.More)
 	switch {
 	case len(c.Runs) > 0:
-		sql, args, second = s.sql.claimNamed, []any{c.Worker, c.Build, defs, c.Runs, c.Now}, any(&claimed.Busy)
+		sql, args, second = s.sql.claimNamed, []any{c.Worker, c.Build, defs, c.Runs, saturate.Time(c.Now)}, any(&claimed.Busy)
 	case c.Limit <= 0:
 		return claimed, nil
 	}

@@ -7,6 +7,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/tenter-dev/tenter/internal/saturate"
 	"github.com/tenter-dev/tenter/store"
 )
 
@@ -23,7 +24,7 @@ func optTime(t time.Time) any {
 	if t.IsZero() {
 		return nil
 	}
-	return t
+	return saturate.Time(t)
 }
 
 // isText reports whether PostgreSQL keeps a text.
@@ -72,18 +73,10 @@ func (a *array) addTransition(t *store.Transition) {
 	reason := strings.ToValidUTF8(strings.ReplaceAll(t.BlockedReason, "\x00", "\uFFFD"), "\uFFFD")
 	a.add(
 		text(t.RunID), text(t.Worker), bigint(t.Epoch), bigint(t.After), integer(len(t.Events)), bigints(t.Took),
-		optTimestamptz(roundUp(t.NoMailBefore)), texts(sendsTo), timestamptz(t.At), text(string(t.Status)), boolean(t.Status.Ended()),
+		optTimestamptz(saturate.Up(t.NoMailBefore)), texts(sendsTo), timestamptz(t.At), text(string(t.Status)), boolean(t.Status.Ended()),
 		optTimestamptz(t.WakeAt), boolean(t.Keep), integer(t.Version), integer(t.Suspicion), boolean(t.Mark), integer(t.Crashes),
 		text(t.BlockedBuild), text(reason), boolean(len(t.Unread) > 0), boolean(t.TookAny), jsonb(encodeNewRun(creates)),
 	)
-}
-
-// roundUp makes a bound out of a time that PostgreSQL would cut to microseconds.
-func roundUp(t time.Time) time.Time {
-	if cut := t.Truncate(time.Microsecond); cut.Before(t) {
-		return cut.Add(time.Microsecond)
-	}
-	return t
 }
 
 // addEvent adds an event of transition n.

@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/tenter-dev/tenter/internal/saturate"
 	"github.com/tenter-dev/tenter/store"
 )
 
@@ -72,10 +73,10 @@ func (s *Store) Runs(ctx context.Context, f store.Filter) ([]store.Run, error) {
 func (q *queries) runs(f store.Filter) (sql string, args []any) {
 	var c conditions
 	if !f.Since.IsZero() {
-		c.add("created_at >= ?", f.Since)
+		c.add("created_at >= ?", saturate.Time(f.Since))
 	}
 	if !f.Until.IsZero() {
-		c.add("created_at < ?", f.Until)
+		c.add("created_at < ?", saturate.Time(f.Until))
 	}
 	if f.Before.ID != "" && f.Prefix == "" {
 		c.add("(created_at, id) < (?, ?)", f.Before.CreatedAt, f.Before.ID)

@@ -12,6 +12,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/tenter-dev/tenter/internal/saturate"
 	"github.com/tenter-dev/tenter/store"
 )
 
@@ -262,7 +263,7 @@ func (j *joined) Respond(ctx context.Context, r store.Response) error {
 		`SELECT code, CASE WHEN code IS NULL THEN tenter.tell($9, 'responded', $2) END FROM tenter.respond('within',
 			ROW (NULL, NULL, 'respond', $1::text, $2::text, NULL, NULL, $4::bytea, NULL, $6::timestamptz, NULL, NULL, $3::text, $5::bytea, NULL,
 				$7::integer, $8::timestamptz)::tenter.effect) code`,
-		r.RunID, r.Request, r.Responder, r.Header, r.Body, r.At, r.Status, r.KeepUntil, j.s.peers.channel)
+		r.RunID, r.Request, r.Responder, r.Header, r.Body, saturate.Time(r.At), r.Status, saturate.Time(r.KeepUntil), j.s.peers.channel)
 }
 
 // verdictColumns are those of a verdict v, which are told to the channel $1.

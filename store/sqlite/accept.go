@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/tenter-dev/tenter/internal/planted"
+	"github.com/tenter-dev/tenter/internal/saturate"
 	"github.com/tenter-dev/tenter/store"
 )
 
@@ -118,7 +119,7 @@ func (w *writer) keepReceipt(p store.Payload, h store.Hook, now time.Time) error
 		return err
 	}
 	return w.on(qReceiptInsert).bindText(p.Token).bindText(p.Key).bindText(h.ID).bindText(h.RunID).bindText(h.Type).
-		bindData(h.Metadata).bindData(h.Webhook).bindOptText(p.Request).bindTime(h.CreatedAt).bindTime(now.Add(p.KeepFor)).run()
+		bindData(h.Metadata).bindData(h.Webhook).bindOptText(p.Request).bindTime(h.CreatedAt).bindTime(saturate.After(now, p.KeepFor)).run()
 }
 
 // purge deletes, now and then, a few receipts and responses that have expired.

@@ -6,7 +6,8 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
-	"time"
+
+	"github.com/tenter-dev/tenter/internal/saturate"
 )
 
 // FuzzOpen opens whatever is in a file and in a log beside it. What is refused is left as
@@ -91,10 +92,10 @@ func FuzzTime(f *testing.F) {
 	f.Add("yesterday")
 	f.Fuzz(func(t *testing.T, s string) {
 		at := parseTime(s)
-		if at.IsZero() || at.Year() < 0 || at.Year() > 9999 {
+		if at.IsZero() {
 			return
 		}
-		if again := parseTime(formatTime(at)); !again.Equal(at.Truncate(time.Microsecond)) {
+		if again := parseTime(formatTime(at)); !again.Equal(saturate.Time(at)) {
 			t.Errorf("%q is %v, written as %q, which is %v", s, at, formatTime(at), again)
 		}
 	})

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/tenter-dev/tenter/internal/saturate"
 	"github.com/tenter-dev/tenter/store"
 )
 
@@ -32,7 +33,7 @@ func (s *Store) Renew(ctx context.Context, l store.Lease) error {
 	}
 	return s.w.do(ctx, func(w *writer) error {
 		now := s.Now()
-		err := w.on(qWorkerRenew).bindText(l.Worker).bindText(l.Build).bindData(js).bindTime(now).bindTime(now.Add(l.For)).run()
+		err := w.on(qWorkerRenew).bindText(l.Worker).bindText(l.Build).bindData(js).bindTime(now).bindTime(saturate.After(now, l.For)).run()
 		if err != nil {
 			return err
 		}

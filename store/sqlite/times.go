@@ -1,6 +1,10 @@
 package sqlite
 
-import "time"
+import (
+	"time"
+
+	"github.com/tenter-dev/tenter/internal/saturate"
+)
 
 // timeLayout is how times are kept: text of fixed width in UTC, so that it sorts
 // as the times do, can be read, and works in SQLite's date functions.
@@ -9,11 +13,8 @@ const timeLayout = "2006-01-02T15:04:05.000000Z"
 // formatTime formats t in timeLayout, without the cost of interpreting it.
 // Fractions of a microsecond are cut off.
 func formatTime(t time.Time) string {
-	t = t.UTC()
+	t = saturate.Time(t)
 	year, month, day := t.Date()
-	if year < 0 || year > 9999 {
-		year = min(max(year, 0), 9999)
-	}
 	hour, minute, sec := t.Clock()
 	var b [len(timeLayout)]byte
 	digits(b[0:4], year)

@@ -69,6 +69,7 @@ func Run(t *testing.T, open func(t *testing.T) *Harness) {
 		{"List", listTests},
 		{"Watch", watchTests},
 		{"Data", dataTests},
+		{"Times", timesTests},
 		{"Concurrency", concurrencyTests},
 		{"LostAnswers", lostTests},
 		{"Archive", archiveTests},
