@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime/debug"
 	"slices"
 	"time"
 
@@ -81,7 +80,7 @@ func (a *actor) execute(ctx context.Context, stop context.CancelFunc, at *attemp
 	defer func() {
 		if !returned {
 			r.begun = true
-			f := run.Panicked(errors.New("step code called runtime.Goexit"), debug.Stack())
+			f := run.Panicked(errors.New("step code called runtime.Goexit"))
 			r.failed = &run.StepError{Failure: f}
 		}
 		if r.at.IsZero() {

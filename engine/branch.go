@@ -4,7 +4,6 @@ import (
 	"errors"
 	"iter"
 	"runtime"
-	"runtime/debug"
 	"sync/atomic"
 	"time"
 
@@ -57,12 +56,12 @@ func (x *execution) newBranch(fn func()) {
 				return
 			}
 			if v != nil {
-				failure := run.Panicked(v, debug.Stack())
+				failure := run.Panicked(v)
 				x.finish(nil, &failure)
 				b.gone = true
 				return
 			}
-			failure := run.Panicked(errors.New("workflow code called runtime.Goexit"), debug.Stack())
+			failure := run.Panicked(errors.New("workflow code called runtime.Goexit"))
 			x.finish(nil, &failure)
 			b.unwind = true
 			yield(struct{}{}) // the Goexit goes on when the branch is discarded

@@ -2,9 +2,9 @@ package engine
 
 import (
 	"fmt"
-	"runtime"
-	"slices"
 	"strings"
+
+	"github.com/tenter-dev/tenter/internal/run"
 )
 
 // divergence says where code and journal part.
@@ -49,22 +49,8 @@ func (x *execution) whatInstead() string {
 	return ""
 }
 
-// callers returns the place in the author's code that makes a durable call.
-func callers() string {
-	pcs := make([]uintptr, 32)
-	frames := runtime.CallersFrames(pcs[:runtime.Callers(2, pcs)])
-	for {
-		f, more := frames.Next()
-		if !slices.ContainsFunc(ownPackages, func(own string) bool { return strings.HasPrefix(f.Function, own) }) {
-			return fmt.Sprintf("%s:%d", f.File, f.Line)
-		}
-		if !more {
-			return ""
-		}
-	}
+// callerLine is the line of the author's code that makes a durable call.
+func callerLine() string {
+	at, _ := run.Caller()
+	return at
 }
-
-const module = "github.com/tenter-dev/tenter"
-
-// ownPackages are between the author's code and the engine.
-var ownPackages = []string{module + "/engine.", module + "/workflow.", module + "/workflowtest."}

@@ -296,7 +296,7 @@ func (x *execution) compact() {
 func (x *execution) enter() (*branch, error) {
 	b := x.current.Load()
 	if b == nil || b.g.Load() != uintptr(gid.Current()) {
-		return nil, run.ErrForeign
+		return nil, run.Foreign()
 	}
 	if b.unwind {
 		// A deferred function at eviction or Goexit: it must do nothing durable.
@@ -340,7 +340,7 @@ func (x *execution) ask(b *branch, line, detail string) string {
 		x.expect = rest
 		return recorded[len(line):]
 	}
-	x.diverged = &divergence{Recorded: recorded, Attempted: line + detail, Caller: callers()}
+	x.diverged = &divergence{Recorded: recorded, Attempted: line + detail, Caller: callerLine()}
 	if b != nil {
 		b.parkForever()
 	}

@@ -111,7 +111,7 @@ func (s *scope) NewHook(spec run.Hook) (run.OpenHook, error) {
 	}
 	if spec.Webhook != nil {
 		if unable := x.env.checkWebhook(spec.Webhook); unable != "" {
-			x.diverged = &divergence{Unable: unable, Caller: callers()}
+			x.diverged = &divergence{Unable: unable, Caller: callerLine()}
 			b.parkForever()
 		}
 		if h.spec.Webhook, err = json.Marshal(spec.Webhook); err != nil {

@@ -156,7 +156,7 @@ func (s *scope) Await(ws ...run.Waitable) (int, error) {
 	}
 	for _, w := range ws {
 		if w.(held).holder() != s.x { //nolint:forcetypeassert // all waitables are the engine's
-			return -1, run.ErrForeign
+			return -1, run.Stray()
 		}
 	}
 	if i, err := s.poll(ws); i >= 0 || err != nil {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime/debug"
 	"slices"
 	"time"
 
@@ -109,15 +108,23 @@ func (a *actor) doubtCommit(spec run.Step, key store.TxStep, err error) error {
 func begin(ctx context.Context, spec run.Step, do func(tx any, f run.StepFunc) error) (err error) {
 	defer func() {
 		if v := recover(); v != nil {
-			err = fmt.Errorf("panic: %v\n%s", v, debug.Stack())
+			err = &panicked{run.Panicked(v)}
 		}
 	}()
 	return spec.Transact(ctx, do)
 }
 
+// panicked is a panic as an error.
+type panicked struct{ failure run.Failure }
+
+func (p *panicked) Error() string { return p.failure.Text }
+
 // failureOf is an error in its recorded form.
 func failureOf(err error) run.Failure {
 	f := run.Failure{Text: err.Error()}
+	if p, ok := errors.AsType[*panicked](err); ok {
+		f.As = p.failure.As
+	}
 	if errors.Is(err, context.Canceled) {
 		f.Is = append(f.Is, run.IsCanceled)
 	}

@@ -44,8 +44,9 @@ var (
 	ErrEngineClosed = DefineError("engine is closed")
 
 	// ErrNotInWorkflow: a durable call was made outside the workflow's own code, in a
-	// step, a goroutine or another run. Calls that return no error panic with it. The
-	// run is unharmed; a step that returns it is not attempted again.
+	// step, a goroutine or another run. The error that wraps it says which call, on which
+	// line. Calls that return no error panic with it. The run is unharmed; a step that
+	// returns it is not attempted again.
 	ErrNotInWorkflow = run.ErrForeign
 
 	errNilClient = errors.New("the client is nil: pass an engine")
@@ -93,10 +94,11 @@ func (e *StepError) Unwrap() error { return e.Err }
 // runtime.Goexit, as testing.T.FailNow does.
 type PanicError struct {
 	Value string // what it panicked with, as text
-	Stack string // of the goroutine, from debug.Stack
+	At    string // file and line of your code where it did, if that is known
+	Stack string // from there on, as far as it is your code
 }
 
-func (e *PanicError) Error() string { return "panic: " + e.Value }
+func (e *PanicError) Error() string { return run.PanicText(e.Value, e.At) }
 
 // RunError is the error of a run that did not complete.
 type RunError struct {

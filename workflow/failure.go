@@ -28,7 +28,7 @@ func record(err error) *run.Failure {
 			f.As = append(f.As, run.Typed{Type: run.AsStep, Step: e.Step, Attempts: e.Attempts, Cause: cause(e.Err)})
 			return false // its cause has the rest
 		case *PanicError:
-			f.As = append(f.As, run.Typed{Type: run.AsPanic, Stack: e.Stack, Cause: &run.Failure{Text: e.Value}})
+			f.As = append(f.As, run.Typed{Type: run.AsPanic, At: e.At, Stack: e.Stack, Cause: &run.Failure{Text: e.Value}})
 		case *RunError:
 			f.As = append(f.As, run.Typed{Type: run.AsRun, RunID: e.RunID, Workflow: e.Workflow, Cause: cause(e.Err)})
 			return false
@@ -132,7 +132,7 @@ func restoreTyped(t run.Typed) error {
 	case run.AsStep:
 		return &StepError{Step: t.Step, Attempts: t.Attempts, Err: cause}
 	case run.AsPanic:
-		e := &PanicError{Stack: t.Stack}
+		e := &PanicError{At: t.At, Stack: t.Stack}
 		if cause != nil {
 			e.Value = cause.Error()
 		}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
-	"runtime/debug"
 	"time"
 
 	"github.com/tenter-dev/tenter/internal/run"
@@ -131,7 +130,7 @@ func encodeResult(v any) ([]byte, error) {
 func attempt(ctx context.Context, fn func(context.Context) ([]byte, error)) (data []byte, failed *run.StepError) {
 	defer func() {
 		if v := recover(); v != nil {
-			data, failed = nil, &run.StepError{Failure: run.Panicked(v, debug.Stack())}
+			data, failed = nil, &run.StepError{Failure: run.Panicked(v)}
 		}
 	}()
 	data, err := fn(ctx)

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -100,8 +99,8 @@ func (s *scope) with(inner run.Scope) *scope {
 
 // where returns the place in the author's code that makes a durable call.
 func (s *scope) where() string {
-	if at := caller(); at != "" {
-		return at
+	if at, _ := run.Caller(); at != "" {
+		return short(at)
 	}
 	return s.from
 }
@@ -190,26 +189,6 @@ func (s *scope) WithDeadline(at time.Time) (run.Scope, func()) {
 }
 
 func (s *scope) WithoutCancel() run.Scope { return s.with(s.Scope.WithoutCancel()) }
-
-const module = "github.com/tenter-dev/tenter/"
-
-// caller returns the place in the code of the author, or of the test, that called this
-// package or package workflow.
-func caller() string {
-	pcs := make([]uintptr, 64)
-	frames := runtime.CallersFrames(pcs[:runtime.Callers(2, pcs)])
-	for {
-		f, more := frames.Next()
-		if f.Function != "" && !slices.ContainsFunc([]string{
-			module + "workflowtest.", module + "workflow.", module + "engine.", module + "internal/", "iter.", "runtime.",
-		}, func(own string) bool { return strings.HasPrefix(f.Function, own) }) {
-			return fmt.Sprintf("%s:%d", short(f.File), f.Line)
-		}
-		if !more {
-			return ""
-		}
-	}
-}
 
 // short returns a path as people at the test's folder write it.
 func short(file string) string {

@@ -69,7 +69,8 @@ func (s *Step) matches(name stepName) bool {
 
 // change has the test ask for something.
 func (s *Step) change(f func()) {
-	at := caller()
+	at, _ := run.Caller()
+	at = short(at)
 	s.e.mu.Lock()
 	defer s.e.mu.Unlock()
 	s.at = at

@@ -163,7 +163,9 @@ func crowd(ctx workflow.Context, n int) (string, error) {
 			workflow.Go(ctx, func(ctx workflow.Context) (string, error) { return "", workflow.Sleep(ctx, time.Hour) }),
 			workflow.Go(ctx, func(ctx workflow.Context) (string, error) { return greet.Call(ctx, "Ada") }),
 			workflow.Go(ctx, func(ctx workflow.Context) (string, error) {
-				return workflow.Step(ctx, "fail", func(context.Context) (string, error) { return "", workflow.RetryAfter(errors.New("not now"), time.Hour) })
+				return workflow.Step(ctx, "fail", func(context.Context) (string, error) {
+					return "", workflow.RetryAfter(errors.New("not now"), time.Hour)
+				})
 			}))
 	}
 	return all[0].Wait(ctx)

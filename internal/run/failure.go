@@ -3,6 +3,8 @@ package run
 import (
 	"errors"
 	"fmt"
+	"runtime/debug"
+	"strings"
 )
 
 // Failure is an error in its recorded form: what of it survives the journal.
@@ -24,6 +26,7 @@ type Typed struct {
 	RunID    string   `json:"run_id,omitempty"`
 	Workflow string   `json:"workflow,omitempty"`
 	Token    string   `json:"token,omitempty"`
+	At       string   `json:"at,omitempty"` // file and line
 	Stack    string   `json:"stack,omitempty"`
 	Want     string   `json:"want,omitempty"`
 	Got      string   `json:"got,omitempty"`
@@ -52,16 +55,48 @@ const (
 	AsRefused  = "retry_refused"
 )
 
-// Panicked is the failure of code that panicked with v.
-func Panicked(v any, stack []byte) Failure {
-	text := fmt.Sprintf("panic: %v", v)
-	return Failure{Text: text, As: []Typed{{Type: AsPanic, Stack: string(stack), Cause: &Failure{Text: fmt.Sprint(v)}}}}
+// Panicked is the failure of code that panicked with v, for the deferred function that has
+// recovered it.
+func Panicked(v any) Failure {
+	at, stack := authorStack()
+	if at == "" { // it was not the author's code
+		stack = string(debug.Stack())
+	}
+	p := Typed{Type: AsPanic, At: at, Stack: stack, Cause: &Failure{Text: fmt.Sprint(v)}}
+	return Failure{Text: PanicText(p.Cause.Text, at), As: []Typed{p}}
+}
+
+// PanicText says with what code panicked, and where if that is known.
+func PanicText(value, at string) string {
+	if at == "" || strings.Contains(value, at) {
+		return "panic: " + value
+	}
+	return "panic: " + value + ", at " + at
 }
 
 // ErrForeign is what durable calls return or panic with on a goroutine that is not
-// their branch's.
-var ErrForeign = errors.New("not called by the workflow's own code: use it in the workflow function or a branch started with workflow.Go, " +
-	"not in a step or a goroutine of your own; steps get what they need as arguments")
+// their branch's, or for what belongs to another run.
+var ErrForeign = errors.New("not in the workflow's own code")
+
+// Foreign is the error of the durable call that the author's code makes, on a goroutine
+// that is not its branch's.
+func Foreign() error {
+	return fmt.Errorf("%s: %w: make the call in the workflow function or in a branch started with workflow.Go, "+
+		"not in a step or in a goroutine of your own; hand to steps what they need as arguments", describeCaller(), ErrForeign)
+}
+
+// Stray is the error of a durable call that waits for what belongs to another run.
+func Stray() error {
+	return fmt.Errorf("%s: %w: it waits for a hook, future or timer of another run; a run can wait only for its own", describeCaller(), ErrForeign)
+}
+
+func describeCaller() string {
+	at, call := Caller()
+	if at == "" {
+		return "a durable call"
+	}
+	return call + " at " + at
+}
 
 // StepFailed is the error of a step that failed.
 type StepFailed struct {
