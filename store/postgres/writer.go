@@ -437,16 +437,31 @@ func (w *writer) purge() {
 		}
 		for _, q := range []string{w.s.sql.purgeReceipts, w.s.sql.purgeAnswers} {
 			for {
-				tag, err := w.s.pool.Exec(w.ctx, q, few)
+				n, err := w.s.purge(w.ctx, q, few)
 				if err != nil && !errors.Is(err, context.Canceled) {
 					w.s.opts.Logger.Warn("delete what has expired", "database", w.s.name, "error", err)
 				}
-				if err != nil || tag.RowsAffected() < few {
+				if err != nil || n < few {
 					break
 				}
 			}
 		}
 	}
+}
+
+// purge deletes up to a few rows that have expired, with one of the statements for it, and
+// returns how many there were. It is not a function of the schema, so it says for itself
+// that it goes by the index.
+func (s *Store) purge(ctx context.Context, sql string, few int) (n int, err error) {
+	err = pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, "SET LOCAL enable_seqscan = off"); err != nil {
+			return err
+		}
+		tag, err := tx.Exec(ctx, sql, few)
+		n = int(tag.RowsAffected())
+		return err
+	})
+	return n, err
 }
 
 // answers reads the answer of a function to each of the operations of one kind: a

@@ -272,6 +272,12 @@ CREATE TYPE payload AS (
 	trace    text
 );
 
+-- Functions look up many rows by lateral subqueries that lock, or with OFFSET 0, and by
+-- scalar ones; they change many by their ctid, once these are locked, or by BETWEEN. A plan
+-- of a join by = may begin with a whole index, since that has the order for a merge join,
+-- and one of = ANY may choose an index that has the column further behind. Both look cheapest
+-- in a table that is small when the plan is made.
+
 -- What is due to a caller.
 
 CREATE TYPE verdict AS (
@@ -511,8 +517,8 @@ BEGIN
 		VALUES (t.run_id, kept, coalesce(m.id, 0), m.kind, m.ref, m.data, m.accepted_at, m.or_start, m.journaled);
 	END LOOP;
 	-- Once for each successor, however many payloads it got: they are due since it was started.
-	UPDATE runs q SET messages = (SELECT count(*) FROM mailbox d WHERE d.run_id = q.id)
-	WHERE q.id IN (SELECT x.value FROM jsonb_each_text(tried) x);
+	UPDATE runs q SET messages = (SELECT count(*) FROM mailbox d WHERE d.run_id = x.value)
+	FROM jsonb_each_text(tried) x WHERE q.id BETWEEN x.value AND x.value;
 END $$;
 
 -- Writes transitions. Each is written with all its effects or not at all, and has
@@ -550,13 +556,12 @@ DECLARE
 	other text;
 BEGIN
 	IF fx <> '{}' THEN
-		SELECT array_agg(DISTINCT s) INTO targets FROM unnest(ns || ts) x, unnest(x.sends_to) s;
+		SELECT array_agg(DISTINCT s COLLATE "C") INTO targets FROM unnest(ns || ts) x, unnest(x.sends_to) s;
 	END IF;
 	IF targets IS NOT NULL THEN
-		SELECT array_agg(l.id) INTO reachable FROM
-			(SELECT q.id FROM runs q WHERE q.id = ANY (targets) ORDER BY q.id FOR NO KEY UPDATE SKIP LOCKED) l;
-		SELECT reachable || array_agg(s) INTO reachable FROM unnest(targets) s WHERE NOT EXISTS (SELECT FROM runs q WHERE q.id = s);
-		reachable := coalesce(reachable, '{}');
+		reachable := ARRAY(SELECT s FROM unnest(targets) s
+			LEFT JOIN LATERAL (SELECT q.id FROM runs q WHERE q.id = s FOR NO KEY UPDATE SKIP LOCKED) l ON true
+			WHERE l.id IS NOT NULL OR (SELECT q.id FROM runs q WHERE q.id = s) IS NULL);
 	END IF;
 
 	-- Runs that are created, already as their first transition leaves them.
@@ -603,7 +608,8 @@ BEGIN
 					WHEN q.epoch <> x.epoch OR q.worker NOT IN ('', x.worker) OR q.ended_at IS NOT NULL THEN 'fenced'
 					WHEN q.events <> x.after THEN 'conflict'
 					WHEN NOT x.sends_to <@ reachable THEN 'busy' END AS code
-				FROM unnest(ts) WITH ORDINALITY x JOIN runs q ON q.id = x.run_id ORDER BY q.id FOR NO KEY UPDATE OF q SKIP LOCKED) f) l;
+				FROM (SELECT * FROM unnest(ts) WITH ORDINALITY u ORDER BY u.run_id COLLATE "C") x CROSS JOIN LATERAL
+					(SELECT p.epoch, p.worker, p.ended_at, p.events, p.messages FROM runs p WHERE p.id = x.run_id FOR NO KEY UPDATE SKIP LOCKED) q) f) l;
 		FOR j IN 1 .. coalesce(cardinality(odd), 0) LOOP
 			i := odd[j];
 			t := ts[i - k];
@@ -636,8 +642,8 @@ BEGIN
 			END IF;
 		END LOOP;
 		IF coalesce(cardinality(found), 0) < cardinality(ts) THEN
-			FOR i, code IN SELECT k + x.ordinality, CASE WHEN q.id IS NULL THEN 'not_found' ELSE 'busy' END
-				FROM unnest(ts) WITH ORDINALITY x LEFT JOIN runs q ON q.id = x.run_id WHERE k + x.ordinality <> ALL (coalesce(found, '{}'))
+			FOR i, code IN SELECT k + x.ordinality, CASE WHEN (SELECT q.id FROM runs q WHERE q.id = x.run_id) IS NULL THEN 'not_found' ELSE 'busy' END
+				FROM unnest(ts) WITH ORDINALITY x WHERE k + x.ordinality <> ALL (coalesce(found, '{}'))
 			LOOP
 				written[i] := false;
 				RETURN NEXT (i, NULL, code, NULL, NULL)::verdict;
@@ -670,7 +676,7 @@ BEGIN
 			suspicion = x.suspicion, mark = x.mark, crashes = x.crashes,
 			blocked_build = x.blocked_build, blocked_reason = x.blocked_reason
 		FROM unnest(ts) WITH ORDINALITY x
-		WHERE q.id = x.run_id AND written[k + x.ordinality];
+		WHERE q.id BETWEEN x.run_id AND x.run_id AND written[k + x.ordinality];
 	END IF;
 	INSERT INTO journal (run_id, position, at, kind, ref, data, asked, or_start, epoch, seq)
 	SELECT x.run_id, x.position, x.at, x.kind, x.ref, x.data, x.asked, x.or_start, x.epoch, x.seq FROM unnest(es) x WHERE written[x.t];
@@ -721,14 +727,15 @@ BEGIN
 		INSERT INTO executing AS q (run_id, step, attempt, started_at, worker)
 		SELECT x.run_id, x.step, x.attempt, x.started_at, x.worker FROM unnest(ex) x WHERE written[x.t] AND x.attempt > 0
 		ON CONFLICT (run_id, step) DO UPDATE SET attempt = excluded.attempt, started_at = excluded.started_at, worker = excluded.worker;
-		DELETE FROM executing q USING unnest(ex) x WHERE written[x.t] AND x.attempt = 0 AND q.run_id = x.run_id AND q.step = x.step;
+		DELETE FROM executing q USING unnest(ex) x WHERE written[x.t] AND x.attempt = 0
+			AND q.run_id BETWEEN x.run_id AND x.run_id AND q.step = x.step;
 	END IF;
 
 	IF finished <> '{}' THEN
 		DELETE FROM executing q WHERE q.run_id = ANY (finished);
 		IF EXISTS (SELECT FROM hooks h WHERE h.run_id = ANY (finished) AND coalesce(h.closed_at, 'infinity') = 'infinity') THEN
-			UPDATE hooks h SET closed_at = q.ended_at, closed_pos = q.events FROM runs q
-			WHERE q.id = ANY (finished) AND h.run_id = q.id AND coalesce(h.closed_at, 'infinity') = 'infinity';
+			UPDATE hooks h SET (closed_at, closed_pos) = (SELECT q.ended_at, q.events FROM runs q WHERE q.id = h.run_id)
+			WHERE h.run_id = ANY (finished) AND coalesce(h.closed_at, 'infinity') = 'infinity';
 		END IF;
 		-- What they never took: what the journal has, what is in the mailbox, what has just been sent.
 		IF un <> '{}' OR odd <> '{}' OR targets <> '{}' THEN
@@ -1017,10 +1024,12 @@ CREATE FUNCTION release(name_of text, OUT freed boolean, OUT more boolean) LANGU
 SET enable_seqscan = off SET jit = off SET search_path FROM CURRENT AS $$
 DECLARE
 	ids text[];
+	places tid[];
 BEGIN
-	SELECT array_agg(l.id) INTO ids FROM (SELECT q.id FROM runs q WHERE q.worker = name_of ORDER BY q.id FOR NO KEY UPDATE SKIP LOCKED) l;
+	SELECT array_agg(l.id), array_agg(l.ctid) INTO ids, places FROM
+		(SELECT q.id, q.ctid FROM runs q WHERE q.worker = name_of ORDER BY q.id FOR NO KEY UPDATE SKIP LOCKED) l;
 	DELETE FROM executing x WHERE x.run_id = ANY (ids);
-	UPDATE runs q SET worker = '' WHERE q.id = ANY (ids);
+	UPDATE runs q SET worker = '' WHERE q.ctid = ANY (places);
 	freed := ids IS NOT NULL;
 	more := EXISTS (SELECT FROM runs q WHERE q.worker = name_of);
 	IF NOT more THEN
@@ -1035,16 +1044,17 @@ SET enable_seqscan = off SET jit = off SET search_path FROM CURRENT AS $$
 DECLARE
 	found text[];
 	ids text[];
+	places tid[];
 BEGIN
-	SELECT array_agg(r.id), array_agg(r.id) FILTER (WHERE r.gone < max_events) INTO found, ids
-	FROM (SELECT l.id, sum(l.events) OVER (ORDER BY l.ended_at, l.id) - l.events AS gone
-		FROM (SELECT q.id, q.events, q.ended_at FROM runs q WHERE q.ended_at < before ORDER BY q.ended_at LIMIT max_events FOR UPDATE SKIP LOCKED) l) r;
+	SELECT array_agg(r.id), array_agg(r.id) FILTER (WHERE r.gone < max_events), array_agg(r.place) FILTER (WHERE r.gone < max_events) INTO found, ids, places
+	FROM (SELECT l.id, l.place, sum(l.events) OVER (ORDER BY l.ended_at, l.id) - l.events AS gone
+		FROM (SELECT q.id, q.ctid AS place, q.events, q.ended_at FROM runs q WHERE q.ended_at < before ORDER BY q.ended_at LIMIT max_events FOR UPDATE SKIP LOCKED) l) r;
 	DELETE FROM journal x WHERE x.run_id = ANY (ids);
 	DELETE FROM journal_cuts x WHERE x.run_id = ANY (ids);
 	DELETE FROM unread x WHERE x.run_id = ANY (ids);
 	DELETE FROM hooks x WHERE x.run_id = ANY (ids);
 	DELETE FROM tx_steps x WHERE x.run_id = ANY (ids);
-	DELETE FROM runs x WHERE x.id = ANY (ids);
+	DELETE FROM runs x WHERE x.ctid = ANY (places);
 	pruned := coalesce(cardinality(ids), 0);
 	more := cardinality(found) > pruned OR cardinality(found) = max_events;
 	more := coalesce(more, false);
@@ -1102,6 +1112,7 @@ DECLARE
 	dues timestamptz[];
 	lapsed text[] := '{}';   -- owners that are no more
 	got text[] := '{}';
+	places tid[];
 	taken_over text[];
 	f record;
 	owner text := '';
@@ -1137,11 +1148,12 @@ BEGIN
 
 	IF ids <> '{}' THEN
 		-- What somebody else is at with this moment is left to the next time.
-		SELECT array_agg(l.id), array_agg(l.id) FILTER (WHERE l.worker NOT IN ('', claimer)) INTO got, taken_over FROM
-			(SELECT q.id, q.worker FROM unnest(ids, dues) x (id, due_at) JOIN runs q ON q.id = x.id
-			WHERE (q.worker = '' OR q.worker = ANY (lapsed))
-				AND q.blocked_build IS DISTINCT FROM nullif(claimer_build, '') AND (q.messages > 0 OR q.wake_at <= wakes)
-			ORDER BY x.due_at, x.id LIMIT n FOR NO KEY UPDATE OF q SKIP LOCKED) l;
+		SELECT array_agg(l.id), array_agg(l.place), array_agg(l.id) FILTER (WHERE l.worker NOT IN ('', claimer)) INTO got, places, taken_over FROM
+			(SELECT q.* FROM (SELECT * FROM unnest(ids, dues) u (id, due_at) ORDER BY u.due_at, u.id) x CROSS JOIN LATERAL
+				(SELECT p.id, p.ctid AS place, p.worker FROM runs p WHERE p.id = x.id AND (p.worker = '' OR p.worker = ANY (lapsed))
+					AND p.blocked_build IS DISTINCT FROM nullif(claimer_build, '') AND (p.messages > 0 OR p.wake_at <= wakes)
+				FOR NO KEY UPDATE SKIP LOCKED) q
+			LIMIT n) l;
 		more := coalesce(cardinality(got), 0) >= n;
 		IF coalesce(cardinality(got), 0) < least(n, cardinality(ids)) THEN
 			next_at := least(next_at, clock + interval '50 milliseconds');
@@ -1153,9 +1165,9 @@ BEGIN
 		UPDATE runs q SET worker = claimer, epoch = q.epoch + 1,
 			suspicion = q.suspicion + (q.worker <> '')::integer, crashes = q.crashes + (q.worker <> '' AND q.mark)::integer,
 			mark = false  -- counted once: its code does not execute any more
-		WHERE q.id = ANY (got) AND q.worker <> claimer;
-		RETURN QUERY SELECT NULL::timestamptz, NULL::boolean, q FROM unnest(got) WITH ORDINALITY u (id, place)
-			JOIN runs q ON q.id = u.id ORDER BY u.place;
+		WHERE q.ctid = ANY (places) AND q.worker <> claimer;
+		RETURN QUERY SELECT NULL::timestamptz, NULL::boolean, (SELECT q FROM runs q WHERE q.id = u.id)
+			FROM unnest(got) WITH ORDINALITY u (id, place) ORDER BY u.place;
 	END IF;
 	run := NULL;
 	RETURN NEXT;
@@ -1170,23 +1182,24 @@ SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SE
 SET search_path FROM CURRENT AS $$
 DECLARE
 	got text[];
+	places tid[];
 BEGIN
 	-- What the worker executes is a filter only, so that no plan can begin with all runs of a
 	-- workflow.
-	SELECT array_agg(l.id) INTO got FROM
-		(SELECT q.id FROM unnest(names) n JOIN runs q ON q.id = n
-		WHERE q.worker = '' AND (q.messages > 0 OR q.wake_at <= wakes) AND q.blocked_build IS DISTINCT FROM nullif(claimer_build, '')
-			AND (q.workflow, q.version)::definition = ANY (defs)
-		ORDER BY q.id FOR NO KEY UPDATE OF q SKIP LOCKED) l;
+	SELECT array_agg(l.id), array_agg(l.place) INTO got, places FROM
+		(SELECT q.* FROM (SELECT u FROM unnest(names) u ORDER BY u COLLATE "C") n CROSS JOIN LATERAL
+			(SELECT p.id, p.ctid AS place FROM runs p WHERE p.id = n.u AND p.worker = '' AND (p.messages > 0 OR p.wake_at <= wakes)
+				AND p.blocked_build IS DISTINCT FROM nullif(claimer_build, '') AND (p.workflow, p.version)::definition = ANY (defs)
+			FOR NO KEY UPDATE SKIP LOCKED) q) l;
 	got := coalesce(got, '{}');
 	IF cardinality(got) < cardinality(names) THEN
 		SELECT array_agg(q.id) FILTER (WHERE q.worker = ''), min(greatest(w.lease_until, wakes)) FILTER (WHERE q.worker <> '')
-		INTO busy, next_at FROM unnest(names) n JOIN runs q ON q.id = n LEFT JOIN workers w ON w.name = q.worker
+		INTO busy, next_at FROM unnest(names) n CROSS JOIN LATERAL (SELECT * FROM runs p WHERE p.id = n OFFSET 0) q LEFT JOIN workers w ON w.name = q.worker
 		WHERE q.worker <> claimer AND (q.messages > 0 OR q.wake_at <= wakes) AND q.blocked_build IS DISTINCT FROM nullif(claimer_build, '')
 			AND (q.workflow, q.version)::definition = ANY (defs) AND q.id <> ALL (got);
 	END IF;
 	IF got <> '{}' THEN
-		RETURN QUERY UPDATE runs q SET worker = claimer, epoch = q.epoch + 1, mark = false WHERE q.id = ANY (got)
+		RETURN QUERY UPDATE runs q SET worker = claimer, epoch = q.epoch + 1, mark = false WHERE q.ctid = ANY (places)
 			RETURNING NULL::timestamptz, NULL::text[], q;
 	END IF;
 	run := NULL;
