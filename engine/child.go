@@ -70,7 +70,7 @@ func (s *scope) StartChild(spec run.Child) (run.ChildRun, error) {
 	if c.exists {
 		delete(x.children, c.ref)
 		s.detach(c)
-		return nil, &run.ChildExists{RunID: c.spec.ID}
+		return nil, &run.ChildExists{RunID: c.spec.ID, Relation: x.relation(c.spec.ID)}
 	}
 	return c, nil
 }

@@ -33,6 +33,7 @@ import (
 // It does no I/O and knows no clock. All calls belong to one goroutine at a time.
 type execution struct {
 	info   run.Info
+	parent string // its run ID
 	secret []byte
 	code   func(run.Scope, []byte) ([]byte, *run.Failure)
 	scene  *run.Scene
@@ -122,6 +123,7 @@ func newExecution(r *store.Run, code *run.Workflow, env *environment, log *slog.
 	x := &execution{
 		info:   run.Info{RunID: r.ID, Workflow: r.Workflow, Version: code.Version},
 		secret: r.Secret,
+		parent: r.ParentID,
 		code:   code.Func,
 		env:    env,
 		log:    log,

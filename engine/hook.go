@@ -140,9 +140,38 @@ func (s *scope) NewHook(spec run.Hook) (run.OpenHook, error) {
 	x.unsettle(c)
 	x.wait(b, c)
 	if c.owner != "" {
-		return nil, &run.HookConflict{Token: spec.Token, RunID: c.owner}
+		return nil, x.conflict(spec.Token, c.owner)
 	}
 	return h, nil
+}
+
+// conflict is the error of a token that a run has.
+func (x *execution) conflict(token, owner string) error {
+	e := &run.HookConflict{Token: token, RunID: owner, Relation: x.relation(owner)}
+	if owner == x.info.RunID {
+		for id, h := range x.hookByID {
+			if h.spec.Token == token {
+				e.HookID, e.At = id, fmt.Sprintf("event %d", h.spec.OpenedPos)
+			}
+		}
+	}
+	return e
+}
+
+// relation is what another run is to this one.
+func (x *execution) relation(runID string) run.Relation {
+	switch {
+	case runID == x.info.RunID:
+		return run.Itself
+	case runID == x.parent:
+		return run.Parent
+	}
+	for _, c := range x.children {
+		if c.spec.ID == runID && c.started {
+			return run.Kid
+		}
+	}
+	return ""
 }
 
 // opened makes payloads find the hook, those too that came before.

@@ -266,6 +266,9 @@ func (t *timeline) apply(e *Event) {
 		if it := t.hooks[e.Ref]; it != nil {
 			it.RunID = text(e.Data)
 			it.Error = "run " + it.RunID + " has the token"
+			if it.RunID == t.runID {
+				it.Error = "another hook of this run has the token"
+			}
 			it.end(e.At, StateFailed)
 		}
 	case responded:
@@ -292,6 +295,9 @@ func (t *timeline) childEnded(e *Event) {
 	case e.Kind == childExists:
 		it.RunID = text(e.Data)
 		it.Error = "run " + it.RunID + " exists"
+		if it.RunID == t.runID {
+			it.Error = "a run can't be its own child"
+		}
 		it.end(e.At, StateFailed)
 	default:
 		it.Error = decodeFailure(e.Data).Error

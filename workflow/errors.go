@@ -116,25 +116,61 @@ func (e *RunError) Unwrap() error { return e.Err }
 
 // RunExistsError says which run has the ID that was asked for. It is
 // [ErrRunExists].
-type RunExistsError struct{ RunID string }
+type RunExistsError struct {
+	RunID string
+
+	relation run.Relation
+}
 
 func (e *RunExistsError) Error() string {
-	return fmt.Sprintf("run %s exists: look at it with Get, or choose another RunID", e.RunID)
+	switch e.relation {
+	case run.Itself:
+		return fmt.Sprintf("run %s exists: it is the run that asks, and can't be its own child; choose another RunID", e.RunID)
+	case run.Parent:
+		return fmt.Sprintf("run %s exists: it is the parent of the run that asks; choose another RunID", e.RunID)
+	case run.Kid:
+		return fmt.Sprintf("run %s exists: the run that asks has started it before; wait for that child, or choose another RunID", e.RunID)
+	default:
+		return fmt.Sprintf("run %s exists: look at it with Get, or choose another RunID", e.RunID)
+	}
 }
 
 // Unwrap returns [ErrRunExists].
 func (e *RunExistsError) Unwrap() error { return ErrRunExists }
 
 // HookConflictError is the error of a token that is taken, by another run or by this
-// one. The run that has it is a run like any other: a step can await, resume or cancel
-// it.
+// one. Another run that has it is a run like any other: a step can await, resume or
+// cancel it.
 type HookConflictError struct {
-	Token string
-	RunID string // of the owner
+	Token  string
+	RunID  string // of the owner
+	HookID string // of the hook that has it, if the owner is the run that asked
+
+	at       string
+	relation run.Relation
 }
 
 func (e *HookConflictError) Error() string {
-	return fmt.Sprintf("token %q is taken by run %s: wait until that run closes its hook or ends, or choose another token", e.Token, e.RunID)
+	taken := "token " + run.QuoteToken(e.Token) + " is taken by "
+	switch e.relation {
+	case run.Itself:
+		hook := "another hook"
+		if e.HookID != "" {
+			hook = "hook " + e.HookID
+		}
+		taken += hook + " of this same run"
+		if e.at != "" {
+			taken += ", opened at " + e.at
+		}
+		return taken + ": use that hook, close it before you open another one, or choose another token"
+	case run.Parent:
+		return taken + "run " + e.RunID + ", the parent of this run, which may be waiting for this run: " +
+			"close the parent's hook before the child is started, or choose another token"
+	case run.Kid:
+		return taken + "run " + e.RunID + ", a child of this run: wait for its result first, or choose another token"
+	default:
+		return taken + "run " + e.RunID + ": wait until that run closes its hook or ends, or choose another token"
+	}
 }
 
 // PayloadError is the error of a payload that does not decode into the hook's type
@@ -146,7 +182,7 @@ type PayloadError struct {
 }
 
 func (e *PayloadError) Error() string {
-	return fmt.Sprintf("payload for token %q: %v", e.Token, e.Err)
+	return fmt.Sprintf("payload for token %s: %v", run.QuoteToken(e.Token), e.Err)
 }
 
 // Unwrap returns why the payload was refused.
@@ -176,7 +212,10 @@ type HookTypeError struct {
 }
 
 func (e *HookTypeError) Error() string {
-	return fmt.Sprintf("token %q belongs to a hook of type %q, not %q", e.Token, e.Got, e.Want)
+	if e.Got == "" {
+		return fmt.Sprintf("token %s belongs to a hook of no defined type, not of type %q", run.QuoteToken(e.Token), e.Want)
+	}
+	return fmt.Sprintf("token %s belongs to a hook of type %q, not %q", run.QuoteToken(e.Token), e.Got, e.Want)
 }
 
 // RetryRefusedError says why a run can't be retried from its journal.

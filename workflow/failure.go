@@ -33,9 +33,9 @@ func record(err error) *run.Failure {
 			f.As = append(f.As, run.Typed{Type: run.AsRun, RunID: e.RunID, Workflow: e.Workflow, Cause: cause(e.Err)})
 			return false
 		case *RunExistsError:
-			f.As = append(f.As, run.Typed{Type: run.AsExists, RunID: e.RunID})
+			f.As = append(f.As, run.Typed{Type: run.AsExists, RunID: e.RunID, Relation: e.relation})
 		case *HookConflictError:
-			f.As = append(f.As, run.Typed{Type: run.AsConflict, Token: e.Token, RunID: e.RunID})
+			f.As = append(f.As, run.Typed{Type: run.AsConflict, Token: e.Token, RunID: e.RunID, HookID: e.HookID, At: e.at, Relation: e.relation})
 		case *PayloadError:
 			f.As = append(f.As, run.Typed{Type: run.AsPayload, Token: e.Token, Cause: cause(e.Err)})
 			return false
@@ -140,9 +140,9 @@ func restoreTyped(t run.Typed) error {
 	case run.AsRun:
 		return &RunError{RunID: t.RunID, Workflow: t.Workflow, Err: cause}
 	case run.AsExists:
-		return &RunExistsError{RunID: t.RunID}
+		return &RunExistsError{RunID: t.RunID, relation: t.Relation}
 	case run.AsConflict:
-		return &HookConflictError{Token: t.Token, RunID: t.RunID}
+		return &HookConflictError{Token: t.Token, RunID: t.RunID, HookID: t.HookID, at: t.At, relation: t.Relation}
 	case run.AsPayload:
 		return &PayloadError{Token: t.Token, Err: cause}
 	case run.AsInput:

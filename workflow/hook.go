@@ -107,7 +107,7 @@ func newHook[T any](ctx Context, spec run.Hook, opts []HookOption) (*Hook[T], er
 func openHook[T any](ctx Context, spec run.Hook, decode func([]byte) (T, error)) (*Hook[T], error) {
 	open, err := ctx.scope().NewHook(spec)
 	if conflict, ok := errors.AsType[*run.HookConflict](err); ok {
-		return nil, &HookConflictError{Token: conflict.Token, RunID: conflict.RunID}
+		return nil, &HookConflictError{Token: conflict.Token, RunID: conflict.RunID, HookID: conflict.HookID, at: conflict.At, relation: conflict.Relation}
 	}
 	if err != nil {
 		return nil, err

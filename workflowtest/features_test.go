@@ -452,3 +452,21 @@ func TestManyHooks(t *testing.T) {
 		}
 	})
 }
+
+// A conflict of a run with itself names the line that opened the hook.
+func TestConflictNamesTheLine(t *testing.T) {
+	t.Parallel()
+	twice := workflow.Define("twice", func(ctx workflow.Context, _ string) (string, error) {
+		if _, err := workflow.NewHook[string](ctx, workflow.Token("t")); err != nil {
+			return "", err
+		}
+		_, err := workflow.NewHook[string](ctx, workflow.Token("t"))
+		return "", err
+	})
+	workflowtest.Test(t, with(twice), func(t *testing.T, eng *workflowtest.Engine) {
+		err := eng.Failure(workflowtest.Start(eng, twice, ""))
+		if want := "of this same run, opened at features_test.go:"; !strings.Contains(err.Error(), want) {
+			t.Errorf("the error is %v, want in it %q", err, want)
+		}
+	})
+}

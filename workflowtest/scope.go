@@ -1,6 +1,7 @@
 package workflowtest
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -149,11 +150,14 @@ func (s *scope) Timer(kind run.TimerKind, at time.Time) run.Timer {
 func (s *scope) NewHook(h run.Hook) (run.OpenHook, error) {
 	at := s.where()
 	open, err := s.Scope.NewHook(h)
+	s.rec.mu.Lock()
+	defer s.rec.mu.Unlock()
+	if conflict, ok := errors.AsType[*run.HookConflict](err); ok && conflict.HookID != "" {
+		conflict.At = s.rec.hooks[conflict.HookID].at // better than the event
+	}
 	if err != nil {
 		return nil, err
 	}
-	s.rec.mu.Lock()
-	defer s.rec.mu.Unlock()
 	s.rec.hooks[open.ID()] = opened{webhook: h.Webhook != nil, at: at}
 	return open, nil
 }

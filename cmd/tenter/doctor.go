@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/tenter-dev/tenter/inspect"
+	"github.com/tenter-dev/tenter/internal/run"
 	"github.com/tenter-dev/tenter/store"
 )
 
@@ -219,7 +220,7 @@ func (d *doctor) orphans() {
 	}
 	for _, h := range d.x.Orphans.First {
 		f.Runs = append(f.Runs, h.RunID)
-		f.details = append(f.details, fmt.Sprintf("%s of run %s, token %s", h.ID, h.RunID, h.Token))
+		f.details = append(f.details, fmt.Sprintf("%s of run %s, token %s", h.ID, h.RunID, run.QuoteToken(h.Token)))
 	}
 	d.add(f)
 }

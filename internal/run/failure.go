@@ -1,9 +1,11 @@
 package run
 
 import (
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"runtime/debug"
+	"strconv"
 	"strings"
 )
 
@@ -26,6 +28,8 @@ type Typed struct {
 	RunID    string   `json:"run_id,omitempty"`
 	Workflow string   `json:"workflow,omitempty"`
 	Token    string   `json:"token,omitempty"`
+	HookID   string   `json:"hook_id,omitempty"`
+	Relation Relation `json:"relation,omitempty"`
 	At       string   `json:"at,omitempty"` // file and line
 	Stack    string   `json:"stack,omitempty"`
 	Want     string   `json:"want,omitempty"`
@@ -107,12 +111,42 @@ type StepFailed struct {
 
 func (e *StepFailed) Error() string { return e.Cause.Text }
 
-// HookConflict is the error of a token that another run owns.
-type HookConflict struct{ Token, RunID string }
+// HookConflict is the error of a token that another hook has.
+type HookConflict struct {
+	Token, RunID string
+	HookID       string // of the hook that has it, if its run is the one that asked
+	At           string // where that was opened, as far as it is known
+	Relation     Relation
+}
 
 func (e *HookConflict) Error() string { return "token is taken by run " + e.RunID }
 
 // ChildExists is the error of a child whose run ID another run has.
-type ChildExists struct{ RunID string }
+type ChildExists struct {
+	RunID    string
+	Relation Relation
+}
 
 func (e *ChildExists) Error() string { return "run " + e.RunID + " exists" }
+
+// Relation is what a run is to the one that is in conflict with it.
+type Relation string
+
+// Relations. The others are no relation at all.
+const (
+	Itself Relation = "itself"
+	Parent Relation = "parent"
+	Kid    Relation = "child"
+)
+
+// QuoteToken quotes a token for people. A generated one is a secret, and is masked: it is
+// known by its form.
+func QuoteToken(token string) string {
+	const generated = 32 // 24 bytes
+	if len(token) == generated && strings.ToLower(token) != token && strings.ToUpper(token) != token {
+		if _, err := base64.RawURLEncoding.DecodeString(token); err == nil {
+			return `"***"`
+		}
+	}
+	return strconv.Quote(token)
+}
