@@ -136,7 +136,7 @@ func (a *actor) call(ctx context.Context, at *attempt, spec run.Step, r *result)
 func (a *actor) limited(ctx context.Context, at *attempt, f run.StepFunc) ([]byte, *run.StepError) {
 	data, failed := f(ctx)
 	if limit := a.w.e.opts.MaxPayload; failed == nil && len(data) > limit {
-		return nil, &run.StepError{Failure: tooLarge("result of step "+at.ref, len(data), limit), Fatal: true}
+		return nil, &run.StepError{Failure: tooLarge("result of "+run.StepTitle(at.ref), len(data), limit), Fatal: true}
 	}
 	return data, failed
 }
@@ -225,7 +225,7 @@ func (a *actor) unknownOutcome(s *step, why string) *store.Event {
 
 // crashed is the event of an attempt, announced in quarantine, whose worker died.
 func (a *actor) crashed(s *step) *store.Event {
-	err := &run.StepError{Failure: run.Failure{Text: fmt.Sprintf("the worker died while attempt %d of step %s was executing", s.marked, s.ref)}}
+	err := &run.StepError{Failure: run.Failure{Text: fmt.Sprintf("the worker died while attempt %d of %s was executing", s.marked, run.StepTitle(s.ref))}}
 	return a.failedAttempt(s, err, a.w.store.Now())
 }
 

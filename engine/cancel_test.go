@@ -494,3 +494,47 @@ func TestWake(t *testing.T) {
 		}
 	})
 }
+
+// A run that is canceled before a worker has begun it says so, and nothing of steps that
+// never began.
+func TestCancelBeforeItBegins(t *testing.T) {
+	t.Parallel()
+	inLab(t, func(t *testing.T, l *lab) {
+		wf := workflow.Define("wf", func(ctx workflow.Context, _ string) (string, error) {
+			return "", workflow.Do(ctx, "slow", func(context.Context) error { return errors.New("it was executed") })
+		})
+		l.eng = l.client()
+		r := mustStart(l, wf, "", workflow.RunID("r"))
+		if err := r.Cancel(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		l.run(engine.Options{}, wf)
+		err := mustFail(l, workflow.Get[string](l.eng, "r"))
+		if got, want := err.Error(), "run r of wf: canceled before it began"; got != want || !errors.Is(err, workflow.ErrCanceled) {
+			t.Errorf("the error is %q, want %q, which is ErrCanceled", got, want)
+		}
+		wantStatus(l, workflow.Get[string](l.eng, "r"), workflow.StatusCanceled)
+	})
+}
+
+// A step that is canceled before its first attempt has not failed after 0 attempts.
+func TestStepIsCanceledBeforeItBegins(t *testing.T) {
+	t.Parallel()
+	inLab(t, func(t *testing.T, l *lab) {
+		var got error
+		wf := workflow.Define("wf", func(ctx workflow.Context, _ string) (string, error) {
+			inner, cancel := workflow.WithCancel(ctx)
+			branch := workflow.Go(inner, func(ctx workflow.Context) (string, error) {
+				return "", workflow.Do(ctx, "step a", nothing)
+			})
+			workflow.Go(ctx, func(workflow.Context) (string, error) { cancel(); return "", nil })
+			_, got = branch.Wait(ctx)
+			return "", nil
+		})
+		l.run(engine.Options{}, wf)
+		mustResult(l, mustStart(l, wf, ""))
+		if want := "step a#1 was not attempted: context canceled"; got == nil || got.Error() != want {
+			t.Errorf("the error is %v, want %q", got, want)
+		}
+	})
+}

@@ -82,6 +82,9 @@ func (b *batch) end() *store.Transition {
 		e.Kind, status, parent = store.RunFailed, store.Failed, store.ChildFailed
 		if x.cancelRequested && slices.Contains(f.Is, run.IsCanceled) {
 			e.Kind, status = store.RunCanceled, store.Canceled
+			if a.head.Events == 0 { // its code got the order together with its input
+				f = &run.Failure{Text: "canceled before it began", Is: f.Is}
+			}
 			f.Is = append(f.Is, run.IsRunCanceled)
 		}
 		e.Data = encodeFailure(f)

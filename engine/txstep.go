@@ -64,7 +64,7 @@ func (a *actor) transact(ctx context.Context, at *attempt, spec run.Step, r *res
 		r.begun = false
 		a.poke()
 	default:
-		r.failed = &run.StepError{Failure: failureOf(fmt.Errorf("transaction of step %s: %w", at.ref, err))}
+		r.failed = &run.StepError{Failure: failureOf(fmt.Errorf("transaction of %s: %w", run.StepTitle(at.ref), err))}
 	}
 	r.message, r.at = 0, time.Time{}
 }

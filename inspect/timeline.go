@@ -37,6 +37,24 @@ type Item struct {
 	Error  string          `json:"error,omitempty"` // of a step that is to be tried again: of the last attempt
 }
 
+// Title names the item for people: its kind and its name, such as "step charge#1".
+func (it *Item) Title() string {
+	switch it.Kind {
+	case KindSleep, KindDeadline, KindResponse:
+		return it.Name
+	}
+	return Title(it.Kind, it.Name)
+}
+
+// Title is a kind and a name, as in [Item.Title]. A name that says what it is, such as
+// "hook 1", is enough.
+func Title(kind ItemKind, name string) string {
+	if strings.HasPrefix(name, string(kind)+" ") {
+		return name
+	}
+	return string(kind) + " " + name
+}
+
 // ItemKind says what an item is.
 type ItemKind string
 

@@ -116,17 +116,17 @@ func waitOf(it *Item) (Wait, bool) {
 		if it.MaxAttempts > 0 {
 			next += fmt.Sprintf(" of %d", it.MaxAttempts)
 		}
-		w.For, w.What = ForRetry, next+" of step "+it.Name
+		w.For, w.What = ForRetry, next+" of "+it.Title()
 		return w, true
 	case it.State != StateOpen:
 		return w, false
 	}
 	switch it.Kind {
 	case KindStep:
-		w.For, w.What = ForStep, "step "+it.Name
+		w.For, w.What = ForStep, it.Title()
 		if n := len(it.Attempts); n > 0 && it.Attempts[n-1].End.IsZero() {
 			try := it.Attempts[n-1]
-			w.What, w.Since = fmt.Sprintf("attempt %d of step %s", try.Number, it.Name), try.Begin
+			w.What, w.Since = fmt.Sprintf("attempt %d of %s", try.Number, it.Title()), try.Begin
 			if try.Worker != "" {
 				w.What += ", which worker " + try.Worker + " executes"
 			}
@@ -135,12 +135,12 @@ func waitOf(it *Item) (Wait, bool) {
 		if n := len(it.Payloads); it.HookID == "" || n > 0 && it.Payloads[n-1].Position == 0 {
 			return w, false // its token is being claimed, which the store decides at once; or it has got one
 		}
-		w.For, w.What, w.HookType = ForPayload, "a payload to hook "+it.Name, it.HookType
+		w.For, w.What, w.HookType = ForPayload, "a payload to "+it.Title(), it.HookType
 		if it.HookType != "" {
 			w.What += " (type " + it.HookType + ")"
 		}
 	case KindChild:
-		w.For, w.What = ForChild, "child "+it.Name+", run "+it.RunID
+		w.For, w.What = ForChild, it.Title()+", run "+it.RunID
 	case KindSleep:
 		w.For, w.What = ForSleep, "the end of a sleep"
 	case KindDeadline:
@@ -230,7 +230,11 @@ var advices = []struct{ reason, advice string }{
 // that has failed.
 func Explain(run workflow.RunInfo, waits []Wait, failure string, now time.Time) string {
 	if run.Status.Ended() {
-		s := fmt.Sprintf("%s %s ago, after %s", run.Status, Duration(now.Sub(run.EndedAt)), Duration(run.EndedAt.Sub(run.CreatedAt)))
+		ended := string(run.Status)
+		if run.Status == workflow.StatusCanceled {
+			ended = "was canceled"
+		}
+		s := fmt.Sprintf("%s %s ago, after %s", ended, Duration(now.Sub(run.EndedAt)), Duration(run.EndedAt.Sub(run.CreatedAt)))
 		if failure != "" {
 			s += ": " + failure
 		}

@@ -84,7 +84,10 @@ type StepError struct {
 }
 
 func (e *StepError) Error() string {
-	return fmt.Sprintf("step %s failed after %d %s: %v", e.Step, e.Attempts, plural(e.Attempts, "attempt"), e.Err)
+	if e.Attempts == 0 {
+		return fmt.Sprintf("%s was not attempted: %v", run.StepTitle(e.Step), e.Err)
+	}
+	return fmt.Sprintf("%s failed after %d %s: %v", run.StepTitle(e.Step), e.Attempts, plural(e.Attempts, "attempt"), e.Err)
 }
 
 // Unwrap returns the error of the last attempt.

@@ -292,11 +292,11 @@ func (s State) String() string {
 	for _, w := range s.Steps {
 		switch {
 		case !w.Since.IsZero():
-			line(w.At, "step %s is executing attempt %d, for %s", w.ID, w.Attempt, duration(s.now.Sub(w.Since)))
+			line(w.At, "%s is executing attempt %d, for %s", run.StepTitle(w.ID), w.Attempt, duration(s.now.Sub(w.Since)))
 		case !w.RetryAt.IsZero():
-			line(w.At, "step %s begins attempt %d in %s, after the error: %s", w.ID, w.Attempt, duration(w.RetryAt.Sub(s.now)), w.Err)
+			line(w.At, "%s begins attempt %d in %s, after the error: %s", run.StepTitle(w.ID), w.Attempt, duration(w.RetryAt.Sub(s.now)), w.Err)
 		default:
-			line(w.At, "step %s is to begin", w.ID)
+			line(w.At, "%s is to begin", run.StepTitle(w.ID))
 		}
 	}
 	for _, h := range s.Hooks {

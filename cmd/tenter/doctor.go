@@ -185,6 +185,9 @@ func (d *doctor) missing(r *store.Run) string {
 			}
 		}
 	}
+	if r.Version == 0 {
+		return "; no live worker has the workflow"
+	}
 	return fmt.Sprintf("; no live worker has version %d of it", r.Version)
 }
 
@@ -207,7 +210,7 @@ func (d *doctor) quarantined() {
 	d.list(finding{
 		Level: "warning", What: plural(d.x.Quarantined.Count, "run") + " in quarantine: their workers have died more than once",
 		Advice: "look for what kills the process in the workers' logs, such as lack of memory; the engine finds out by itself which step it is",
-	}, d.x.Quarantined, func(r *store.Run) string { return fmt.Sprintf("%d take-overs without progress", r.Suspicion) })
+	}, d.x.Quarantined, func(r *store.Run) string { return plural(r.Suspicion, "take-over") + " without progress" })
 }
 
 func (d *doctor) orphans() {

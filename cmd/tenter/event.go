@@ -23,19 +23,19 @@ func eventText(e *inspect.Event) (text string, s style) {
 	case "retried":
 		return "retried", yellow
 	case "child_started":
-		return "child " + ref + " started", plain
+		return inspect.Title(inspect.KindChild, ref) + " started", plain
 	case "child_completed":
-		return "child " + ref + " completed", green
+		return inspect.Title(inspect.KindChild, ref) + " completed", green
 	case "child_failed", "child_exists":
-		return "child " + ref + " failed", red
+		return inspect.Title(inspect.KindChild, ref) + " failed", red
 	case "step_started":
-		return "step " + ref + " started, in quarantine", plain
+		return inspect.Title(inspect.KindStep, ref) + " started, in quarantine", plain
 	case "step_retried":
-		return "step " + ref + " failed, to be tried again", yellow
+		return inspect.Title(inspect.KindStep, ref) + " failed, to be tried again", yellow
 	case "step_completed":
-		return "step " + ref + " completed", green
+		return inspect.Title(inspect.KindStep, ref) + " completed", green
 	case "step_failed":
-		return "step " + ref + " failed", red
+		return inspect.Title(inspect.KindStep, ref) + " failed", red
 	case "timer_fired":
 		return "timer " + ref + " fired", plain
 	case "hook_claimed":

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/tenter-dev/tenter/inspect"
+	"github.com/tenter-dev/tenter/workflow"
 )
 
 type runsJournalCmd struct {
@@ -211,10 +212,18 @@ func (a *app) outcome(cl inspect.Client, runID string) error {
 	} else if res.Status == "completed" {
 		a.out.printf("%s\n", line(string(res.Output)))
 	} else {
-		_, _ = a.stderr.Write([]byte("tenter: run " + line(runID) + " " + string(res.Status) + ": " + clean(inspect.Failure(res.Error)) + "\n"))
+		_, _ = a.stderr.Write([]byte("tenter: run " + line(runID) + " " + ended(res.Status) + ": " + clean(inspect.Failure(res.Error)) + "\n"))
 	}
 	if err == nil && res.Status != "completed" {
 		err = errRunFailed
 	}
 	return err
+}
+
+// ended says what has become of a run that has not completed.
+func ended(s workflow.Status) string {
+	if s == workflow.StatusCanceled {
+		return "was canceled"
+	}
+	return string(s)
 }

@@ -130,7 +130,7 @@ func (a *app) report(err error) int {
 			return code
 		}
 	}
-	_, _ = fmt.Fprintln(a.stderr, "tenter:", clean(err.Error()))
+	_, _ = fmt.Fprintln(a.stderr, "tenter:", clean(errorText(err)))
 	if parse, ok := errors.AsType[*kong.ParseError](err); ok && parse.Context != nil {
 		words := append([]string{"Try: tenter"}, strings.Fields(parse.Context.Command())...)
 		_, _ = fmt.Fprintln(a.stderr, strings.Join(append(words, "--help"), " "))
@@ -139,6 +139,12 @@ func (a *app) report(err error) int {
 		_, _ = fmt.Fprintln(a.stderr, clean(hint))
 	}
 	return code
+}
+
+// errorText is the text of an error. An option that may be left out has an empty value
+// among those that kong lists.
+func errorText(err error) string {
+	return strings.Replace(err.Error(), `must be one of "",`, "must be one of ", 1)
 }
 
 func exitCode(err error) int {

@@ -121,7 +121,11 @@ func (v *runView) print() {
 	d, r := v.detail, v.detail.Run
 	t := table{head: []string{"", ""}}
 	t.add(text("run"), text(r.ID).in(bold))
-	t.add(text("workflow"), text(fmt.Sprintf("%s version %d", r.Workflow, r.Version)))
+	name := r.Workflow
+	if r.Version > 0 { // a worker has begun it, or it was started with one
+		name += fmt.Sprintf(" version %d", r.Version)
+	}
+	t.add(text("workflow"), text(name))
 	t.add(text("status"), text(string(r.Status)).in(statusStyle(r.Status)))
 	if r.ParentID != "" {
 		t.add(text("parent"), text(r.ParentID))
@@ -242,7 +246,8 @@ func (v *runView) remedies() (advice []string, remedies []remedy) {
 		case inspect.ForChild:
 			add("shows what the child waits for", "runs", "show", w.RunID)
 		case inspect.ForRetry:
-			advice = append(advice, "Step "+w.Name+" is tried again by itself; mend what its error says")
+			step := inspect.Title(inspect.KindStep, w.Name)
+			advice = append(advice, "S"+step[1:]+" is tried again by itself; mend what its error says")
 		case inspect.ForWorker, inspect.ForStep, inspect.ForDeadline:
 		}
 	}
@@ -319,11 +324,7 @@ func (v *runView) addItem(t *table, it *inspect.Item) {
 	case !it.Until.IsZero() && it.End.IsZero():
 		note = text("until " + stamp(it.Until))
 	}
-	name := string(it.Kind) + " " + it.Name
-	if it.Kind == inspect.KindSleep || it.Kind == inspect.KindDeadline || it.Kind == inspect.KindResponse {
-		name = it.Name
-	}
-	t.add(text(at(it.Begin)), text(name), text(string(it.State)).in(stateStyle(it.State)), text(took), note)
+	t.add(text(at(it.Begin)), text(it.Title()), text(string(it.State)).in(stateStyle(it.State)), text(took), note)
 	if len(it.Attempts) > 1 || it.End.IsZero() {
 		for _, try := range v.last(len(it.Attempts)) {
 			a := it.Attempts[try]

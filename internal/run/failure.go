@@ -102,6 +102,15 @@ func describeCaller() string {
 	return call + " at " + at
 }
 
+// StepTitle names a step for people, such as "step charge#1". One whose name says that
+// it is a step is not called so twice.
+func StepTitle(ref string) string {
+	if strings.HasPrefix(ref, "step ") {
+		return ref
+	}
+	return "step " + ref
+}
+
 // StepFailed is the error of a step that failed.
 type StepFailed struct {
 	Step     string // its ID within the run, such as "charge#1"
