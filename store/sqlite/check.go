@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"strings"
 )
 
@@ -26,9 +25,16 @@ LIMIT 10`
 // the store works meanwhile. What it can't find is a value that was changed into another
 // that could be: SQLite's pages have no checksums.
 func (s *Store) Check(ctx context.Context) error {
-	found, err := inspectLog(s.path)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("check database %q: %w", s.path, err)
+	if err := s.inPlace(); err != nil {
+		return err
+	}
+	h, err := readHeader(s.place.main)
+	var found string
+	if err == nil {
+		found, _, err = inspectLog(s.place.main, h)
+	}
+	if err != nil {
+		return s.readError(err)
 	}
 	if found == "" {
 		if found, err = s.lookThrough(ctx); err != nil {
@@ -44,10 +50,10 @@ func (s *Store) Check(ctx context.Context) error {
 // lookThrough looks through all pages and tables. It does so with a connection of its own:
 // it takes long, and the writer may have to hold the others' reads back.
 func (s *Store) lookThrough(ctx context.Context) (found string, err error) {
-	if err := errors.Join(ctx.Err(), s.damage.err()); err != nil {
+	if err := errors.Join(ctx.Err(), s.givenUp.err()); err != nil {
 		return "", err
 	}
-	c, err := openReader(s.path)
+	c, err := s.openReader()
 	if err != nil {
 		return "", s.readError(err)
 	}

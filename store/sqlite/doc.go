@@ -26,6 +26,25 @@
 // another process (or the application, in a connection of its own) has a write
 // transaction open, commits wait for it; after a second a warning is logged.
 //
+// In a process that has the file open, nothing but SQLite may open it, and no other
+// SQLite library: when a process closes a file, it loses all its locks on it.
+//
+// # Files
+//
+// The file, app.db, and beside it the log, app.db-wal, belong together. A log whose file is
+// missing or empty is not taken for that of a new database, which would delete it: [Open]
+// returns [ErrCorrupt]. If the files of an open database are removed, renamed or replaced, the
+// store gives it up: all operations return [ErrReplaced]. It looks for that after each commit,
+// before the commit is acknowledged, and every 250 ms unless it is Private.
+//
+// # Transactions of the application
+//
+// [Tx] and [Pool] make operations part of a transaction of the application's, on a
+// connection of zombiezen.com/go/sqlite, and of no other driver. An application that uses
+// modernc.org/sqlite opens connections of zombiezen's beside its own, for those transactions
+// alone: it is the same SQLite. For one that uses another library there is an outbox: see the
+// example.
+//
 // # By hand
 //
 // Everything can be read with the sqlite3 shell, also while it is in use:

@@ -7,7 +7,8 @@ import (
 	"github.com/tenter-dev/tenter/store"
 )
 
-// What can be wrong with a file, as the Err of an *OpenError.
+// What can be wrong with a file, as the Err of an *OpenError. ErrCorrupt and ErrReplaced are
+// also what all operations return once that has shown while the database was open.
 var (
 	ErrNoDirectory = errors.New("the directory does not exist")
 	ErrNotDatabase = errors.New("the file is not a SQLite database")
@@ -15,6 +16,7 @@ var (
 	ErrMissing     = errors.New("there is no database of Tenter")
 	ErrOlder       = errors.New("the database was written by an older version of Tenter")
 	ErrNewer       = errors.New("the database was written by a newer version of Tenter")
+	ErrReplaced    = errors.New("the files of the database were removed or replaced while it was open")
 )
 
 // OpenError says why a file cannot be used, and what to do. The file has been

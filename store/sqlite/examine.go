@@ -80,7 +80,7 @@ func (c *conn) examine(x *store.Examination, s *Store, thorough bool, progress f
 				return err
 			})
 		}},
-		{"sizes", func() error { return c.measure(x, s.path) }},
+		{"sizes", func() error { return c.measure(x, s.place.main) }},
 		{"integrity", func() error {
 			if thorough {
 				return nil // see check

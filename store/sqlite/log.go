@@ -3,8 +3,10 @@ package sqlite
 import (
 	"bufio"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 )
 
@@ -20,49 +22,61 @@ const (
 	frameHeader = 24
 )
 
-// inspectLog looks for damage in the log of a database that has commits behind it. It
-// returns what it has found, or "". A log that another process writes to may look like
-// that for a moment, never twice at the same place.
-func inspectLog(database string) (string, error) {
-	first, err := brokenLog(database)
+// inspectLog looks whether a database can be opened with the log that is beside it, if
+// there is one. It returns what is wrong, or "", and what to do. A log that another process
+// writes to may look like that for a moment, never twice in the same way.
+func inspectLog(database string, h fileHeader) (found, advice string, err error) {
+	look := func() (string, string, error) {
+		l, err := readLog(database, h.pageSize())
+		if errors.Is(err, fs.ErrNotExist) {
+			return "", "", nil
+		}
+		if err != nil {
+			return "", "", err
+		}
+		if l.broken != "" {
+			return l.broken + " of its log is damaged, and there are commits behind it", adviceCorrupt, nil
+		}
+		found, err := l.foreign(database, h)
+		return found, adviceForeign, err
+	}
+	first, advice, err := look()
 	if err != nil || first == "" {
-		return "", err
+		return "", "", err
 	}
-	again, err := brokenLog(database)
+	again, _, err := look()
 	if err != nil || again != first {
-		return "", err
+		return "", "", err
 	}
-	return first + " of its log is damaged, and there are commits behind it", nil
+	return first, advice, nil
 }
 
-// brokenLog returns what of a log is damaged though commits follow behind it, or "".
-func brokenLog(database string) (string, error) {
-	f, err := os.Open(database + "-wal")
+// foreign returns how a database shows that the log beside it is not its own, or "". SQLite
+// takes any log for that of the file beside it, as of a file that was restored from a backup. It
+// can't be told from a log alone whose it is, so this finds what can't be, no more.
+func (l *log) foreign(database string, h fileHeader) (string, error) {
+	if l.pageSize != 0 && l.pageSize != h.pageSize() {
+		return fmt.Sprintf("it has pages of %d bytes, and the log beside it has pages of %d", h.pageSize(), l.pageSize), nil
+	}
+	if l.pages == 0 {
+		return "", nil
+	}
+	if !h.hasLog() {
+		return "it was written without a log, and one with commits is beside it", nil
+	}
+	info, err := os.Stat(database)
 	if err != nil {
 		return "", err
 	}
-	defer func() { _ = f.Close() }()
-	l := &log{r: bufio.NewReaderSize(f, 1<<20)}
-	if _, err := io.ReadFull(l.r, l.header[:]); err != nil {
-		return "", unlessShort(err)
-	}
-	page, err := pageSize(database)
-	if err != nil {
-		return "", err
-	}
-	l.frame = make([]byte, frameHeader+page)
-	for _, order := range []binary.ByteOrder{binary.LittleEndian, binary.BigEndian} {
-		l.sum = checksum{order: order}
-		if l.sum.add(l.header[:24]); l.sum.is(l.header[24:]) {
-			copy(l.salts[:], l.header[16:24])
-			n, err := l.commitsBehind(0, 2)
-			if err != nil || n == 0 {
-				return "", err
-			}
-			return fmt.Sprintf("frame %d", n), nil
+	// The page with the bytes that SQLite locks is never written.
+	locks := int64(1<<30/h.pageSize() + 1)
+	has := info.Size() / int64(h.pageSize())
+	for page := has + 1; page <= l.pages; page++ {
+		if _, ok := l.changed[uint32(page)]; !ok && page != locks {
+			return fmt.Sprintf("it has %d pages, and the log beside it is that of a file with %d", has, l.pages), nil
 		}
 	}
-	return l.withoutHeader()
+	return "", nil
 }
 
 // log is one that is read from its beginning.
@@ -72,15 +86,49 @@ type log struct {
 	frame  []byte
 	salts  [8]byte // of the frames that belong to it
 	sum    checksum
+
+	pageSize int                 // as a valid header says; 0: it has none
+	broken   string              // what is damaged though commits follow behind it
+	pages    int64               // of the database after the last commit; 0: there is none
+	changed  map[uint32]struct{} // pages, by commits
+	pending  []uint32            // pages, by what is not committed
+}
+
+// readLog reads the log of a database.
+func readLog(database string, page int) (*log, error) {
+	f, err := os.Open(database + "-wal")
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = f.Close() }()
+	l := &log{r: bufio.NewReaderSize(f, 1<<20), frame: make([]byte, frameHeader+page), changed: map[uint32]struct{}{}}
+	if _, err := io.ReadFull(l.r, l.header[:]); err != nil {
+		return l, unlessShort(err)
+	}
+	for _, order := range []binary.ByteOrder{binary.LittleEndian, binary.BigEndian} {
+		l.sum = checksum{order: order}
+		if l.sum.add(l.header[:24]); l.sum.is(l.header[24:]) {
+			copy(l.salts[:], l.header[16:24])
+			if l.pageSize = int(binary.BigEndian.Uint32(l.header[8:])); l.pageSize != page {
+				return l, nil
+			}
+			n, err := l.commitsBehind(0, 2)
+			if n > 0 {
+				l.broken = fmt.Sprintf("frame %d", n)
+			}
+			return l, err
+		}
+	}
+	return l, l.withoutHeader()
 }
 
 // withoutHeader looks at what is behind a header that is not valid: SQLite takes no
 // notice of such a log. That is right if the header was being written when a crash came,
 // to start the log over: all that is in it is in the file then, and what is left of the old
 // header is that of one with a lower number.
-func (l *log) withoutHeader() (string, error) {
+func (l *log) withoutHeader() error {
 	if _, err := io.ReadFull(l.r, l.frame); err != nil {
-		return "", unlessShort(err)
+		return unlessShort(err)
 	}
 	copy(l.salts[:], l.frame[8:16])
 	for _, order := range []binary.ByteOrder{binary.LittleEndian, binary.BigEndian} {
@@ -89,16 +137,17 @@ func (l *log) withoutHeader() (string, error) {
 		copy(old[16:24], l.salts[:])
 		sum := checksum{order: order}
 		if sum.add(old[:24]); sum.is(old[24:]) {
-			return "", nil
+			return nil
 		}
 	}
 	// Which order it was is not known any more. The machine's is the one that is written.
 	l.sum = checksum{order: machineOrder()}
 	l.sum.set(l.frame[16:24])
-	if n, err := l.commitsBehind(1, 1); err != nil || n == 0 {
-		return "", err
+	n, err := l.commitsBehind(1, 1)
+	if n > 0 {
+		l.broken = "the header"
 	}
-	return "the header", nil
+	return err
 }
 
 // machineOrder is the byte order in which SQLite adds up what it writes here.
@@ -130,7 +179,10 @@ func (l *log) commitsBehind(read, enough int) (broken int, err error) {
 			commits = 0
 			continue
 		}
-		if broken > 0 && binary.BigEndian.Uint32(l.frame[4:]) > 0 {
+		pages := binary.BigEndian.Uint32(l.frame[4:]) // of the database, if this frame ends a commit
+		if broken == 0 {
+			l.note(binary.BigEndian.Uint32(l.frame), pages)
+		} else if pages > 0 {
 			if commits++; commits == enough {
 				return broken, nil
 			}
@@ -138,25 +190,16 @@ func (l *log) commitsBehind(read, enough int) (broken int, err error) {
 	}
 }
 
-// pageSize is that of a database, as its header says, or what it would be.
-func pageSize(database string) (int, error) {
-	f, err := os.Open(database)
-	if err != nil {
-		return 0, err
+// note notes that a valid frame has a page.
+func (l *log) note(page, pages uint32) {
+	l.pending = append(l.pending, page)
+	if pages == 0 {
+		return
 	}
-	defer func() { _ = f.Close() }()
-	var h [18]byte
-	if _, err := io.ReadFull(f, h[:]); err != nil {
-		return 4096, unlessShort(err)
+	for _, page := range l.pending {
+		l.changed[page] = struct{}{}
 	}
-	page := int(binary.BigEndian.Uint16(h[16:]))
-	if page == 1 {
-		page = 65536
-	}
-	if page < 512 || page&(page-1) != 0 {
-		page = 4096
-	}
-	return page, nil
+	l.pending, l.pages = l.pending[:0], int64(pages)
 }
 
 // unlessShort returns nil at the end of a file.

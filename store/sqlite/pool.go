@@ -2,7 +2,6 @@ package sqlite
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"sync"
 
@@ -36,7 +35,7 @@ func (p *pool) read(ctx context.Context, f func(c *conn) error) error {
 		return store.ErrClosed
 	default:
 	}
-	if err := p.s.damage.err(); err != nil {
+	if err := p.s.givenUp.err(); err != nil {
 		return err
 	}
 	var c *conn
@@ -50,7 +49,7 @@ func (p *pool) read(ctx context.Context, f func(c *conn) error) error {
 	defer func() { p.slots <- c }()
 	if c == nil {
 		var err error
-		if c, err = openReader(p.s.path); err != nil {
+		if c, err = p.s.openReader(); err != nil {
 			return p.s.readError(err)
 		}
 	}
@@ -64,7 +63,7 @@ func (p *pool) read(ctx context.Context, f func(c *conn) error) error {
 // readError says which database could not be read, and notes if it is damaged.
 func (s *Store) readError(err error) error {
 	switch {
-	case errors.Is(err, ErrCorrupt):
+	case isGivenUp(err):
 		return err
 	case isDamage(err):
 		return s.seen(err)

@@ -7,6 +7,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"zombiezen.com/go/sqlite"
+
 	"github.com/tenter-dev/tenter/store"
 )
 
@@ -56,7 +58,8 @@ type Store struct {
 	commits watchers[store.Commit]
 	stats   counters
 	defs    definitionCache
-	damage  damage
+	givenUp giveUp
+	place   *place
 	closed  atomic.Bool
 }
 
@@ -78,12 +81,14 @@ func OpenWith(path string, o Options) (*Store, error) {
 	if err := inspect(path); err != nil {
 		return nil, err
 	}
+	create := sqlite.OpenCreate
 	if o.Existing {
+		create = 0
 		if err := exists(path); err != nil {
 			return nil, err
 		}
 	}
-	c, err := openWriter(path)
+	c, err := openWriter(path, create)
 	if err != nil {
 		return nil, err
 	}
@@ -95,6 +100,10 @@ func OpenWith(path string, o Options) (*Store, error) {
 		return nil, err
 	}
 	s := &Store{path: path, opts: o}
+	if s.place, err = findPlace(path, c); err != nil {
+		_ = c.close()
+		return nil, &OpenError{Path: path, Err: err, Advice: "end the processes that have it open, put it back together with its -wal, and start them again"}
+	}
 	s.pool = newPool(s, o.Readers)
 	s.w = newWriter(s, c)
 	s.client = client{s.w.do}

@@ -60,3 +60,10 @@ func consistent(s *Store) error {
 	}
 	return err
 }
+
+func startRun(t *testing.T, s *Store, id string) {
+	t.Helper()
+	if err := s.Start(t.Context(), store.NewRun{ID: id, Workflow: "w"}); err != nil {
+		t.Fatal(err)
+	}
+}

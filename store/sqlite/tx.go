@@ -14,7 +14,8 @@ import (
 )
 
 // Tx is for engine.Engine.WithTx: the write transaction that is open on a connection
-// of the application's to the file of the store. Begin it with BEGIN IMMEDIATE
+// of the application's to the file of the store. It is for connections of
+// zombiezen.com/go/sqlite; the package documentation says what there is for other drivers. Begin it with BEGIN IMMEDIATE
 // (sqlitex.ImmediateTransaction): one that has only read so far may find that it
 // can't write any more. All other commits wait until it ends, so keep it short; after
 // a second a warning is logged. How durable it is decides the connection: have it in WAL
@@ -51,16 +52,15 @@ func (s *Store) Within(tx store.Tx) (store.Joined, error) {
 
 // sameFile checks that a connection is to the file of the store.
 func (s *Store) sameFile(c *conn) error {
-	path, err := c.text("SELECT file FROM pragma_database_list WHERE name = 'main'")
-	if err != nil {
-		return fmt.Errorf("look which file the connection has open: %w", err)
+	if err := s.inPlace(); err != nil {
+		return err
 	}
-	theirs, err := os.Stat(path)
-	if err == nil {
-		var ours os.FileInfo
-		if ours, err = os.Stat(s.path); err == nil && os.SameFile(theirs, ours) {
-			return nil
-		}
+	path, err := mainFile(c)
+	if err != nil {
+		return err
+	}
+	if theirs, err := os.Stat(path); err == nil && os.SameFile(theirs, s.place.files[0].info) {
+		return nil
 	}
 	return fmt.Errorf("the transaction is on another file (%q) than the store (%q)", path, s.path)
 }

@@ -26,7 +26,7 @@ const (
 
 // checkpoint is called when nothing is queued.
 func (w *writer) checkpoint() {
-	if n := w.s.stats.operations.Load(); n-w.copied >= idleCheckpoint && w.s.damage.err() == nil {
+	if n := w.s.stats.operations.Load(); n-w.copied >= idleCheckpoint && w.s.givenUp.err() == nil {
 		w.copied = n
 		_ = w.exec("PRAGMA wal_checkpoint(PASSIVE)") // SQLite tries again
 	}
@@ -40,7 +40,7 @@ func (w *writer) boundLog() {
 		return
 	}
 	w.looked = n
-	if w.s.damage.err() != nil {
+	if w.s.givenUp.err() != nil {
 		return
 	}
 	if w.logSize() <= w.maxLog {
@@ -70,7 +70,7 @@ func (w *writer) makeSpace() bool {
 }
 
 func (w *writer) logSize() int64 {
-	info, err := os.Stat(w.s.path + "-wal")
+	info, err := os.Stat(w.s.place.main + "-wal")
 	if err != nil {
 		return 0
 	}

@@ -131,7 +131,7 @@ func (w *writer) do(ctx context.Context, run func(w *writer) error) error {
 		<-o.done
 	}
 	switch {
-	case errors.Is(o.err, ErrCorrupt):
+	case isGivenUp(o.err):
 		return o.err
 	case unexpected(o.err):
 		return fmt.Errorf("write to database %q: %w", w.s.path, o.err)
@@ -142,9 +142,12 @@ func (w *writer) do(ctx context.Context, run func(w *writer) error) error {
 func (w *writer) loop() {
 	defer close(w.done)
 	defer func() {
-		// To close the last connection copies the log into the file, so that a damaged
-		// one is rather left open.
-		if w.s.damage.err() == nil {
+		// To close the last connection copies the log into the file, and deletes what has
+		// its name. A database that was given up is rather left open.
+		if w.s.givenUp.err() != nil {
+			return
+		}
+		if w.err = w.s.inPlace(); w.err == nil {
 			w.err = w.conn.close()
 		}
 	}()
@@ -289,6 +292,9 @@ func (w *writer) commit(ops int) error {
 		w.rollback()
 		return err
 	}
+	if err := w.s.inPlace(); err != nil {
+		return err
+	}
 	w.s.stats.commits.Add(1)
 	w.s.commits.tell(store.Commit{Operations: ops, Took: time.Since(w.began)})
 	if n := int64(ops); n > w.s.stats.largest.Load() {
@@ -311,7 +317,7 @@ func (w *writer) begin() error {
 	var since time.Time
 	warned := false
 	for pause := time.Millisecond; ; pause = min(2*pause, 50*time.Millisecond) {
-		if err := w.s.damage.err(); err != nil {
+		if err := w.s.givenUp.err(); err != nil {
 			return err
 		}
 		err := w.on(qBeginImmediate).run()
@@ -380,6 +386,13 @@ func (w *writer) look() (bool, error) {
 }
 
 func (w *writer) lookForOthers() {
+	if w.s.givenUp.err() != nil {
+		return
+	}
+	if w.s.inPlace() != nil {
+		w.s.watch.tell(store.Signal{All: true}) // who waits asks, and is told
+		return
+	}
 	changed, err := w.look()
 	if err != nil && !isBusy(err) {
 		w.s.opts.Logger.Warn("look for changes of other processes", "database", w.s.path, "error", err)
