@@ -277,6 +277,8 @@ func (r *archiveReader) next() (exportLine, error) {
 func (r *archiveReader) head() (exportHead, error) {
 	l, err := r.next()
 	switch {
+	case errors.Is(err, io.EOF):
+		return exportHead{}, usage("the export is empty: the command that should have written it has failed")
 	case err != nil:
 		return exportHead{}, usage("this is no export of tenter: %w", err)
 	case l.Export == nil:

@@ -18,7 +18,7 @@ import (
 
 type exportCmd struct {
 	Runs   []string `arg:"" optional:"" name:"run" help:"IDs of runs; their children come with them. Default: all runs."`
-	Output string   `short:"o" placeholder:"FILE" help:"Write to this file, which must not exist. Default: standard output."`
+	Output string   `short:"o" placeholder:"FILE" help:"Write to this file, which must not exist, and does not before it is whole. Default: standard output."`
 	Open   bool     `help:"Leave out runs that have ended, with all their children."`
 	Live   bool     `help:"Export although a worker is live."`
 }
@@ -38,7 +38,15 @@ as after a crash.
 Each line is an object with one key, which says what it is: export, tree, run, event, cut, message, unread, hook, receipt, response, tx_step.`
 }
 
-func (c *exportCmd) Run(a *app) (err error) {
+func (c *exportCmd) Run(a *app) error {
+	err := c.export(a)
+	if err != nil && c.Output == "" {
+		a.hint = a.emptyRedirection()
+	}
+	return err
+}
+
+func (c *exportCmd) export(a *app) error {
 	st, err := a.database(true)
 	if err != nil {
 		return err
@@ -54,27 +62,20 @@ func (c *exportCmd) Run(a *app) (err error) {
 	if err != nil {
 		return err
 	}
-	out := a.stdout
-	if c.Output != "" {
-		f, err := os.OpenFile(c.Output, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-		if err != nil {
-			return fmt.Errorf("write the export: %w", err)
-		}
-		defer func() {
-			if e := f.Close(); err == nil {
-				err = e
-			}
-			if err != nil {
-				_ = os.Remove(c.Output) // half an export is of no use
-			}
-		}()
-		out = f
+	if c.Output == "" {
+		_, err := writeExport(a, a.stdout, source, st.String(), trees)
+		return err
 	}
-	n, err := writeExport(a, out, source, st.String(), trees)
-	if err == nil && c.Output != "" {
-		a.out.printf("%s exported to %s.\n", plural(n, "run"), line(c.Output))
+	f, err := createOutput(c.Output)
+	if err != nil {
+		return fmt.Errorf("write the export: %w", err)
 	}
-	return err
+	n, err := writeExport(a, f, source, st.String(), trees)
+	if err = f.finish(err); err != nil {
+		return err
+	}
+	a.out.printf("%s exported to %s.\n", plural(n, "run"), line(c.Output))
+	return nil
 }
 
 // checkWorkers refuses an export that would not be the end of the matter.
@@ -273,14 +274,6 @@ An import never changes a run that is there. Idempotency keys and answers to HTT
 const importers = 16
 
 func (c *importCmd) Run(a *app) error {
-	st, err := a.database(false)
-	if err != nil {
-		return err
-	}
-	target, ok := st.(store.Archiver)
-	if !ok {
-		return fmt.Errorf("runs can't be imported into %s", st)
-	}
 	in := a.stdin
 	if c.File != "" && c.File != "-" {
 		f, err := os.Open(c.File)
@@ -294,6 +287,14 @@ func (c *importCmd) Run(a *app) error {
 	head, err := reader.head()
 	if err != nil {
 		return err
+	}
+	st, err := a.database(false) // which makes it: not before there is something to import
+	if err != nil {
+		return err
+	}
+	target, ok := st.(store.Archiver)
+	if !ok {
+		return fmt.Errorf("runs can't be imported into %s", st)
 	}
 	im := &importer{app: a, target: target, skip: c.SkipExisting, total: head.Runs, bar: a.progress(), slots: make(chan struct{}, importers)}
 	err = im.read(reader)

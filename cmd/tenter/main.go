@@ -57,6 +57,7 @@ type app struct {
 	cli    cli
 	out    *screen
 	closer func() error // of the client, if it was opened
+	hint   string       // what a command that fails says beside its error
 }
 
 // exit is how kong ends the program, for --help.
@@ -185,6 +186,8 @@ func exitCode(err error) int {
 func (a *app) hintFor(err error) string {
 	t, _ := a.target() // which was found before
 	switch {
+	case a.hint != "":
+		return a.hint
 	case errors.Is(err, workflow.ErrHookNotFound):
 		return "The hook is closed, its run has ended, or the token is another one. Open hooks: " + t.command("hooks", "list")
 	case errors.Is(err, workflow.ErrRunEnded):
