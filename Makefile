@@ -4,6 +4,7 @@ SHELL = /bin/sh
 GO ?= go
 SEEDS ?= 10000
 FIRST ?= 1
+PLATFORMS = windows/amd64 darwin/arm64 linux/arm64 linux/386
 TOOL = $(GO) tool -modfile=tools/go.mod
 
 .NOTPARALLEL:
@@ -33,9 +34,14 @@ fmt: need-go ## Fail if gofumpt would change a file
 tidy: need-go ## Fail if go mod tidy would change go.mod
 	@$(GO) mod tidy -diff && cd examples/telemetry && $(GO) mod tidy -diff || { echo 'tidy: go.mod is not tidy: run go mod tidy' >&2; exit 1; }
 
-vet: need-go ## Run go vet
+vet: need-go ## Run go vet, here and for the other platforms of README.md
 	$(GO) vet ./...
 	cd examples/telemetry && $(GO) vet ./...
+	@for platform in $(PLATFORMS); do \
+		echo "go vet, for $$platform"; \
+		export CGO_ENABLED=0 GOOS=$${platform%/*} GOARCH=$${platform#*/}; \
+		$(GO) vet ./... && (cd examples/telemetry && $(GO) vet ./...) || exit 1; \
+	done
 
 fix: need-go ## Fail if go fix would modernize a file
 	@$(GO) fix -diff ./... && cd examples/telemetry && $(GO) fix -diff ./... || { echo 'fix: go fix has something to say: run make format' >&2; exit 1; }

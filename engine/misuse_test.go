@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"strings"
 	"testing"
 	"time"
@@ -29,7 +30,7 @@ func TestNewRefuses(t *testing.T) {
 		"a workflow twice":         {workflows(define("a"), define("a")), `"a" version 1 is defined twice`},
 		"a version twice":          {workflows(define("a", workflow.Version(2)), define("a"), define("a", workflow.Version(2))), "version 2 is defined twice"},
 		"version 0":                {workflows(define("a", workflow.Version(0))), "versions count from 1"},
-		"a version too high":       {workflows(define("a", workflow.Version(1<<31))), "up to 2147483647"},
+		"a version too high":       {workflows(define("a", workflow.Version(tooHigh()))), "up to 2147483647"},
 		"an empty name":            {workflows(define("")), "empty"},
 		"a name of two lines":      {workflows(define("a\nb")), "control characters"},
 		"a nil workflow":           {workflows(nil), "nil"},
@@ -310,7 +311,7 @@ func TestUnknownWorkflow(t *testing.T) {
 		wantContains(l, err.Error(), `"unknown"`, "Options.Workflows", "Options.Elsewhere")
 		_, err = l.eng.Resume(t.Context(), "t", "", workflow.OrStart(unknown, ""))
 		wantIs(l, err, workflow.ErrUnknownWorkflow)
-		for _, version := range []int{-1, 1 << 31} {
+		for _, version := range []int{-1, tooHigh()} {
 			_, err := l.eng.StartRun(t.Context(), workflow.StartRequest{Workflow: "known", Version: version})
 			wantIs(l, err, workflow.ErrInvalidName)
 			wantContains(l, err.Error(), "versions count from 1")
@@ -417,4 +418,11 @@ func TestRunAgain(t *testing.T) {
 			t.Errorf("result is %q", got)
 		}
 	})
+}
+
+// tooHigh is a version above the highest. With 32 bits it comes out below the lowest.
+func tooHigh() int {
+	v := math.MaxInt32
+	v++
+	return v
 }

@@ -33,6 +33,8 @@ import (
 const (
 	// shortLease is for workers that are to be killed.
 	shortLease = 200 * time.Millisecond
+	// workLease is for workers that are killed and frozen under load.
+	workLease = time.Second
 	// longLease is for workers that must not lose a run because the machine is slow.
 	longLease = 30 * time.Second
 )

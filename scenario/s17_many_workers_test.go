@@ -14,10 +14,7 @@ import (
 // nothing. One is killed, one is frozen for longer than its lease, one is stopped
 // cleanly; and again, until the time is over.
 
-const (
-	workers   = 4
-	workLease = time.Second
-)
+const workers = 4
 
 func TestS17ManyWorkers(t *testing.T) {
 	t.Parallel()

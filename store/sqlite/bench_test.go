@@ -6,7 +6,6 @@ import (
 	"path/filepath"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"testing"
 	"time"
 
@@ -63,15 +62,6 @@ func benchmark(b *testing.B, n int, f func(ctx context.Context, s *Store, i int6
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "runs/s")
 	b.ReportMetric(float64((cpuTime()-cpu).Microseconds())/ops, "cpu-µs/op")
 	b.ReportMetric(ops/float64(after.Commits-before.Commits), "ops/commit")
-}
-
-// cpuTime is what the process has used so far.
-func cpuTime() time.Duration {
-	var u syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
-		return 0
-	}
-	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
 var (
