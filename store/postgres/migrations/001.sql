@@ -1066,7 +1066,8 @@ CREATE FUNCTION find_due(owner text, defs definition[], claimer_build text, wake
 	OUT ids text[], OUT dues timestamptz[], OUT next_at timestamptz) LANGUAGE plpgsql AS $$
 BEGIN
 	-- What is blocked for this build is stepped over, and only what is not blocked
-	-- comes in the order of its need.
+	-- comes in the order of its need. The others have the order of the index, which no
+	-- other one has: that of the lists would do too, where the table seems empty.
 	SELECT array_agg(f.id), array_agg(f.due_at) INTO ids, dues FROM (
 		SELECT c.id, c.due_at FROM unnest(defs) d CROSS JOIN LATERAL (
 			(SELECT q.id, q.due_at FROM runs q
@@ -1075,24 +1076,24 @@ BEGIN
 			UNION ALL
 			(SELECT q.id, q.due_at FROM runs q
 			WHERE q.worker = owner AND q.workflow = d.workflow AND q.version = d.version AND q.blocked_build > '' AND q.blocked_build < claimer_build
-				AND q.due_at <= cutoff AND (q.messages > 0 OR q.wake_at <= wakes) LIMIT n)
+				AND q.due_at <= cutoff AND (q.messages > 0 OR q.wake_at <= wakes) ORDER BY q.blocked_build, q.due_at LIMIT n)
 			UNION ALL
 			(SELECT q.id, q.due_at FROM runs q
 			WHERE q.worker = owner AND q.workflow = d.workflow AND q.version = d.version AND q.blocked_build > claimer_build
-				AND q.blocked_build <> '' AND q.due_at <= cutoff AND (q.messages > 0 OR q.wake_at <= wakes) LIMIT n)
+				AND q.blocked_build <> '' AND q.due_at <= cutoff AND (q.messages > 0 OR q.wake_at <= wakes) ORDER BY q.blocked_build, q.due_at LIMIT n)
 		) c ORDER BY c.due_at, c.id LIMIT n) f;
 	SELECT min(c.due_at) INTO next_at FROM unnest(defs) d CROSS JOIN LATERAL (
 		(SELECT q.due_at FROM runs q
 		WHERE q.worker = owner AND q.workflow = d.workflow AND q.version = d.version AND q.blocked_build = ''
 			AND q.due_at > wakes AND NOT (q.due_at <= cutoff AND q.messages > 0) ORDER BY q.due_at LIMIT 1)
 		UNION ALL
-		(SELECT min(q.due_at) FROM runs q
+		(SELECT min(o.due_at) FROM (SELECT q.due_at FROM runs q
 		WHERE q.worker = owner AND q.workflow = d.workflow AND q.version = d.version AND q.blocked_build > '' AND q.blocked_build < claimer_build
-			AND q.due_at > wakes AND NOT (q.due_at <= cutoff AND q.messages > 0))
+			AND q.due_at > wakes AND NOT (q.due_at <= cutoff AND q.messages > 0) ORDER BY q.blocked_build, q.due_at OFFSET 0) o)
 		UNION ALL
-		(SELECT min(q.due_at) FROM runs q
+		(SELECT min(o.due_at) FROM (SELECT q.due_at FROM runs q
 		WHERE q.worker = owner AND q.workflow = d.workflow AND q.version = d.version AND q.blocked_build > claimer_build
-			AND q.blocked_build <> '' AND q.due_at > wakes AND NOT (q.due_at <= cutoff AND q.messages > 0))
+			AND q.blocked_build <> '' AND q.due_at > wakes AND NOT (q.due_at <= cutoff AND q.messages > 0) ORDER BY q.blocked_build, q.due_at OFFSET 0) o)
 	) c;
 	ids := coalesce(ids, '{}');
 	dues := coalesce(dues, '{}');
