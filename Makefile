@@ -8,7 +8,7 @@ PLATFORMS = windows/amd64 darwin/arm64 linux/arm64 linux/386
 TOOL = $(GO) tool -modfile=tools/go.mod
 
 .NOTPARALLEL:
-.PHONY: help test simulate planted check fmt tidy vet fix lint arch longest format bench growth soak fuzz bench-dashboard race screenshots need-go need-cc need-postgres need-chromium
+.PHONY: help test simulate planted check fmt tidy vet fix lint arch longest format bench growth soak fuzz bench-dashboard race screenshots test-postgres need-go need-cc need-postgres need-chromium
 
 help: ## Show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s%s\n", $$1, $$2 }' Makefile
@@ -16,6 +16,10 @@ help: ## Show the targets
 test: need-cc need-postgres need-chromium ## Run all tests, with the race detector
 	TENTER_REQUIRE_POSTGRES=1 TENTER_REQUIRE_CHROMIUM=1 $(GO) test -race -timeout 15m ./...
 	cd examples/telemetry && $(GO) test -race ./...
+	@echo "test: not on PostgreSQL $$(.ci/postgres others | xargs): see make test-postgres"
+
+test-postgres: need-go ## Run what depends on it on each version of PostgreSQL that make test has not (gets them with npm)
+	GO=$(GO) .ci/postgres test
 
 simulate: need-go ## Simulate failures: SEEDS=10000 seeds from FIRST=1, see docs/reliability.md
 	$(GO) test ./engine -count=1 -v -timeout 0 -run 'TestSimulation$$' -simulation.first=$(FIRST) -simulation.seeds=$(SEEDS)

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"net/url"
 	"os"
-	"strconv"
 	"strings"
 	"time"
 
@@ -167,9 +166,13 @@ func (s *postgresServer) spent(ctx context.Context, name string) (b bill, err er
 	if err := s.count(ctx, name, &b); err != nil {
 		return b, err
 	}
-	syncs := "SELECT wal_sync FROM pg_stat_wal"
-	if version, err := strconv.Atoi(s.conn.PgConn().ParameterStatus("server_version")); err == nil && version >= 18 {
-		syncs = "SELECT sum(fsyncs) FROM pg_stat_io WHERE object = 'wal'"
+	var version int // as server_version_num
+	if err := s.conn.QueryRow(ctx, "SELECT current_setting('server_version_num')::int").Scan(&version); err != nil {
+		return b, err
+	}
+	syncs := "SELECT wal_sync::float8 FROM pg_stat_wal"
+	if version >= 180000 { // which counts them with all other I/O
+		syncs = "SELECT sum(fsyncs)::float8 FROM pg_stat_io WHERE object = 'wal' AND context = 'normal'"
 	}
 	err = s.conn.QueryRow(ctx, syncs).Scan(&b.walSyncs)
 	return b, err

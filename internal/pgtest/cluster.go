@@ -226,9 +226,21 @@ func freePort(ctx context.Context) (int, error) {
 	}
 }
 
-// findPrograms returns the folder of initdb and postgres: that on the PATH, or else of the
-// newest version that Debian has installed.
+// binEnv names the folder of PostgreSQL's programs.
+const binEnv = "TENTER_TEST_POSTGRES_BIN"
+
+// findPrograms returns the folder of initdb and postgres: the one that the environment names,
+// that on the PATH, or else of the newest version that Debian has installed.
 func findPrograms() (string, error) {
+	if dir := os.Getenv(binEnv); dir != "" {
+		for _, name := range []string{"initdb", "postgres"} {
+			// Not ErrNotInstalled: tests of a version must not be skipped because its name is wrong.
+			if _, err := exec.LookPath(filepath.Join(dir, name)); err != nil {
+				return "", fmt.Errorf("%s: there is no %s in %q: %w", binEnv, name, dir, err)
+			}
+		}
+		return filepath.Abs(dir)
+	}
 	if initdb, err := exec.LookPath("initdb"); err == nil {
 		// On the PATH may be links to some of the programs.
 		initdb, err = filepath.EvalSymlinks(initdb)

@@ -31,6 +31,45 @@ func TestSettings(t *testing.T) {
 	}
 }
 
+// The environment says which programs are used, and what is wrong with them: others, of
+// another version, never take their place.
+func TestPrograms(t *testing.T) {
+	dir, err := os.MkdirTemp("/tmp", "tenter-pg-test-") //nolint:usetesting // t.TempDir is closed to the server's user
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := os.RemoveAll(dir); err != nil {
+			t.Error(err)
+		}
+	})
+	if err := os.Chmod(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("TENTER_TEST_POSTGRES_BIN", dir)
+	start := func() error {
+		_, stop, err := pgtest.Private(t.Context(), "/tmp")
+		if err == nil {
+			t.Fatal("a server has started", stop())
+		}
+		if errors.Is(err, pgtest.ErrNotInstalled) {
+			t.Errorf("tests would be skipped for: %v", err)
+		}
+		return err
+	}
+	if err := start(); !strings.Contains(err.Error(), "TENTER_TEST_POSTGRES_BIN: there is no initdb in") {
+		t.Error(err)
+	}
+	for _, name := range []string{"initdb", "postgres"} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte("#!/bin/sh\necho this is the one that was named; exit 1"), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := start(); !strings.Contains(err.Error(), "this is the one that was named") {
+		t.Error(err)
+	}
+}
+
 // What was committed outlives each way to go down, and connections do not.
 func TestRestart(t *testing.T) {
 	t.Parallel()
