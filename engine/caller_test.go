@@ -216,10 +216,9 @@ var panics = map[string]func(ctx workflow.Context) error{
 	"in the standard library": func(workflow.Context) error {
 		return errors.New(strings.Repeat("a", -len(os.Args))) // line: in the standard library
 	},
-	"in package workflow": func(ctx workflow.Context) error {
+	"in package workflow": func(workflow.Context) error {
 		var none *workflow.Hook[string]
-		_, err := none.Wait(ctx) // line: in package workflow
-		return err
+		return errors.New(none.Token()) // line: in package workflow
 	},
 	"in a deferred function": func(workflow.Context) error {
 		defer func() {

@@ -28,14 +28,14 @@ func (d *divergence) String() string {
 		fmt.Fprintf(&s, ", at %s", d.Caller)
 	}
 	s.WriteString("; deploy code that makes the recorded calls, keep the old code as a version of its own, or terminate the run")
-	return s.String()
+	return run.Cut(s.String())
 }
 
 func orNothing(line string) string {
 	if line == "" {
 		return "nothing more"
 	}
-	return fmt.Sprintf("%q", line)
+	return fmt.Sprintf("%q", run.CutTo(line, 2*maxName+maxName))
 }
 
 // whatInstead describes what the code does where the journal has more asks.

@@ -131,6 +131,7 @@ func (o *Options) setDefaults() {
 	if o.Logger == nil {
 		o.Logger = slog.Default()
 	}
+	o.Logger = slog.New(&calmHandler{o.Logger.Handler()})
 	if o.MaxPayload <= 0 {
 		o.MaxPayload = 4 << 20
 	}
@@ -238,6 +239,11 @@ func New(s store.Store, opts Options) (*Engine, error) {
 	e.catchup.said, e.catchup.busy = make(chan struct{}), make(chan struct{}, 1)
 	e.env = &environment{
 		client: e, publicURL: publicURL, dedupeFor: opts.DedupeFor, limit: opts.MaxPayload, verifiers: slices.Sorted(maps.Keys(opts.Verifiers)),
+	}
+	for name, v := range opts.Verifiers {
+		if v == nil {
+			return nil, fmt.Errorf("new engine: verifier %q is nil", name)
+		}
 	}
 	for _, d := range opts.Workflows {
 		if err := e.define(d); err != nil {

@@ -118,7 +118,7 @@ func (s *scope) NewHook(spec run.Hook) (run.OpenHook, error) {
 			return nil, fmt.Errorf("encode webhook: %w", err)
 		}
 		if a := spec.Webhook.Static; a != nil {
-			if err := checkSize("the response", a.Body, x.env.limit); err != nil {
+			if err := checkAnswer(a, x.env.limit); err != nil {
 				return nil, fmt.Errorf("new webhook: %w", err)
 			}
 		}

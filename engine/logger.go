@@ -5,7 +5,26 @@ import (
 	"log/slog"
 
 	"go.opentelemetry.io/otel/trace"
+
+	"github.com/tenter-dev/tenter/internal/run"
 )
+
+// calmHandler drops a line whose handler panics: what writes the log must not take the
+// process along.
+type calmHandler struct{ slog.Handler }
+
+func (h *calmHandler) Handle(ctx context.Context, r slog.Record) (err error) {
+	defer run.Recovered(&err)
+	return h.Handler.Handle(ctx, r)
+}
+
+func (h *calmHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
+	return &calmHandler{h.Handler.WithAttrs(attrs)}
+}
+
+func (h *calmHandler) WithGroup(name string) slog.Handler {
+	return &calmHandler{h.Handler.WithGroup(name)}
+}
 
 // logHandler holds back what workflow code logs until what it decided is durable,
 // and drops it on replay.

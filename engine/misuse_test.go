@@ -11,6 +11,7 @@ import (
 
 	"github.com/tenter-dev/tenter/engine"
 	"github.com/tenter-dev/tenter/inspect"
+	"github.com/tenter-dev/tenter/signature"
 	"github.com/tenter-dev/tenter/store"
 	"github.com/tenter-dev/tenter/workflow"
 )
@@ -39,6 +40,8 @@ func TestNewRefuses(t *testing.T) {
 		"a declared workflow":      {workflows(workflow.Declare[int, int]("a")), "declared but not implemented"},
 		"a hook type twice":        {hooks(workflow.DefineHook[int]("h"), workflow.DefineHook[string]("h")), `"h" is defined twice`},
 		"a nil hook type":          {hooks(nil), "nil"},
+		"a nil *HookType":          {hooks((*workflow.HookType[int])(nil)), "empty"},
+		"a nil verifier":           {engine.Options{Verifiers: map[string]signature.Verifier{"hub": nil}}, `verifier "hub" is nil`},
 		"a hook type with no name": {hooks(workflow.DefineHook[int]("")), "empty"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -32,7 +32,7 @@ func (s *scope) Respond(request string, a run.Answer) error {
 	if err != nil {
 		return err
 	}
-	if err := checkSize("the response", a.Body, x.env.limit); err != nil {
+	if err := checkAnswer(&a, x.env.limit); err != nil {
 		return err
 	}
 	x.respondCount++
@@ -47,6 +47,20 @@ func (s *scope) Respond(request string, a run.Answer) error {
 		return &run.RespondConflict{Responder: r.first}
 	}
 	return nil
+}
+
+// checkAnswer refuses an answer that is too large, with its header.
+func checkAnswer(a *run.Answer, limit int) error {
+	header := 0
+	for name, values := range a.Header {
+		for _, v := range values {
+			header += len(name) + len(v)
+		}
+	}
+	if header > limit {
+		return fmt.Errorf("%w: the header of the response has %d bytes, the limit is %d", workflow.ErrPayloadTooLarge, header, limit)
+	}
+	return checkSize("the response", a.Body, limit)
 }
 
 func newResponse(request, runID, responder string, a run.Answer, at time.Time, keep time.Duration) (store.Response, error) {
@@ -89,7 +103,7 @@ func (e *Engine) respond(ctx context.Context, in operations, request, responder 
 	if err := e.usable(ctx); err != nil {
 		return fmt.Errorf("respond: %w", err)
 	}
-	if err := checkSize("the response", a.Body, e.opts.MaxPayload); err != nil {
+	if err := checkAnswer(&a, e.opts.MaxPayload); err != nil {
 		return fmt.Errorf("respond: %w", err)
 	}
 	r, err := newResponse(request, workflow.InfoOf(ctx).RunID, responder, a, e.store.Now(), e.opts.DedupeFor)

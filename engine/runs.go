@@ -81,6 +81,9 @@ func (e *Engine) terminate(ctx context.Context, in operations, runID, reason str
 	if err := e.usable(ctx); err != nil {
 		return fmt.Errorf("terminate run %s: %w", runID, err)
 	}
+	if len(reason) > run.MaxText {
+		return fmt.Errorf("terminate run %s: %w: the reason has %d bytes, the limit is %d", runID, workflow.ErrPayloadTooLarge, len(reason), run.MaxText)
+	}
 	f := run.Failure{Text: "terminated", Is: []string{run.IsRunCanceled, run.IsRunTerminated}}
 	if reason != "" {
 		f.Text += ": " + reason

@@ -111,7 +111,7 @@ func begin(ctx context.Context, spec run.Step, do func(tx any, f run.StepFunc) e
 			err = &panicked{run.Panicked(v)}
 		}
 	}()
-	return spec.Transact(ctx, do)
+	return run.Sound(spec.Transact(ctx, do))
 }
 
 // panicked is a panic as an error.
@@ -121,7 +121,8 @@ func (p *panicked) Error() string { return p.failure.Text }
 
 // failureOf is an error in its recorded form.
 func failureOf(err error) run.Failure {
-	f := run.Failure{Text: err.Error()}
+	err = run.Sound(err)
+	f := run.Failure{Text: run.ErrorText(err)}
 	if p, ok := errors.AsType[*panicked](err); ok {
 		f.As = p.failure.As
 	}

@@ -502,6 +502,6 @@ func TestTxStepElsewhere(t *testing.T) {
 			return "", workflow.TxDo[*sqlite.Conn](ctx, "pay", nil, func(context.Context, *sqlite.Conn) error { return nil }, workflow.MaxAttempts(1))
 		})
 		b.run(engine.Options{}, wf)
-		wantContains(b.lab, mustFail(b.lab, mustStart(b.lab, wf, "")).Error(), "pay#1", "nil pointer")
+		wantContains(b.lab, mustFail(b.lab, mustStart(b.lab, wf, "")).Error(), `step "pay": its Transactor is nil`)
 	})
 }

@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/tenter-dev/tenter/internal/run"
 	"github.com/tenter-dev/tenter/signature"
@@ -173,10 +174,14 @@ func (w *Webhook) payload(r *workflow.Request) (store.Payload, error) {
 		if v == nil {
 			return store.Payload{}, fmt.Errorf("webhook %s: there is no verifier %q: name it in Options.Verifiers", w.hook.ID, name)
 		}
-		if err := v.Verify(signature.Request{Method: r.Method, URL: r.URL, Header: r.Header, Body: r.Body}, now); err != nil {
-			return store.Payload{}, fmt.Errorf("%w: %w", ErrNotVerified, err)
+		verified, err := verify(v, signature.Request{Method: r.Method, URL: r.URL, Header: r.Header, Body: r.Body}, now)
+		if err != nil {
+			return store.Payload{}, fmt.Errorf("webhook %s: verifier %q: %w", w.hook.ID, name, err)
 		}
-		sensitive = v.SensitiveHeaders()
+		if verified.err != nil {
+			return store.Payload{}, fmt.Errorf("%w: %w", ErrNotVerified, run.Sound(verified.err))
+		}
+		sensitive = verified.sensitive
 	}
 	stored := run.Request{
 		ID: newID(), RunID: w.hook.RunID, Method: r.Method, URL: run.EncodeURL(r.URL), Host: r.Host, Header: run.Header(r.Header),
@@ -193,6 +198,18 @@ func (w *Webhook) payload(r *workflow.Request) (store.Payload, error) {
 		p.Key = storeKey(r.Header.Get(w.config.Dedupe))
 	}
 	return p, nil
+}
+
+// verdict is what a verifier says of a request.
+type verdict struct {
+	err       error
+	sensitive []string
+}
+
+// verify asks a verifier. If that panics nobody knows whether the request is genuine.
+func verify(v signature.Verifier, r signature.Request, now time.Time) (said verdict, err error) {
+	defer run.Recovered(&err)
+	return verdict{v.Verify(r, now), v.SensitiveHeaders()}, nil
 }
 
 // accept makes the request durable.

@@ -3,6 +3,7 @@ package server_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -189,6 +190,53 @@ func TestRespondTwice(t *testing.T) {
 }
 
 // Answers are told apart by run too: a parent's first and a child's first.
+// An answer that is deferred, for whatever has forgotten to give one, is harmless once
+// there is one. A step that insists on a second one fails at once, and says why.
+func TestDeferredResponse(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	wf := workflow.Define("deferring", func(ctx workflow.Context, _ string) (string, error) {
+		w, err := workflow.NewWebhook(ctx, workflow.RespondManually())
+		if err != nil {
+			return "", err
+		}
+		if err := l.opened(ctx, w); err != nil {
+			return "", err
+		}
+		r, err := w.Wait(ctx)
+		if err != nil {
+			return "", err
+		}
+		defer func() { _ = r.Respond(ctx, workflow.Text(500, "forgotten")) }()
+		for _, name := range []string{"answer", "log"} {
+			if err := workflow.Do(ctx, name, func(ctx context.Context) error {
+				defer func() { _ = r.Respond(ctx, workflow.Text(501, "forgotten in "+name)) }()
+				if name == "answer" {
+					return r.Respond(ctx, workflow.Text(200, "fine"))
+				}
+				return nil
+			}); err != nil {
+				return "", err
+			}
+		}
+		err = workflow.Do(ctx, "insist", func(ctx context.Context) error { return r.Respond(ctx, workflow.Text(200, "again")) })
+		failed, ok := errors.AsType[*workflow.StepError](err)
+		if !ok || failed.Attempts != 1 || !errors.Is(err, workflow.ErrAlreadyResponded) {
+			return "", fmt.Errorf("insisting: %w", err)
+		}
+		return err.Error(), nil
+	})
+	l.run(engine.Options{}, wf)
+	r, u := open(l, wf, "")
+	a := l.post(u, "")
+	if wantStatus(l, a, 200); a.body != "fine" {
+		t.Errorf("the answer is %+v", a)
+	}
+	if got := result(l, r); !strings.Contains(got, "the first answer stands") {
+		t.Errorf("the error is %q", got)
+	}
+}
+
 func TestRespondFromParentAndChild(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)

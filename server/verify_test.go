@@ -217,3 +217,35 @@ func TestSensitiveHeadersOfAVerifier(t *testing.T) {
 		t.Errorf("logged, then the value itself: %s", got)
 	}
 }
+
+// A verifier that panics does not know whether a request is genuine: nothing is written,
+// and the caller hears of an error of the server. So does who is refused by an error that
+// wraps itself.
+func TestVerifiersThatMisbehave(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		verify func(signature.Request, time.Time) error
+		status int
+	}{
+		"panics": {func(signature.Request, time.Time) error { panic("no key") }, 500},
+		"cyclic": {func(signature.Request, time.Time) error { return &cyclic{errors.New("round")} }, 401},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			l := newLab(t)
+			wf := l.collector(workflow.Verify(name))
+			l.run(engine.Options{Verifiers: map[string]signature.Verifier{name: signature.Func(tt.verify)}}, wf)
+			r, u := open(l, wf, name)
+			a := l.post(u, "x")
+			if wantStatus(l, a, tt.status); strings.Contains(a.body, "no key") {
+				t.Errorf("it tells: %s", a.body)
+			}
+			nothingDelivered(l, r.ID())
+		})
+	}
+}
+
+// cyclic wraps itself.
+type cyclic struct{ error }
+
+func (e *cyclic) Unwrap() error { return e }

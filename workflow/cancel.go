@@ -22,7 +22,7 @@ func WithTimeout(ctx Context, d time.Duration) (Context, context.CancelFunc) {
 // microseconds.
 func WithDeadline(ctx Context, t time.Time) (Context, context.CancelFunc) {
 	mustCheck(ctx)
-	s, cancel := ctx.scope().WithDeadline(t)
+	s, cancel := scopeOf(ctx).WithDeadline(t)
 	return scopeContext{s}, cancel
 }
 
@@ -31,7 +31,7 @@ func WithDeadline(ctx Context, t time.Time) (Context, context.CancelFunc) {
 // canceled, child runs started under it are asked to cancel.
 func WithCancel(ctx Context) (Context, context.CancelFunc) {
 	mustCheck(ctx)
-	s, cancel := ctx.scope().WithCancel()
+	s, cancel := scopeOf(ctx).WithCancel()
 	return scopeContext{s}, cancel
 }
 
@@ -39,12 +39,12 @@ func WithCancel(ctx Context) (Context, context.CancelFunc) {
 // of a run that has been canceled or has timed out.
 func WithoutCancel(ctx Context) Context {
 	mustCheck(ctx)
-	return scopeContext{ctx.scope().WithoutCancel()}
+	return scopeContext{scopeOf(ctx).WithoutCancel()}
 }
 
 // mustCheck panics with ErrNotInWorkflow where there is no error to return.
 func mustCheck(ctx Context) run.Scope {
-	s := ctx.scope()
+	s := scopeOf(ctx)
 	if err := s.Check(); err != nil {
 		panic(err)
 	}

@@ -24,7 +24,7 @@ func (w *Workflow[In, Out]) Go(ctx Context, in In, opts ...StartOption) *Future[
 	if err != nil {
 		return &Future[Out]{err: err}
 	}
-	child, err := ctx.scope().StartChild(run.Child{Workflow: w.name, RunID: req.RunID, Input: req.Input})
+	child, err := scopeOf(ctx).StartChild(run.Child{Workflow: w.name, RunID: req.RunID, Input: req.Input})
 	if exists, ok := errors.AsType[*run.ChildExists](err); ok {
 		err = &RunExistsError{RunID: exists.RunID, relation: exists.Relation}
 	}

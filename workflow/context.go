@@ -20,6 +20,15 @@ type Context interface {
 	scope() run.Scope
 }
 
+// scopeOf is what is behind a workflow's context. A nil one has nothing, and nothing goes
+// on without.
+func scopeOf(ctx Context) run.Scope {
+	if ctx == nil {
+		panic("workflow: the Context is nil: pass the one that the workflow function got")
+	}
+	return ctx.scope()
+}
+
 type scopeContext struct{ run.Scope }
 
 func (c scopeContext) scope() run.Scope { return c.Scope }
@@ -40,10 +49,19 @@ type Info struct {
 	StartedAt time.Time // of this attempt
 }
 
+// sceneOf is the run or step that a context, which may be nil, belongs to.
+func sceneOf(ctx context.Context) (*run.Scene, bool) {
+	if ctx == nil {
+		return nil, false
+	}
+	scene, ok := ctx.Value(run.Key{}).(*run.Scene)
+	return scene, ok
+}
+
 // InfoOf returns the run and step that ctx belongs to. It works in workflows and
 // steps, and panics outside a run.
 func InfoOf(ctx context.Context) Info {
-	scene, ok := ctx.Value(run.Key{}).(*run.Scene)
+	scene, ok := sceneOf(ctx)
 	if !ok {
 		panic("workflow: InfoOf called with a context that belongs to no run")
 	}
@@ -56,7 +74,7 @@ func InfoOf(ctx context.Context) Info {
 // ClientFrom returns, inside a step, the client of the engine that executes it: to
 // start, resume and look up other runs. It panics outside a step.
 func ClientFrom(ctx context.Context) Client {
-	scene, ok := ctx.Value(run.Key{}).(*run.Scene)
+	scene, ok := sceneOf(ctx)
 	if !ok || scene.Scope != nil {
 		panic("workflow: ClientFrom called outside a step")
 	}

@@ -36,5 +36,5 @@ func Rand(ctx Context) *rand.Rand {
 // the code had decided by then is durable. Used outside the workflow's own code it
 // logs at once.
 func Logger(ctx Context) *slog.Logger {
-	return ctx.scope().Logger()
+	return scopeOf(ctx).Logger()
 }

@@ -49,8 +49,24 @@ var (
 	// returns it is not attempted again.
 	ErrNotInWorkflow = run.ErrForeign
 
-	errNilClient = errors.New("the client is nil: pass an engine")
+	errNilClient   = Fatal(errors.New("the client is nil: pass an engine"))
+	errNilWorkflow = Fatal(errors.New("the workflow is nil: make it with Define or Declare"))
+	errNilRun      = Fatal(errors.New("the run is nil: Start returned an error instead of it"))
+	errNilHookType = Fatal(errors.New("the hook type is nil: make it with DefineHook"))
+	errNilHook     = errors.New("the hook is nil: what should have opened it returned an error instead")
+	errNilFuture   = errors.New("the future is nil")
 )
+
+// misused is an error of the line of the author's code that makes the call.
+func misused(err error) error {
+	if at, call := run.Caller(); at != "" {
+		return fmt.Errorf("%s at %s: %w", call, at, err)
+	}
+	return err
+}
+
+// maxErrorName is the longest name of a defined error in bytes.
+const maxErrorName = 512
 
 var defined sync.Map // name → *definedError
 
@@ -63,11 +79,11 @@ func (e *definedError) Error() string { return e.name }
 // and on replay, and for who awaits the result, also in another process that has
 // defined it too. The name must be unique in the program and stay as it is as long
 // as journals have it. Define errors in package-level variables; DefineError panics
-// if the name is empty or defined already.
+// if the name is empty, longer than 512 bytes, or defined already.
 func DefineError(name string) error {
 	e := &definedError{name: name}
-	if name == "" {
-		panic("workflow: DefineError needs a name")
+	if name == "" || len(name) > maxErrorName {
+		panic(fmt.Sprintf("workflow: DefineError needs a name of 1 to %d bytes", maxErrorName))
 	}
 	if _, dup := defined.LoadOrStore(name, e); dup {
 		panic(fmt.Sprintf("workflow: error %q is defined twice", name))

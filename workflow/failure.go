@@ -10,83 +10,106 @@ import (
 	"github.com/tenter-dev/tenter/internal/run"
 )
 
+// MaxErrorText is how much is kept of the text of an error or of the value of a panic,
+// in bytes: of what is longer the journal, and with it all that shows errors, has the
+// beginning and "… (truncated, n bytes in all)". A recorded error has 64 KiB of text at
+// most, with all the typed errors of this package that it wraps, and a thousand of those
+// errors that it wraps are looked at.
+const MaxErrorText = run.MaxText
+
+// maxRecord is how much text there is in the record of an error, in bytes.
+const maxRecord = 4 * MaxErrorText
+
 // record turns an error into its recorded form. Errors from record and restore
 // have the same text, and are the same to errors.Is for defined errors and to
 // errors.As for the errors of this package. Workflows get the recorded form on the
 // live path too, so that live and replay can't differ.
 func record(err error) *run.Failure {
-	f := &run.Failure{Text: err.Error()}
-	walk(err, func(e error) (deeper bool) {
-		switch e := e.(type) { //nolint:errorlint // walk takes the chain apart itself
+	return (&recorder{errors: 1000, text: maxRecord}).record(err)
+}
+
+// recorder makes a record of an error. It has to end whatever the error is: one that
+// wraps itself, or a million others.
+type recorder struct {
+	errors int // still to be looked at
+	text   int // still to be kept, in bytes
+}
+
+func (r *recorder) record(err error) *run.Failure {
+	f := &run.Failure{Text: r.keep(run.ErrorText(err), MaxErrorText)}
+	canceled, late := false, false
+	run.WalkOn(err, &r.errors, func(e error) (deeper bool) {
+		canceled = canceled || run.Same(e, context.Canceled)
+		late = late || run.Same(e, context.DeadlineExceeded)
+		switch e := e.(type) { //nolint:errorlint // WalkOn takes the chain apart itself
 		case *definedError:
 			addName(f, e.name)
 		case *recorded:
 			for _, name := range e.unknown {
 				addName(f, name)
 			}
-		case *StepError:
-			f.As = append(f.As, run.Typed{Type: run.AsStep, Step: e.Step, Attempts: e.Attempts, Cause: cause(e.Err)})
-			return false // its cause has the rest
-		case *PanicError:
-			f.As = append(f.As, run.Typed{Type: run.AsPanic, At: e.At, Stack: e.Stack, Cause: &run.Failure{Text: e.Value}})
-		case *RunError:
-			f.As = append(f.As, run.Typed{Type: run.AsRun, RunID: e.RunID, Workflow: e.Workflow, Cause: cause(e.Err)})
-			return false
-		case *RunExistsError:
-			f.As = append(f.As, run.Typed{Type: run.AsExists, RunID: e.RunID, Relation: e.relation})
-		case *HookConflictError:
-			f.As = append(f.As, run.Typed{Type: run.AsConflict, Token: e.Token, RunID: e.RunID, HookID: e.HookID, At: e.at, Relation: e.relation})
-		case *PayloadError:
-			f.As = append(f.As, run.Typed{Type: run.AsPayload, Token: e.Token, Cause: cause(e.Err)})
-			return false
-		case *InputError:
-			f.As = append(f.As, run.Typed{Type: run.AsInput, Workflow: e.Workflow, Cause: cause(e.Err)})
-			return false
-		case *HookTypeError:
-			f.As = append(f.As, run.Typed{Type: run.AsHookType, Token: e.Token, Want: e.Want, Got: e.Got})
-		case *RetryRefusedError:
-			f.As = append(f.As, run.Typed{Type: run.AsRefused, RunID: e.RunID, Reason: e.Reason})
+		default:
+			t, cause, ok := typed(e)
+			if !ok {
+				return true
+			}
+			if t.Stack != "" {
+				t.Stack = r.keep(t.Stack, run.MaxStack)
+			}
+			if cause != nil {
+				t.Cause = r.record(cause)
+				canceled = canceled || slices.Contains(t.Cause.Is, run.IsCanceled)
+				late = late || slices.Contains(t.Cause.Is, run.IsDeadlineExceeded)
+			}
+			f.As = append(f.As, t)
+			return cause == nil // else its cause has the rest
 		}
 		return true
 	})
-	if errors.Is(err, context.Canceled) {
+	if canceled {
 		addName(f, run.IsCanceled)
 	}
-	if errors.Is(err, context.DeadlineExceeded) {
+	if late {
 		addName(f, run.IsDeadlineExceeded)
 	}
 	return f
 }
 
-// cause records what a typed error wraps, if anything.
-func cause(err error) *run.Failure {
-	if err == nil {
-		return nil
+// keep takes of the text that there may still be.
+func (r *recorder) keep(s string, limit int) string {
+	s = run.CutTo(s, min(limit, r.text))
+	r.text = max(r.text-len(s), 0)
+	return s
+}
+
+// typed is an error of this package without what it wraps, which comes apart.
+func typed(err error) (t run.Typed, cause error, ok bool) {
+	switch e := err.(type) { //nolint:errorlint // one error at a time
+	case *StepError:
+		return run.Typed{Type: run.AsStep, Step: e.Step, Attempts: e.Attempts}, e.Err, true
+	case *PanicError:
+		return run.Typed{Type: run.AsPanic, At: e.At, Stack: e.Stack}, errors.New(e.Value), true
+	case *RunError:
+		return run.Typed{Type: run.AsRun, RunID: e.RunID, Workflow: e.Workflow}, e.Err, true
+	case *RunExistsError:
+		return run.Typed{Type: run.AsExists, RunID: e.RunID, Relation: e.relation}, nil, true
+	case *HookConflictError:
+		return run.Typed{Type: run.AsConflict, Token: e.Token, RunID: e.RunID, HookID: e.HookID, At: e.at, Relation: e.relation}, nil, true
+	case *PayloadError:
+		return run.Typed{Type: run.AsPayload, Token: e.Token}, e.Err, true
+	case *InputError:
+		return run.Typed{Type: run.AsInput, Workflow: e.Workflow}, e.Err, true
+	case *HookTypeError:
+		return run.Typed{Type: run.AsHookType, Token: e.Token, Want: e.Want, Got: e.Got}, nil, true
+	case *RetryRefusedError:
+		return run.Typed{Type: run.AsRefused, RunID: e.RunID, Reason: run.Cut(e.Reason)}, nil, true
 	}
-	return record(err)
+	return run.Typed{}, nil, false
 }
 
 func addName(f *run.Failure, name string) {
 	if !slices.Contains(f.Is, name) {
 		f.Is = append(f.Is, name)
-	}
-}
-
-// walk calls f for err and all that it wraps, outermost first. It goes no deeper
-// where f says so.
-func walk(err error, f func(error) (deeper bool)) {
-	for err != nil && f(err) {
-		switch e := err.(type) { //nolint:errorlint // this takes the chain apart
-		case interface{ Unwrap() error }:
-			err = e.Unwrap()
-		case interface{ Unwrap() []error }:
-			for _, inner := range e.Unwrap() {
-				walk(inner, f)
-			}
-			return
-		default:
-			return
-		}
 	}
 }
 

@@ -2,6 +2,7 @@ package workflow
 
 import (
 	"errors"
+	"slices"
 
 	"github.com/tenter-dev/tenter/internal/run"
 )
@@ -18,10 +19,13 @@ type Future[T any] struct {
 // ends first. It may be called more than once, by several branches.
 func (f *Future[T]) Wait(ctx Context) (T, error) {
 	var zero T
+	if f == nil {
+		return zero, misused(errNilFuture)
+	}
 	if f.err != nil {
 		return zero, f.err
 	}
-	if _, err := ctx.scope().Await(f.done); err != nil {
+	if _, err := scopeOf(ctx).Await(f.done); err != nil {
 		return zero, err
 	}
 	return f.get()
@@ -35,14 +39,22 @@ func (f *Future[T]) Wait(ctx Context) (T, error) {
 //
 // For code inside steps plain goroutines are fine; in workflow code use Go.
 func Go[T any](ctx Context, fn func(Context) (T, error)) *Future[T] {
-	if err := ctx.scope().Check(); err != nil {
+	if err := scopeOf(ctx).Check(); err != nil {
 		return &Future[T]{err: err}
+	}
+	if fn == nil {
+		return &Future[T]{err: misused(errNilBranch)}
 	}
 	var value T
 	var err error
-	done := ctx.scope().Go(func(s run.Scope) { value, err = fn(scopeContext{s}) })
+	done := scopeOf(ctx).Go(func(s run.Scope) { value, err = fn(scopeContext{s}) })
 	return &Future[T]{done: done, get: func() (T, error) { return value, err }}
 }
+
+// errNilBranch comes before any branch has begun.
+var errNilBranch = errors.New("the function of a branch is nil")
+
+func isNil[T any](fn func(Context) (T, error)) bool { return fn == nil }
 
 // First calls all fns concurrently, each in a branch of its own, and returns the
 // index and outcome of the first that returns, be it with an error. It cancels the
@@ -56,6 +68,9 @@ func First[T any](ctx Context, fns ...func(Context) (T, error)) (index int, valu
 	if len(fns) == 0 {
 		return -1, value, errors.New("workflow: First needs a function to call")
 	}
+	if slices.ContainsFunc(fns, isNil) {
+		return -1, value, misused(errNilBranch)
+	}
 	inner, cancel := WithCancel(ctx)
 	defer cancel()
 	futures := make([]*Future[T], len(fns))
@@ -67,7 +82,7 @@ func First[T any](ctx Context, fns ...func(Context) (T, error)) (index int, valu
 		}
 		futures[i], waits[i] = f, f.done
 	}
-	index, err = ctx.scope().Await(waits...)
+	index, err = scopeOf(ctx).Await(waits...)
 	if err != nil {
 		return -1, value, err
 	}
@@ -79,6 +94,9 @@ func First[T any](ctx Context, fns ...func(Context) (T, error)) (index int, valu
 // values in the order of fns when all have returned. The first error cancels the
 // rest, and is returned when they have returned too. Without fns it returns at once.
 func All[T any](ctx Context, fns ...func(Context) (T, error)) ([]T, error) {
+	if slices.ContainsFunc(fns, isNil) {
+		return nil, misused(errNilBranch)
+	}
 	inner, cancel := WithCancel(ctx)
 	defer cancel()
 	var first error

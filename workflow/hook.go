@@ -97,6 +97,9 @@ func NewHook[T any](ctx Context, opts ...HookOption) (*Hook[T], error) {
 
 func newHook[T any](ctx Context, spec run.Hook, opts []HookOption) (*Hook[T], error) {
 	for _, opt := range opts {
+		if opt == nil {
+			continue
+		}
 		if err := opt.applyHook(&spec); err != nil {
 			return nil, fmt.Errorf("new hook: %w", err)
 		}
@@ -105,7 +108,7 @@ func newHook[T any](ctx Context, spec run.Hook, opts []HookOption) (*Hook[T], er
 }
 
 func openHook[T any](ctx Context, spec run.Hook, decode func([]byte) (T, error)) (*Hook[T], error) {
-	open, err := ctx.scope().NewHook(spec)
+	open, err := scopeOf(ctx).NewHook(spec)
 	if conflict, ok := errors.AsType[*run.HookConflict](err); ok {
 		return nil, &HookConflictError{Token: conflict.Token, RunID: conflict.RunID, HookID: conflict.HookID, at: conflict.At, relation: conflict.Relation}
 	}
@@ -117,10 +120,18 @@ func openHook[T any](ctx Context, spec run.Hook, decode func([]byte) (T, error))
 
 // Token returns the hook's token. It is the same after every replay. A generated
 // token is a secret: who has it can resume the hook.
-func (h *Hook[T]) Token() string { return h.open.Token() }
+func (h *Hook[T]) Token() string { return h.must().Token() }
 
 // ID returns the hook's ID, which is no secret.
-func (h *Hook[T]) ID() string { return h.open.ID() }
+func (h *Hook[T]) ID() string { return h.must().ID() }
+
+// must panics if there is no hook.
+func (h *Hook[T]) must() run.OpenHook {
+	if h == nil {
+		panic("workflow: " + errNilHook.Error())
+	}
+	return h.open
+}
 
 // Wait returns the next payload. Errors: ctx.Err() if ctx ends first (the hook stays
 // open), *[PayloadError] for a payload that does not decode or validate (the next
@@ -128,7 +139,10 @@ func (h *Hook[T]) ID() string { return h.open.ID() }
 // it had accepted has been delivered.
 func (h *Hook[T]) Wait(ctx Context) (T, error) {
 	var zero T
-	if _, err := ctx.scope().Await(h.open); err != nil {
+	if h == nil {
+		return zero, misused(errNilHook)
+	}
+	if _, err := scopeOf(ctx).Await(h.open); err != nil {
 		return zero, err
 	}
 	return h.take()
@@ -170,6 +184,10 @@ func (h *Hook[T]) All(ctx Context) iter.Seq2[T, error] {
 
 // Close closes the hook, as close does a channel: no more is accepted, the token is
 // free, what was accepted is still delivered. A Wait in another branch ends. It may be
-// called more than once, and fits defer. Outside the workflow's own code it panics
-// with [ErrNotInWorkflow].
-func (h *Hook[T]) Close() { h.open.Close() }
+// called more than once, and fits defer; on nil it does nothing. Outside the workflow's
+// own code it panics with [ErrNotInWorkflow].
+func (h *Hook[T]) Close() {
+	if h != nil {
+		h.open.Close()
+	}
+}

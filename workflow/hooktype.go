@@ -35,6 +35,9 @@ func (t *HookType[T]) Name() string { return t.name }
 
 // New opens a hook of the type, as [NewHook] does.
 func (t *HookType[T]) New(ctx Context, opts ...HookOption) (*Hook[T], error) {
+	if t == nil {
+		return nil, misused(errNilHookType)
+	}
 	return newHook[T](ctx, run.Hook{Type: t.name}, opts)
 }
 
@@ -44,6 +47,9 @@ func (t *HookType[T]) New(ctx Context, opts ...HookOption) (*Hook[T], error) {
 // [ErrInvalidToken], [ErrPayloadTooLarge], [ErrEngineClosed]. After any of these
 // nothing was written.
 func (t *HookType[T]) Resume(ctx context.Context, c Client, token string, payload T, opts ...ResumeOption) (HookInfo, error) {
+	if t == nil {
+		return HookInfo{}, fmt.Errorf("resume hook: %w", errNilHookType)
+	}
 	if err := usable(ctx, c); err != nil {
 		return HookInfo{}, fmt.Errorf("resume hook: %w", err)
 	}
@@ -59,6 +65,9 @@ func (t *HookType[T]) Resume(ctx context.Context, c Client, token string, payloa
 
 // HookDefinition is for the engine.
 func (t *HookType[T]) HookDefinition() run.HookType {
+	if t == nil {
+		return run.HookType{} // which has no name, and is refused for that
+	}
 	return run.HookType{
 		Name:    t.name,
 		Payload: reflect.TypeFor[T](),

@@ -16,7 +16,12 @@ import (
 //	slog.InfoContext(ctx, "charged", "amount", amount)
 //
 // Workflow code logs with [Logger] instead.
-func LogHandler(to slog.Handler) slog.Handler { return stepHandler{to} }
+func LogHandler(to slog.Handler) slog.Handler {
+	if to == nil {
+		panic("workflow: LogHandler of nil")
+	}
+	return stepHandler{to}
+}
 
 type stepHandler struct{ slog.Handler }
 

@@ -40,7 +40,7 @@ type Request struct {
 
 // JSON decodes the body into v.
 func (r *Request) JSON(v any) error {
-	if err := json.Unmarshal(r.Body, v); err != nil {
+	if err := unmarshal(r.Body, v); err != nil {
 		return fmt.Errorf("decode body of request %s: %w", r.ID, err)
 	}
 	return nil
@@ -109,16 +109,19 @@ func (r *Request) HTTP(ctx context.Context) *http.Request {
 // [ErrAlreadyResponded]. If the caller has gone or the limit has passed the answer is
 // recorded all the same, and the error is nil.
 func (r *Request) Respond(ctx context.Context, resp Response) error {
+	if r == nil {
+		return Fatal(errors.New("respond: the request is nil"))
+	}
 	a, err := resp.answer()
 	if err != nil {
-		return fmt.Errorf("respond to request %s: %w", r.ID, err)
+		return Fatal(fmt.Errorf("respond to request %s: %w", r.ID, err))
 	}
 	if r.ID == "" {
-		return errors.New("respond: the request has no ID: it was not taken by a webhook")
+		return Fatal(errors.New("respond: the request has no ID: it was not taken by a webhook"))
 	}
-	scene, ok := ctx.Value(run.Key{}).(*run.Scene)
+	scene, ok := sceneOf(ctx)
 	if !ok {
-		return fmt.Errorf("respond to request %s: the context belongs to no run: use the step's or the workflow's", r.ID)
+		return Fatal(fmt.Errorf("respond to request %s: the context belongs to no run: use the step's or the workflow's", r.ID))
 	}
 	if scene.Scope != nil {
 		err = scene.Scope.Respond(r.ID, a)
@@ -126,7 +129,8 @@ func (r *Request) Respond(ctx context.Context, resp Response) error {
 		err = scene.Client.(responder).Respond(ctx, r.ID, scene.Info.StepID, a) //nolint:forcetypeassert // it is the engine
 	}
 	if conflict, ok := err.(*run.RespondConflict); ok { //nolint:errorlint // it is the engine's, not wrapped
-		return fmt.Errorf("respond to request %s: %w: by %s", r.ID, ErrAlreadyResponded, conflict.Responder)
+		return fmt.Errorf("respond to request %s: %w by %s, and the first answer stands: answer each request in one place, or ignore this error",
+			r.ID, ErrAlreadyResponded, conflict.Responder)
 	}
 	return err
 }

@@ -1,7 +1,6 @@
 package workflow
 
 import (
-	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/textproto"
@@ -22,7 +21,7 @@ type Response struct {
 // JSON returns a response with v as JSON. If v does not encode, whoever gets the
 // response reports it.
 func JSON(status int, v any) Response {
-	body, err := json.Marshal(v)
+	body, err := encode(v)
 	return Response{
 		Status: status, Header: http.Header{"Content-Type": {"application/json"}}, Body: append(body, '\n'), err: err,
 	}

@@ -66,13 +66,16 @@ func NewResume(token string, payload any, opts ...ResumeOption) (ResumeRequest, 
 		return r, fmt.Errorf("resume hook: %w", err)
 	}
 	for _, opt := range opts {
+		if opt == nil {
+			continue
+		}
 		if err := opt(&r); err != nil {
-			return r, fmt.Errorf("resume hook: %w", err)
+			return r, Fatal(fmt.Errorf("resume hook: %w", err))
 		}
 	}
 	data, err := encode(payload)
 	if err != nil {
-		return r, fmt.Errorf("resume hook: encode payload: %w", err)
+		return r, Fatal(fmt.Errorf("resume hook: encode payload: %w", err))
 	}
 	r.Payload = data
 	return r, nil

@@ -26,7 +26,20 @@ func (w *Workflow[In, Out]) Get(c Client, runID string) *Run[Out] {
 }
 
 // ID returns the run's ID.
-func (r *Run[Out]) ID() string { return r.id }
+func (r *Run[Out]) ID() string {
+	if r == nil {
+		return ""
+	}
+	return r.id
+}
+
+// usable says why the handle can't be used with ctx.
+func (r *Run[Out]) usable(ctx context.Context) error {
+	if r == nil {
+		return errNilRun
+	}
+	return usable(ctx, r.client)
+}
 
 // Result blocks until the run has ended and returns its result. If it failed the
 // error is a *[RunError] through which errors.Is and errors.As find what the
@@ -36,8 +49,8 @@ func (r *Run[Out]) ID() string { return r.id }
 // [ErrEngineClosed].
 func (r *Run[Out]) Result(ctx context.Context) (Out, error) {
 	var out Out
-	if err := usable(ctx, r.client); err != nil {
-		return out, fmt.Errorf("result of run %s: %w", r.id, err)
+	if err := r.usable(ctx); err != nil {
+		return out, fmt.Errorf("result of run %s: %w", r.ID(), err)
 	}
 	res, err := r.client.AwaitRun(ctx, r.id)
 	if err != nil {
@@ -62,8 +75,8 @@ func runError(res RunResult) error {
 
 // Info describes the run. It fails with [ErrRunNotFound].
 func (r *Run[Out]) Info(ctx context.Context) (RunInfo, error) {
-	if err := usable(ctx, r.client); err != nil {
-		return RunInfo{}, fmt.Errorf("info of run %s: %w", r.id, err)
+	if err := r.usable(ctx); err != nil {
+		return RunInfo{}, fmt.Errorf("info of run %s: %w", r.ID(), err)
 	}
 	return r.client.RunInfo(ctx, r.id)
 }
@@ -78,18 +91,19 @@ func (r *Run[Out]) Status(ctx context.Context) (Status, error) {
 // its deferred cleanup may go on under [WithoutCancel]. It returns when the request
 // is durable, and fails with [ErrRunEnded] if the run has ended.
 func (r *Run[Out]) Cancel(ctx context.Context) error {
-	if err := usable(ctx, r.client); err != nil {
-		return fmt.Errorf("cancel run %s: %w", r.id, err)
+	if err := r.usable(ctx); err != nil {
+		return fmt.Errorf("cancel run %s: %w", r.ID(), err)
 	}
 	return r.client.CancelRun(ctx, r.id)
 }
 
 // Terminate ends the run without asking its code: no cleanup is executed. It works
 // in whatever state the run is, from any process. Its children are canceled. The
-// reason is part of the run's error. It fails with [ErrRunEnded] if the run has ended.
+// reason is part of the run's error, and has [MaxErrorText] bytes at most. It fails with
+// [ErrRunEnded] if the run has ended.
 func (r *Run[Out]) Terminate(ctx context.Context, reason string) error {
-	if err := usable(ctx, r.client); err != nil {
-		return fmt.Errorf("terminate run %s: %w", r.id, err)
+	if err := r.usable(ctx); err != nil {
+		return fmt.Errorf("terminate run %s: %w", r.ID(), err)
 	}
 	return r.client.TerminateRun(ctx, r.id, reason)
 }
@@ -97,8 +111,8 @@ func (r *Run[Out]) Terminate(ctx context.Context, reason string) error {
 // Wake ends the run's sleeps now. Deadlines, the timers of [Select] and the retries of
 // steps are not touched. It fails with [ErrRunEnded] if the run has ended.
 func (r *Run[Out]) Wake(ctx context.Context) error {
-	if err := usable(ctx, r.client); err != nil {
-		return fmt.Errorf("wake run %s: %w", r.id, err)
+	if err := r.usable(ctx); err != nil {
+		return fmt.Errorf("wake run %s: %w", r.ID(), err)
 	}
 	return r.client.WakeRun(ctx, r.id)
 }
@@ -111,8 +125,8 @@ func (r *Run[Out]) Wake(ctx context.Context) error {
 // *[HookConflictError], and nothing has changed. A run that is neither failed nor
 // blocked is refused with a *[RetryRefusedError].
 func (r *Run[Out]) Retry(ctx context.Context) error {
-	if err := usable(ctx, r.client); err != nil {
-		return fmt.Errorf("retry run %s: %w", r.id, err)
+	if err := r.usable(ctx); err != nil {
+		return fmt.Errorf("retry run %s: %w", r.ID(), err)
 	}
 	return r.client.RetryRun(ctx, r.id)
 }

@@ -2,6 +2,7 @@ package workflow
 
 import (
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/tenter-dev/tenter/internal/run"
@@ -35,7 +36,7 @@ func Select(ctx Context, cases ...Case) error {
 		if c == nil {
 			continue
 		}
-		w, err := c.begin(ctx.scope())
+		w, err := c.begin(scopeOf(ctx))
 		if err != nil {
 			return err
 		}
@@ -44,12 +45,14 @@ func Select(ctx Context, cases ...Case) error {
 	if len(waits) == 0 {
 		return errors.New("workflow: Select needs a case to wait for")
 	}
-	i, err := ctx.scope().Await(waits...)
+	i, err := scopeOf(ctx).Await(waits...)
 	if err != nil {
 		return err
 	}
 	return begun[i].take(ctx)
 }
+
+func errNilCase(name string) error { return misused(fmt.Errorf("the function of %s is nil", name)) }
 
 type payloadCase[T any] struct {
 	hook *Hook[T]
@@ -61,8 +64,17 @@ type payloadCase[T any] struct {
 // drained [ErrHookClosed].
 func OnPayload[T any](h *Hook[T], fn func(T) error) Case { return &payloadCase[T]{h, fn} }
 
-func (c *payloadCase[T]) begin(run.Scope) (run.Waitable, error) { return c.hook.open, nil }
-func (c *payloadCase[T]) drop()                                 {}
+func (c *payloadCase[T]) begin(run.Scope) (run.Waitable, error) {
+	switch {
+	case c.hook == nil:
+		return nil, misused(fmt.Errorf("OnPayload: %w", errNilHook))
+	case c.fn == nil:
+		return nil, errNilCase("OnPayload")
+	}
+	return c.hook.open, nil
+}
+
+func (c *payloadCase[T]) drop() {}
 
 func (c *payloadCase[T]) take(Context) error {
 	v, err := c.hook.take()
@@ -80,9 +92,18 @@ type doneCase[T any] struct {
 // OnDone is ready when f has its result, which is given to fn.
 func OnDone[T any](f *Future[T], fn func(T, error) error) Case { return &doneCase[T]{f, fn} }
 
-func (c *doneCase[T]) begin(run.Scope) (run.Waitable, error) { return c.future.done, c.future.err }
-func (c *doneCase[T]) drop()                                 {}
-func (c *doneCase[T]) take(Context) error                    { return c.fn(c.future.get()) }
+func (c *doneCase[T]) begin(run.Scope) (run.Waitable, error) {
+	switch {
+	case c.future == nil:
+		return nil, misused(fmt.Errorf("OnDone: %w", errNilFuture))
+	case c.fn == nil:
+		return nil, errNilCase("OnDone")
+	}
+	return c.future.done, c.future.err
+}
+
+func (c *doneCase[T]) drop()              {}
+func (c *doneCase[T]) take(Context) error { return c.fn(c.future.get()) }
 
 type timerCase struct {
 	d     time.Duration
@@ -97,6 +118,9 @@ func OnTimer(d time.Duration, fn func() error) Case { return &timerCase{d: d, fn
 func (c *timerCase) begin(s run.Scope) (run.Waitable, error) {
 	if err := s.Check(); err != nil {
 		return nil, err
+	}
+	if c.fn == nil {
+		return nil, errNilCase("OnTimer")
 	}
 	c.timer = s.Timer(run.Deadline, s.Now().Add(c.d))
 	return c.timer, nil

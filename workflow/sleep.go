@@ -10,15 +10,15 @@ import (
 // rows in the store. It returns early with ctx.Err() if ctx ends, and with nil if
 // the run is woken ([Run.Wake]). With d of 0 or less it returns at once.
 func Sleep(ctx Context, d time.Duration) error {
-	if err := ctx.scope().Check(); err != nil {
+	if err := scopeOf(ctx).Check(); err != nil {
 		return err
 	}
-	return SleepUntil(ctx, ctx.scope().Now().Add(d))
+	return SleepUntil(ctx, scopeOf(ctx).Now().Add(d))
 }
 
 // SleepUntil pauses the branch until t, as [Sleep] does.
 func SleepUntil(ctx Context, t time.Time) error {
-	s := ctx.scope()
+	s := scopeOf(ctx)
 	if err := s.Check(); err != nil {
 		return err
 	}

@@ -49,13 +49,18 @@ func (w *Workflow[In, Out]) Start(ctx context.Context, c Client, in In, opts ...
 }
 
 func (w *Workflow[In, Out]) request(in In, opts []StartOption) (StartRequest, error) {
+	if w == nil {
+		return StartRequest{}, errNilWorkflow
+	}
 	data, err := encode(in)
 	if err != nil {
-		return StartRequest{}, fmt.Errorf("start %s: encode input: %w", w.name, err)
+		return StartRequest{}, Fatal(fmt.Errorf("start %s: encode input: %w", w.name, err))
 	}
 	req := StartRequest{Workflow: w.name, Input: data}
 	for _, opt := range opts {
-		opt(&req)
+		if opt != nil {
+			opt(&req)
+		}
 	}
 	return req, nil
 }

@@ -48,6 +48,12 @@ func Timeout(d time.Duration) StepOption {
 // the middle of an attempt repeats it too, without counting it, so fn is executed
 // at least once: use [Info.StepID] as the idempotency key towards other systems.
 //
+// Some errors of this package come again whatever is tried, and fail the step without
+// another attempt unless they are wrapped in [RetryAfter]: [ErrAlreadyResponded],
+// [ErrNotInWorkflow], [ErrPayloadTooLarge], [ErrInvalidName], [ErrInvalidToken],
+// [ErrRunEnded], *[RunExistsError], *[PayloadError], *[InputError], *[HookTypeError], and
+// those of values that do not encode and of options and responses that are wrong.
+//
 // The name identifies the step in the journal, together with how often the run has
 // called that name. It has 1 to 512 bytes of valid UTF-8 without control characters. The result is
 // stored as JSON; one that does not encode, or is above engine.Options.MaxPayload,
@@ -59,6 +65,10 @@ func Timeout(d time.Duration) StepOption {
 // if that was a success it is a success; an fn that does not return within the
 // engine's grace period is given up with [ErrOutcomeUnknown].
 func Step[T any](ctx Context, name string, fn func(context.Context) (T, error), opts ...StepOption) (T, error) {
+	if fn == nil {
+		var zero T
+		return zero, nilFunc(name)
+	}
 	s := newStep(name, opts)
 	s.Func = func(ctx context.Context) ([]byte, *run.StepError) {
 		return attempt(ctx, func(ctx context.Context) ([]byte, error) {
@@ -74,6 +84,9 @@ func Step[T any](ctx Context, name string, fn func(context.Context) (T, error), 
 
 // Do is [Step] for functions without a result.
 func Do(ctx Context, name string, fn func(context.Context) error, opts ...StepOption) error {
+	if fn == nil {
+		return nilFunc(name)
+	}
 	s := newStep(name, opts)
 	s.Func = func(ctx context.Context) ([]byte, *run.StepError) {
 		return attempt(ctx, func(ctx context.Context) ([]byte, error) { return nil, fn(ctx) })
@@ -90,14 +103,18 @@ func newStep(name string, opts []StepOption) run.Step {
 		Backoff:     run.Backoff{Initial: defaultBackoff, Max: defaultMaxBackoff},
 	}
 	for _, opt := range opts {
-		opt(&s)
+		if opt != nil {
+			opt(&s)
+		}
 	}
 	return s
 }
 
+func nilFunc(name string) error { return misused(fmt.Errorf("step %q: its function is nil", name)) }
+
 // execStep executes a step, or returns its recorded outcome.
 func execStep(ctx Context, s run.Step) ([]byte, error) {
-	data, err := ctx.scope().Step(s)
+	data, err := scopeOf(ctx).Step(s)
 	if failed, ok := errors.AsType[*run.StepFailed](err); ok {
 		return nil, &StepError{Step: failed.Step, Attempts: failed.Attempts, Err: restore(failed.Cause)}
 	}
@@ -138,13 +155,36 @@ func attempt(ctx context.Context, fn func(context.Context) ([]byte, error)) (dat
 		return data, nil
 	}
 	failed = &run.StepError{Failure: *record(err)}
-	if _, ok := errors.AsType[*fatalError](err); ok || errors.Is(err, ErrNotInWorkflow) { // which no attempt mends
-		failed.Fatal = true
-	}
-	if after, ok := errors.AsType[*retryAfterError](err); ok {
-		failed.RetryAfter = max(after.d, 1) // 0 is the backoff
-	}
+	run.Walk(err, func(e error) (deeper bool) {
+		switch e := e.(type) { //nolint:errorlint // Walk takes the chain apart
+		case *fatalError:
+			failed.Fatal = true
+		case *retryAfterError:
+			if failed.RetryAfter == 0 {
+				failed.RetryAfter = max(e.d, 1) // 0 is the backoff
+			}
+		case *RunError, *StepError:
+			return false // it says why something else failed, which may succeed if it is done again
+		}
+		failed.Fatal = failed.Fatal || lasting(e) && failed.RetryAfter == 0
+		return true
+	})
 	return nil, failed
+}
+
+// lasting reports whether an error of this module comes again with each attempt, since
+// what was asked for is wrong and nothing that happens meanwhile mends it. Others may
+// pass: a hook is opened later, or a worker has another version.
+func lasting(err error) bool {
+	switch err.(type) { //nolint:errorlint // one error at a time
+	case *PayloadError, *InputError, *HookTypeError, *RunExistsError:
+		return true
+	}
+	switch err { //nolint:errorlint // one error at a time
+	case ErrNotInWorkflow, ErrAlreadyResponded, ErrPayloadTooLarge, ErrInvalidName, ErrInvalidToken, ErrRunExists, ErrRunEnded:
+		return true
+	}
+	return false
 }
 
 type fatalError struct{ err error }

@@ -2,6 +2,7 @@ package workflow
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/tenter-dev/tenter/internal/run"
 )
@@ -44,6 +45,10 @@ type Transactor[Tx any] interface {
 // is open for as long as fn executes, with its locks, so what is slow belongs into a
 // step before it. See docs/guide.md.
 func TxStep[Tx, T any](ctx Context, name string, db Transactor[Tx], fn func(ctx context.Context, tx Tx) (T, error), opts ...StepOption) (T, error) {
+	if fn == nil || db == nil {
+		var zero T
+		return zero, nilTx(name, db == nil)
+	}
 	return typedStep[T](ctx, txStep(name, db, func(ctx context.Context, tx Tx) ([]byte, error) {
 		v, err := fn(ctx, tx)
 		if err != nil {
@@ -55,8 +60,18 @@ func TxStep[Tx, T any](ctx Context, name string, db Transactor[Tx], fn func(ctx 
 
 // TxDo is [TxStep] for functions without a result.
 func TxDo[Tx any](ctx Context, name string, db Transactor[Tx], fn func(ctx context.Context, tx Tx) error, opts ...StepOption) error {
+	if fn == nil || db == nil {
+		return nilTx(name, db == nil)
+	}
 	_, err := execStep(ctx, txStep(name, db, func(ctx context.Context, tx Tx) ([]byte, error) { return nil, fn(ctx, tx) }, opts))
 	return err
+}
+
+func nilTx(name string, db bool) error {
+	if db {
+		return misused(fmt.Errorf("step %q: its Transactor is nil", name))
+	}
+	return nilFunc(name)
 }
 
 func txStep[Tx any](name string, db Transactor[Tx], fn func(context.Context, Tx) ([]byte, error), opts []StepOption) run.Step {

@@ -34,6 +34,9 @@ func (w *Webhook) URL() string { return w.url }
 func NewWebhook(ctx Context, opts ...WebhookOption) (*Webhook, error) {
 	spec := run.Hook{Webhook: &run.Webhook{}}
 	for _, opt := range opts {
+		if opt == nil {
+			continue
+		}
 		if err := opt.applyHook(&spec); err != nil {
 			return nil, fmt.Errorf("new webhook: %w", err)
 		}
@@ -48,11 +51,16 @@ func NewWebhook(ctx Context, opts ...WebhookOption) (*Webhook, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Webhook{Hook: hook, url: ctx.scope().PublicURL() + run.WebhookPath + url.PathEscape(hook.Token())}, nil
+	return &Webhook{Hook: hook, url: scopeOf(ctx).PublicURL() + run.WebhookPath + url.PathEscape(hook.Token())}, nil
 }
 
 // OnRequest is ready when w has a request, which is given to fn. See [OnPayload].
-func OnRequest(w *Webhook, fn func(*Request) error) Case { return OnPayload(w.Hook, fn) }
+func OnRequest(w *Webhook, fn func(*Request) error) Case {
+	if w == nil {
+		return OnPayload(nil, fn)
+	}
+	return OnPayload(w.Hook, fn)
+}
 
 type webhookOption func(*run.Hook) error
 

@@ -72,7 +72,9 @@ func implement[In, Out any](name string, fn func(Context, In) (Out, error), opts
 		}
 	}
 	for _, opt := range opts {
-		opt(impl)
+		if opt != nil {
+			opt(impl)
+		}
 	}
 	return &Workflow[In, Out]{name: name, impl: impl}
 }

@@ -59,6 +59,9 @@ const (
 	AsRefused  = "retry_refused"
 )
 
+// MaxStack is how much is kept of a stack, in bytes.
+const MaxStack = 2 * MaxText
+
 // Panicked is the failure of code that panicked with v, for the deferred function that has
 // recovered it.
 func Panicked(v any) Failure {
@@ -66,8 +69,8 @@ func Panicked(v any) Failure {
 	if at == "" { // it was not the author's code
 		stack = string(debug.Stack())
 	}
-	p := Typed{Type: AsPanic, At: at, Stack: stack, Cause: &Failure{Text: fmt.Sprint(v)}}
-	return Failure{Text: PanicText(p.Cause.Text, at), As: []Typed{p}}
+	p := Typed{Type: AsPanic, At: at, Stack: CutTo(stack, MaxStack), Cause: &Failure{Text: PanicValue(v)}}
+	return Failure{Text: Cut(PanicText(p.Cause.Text, at)), As: []Typed{p}}
 }
 
 // PanicText says with what code panicked, and where if that is known.

@@ -120,6 +120,9 @@ type Key struct{}
 // CheckOutside returns an error if ctx is a workflow's: what talks to a client is a side
 // effect, and belongs into a step.
 func CheckOutside(ctx context.Context) error {
+	if ctx == nil {
+		return errors.New("the context is nil: pass context.Background() if there is no other")
+	}
 	if s, ok := ctx.Value(Key{}).(*Scene); ok && s.Scope != nil {
 		return errors.New("a workflow can't talk to a client: do it in a step, or use Call or Go of the workflow for a child run")
 	}
