@@ -38,7 +38,7 @@ type actor struct {
 
 	parked *list.Element // in worker.parked, guarded by worker.mu
 
-	turnSince atomic.Int64 // when workflow code began to execute, 0: it does not; for the watchdog
+	turnSince atomic.Int64 // when workflow code began to execute, 0: it does not; for the watchdog and for callers
 
 	// The rest belongs to the goroutine that goes round.
 
@@ -81,22 +81,18 @@ func (in *arrival) resultRef() string {
 
 // starting is a run that is born in this worker.
 type starting struct {
-	run  store.NewRun
-	done chan error // gets one
+	handoff
+	run store.NewRun
 }
 
 // offer is a payload that may be accepted by the very transition that takes it in.
 type offer struct {
+	handoff
 	hookID  string
 	data    []byte
 	orStart *store.NewRun
 	trace   string
-	// done gets one value: nil if the payload is durable, errDeclined if it was not
-	// taken and nothing was written.
-	done chan error
 }
-
-var errDeclined = errors.New("declined")
 
 // post hands something to the actor. It returns false if it is gone.
 func (a *actor) post(in arrival) bool {
@@ -303,6 +299,7 @@ func (a *actor) declineInbox() {
 
 // born makes the execution of a run that begins here, and its first message.
 func (a *actor) born() []store.Message {
+	a.start.release()
 	n := a.start.run
 	at := a.w.store.Now()
 	a.head = store.Run{

@@ -54,14 +54,9 @@ func (w *worker) address(token string) *address {
 // offer hands a payload to a live run. It fails with errDeclined if the payload has
 // to go through the mailbox.
 func (w *worker) offer(ctx context.Context, to *address, p store.Payload) error {
-	o := &offer{hookID: to.hook.ID, data: p.Data, orStart: p.OrStart, trace: p.Trace, done: make(chan error, 1)}
+	o := &offer{handoff: newHandoff(), hookID: to.hook.ID, data: p.Data, orStart: p.OrStart, trace: p.Trace}
 	if !to.actor.post(arrival{at: w.store.Now(), offer: o}) {
 		return errDeclined
 	}
-	select {
-	case err := <-o.done:
-		return err
-	case <-ctx.Done():
-		return ctx.Err()
-	}
+	return w.await(ctx, to.actor, &o.handoff)
 }

@@ -44,6 +44,11 @@ func (a *actor) advance(mail []store.Message, inbox []arrival) {
 	if len(mail) > 0 {
 		a.repoke()
 	}
+	if !b.carry() {
+		b.decline()
+		a.startOver()
+		return
+	}
 	t := b.transition()
 	if t == nil {
 		a.stall.passed(&a.w.e.troubles)
@@ -171,6 +176,9 @@ func (b *batch) take(in arrival) {
 			b.settleCanceled()
 		}
 	case in.offer != nil:
+		if in.offer.isTakenBack() {
+			return
+		}
 		h := a.x.hookByID[in.offer.hookID]
 		if h == nil {
 			in.offer.done <- errDeclined
@@ -223,6 +231,21 @@ func (b *batch) take(in arrival) {
 			b.feed(*e)
 		}
 	}
+}
+
+// carry reports whether all that was handed to the run is still the transition's to
+// carry. If its caller has lost patience with the code, it is in the mailbox, or about to
+// be, and the code has to meet it there.
+func (b *batch) carry() bool {
+	if s := b.a.start; s != nil && !s.carry() {
+		return false
+	}
+	for _, o := range b.offers {
+		if !o.carry() {
+			return false
+		}
+	}
+	return true
 }
 
 // resolve notes that the attempt of a step, if there is one, has become an event.

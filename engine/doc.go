@@ -24,7 +24,8 @@
 // how they are canceled), step, timer, hook, child, respond (what they wait for),
 // execution (all of a run's code), actor (the run in its worker), advance, transition
 // and commit (a round of it), attempt (steps being executed), txstep (those in a transaction
-// of the application, as is all in tx), quarantine (runs that
+// of the application, as is all in tx), handoff (what callers hand to a live run, and take
+// back from one whose code does not yield), quarantine (runs that
 // kill their worker), worker, claim, cache and address (which runs are here, and who
 // finds them), lease, watchdog, webhook and caller (requests that wait for an answer),
 // telemetry and trace (what OpenTelemetry is told).

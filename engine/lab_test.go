@@ -227,6 +227,7 @@ type gate struct {
 	mu     sync.Mutex
 	dead   bool
 	frozen chan struct{}
+	refuse error // of what goes through the mailbox
 }
 
 var errKilled = errors.New("the process is dead")
@@ -278,6 +279,16 @@ func (g *gate) Load(ctx context.Context, runID string, after int64) (store.Loade
 		return store.Loaded{}, err
 	}
 	return g.Store.Load(ctx, runID, after)
+}
+
+func (g *gate) Accept(ctx context.Context, p store.Payload) (store.Receipt, error) {
+	g.mu.Lock()
+	refuse := g.refuse
+	g.mu.Unlock()
+	if refuse != nil {
+		return store.Receipt{}, refuse
+	}
+	return g.Store.Accept(ctx, p)
 }
 
 func (g *gate) Apply(ctx context.Context, t *store.Transition) ([]store.Outcome, error) {

@@ -37,7 +37,7 @@ func (e *Engine) showUp() {
 func runInfo(r *store.Run) workflow.RunInfo {
 	info := workflow.RunInfo{
 		ID: r.ID, Workflow: r.Workflow, Version: r.Version, Status: workflow.Status(r.Status), Reason: r.BlockedReason,
-		ParentID: r.ParentID, CreatedAt: r.CreatedAt, UpdatedAt: r.UpdatedAt, EndedAt: r.EndedAt, Events: r.Events,
+		ParentID: r.ParentID, CreatedAt: r.CreatedAt, UpdatedAt: r.UpdatedAt, EndedAt: r.EndedAt, Events: r.Events, Worker: r.Worker,
 	}
 	if r.Status == store.Waiting {
 		info.WakeAt = r.WakeAt

@@ -59,6 +59,7 @@ func (d *watchdog) look(told map[*actor]int64) {
 	}
 	stacks := stuckStacks()
 	for _, a := range stuck {
+		d.w.name(a.id) // if it has mail, and nobody owns it, it is to be seen who executes it
 		a.logger().Error("workflow code blocks outside durable calls: in a workflow use hooks, futures and workflow.Go instead of channels, locks, goroutines and I/O",
 			"for", time.Since(time.Unix(0, a.turnSince.Load())).Round(time.Millisecond), "stack", stacks)
 	}

@@ -58,6 +58,8 @@ type worker struct {
 	stall    stall       // of claimLoop
 	vain     int         // claims in a row that got nothing of what there was; claimLoop's
 
+	timers sync.Pool // of those who wait for an actor
+
 	claims chan struct{} // says: claim now
 	rewind chan struct{} // says: next has changed
 	missed chan struct{} // says: signals to runs at work may have got lost
@@ -169,8 +171,8 @@ func (w *worker) begin(ctx context.Context, n store.NewRun, def *run.Workflow) e
 	if !w.claimed.Load() || w.doubted.Load() > 0 {
 		return errDeclined
 	}
-	a := &actor{w: w, id: n.ID, workflow: n.Workflow, traced: w.ctx, def: def, start: &starting{run: n, done: make(chan error, 1)}}
-	done := a.start.done
+	start := &starting{handoff: newHandoff(), run: n}
+	a := &actor{w: w, id: n.ID, workflow: n.Workflow, traced: w.ctx, def: def, start: start}
 	w.mu.Lock()
 	if w.actors[n.ID] != nil {
 		w.mu.Unlock()
@@ -179,12 +181,7 @@ func (w *worker) begin(ctx context.Context, n store.NewRun, def *run.Workflow) e
 	w.actors[n.ID] = a
 	w.mu.Unlock()
 	a.poke()
-	select {
-	case err := <-done:
-		return err
-	case <-ctx.Done():
-		return ctx.Err()
-	}
+	return w.await(ctx, a, &start.handoff)
 }
 
 // signal passes on what the store has seen.
@@ -201,9 +198,11 @@ func (w *worker) signal(s store.Signal) {
 		w.mu.Lock()
 		a := w.actors[id]
 		w.mu.Unlock()
-		// One that ends the run is on its way out; if it has ended it, this is a retry.
+		// One that ends the run is on its way out; if it has ended it, this is a retry. One
+		// whose code does not yield can't take it in: the run is claimed, so that it is seen
+		// who executes it.
 		switch {
-		case a != nil && a.poke() && !a.ending.Load():
+		case a != nil && a.poke() && !a.ending.Load() && !a.slow():
 		case s.Yield:
 			w.yield(id)
 		default:

@@ -63,6 +63,12 @@ func Waits(run workflow.RunInfo, items []Item, mail []Message) []Wait {
 		advice = "" // there is better
 	}
 	switch {
+	case run.Worker != "" && run.Events == 0:
+		waits = append(waits, Wait{For: ForWorker, What: "its first code, which worker " + run.Worker + " executes", Since: run.CreatedAt, Advice: adviceSlow})
+	case run.Worker != "" && len(mail) > 0:
+		waits = append(waits, Wait{
+			For: ForWorker, What: "its code, which worker " + run.Worker + " executes, to take in " + contents(mail), Since: mail[0].At, Advice: adviceSlow,
+		})
 	case run.Events == 0:
 		waits = append(waits, Wait{For: ForWorker, What: "a worker to begin it", Since: run.CreatedAt, Advice: advice})
 	case len(mail) > 0:
@@ -200,6 +206,9 @@ func join(parts []string, last string) string {
 const noWorker = "no "
 
 const adviceBusy = "see that a worker is up which has the workflow, and is not overloaded; it goes on by itself then"
+
+const adviceSlow = "if it lasts, the code blocks on something that is not durable, or never ends: the worker's log says where. " +
+	"Mend the code and restart the worker, or terminate the run"
 
 // Advice says what to do about a run that is blocked for a reason.
 func Advice(reason string) string {

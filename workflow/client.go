@@ -85,6 +85,7 @@ type RunInfo struct {
 	EndedAt   time.Time `json:"ended_at,omitzero"` // zero until it has ended
 	WakeAt    time.Time `json:"wake_at,omitzero"`  // its next timer or retry, if it waits for one
 	Events    int64     `json:"events"`            // length of its journal
+	Worker    string    `json:"worker,omitempty"`  // the one that executes it now; empty while it waits
 	Cursor    string    `json:"cursor,omitempty"`  // in lists only: where they go on after it, see inspect.RunFilter
 }
 
