@@ -86,9 +86,10 @@ type Options struct {
 	// workflow.ErrOutcomeUnknown. The default is 30 s.
 	StepGrace time.Duration
 
-	// DrainTimeout is how long Run waits, once its context has ended, for steps
-	// being executed. Then their contexts end; those that fail for it are executed
-	// again, by the next worker. The default is 30 s.
+	// DrainTimeout is how long Run takes at most to return once its context has ended,
+	// also if the store does not answer. Steps being executed have all of it but the last
+	// tenth, or second, to finish. Then their contexts end; those that fail for it are
+	// executed again, by the next worker. The default is 20 s, the least half a second.
 	DrainTimeout time.Duration
 
 	// MaxSteps is how many steps may execute at the same time; further ones wait. The
@@ -125,7 +126,7 @@ func (o *Options) setDefaults() {
 	def(&o.Lease, 10*time.Second)
 	def(&o.RespondWithin, 30*time.Second)
 	def(&o.StepGrace, 30*time.Second)
-	def(&o.DrainTimeout, 30*time.Second)
+	def(&o.DrainTimeout, 20*time.Second)
 	def(&o.StuckAfter, 5*time.Second)
 	o.Lease = max(o.Lease, 50*time.Millisecond)
 	if o.Logger == nil {
@@ -301,8 +302,8 @@ func (e *Engine) Close() error {
 }
 
 // Run executes runs until ctx ends. Then it claims no more, lets the steps being
-// executed finish (at most Options.DrainTimeout), and hands its runs over. It
-// returns nil if all that went well. A crash instead loses nothing: others go on
+// executed finish, and hands its runs over, all within Options.DrainTimeout. It
+// returns nil if that went well. A crash instead loses nothing: others go on
 // when the lease has lapsed.
 //
 // A run that was started while nobody executed its workflow begins now, and had no

@@ -111,7 +111,7 @@ func TestDrainTimeout(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), "drain timeout") {
 			t.Errorf("error is %v", err)
 		}
-		if took := time.Since(began).Round(time.Second); took != 10*time.Second || s.canceled.Load() != 1 {
+		if took := time.Since(began).Round(time.Second); took != 9*time.Second || s.canceled.Load() != 1 {
 			t.Errorf("took %v, %d canceled", took, s.canceled.Load())
 		}
 		l.stop = func() error { return nil }

@@ -41,6 +41,7 @@ type worker struct {
 	claimed  atomic.Bool  // a claim has come back: runs whose last owner died are known
 	doubted  atomic.Int64 // of those, runs whose last owner died, before they have made progress
 	bustling atomic.Int64 // actors with a goroutine
+	claiming atomic.Bool  // claimLoop is at work
 
 	mu      sync.Mutex
 	actors  map[string]*actor
@@ -101,25 +102,37 @@ func (w *worker) run(ctx context.Context) error {
 	w.loops.Go(w.catchUp)
 	w.loops.Go(w.prune)
 	w.trigger()
-	w.claimLoop(ctx)
+	w.claiming.Store(true)
+	w.loops.Go(func() {
+		w.claimLoop(ctx)
+		w.claiming.Store(false)
+	})
+	<-ctx.Done()
 	err := w.shutdown()
 	w.cancel()
 	w.loops.Wait()
 	return err
 }
 
-// shutdown lets executing steps finish and hands the runs over.
+// handOver is the part of Options.DrainTimeout, at most, that steps do not get: it is for
+// what those return whose contexts have ended, and for giving up the lease.
+const handOver = time.Second
+
+// shutdown lets executing steps finish and hands the runs over. It takes no longer than
+// Options.DrainTimeout, or half a second if that is less, whatever the store does.
 func (w *worker) shutdown() error {
 	w.drain.Store(true)
 	w.pokeHeld()
+	drain := max(w.e.opts.DrainTimeout, handOver/2)
+	end, last := time.Now().Add(drain), max(min(drain/10, handOver), handOver/2)
 	var err error
-	if !w.settle(w.e.opts.DrainTimeout) {
+	if !w.settle(end.Add(-last)) {
 		w.stopStep()
 		err = errors.New("steps or workflow code were still executing at the end of the drain timeout: they were given up, and will be executed again")
 		if w.e.troubles.present() {
 			err = errors.New("the store failed until the end of the drain timeout: others take the runs over when the lease has lapsed")
 		}
-		w.settle(time.Second)
+		w.settle(end.Add(-last / 2))
 	}
 	w.stopStep()
 	w.over.Store(true)
@@ -132,17 +145,19 @@ func (w *worker) shutdown() error {
 	for _, a := range actors {
 		a.evict()
 	}
-	if released := w.store.Release(w.ctx, w.id); released != nil {
+	ctx, cancel := context.WithDeadline(w.ctx, end)
+	defer cancel()
+	if released := w.store.Release(ctx, w.id); released != nil {
 		w.log.Warn("could not release the lease: other workers wait until it lapses", "error", released)
 	}
 	return err
 }
 
-// settle waits until no run is owned or at work.
-func (w *worker) settle(most time.Duration) bool {
-	deadline := time.NewTimer(most)
+// settle waits until no run is owned or at work, nor being claimed.
+func (w *worker) settle(until time.Time) bool {
+	deadline := time.NewTimer(time.Until(until))
 	defer deadline.Stop()
-	for w.holding.Load() > 0 || w.bustling.Load() > 0 {
+	for w.claiming.Load() || w.holding.Load() > 0 || w.bustling.Load() > 0 {
 		tick := time.NewTimer(5 * time.Millisecond)
 		select {
 		case <-tick.C:

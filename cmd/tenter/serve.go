@@ -103,7 +103,7 @@ func (a *app) serve(addr string, h http.Handler, what, path string) error {
 	case <-a.ctx.Done():
 	}
 	stop() // who watches would hold the end up
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(a.ctx), 5*time.Second)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(a.ctx), 3*time.Second)
 	defer cancel()
 	if err := srv.Shutdown(ctx); err != nil {
 		return errors.Join(err, srv.Close())

@@ -60,7 +60,11 @@ func run(ctx context.Context, addr, db string) error {
 
 	server := &http.Server{Handler: a.routes(), ReadHeaderTimeout: 5 * time.Second}
 	go server.Serve(listener)
-	defer server.Shutdown(context.WithoutCancel(ctx))
+	defer func() {
+		soon, cancel := context.WithTimeout(context.WithoutCancel(ctx), 3*time.Second)
+		defer cancel()
+		server.Shutdown(soon)
+	}()
 
 	fmt.Printf("Stop this with Ctrl-C or kill -9 %d, and start it again: it goes on from %s.\n\n", os.Getpid(), st)
 	if err := a.begin(ctx); err != nil {

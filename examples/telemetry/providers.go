@@ -55,7 +55,7 @@ func (p *providers) http() []otelhttp.Option {
 
 // shutdown sends what is left.
 func (p *providers) shutdown() error {
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Second)
 	defer cancel()
 	return errors.Join(p.tracers.Shutdown(ctx), p.meters.Shutdown(ctx))
 }

@@ -43,6 +43,10 @@ func (l *link) wait(until time.Time) bool {
 // thaw waits while the link is frozen.
 func (l *link) thaw() bool {
 	for {
+		if l.p.swallows.Load() {
+			<-l.gone
+			return false
+		}
 		l.mu.Lock()
 		frozen := l.frozen
 		l.mu.Unlock()

@@ -8,6 +8,7 @@ import (
 	"net"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -39,6 +40,8 @@ type Proxy struct {
 	pending []Kind // faults that wait for an occasion
 	faults  []Fault
 	refuse  time.Time // until when
+
+	swallows atomic.Bool // nothing is passed on any more
 }
 
 // Listen starts a proxy for a server that listens at an address, on a port of the
@@ -102,6 +105,12 @@ func (p *Proxy) Inject(k Kind) {
 		defer p.mu.Unlock()
 		p.pending = append(p.pending, k)
 	}
+}
+
+// Swallow passes nothing on any more, on no connection, new ones included: a network
+// that drops all packets.
+func (p *Proxy) Swallow() {
+	p.swallows.Store(true)
 }
 
 // Torment injects faults of random kinds, one every so often, until ctx ends. It does

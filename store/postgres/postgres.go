@@ -67,6 +67,7 @@ type Store struct {
 	opts    Options
 	name    string // of the database, for messages; without the password
 	pool    *pgxpool.Pool
+	sockets sockets
 	sql     queries
 	types   types
 	w       *writer
@@ -122,6 +123,9 @@ func OpenWith(ctx context.Context, url string, o Options) (*Store, error) {
 	if s.types, err = prepare(ctx, conf.ConnConfig, name, o); err != nil {
 		return nil, openError(name, err)
 	}
+	for _, c := range []*pgx.ConnConfig{conf.ConnConfig, listen} {
+		c.DialFunc = s.sockets.dialer(c.DialFunc)
+	}
 	// A PgBouncer gives them to whoever has the connection that once listened. pgx would keep them.
 	conf.ConnConfig.OnNotification = func(*pgconn.PgConn, *pgconn.Notification) {}
 	conf.AfterConnect = func(_ context.Context, c *pgx.Conn) error {
@@ -150,16 +154,28 @@ func (s *Store) String() string { return s.name }
 // Shared reports whether other processes may have the database open: they may.
 func (s *Store) Shared() bool { return true }
 
+// closeWithin is how long Close lets what is under way go on.
+const closeWithin = 3 * time.Second
+
 // Close carries out the operations that wait and closes the connections. Operations
-// called later return store.ErrClosed.
+// called later return store.ErrClosed. If the database does not answer it cuts the
+// connections after 3 s, and fails; then the outcome of what was under way is unknown to
+// its callers.
 func (s *Store) Close() error {
 	if !s.closed.CompareAndSwap(false, true) {
 		return nil
 	}
+	late := time.AfterFunc(closeWithin, func() {
+		s.stop()
+		s.sockets.sever()
+	})
 	s.w.close()
 	s.stop()
 	s.tasks.Wait()
 	s.pool.Close()
+	if !late.Stop() {
+		return fmt.Errorf("close database %s: it did not answer within %v, so its connections were cut", s.name, closeWithin)
+	}
 	return nil
 }
 

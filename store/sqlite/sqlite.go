@@ -126,15 +126,31 @@ func (s *Store) Now() time.Time { return s.opts.Clock() }
 // Shared reports whether other processes may have the file open.
 func (s *Store) Shared() bool { return !s.opts.Private }
 
-// Close carries out the operations that wait, ends the reads under way and
-// closes the file. Operations called later return store.ErrClosed.
+// closeWithin is how long Close lets what is under way go on.
+const closeWithin = 3 * time.Second
+
+// Close carries out the operations that wait, lets the reads under way end and closes
+// the file. Operations called later return store.ErrClosed. If the disk does not answer
+// it fails after 3 s, and leaves the file open: nothing of what was committed is lost,
+// and the outcome of what was under way is unknown.
 func (s *Store) Close() error {
 	if !s.closed.CompareAndSwap(false, true) {
 		return nil
 	}
-	s.pool.close()
-	if err := s.w.close(); err != nil {
-		return fmt.Errorf("close database %q: %w", s.path, err)
+	done := make(chan error, 1)
+	go func() {
+		s.pool.close()
+		done <- s.w.close()
+	}()
+	late := time.NewTimer(closeWithin)
+	defer late.Stop()
+	select {
+	case err := <-done:
+		if err != nil {
+			return fmt.Errorf("close database %q: %w", s.path, err)
+		}
+		return nil
+	case <-late.C:
+		return fmt.Errorf("close database %q: the disk did not answer within %v, so the file was left open", s.path, closeWithin)
 	}
-	return nil
 }

@@ -18,6 +18,9 @@ const (
 	lookEvery = 250 * time.Millisecond
 	// warnAfter is how long commits wait for another process in silence.
 	warnAfter = time.Second
+	// lastWord is how long a commit may take once its caller has given up: longer than
+	// any does on a disk that works.
+	lastWord = time.Second / 2
 	// maxBatch bounds a transaction, and so the wait of the first in it.
 	maxBatch = 1024
 )
@@ -102,7 +105,8 @@ func (w *writer) close() error {
 }
 
 // do has an operation carried out and waits for its outcome. If ctx ends before
-// it is taken up, it is not carried out at all, and the error is that of ctx.
+// it is taken up, it is not carried out at all, and the error is that of ctx. After
+// that the outcome is waited for a while all the same, lest it be unknown.
 func (w *writer) do(ctx context.Context, run func(w *writer) error) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -128,7 +132,10 @@ func (w *writer) do(ctx context.Context, run func(w *writer) error) error {
 		if o.state.CompareAndSwap(opQueued, opAbandoned) {
 			return ctx.Err()
 		}
-		<-o.done
+		if !w.outcome(o) {
+			// Not wrapped: the error of a context that has ended says that nothing was written.
+			return fmt.Errorf("write to database %q: the disk does not answer, the outcome is unknown: %s", w.s.path, ctx.Err().Error())
+		}
 	}
 	switch {
 	case isGivenUp(o.err):
@@ -137,6 +144,18 @@ func (w *writer) do(ctx context.Context, run func(w *writer) error) error {
 		return fmt.Errorf("write to database %q: %w", w.s.path, o.err)
 	}
 	return o.err
+}
+
+// outcome waits for the outcome of an operation that its caller has given up.
+func (w *writer) outcome(o *op) bool {
+	late := time.NewTimer(lastWord)
+	defer late.Stop()
+	select {
+	case <-o.done:
+		return true
+	case <-late.C:
+		return false
+	}
 }
 
 func (w *writer) loop() {

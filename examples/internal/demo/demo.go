@@ -71,6 +71,13 @@ func run(ctx context.Context, db string, opts engine.Options, play func(context.
 	return errors.Join(<-ended, err)
 }
 
+// shutdown lets the requests under way end, if they do soon.
+func shutdown(server *http.Server) {
+	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Second)
+	defer cancel()
+	server.Shutdown(ctx)
+}
+
 // Serve serves h on addr until ctx ends, or, if addr is empty, on a free port while
 // play is at work.
 func Serve(ctx context.Context, addr string, h http.Handler, play func(url string) error) error {
@@ -80,7 +87,7 @@ func Serve(ctx context.Context, addr string, h http.Handler, play func(url strin
 	}
 	server := &http.Server{Handler: http.MaxBytesHandler(h, 1<<20), ReadHeaderTimeout: 5 * time.Second}
 	go server.Serve(listener)
-	defer server.Shutdown(context.WithoutCancel(ctx))
+	defer shutdown(server)
 
 	url := "http://" + listener.Addr().String()
 	if addr == "" {

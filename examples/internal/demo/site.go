@@ -26,7 +26,7 @@ func Site(opts engine.Options, routes func(*http.ServeMux, *engine.Engine), play
 			routes(mux, eng)
 			server := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}
 			go server.Serve(listener)
-			defer server.Shutdown(context.WithoutCancel(ctx))
+			defer shutdown(server)
 			return play(ctx, eng, opts.PublicURL)
 		})
 	})
