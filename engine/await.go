@@ -13,7 +13,8 @@ import (
 
 // AwaitRun blocks until the run has ended and returns how. It fails with
 // [workflow.ErrRunNotFound] if there is no such run. A store that fails while it waits
-// does not end the wait.
+// does not end the wait. If the run has something to do, and for some seconds nobody is
+// there who executes its workflow, the log says so.
 func (e *Engine) AwaitRun(ctx context.Context, runID string) (workflow.RunResult, error) {
 	if err := e.usable(ctx); err != nil {
 		return workflow.RunResult{}, fmt.Errorf("await run %s: %w", runID, err)
@@ -28,9 +29,11 @@ func (e *Engine) AwaitRun(ctx context.Context, runID string) (workflow.RunResult
 	}
 	look := w == nil || !w.executes(runID)
 	// Who executes it tells how it ends. If it hangs, others may have ended the run
-	// before anybody listened, so a look is taken all the same, once.
+	// before anybody listened, so a look is taken all the same, once. After that it is looked
+	// now and then whether there is anybody.
 	hung := time.NewTimer(time.Second)
 	defer hung.Stop()
+	pause := time.Duration(0) // after which hung fires again
 	missed, caughtUp := e.catchup.missed(), true
 	var stalled stall
 	defer stalled.quit(&e.troubles)
@@ -62,7 +65,13 @@ func (e *Engine) AwaitRun(ctx context.Context, runID string) (workflow.RunResult
 			}
 			look = true
 		case <-hung.C:
-			look = true
+			if pause == 0 {
+				look, pause = true, unattendedAfter
+			} else {
+				pause *= 2
+				e.warnUnattended(ctx, runID)
+			}
+			hung.Reset(pause)
 		case <-missed:
 			missed, caughtUp = e.catchup.missed(), false
 		case <-again:

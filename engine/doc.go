@@ -27,7 +27,8 @@
 // of the application, as is all in tx), handoff (what callers hand to a live run, and take
 // back from one whose code does not yield), quarantine (runs that
 // kill their worker), worker, claim, cache and address (which runs are here, and who
-// finds them), lease, watchdog, webhook and caller (requests that wait for an answer),
+// finds them), lease, watchdog, await (who waits for the end of runs) and unattended (of
+// which nobody executes), webhook and caller (requests that wait for an answer),
 // telemetry and trace (what OpenTelemetry is told).
 //
 // It knows no driver and no HTTP: stores and servers are built around it.

@@ -198,6 +198,7 @@ type Engine struct {
 
 	mu      sync.Mutex
 	worker  *worker       // while Run is at work
+	ran     *string       // how Run ended when it was last called; nil: it has not returned yet
 	done    chan struct{} // closed when that worker has ended
 	stop    context.CancelFunc
 	ending  <-chan struct{} // closed when that worker begins to drain
@@ -205,6 +206,8 @@ type Engine struct {
 	waiters map[string]*waiters // by run ID
 	recent  recent
 	looks   looks
+
+	unattended map[string]bool // workflows of which the log was told that nobody executes them
 }
 
 // New returns an engine on a store. It fails if the options are wrong: a workflow
@@ -340,10 +343,16 @@ func (e *Engine) Run(ctx context.Context) error {
 		e.mu.Unlock()
 		close(done)
 	}()
-	if err := w.run(ctx); err != nil {
-		return fmt.Errorf("run: %w", err)
+	err := w.run(ctx)
+	how := "its context had ended"
+	if err != nil {
+		err = fmt.Errorf("run: %w", err)
+		how = err.Error()
 	}
-	return nil
+	e.mu.Lock()
+	e.ran = &how
+	e.mu.Unlock()
+	return err
 }
 
 func (e *Engine) define(d workflow.Definition) error {

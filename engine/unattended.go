@@ -1,0 +1,73 @@
+package engine
+
+import (
+	"context"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/tenter-dev/tenter/store"
+)
+
+// unattendedAfter is how long a run has to have something to do, and nobody who executes
+// its workflow, before the log says so to those who wait for it.
+const unattendedAfter = 5 * time.Second
+
+// warnUnattended tells the log, once for each workflow, that a run is waited for and has
+// something to do that nobody is there for: above all because Run was not called. Whether
+// there is somebody is what the leases of workers say, of all processes. A parked run is
+// nobody's, and whoever waits for it waits for the outside world.
+func (e *Engine) warnUnattended(ctx context.Context, runID string) {
+	e.showUp()
+	r, err := e.store.Run(ctx, runID)
+	// The store says "no live worker" of a run, or "no worker is live"; else it is attended,
+	// or blocked, which its worker has said.
+	if err != nil || r.Status != store.Blocked || r.BlockedBuild != "" || !strings.HasPrefix(r.BlockedReason, "no ") {
+		return
+	}
+	since, err := e.busySince(ctx, &r)
+	if err != nil || since.IsZero() || e.store.Now().Sub(since) < unattendedAfter {
+		return
+	}
+	e.mu.Lock()
+	told := e.unattended[r.Workflow]
+	if e.unattended == nil {
+		e.unattended = map[string]bool{}
+	}
+	e.unattended[r.Workflow] = true
+	here := "this engine is a client: it has no Options.Workflows"
+	switch {
+	case e.defs[r.Workflow] == nil && len(e.defs) > 0:
+		here = "this engine does not have the workflow"
+	case e.defs[r.Workflow] == nil:
+	case e.definition(r.Workflow, r.Version) == nil:
+		here = "this engine does not have version " + strconv.Itoa(r.Version)
+	case e.worker != nil:
+		here = "this engine executes the workflow, but its lease has lapsed"
+	case e.ran == nil:
+		here = "Engine.Run of this engine was not called"
+	default:
+		here = "Engine.Run of this engine has returned: " + *e.ran
+	}
+	e.mu.Unlock()
+	if !told {
+		e.log.WarnContext(ctx, "a run is waited for that nobody executes: it goes on when a worker that has its workflow is started, with Engine.Run",
+			"run", r.ID, "workflow", r.Workflow, "since", since.UTC(), "here", here, "elsewhere", r.BlockedReason)
+	}
+}
+
+// busySince returns since when a run has something to do; zero: it has nothing.
+func (e *Engine) busySince(ctx context.Context, r *store.Run) (time.Time, error) {
+	l, err := e.store.Load(ctx, r.ID, r.Events)
+	if err != nil {
+		return time.Time{}, err
+	}
+	since := r.WakeAt
+	if len(l.Mail) > 0 && (since.IsZero() || l.Mail[0].AcceptedAt.Before(since)) {
+		since = l.Mail[0].AcceptedAt
+	}
+	if since.After(e.store.Now()) {
+		return time.Time{}, nil
+	}
+	return since, nil
+}
