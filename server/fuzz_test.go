@@ -60,7 +60,7 @@ func newPost(f *testing.F, hooks map[string]string) (*post, http.Handler) {
 	p := &post{Store: st, hooks: hooks}
 	eng, err := engine.New(p, engine.Options{
 		MaxPayload: 1000, RespondWithin: time.Microsecond, Logger: slog.New(slog.DiscardHandler),
-		Verifiers: map[string]signature.Verifier{"hub": signature.Must(signature.GitHub(secret)), "std": signature.Must(signature.StandardWebhooks("whsec_c2VjcmV0c2VjcmV0"))},
+		Verifiers: map[string]signature.Verifier{"hub": signature.Must(signature.GitHub(secret)), "std": signature.Must(signature.StandardWebhooks("whsec_c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0"))},
 	})
 	if err != nil {
 		f.Fatal(err)

@@ -20,7 +20,8 @@
 //   - Bad input gives an [*Error], never a panic. No error, and no way of printing a
 //     verifier, shows a secret, a signature or anything else that a sender chose.
 //   - There is no verifier without a secret. A constructor that is given none, or
-//     an empty one, as from a variable that is not set, returns an error.
+//     an empty one, as from a variable that is not set, returns an error; so it does
+//     for one that is too short to be a secret, or plainly of another kind.
 //
 // # What is left to the caller
 //

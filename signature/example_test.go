@@ -71,10 +71,10 @@ func ExampleFunc() {
 
 // While the secret is rotated, requests signed with either are good.
 func ExampleTimed_WithTolerance() {
-	stripe := signature.Must(signature.Stripe("whsec_new", "whsec_old")).WithTolerance(time.Minute)
+	stripe := signature.Must(signature.Stripe("whsec_the-new-one", "whsec_the-old-one")).WithTolerance(time.Minute)
 
 	r := signature.Request{
-		Header: http.Header{"Stripe-Signature": {"t=1700000000,v1=" + hexMAC("whsec_old", "1700000000.{}")}},
+		Header: http.Header{"Stripe-Signature": {"t=1700000000,v1=" + hexMAC("whsec_the-old-one", "1700000000.{}")}},
 		Body:   []byte("{}"),
 	}
 	fmt.Println(stripe.Verify(r, time.Unix(1700000030, 0)))

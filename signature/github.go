@@ -13,8 +13,8 @@ const hubSignature = "X-Hub-Signature-256"
 //
 //	sha256={hexadecimal digits}
 //
-// A secret is the text that was entered for the webhook. The older header
-// X-Hub-Signature, with SHA-1, is ignored.
+// A secret is the text that was entered for the webhook, of 14 bytes or more. The older
+// header X-Hub-Signature, with SHA-1, is ignored.
 //
 // GitHub signs nothing but the body. There is no time in it, so a recorded
 // request verifies for as long as the secret is in use; and X-GitHub-Delivery,
@@ -22,7 +22,7 @@ const hubSignature = "X-Hub-Signature-256"
 // Where a replay would do harm, look for an ID in the body.
 func GitHub(secrets ...string) (Verifier, error) {
 	const name = "github"
-	keys, err := newKeys(name, secrets, textKey)
+	keys, err := newKeys(name, secrets, textKey(notGitHub))
 	if err != nil {
 		return nil, err
 	}
@@ -34,6 +34,13 @@ func GitHub(secrets ...string) (Verifier, error) {
 		keys:      keys,
 	}}, nil
 }
+
+// notGitHub are what access tokens begin with.
+var notGitHub = map[string]string{
+	"ghp_": giveGitHub, "gho_": giveGitHub, "ghu_": giveGitHub, "ghs_": giveGitHub, "ghr_": giveGitHub, "github_pat_": giveGitHub,
+}
+
+const giveGitHub = "it is an access token; give the text that was entered as the secret of the webhook"
 
 type gitHub struct{ scheme }
 

@@ -32,9 +32,26 @@ func ed25519Key(public ed25519.PublicKey) key {
 	}
 }
 
-// textKey is the key of senders who use the text of the secret as it is.
-func textKey(secret string) (key, error) {
-	return hmacKey([]byte(secret)), nil
+// minText is how many bytes a secret has to have whose text is the key. No sender names a
+// minimum; NIST SP 800-131A wants 112 bits for HMAC. Whoever has seen one signed request
+// can try shorter ones until one fits.
+const minText = 14
+
+// textKey makes keys for senders who use the text of the secret as it is. Mistaken are
+// what secrets of another kind begin with, which people paste in its place, and what
+// to do instead.
+func textKey(mistaken map[string]string) func(secret string) (key, error) {
+	return func(secret string) (key, error) {
+		for prefix, advice := range mistaken {
+			if strings.HasPrefix(secret, prefix) {
+				return nil, fmt.Errorf("begins with %q: %s", prefix, advice)
+			}
+		}
+		if len(secret) < minText {
+			return nil, fmt.Errorf("has %d bytes, and needs %d: have a random one made, as by openssl rand -hex 20, and set it at the sender too", len(secret), minText)
+		}
+		return hmacKey([]byte(secret)), nil
+	}
 }
 
 // newKeys makes a key of each secret. Its errors name a secret by its position

@@ -23,7 +23,7 @@ const (
 // body; a slash command has none but its trigger ID.
 func Slack(secrets ...string) (*Timed, error) {
 	const name = "slack"
-	keys, err := newKeys(name, secrets, textKey)
+	keys, err := newKeys(name, secrets, textKey(notSlack))
 	if err != nil {
 		return nil, err
 	}
@@ -35,6 +35,11 @@ func Slack(secrets ...string) (*Timed, error) {
 		keys:      keys,
 	}), nil
 }
+
+// notSlack are what the tokens of an app begin with.
+var notSlack = map[string]string{"xoxb-": giveSlack, "xoxp-": giveSlack, "xoxe": giveSlack, "xapp-": giveSlack}
+
+const giveSlack = "it is a token of the app; give its signing secret, from its page Basic Information"
 
 func parseSlack(h http.Header) (claim, *Error) {
 	timestamp, err := single(h, slackTimestamp)

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"errors"
+	"fmt"
 	"net/http"
 	"strings"
 )
@@ -22,9 +23,9 @@ const (
 //
 // each with its version and in base64: v1,… is an HMAC-SHA256, v1a,… is Ed25519.
 //
-// A secret is what the sender shows: whsec_ and base64 for an HMAC key (the
-// prefix may be left out), whpk_ and base64 for an Ed25519 public key. A key of one
-// kind never verifies a signature of the other.
+// A secret is what the sender shows: whsec_ and base64 for an HMAC key of 24 to 64
+// bytes (the prefix may be left out), whpk_ and base64 for an Ed25519 public key. A key
+// of one kind never verifies a signature of the other.
 //
 // Webhook-Id is signed and stays the same when a delivery is tried again, so it
 // is the header to drop repeats by. The specification allows no dot in it.
@@ -43,9 +44,17 @@ func StandardWebhooks(secrets ...string) (*Timed, error) {
 	}), nil
 }
 
+// The specification wants secrets of 24 to 64 bytes.
+const minStandard, maxStandard = 24, 64
+
 func standardKey(secret string) (key, error) {
-	if strings.HasPrefix(secret, "whsk_") {
+	switch {
+	case strings.HasPrefix(secret, "whsk_"):
 		return nil, errors.New("is a private key, which only the sender should have: give the public one (whpk_)")
+	case strings.HasPrefix(secret, "v1,"):
+		return nil, errors.New(`begins with "v1,", which names the version of the scheme: give what follows, whsec_ and base64`)
+	case strings.HasPrefix(secret, "v1a,"):
+		return nil, errors.New(`begins with "v1a,", which names the version of the scheme: give what follows, whpk_ and base64`)
 	}
 	text, asymmetric := strings.CutPrefix(secret, "whpk_")
 	if !asymmetric {
@@ -53,14 +62,18 @@ func standardKey(secret string) (key, error) {
 	}
 	data, err := base64.StdEncoding.DecodeString(text)
 	switch {
-	case err != nil:
-		return nil, errors.New("is not base64") // not wrapped: what is in it is nobody's business
+	case err != nil: // not wrapped: what is in it is nobody's business
+		return nil, errors.New("is not base64, with its padding: give the whole text that the sender shows, " +
+			"whsec_ and base64 for a secret, whpk_ and base64 for a public key")
 	case asymmetric && len(data) != ed25519.PublicKeySize:
-		return nil, errors.New("is not an Ed25519 public key")
+		return nil, fmt.Errorf("is not an Ed25519 public key: it has %d bytes, and such keys have %d", len(data), ed25519.PublicKeySize)
 	case asymmetric:
 		return ed25519Key(data), nil
 	case len(data) == 0:
 		return nil, errors.New("is empty")
+	case len(data) < minStandard || len(data) > maxStandard:
+		return nil, fmt.Errorf("has %d bytes when its base64 is decoded, and the specification wants %d to %d: have a new one made, as whsec_ and what openssl rand -base64 32 prints",
+			len(data), minStandard, maxStandard)
 	default:
 		return hmacKey(data), nil
 	}

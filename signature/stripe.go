@@ -19,7 +19,7 @@ const stripeSignature = "Stripe-Signature"
 // No header identifies a delivery; drop repeats by the event's ID in the body.
 func Stripe(secrets ...string) (*Timed, error) {
 	const name = "stripe"
-	keys, err := newKeys(name, secrets, textKey)
+	keys, err := newKeys(name, secrets, textKey(notStripe))
 	if err != nil {
 		return nil, err
 	}
@@ -31,6 +31,11 @@ func Stripe(secrets ...string) (*Timed, error) {
 		keys:      keys,
 	}), nil
 }
+
+// notStripe are what keys of the API begin with.
+var notStripe = map[string]string{"sk_": giveStripe, "rk_": giveStripe, "pk_": giveStripe, "we_": giveStripe}
+
+const giveStripe = "it is a key of the API, or the ID of an endpoint; give the signing secret of the endpoint, whsec_ and all"
 
 func parseStripe(h http.Header) (claim, *Error) {
 	value, err := single(h, stripeSignature)

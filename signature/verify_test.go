@@ -145,7 +145,7 @@ func TestTolerance(t *testing.T) {
 func TestTimestamp(t *testing.T) {
 	t.Parallel()
 	// Signed with the right secret, so that nothing but the form of the time can be at fault.
-	const secret, body = "secret", "{}"
+	const secret, body = "a secret of 24 bytes and more", "{}"
 	now := time.Unix(1700000000, 0)
 	for _, timestamp := range []string{
 		"+1700000000", "-1700000000", " 1700000000", "1700000000 ", "1700000000.0", "1_700_000_000", "0x6553f100",
@@ -218,6 +218,51 @@ func TestBadSecrets(t *testing.T) {
 	}
 }
 
+// A secret that can't be meant is refused with what to give instead.
+func TestAdvice(t *testing.T) {
+	t.Parallel()
+	const good = "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+	bytes := func(n int) string { return "whsec_" + base64Of(strings.Repeat("k", n)) }
+	for _, c := range []struct {
+		new    constructor
+		secret string
+		want   string // in the error; empty: it is good
+	}{
+		{constructorOf(signature.StandardWebhooks), bytes(1), "has 1 bytes when its base64 is decoded, and the specification wants 24 to 64"},
+		{constructorOf(signature.StandardWebhooks), bytes(3), "has 3 bytes"},
+		{constructorOf(signature.StandardWebhooks), bytes(23), "has 23 bytes"},
+		{constructorOf(signature.StandardWebhooks), bytes(24), ""},
+		{constructorOf(signature.StandardWebhooks), bytes(64), ""},
+		{constructorOf(signature.StandardWebhooks), bytes(65), "has 65 bytes"},
+		{constructorOf(signature.StandardWebhooks), good, ""},
+		{constructorOf(signature.StandardWebhooks), "v1,whsec_" + good, "give what follows, whsec_ and base64"},
+		{constructorOf(signature.StandardWebhooks), "v1," + good, "give what follows"},
+		{constructorOf(signature.StandardWebhooks), "v1a,whpk_" + good, "give what follows, whpk_ and base64"},
+		{constructorOf(signature.StandardWebhooks), "whpk_" + good, "has 24 bytes, and such keys have 32"},
+		{constructorOf(signature.StandardWebhooks), "whsk_" + good, "give the public one (whpk_)"},
+		{constructorOf(signature.StandardWebhooks), "whsec_" + good + "A", "give the whole text that the sender shows"},
+		{constructorOf(signature.GitHub), "thirteen byte", "has 13 bytes, and needs 14"},
+		{constructorOf(signature.GitHub), "fourteen bytes", ""},
+		{constructorOf(signature.GitHub), "github_pat_11ABCDEFG0123456789", "give the text that was entered as the secret of the webhook"},
+		{constructorOf(signature.GitHub), "ghp_0123456789abcdefghij", "access token"},
+		{constructorOf(signature.Stripe), "thirteen byte", "has 13 bytes"},
+		{constructorOf(signature.Stripe), "sk_test_0123456789abcdef", "give the signing secret of the endpoint"},
+		{constructorOf(signature.Stripe), "whsec_0123456789abcdef", ""},
+		{constructorOf(signature.Slack), "thirteen byte", "has 13 bytes"},
+		{constructorOf(signature.Slack), "xoxb-0123456789-abcdef", "give its signing secret"},
+	} {
+		_, err := c.new(c.secret)
+		switch {
+		case c.want == "" && err != nil:
+			t.Errorf("%q is refused: %v", c.secret, err)
+		case c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)):
+			t.Errorf("%q: %v, want an error with %q", c.secret, err, c.want)
+		case err != nil && strings.Contains(err.Error(), c.secret):
+			t.Errorf("%q shows the secret", err)
+		}
+	}
+}
+
 func TestSeveralSignatures(t *testing.T) {
 	t.Parallel()
 	forEachVector(t, func(t *testing.T, v vector) {
@@ -254,7 +299,7 @@ func TestSeveralSignatures(t *testing.T) {
 
 func TestStripeHeader(t *testing.T) {
 	t.Parallel()
-	const secret, body = "whsec_x", "{}"
+	const secret, body = "whsec_of-the-tests", "{}"
 	sum := hexMAC(secret, "1700000000."+body)
 	verifier := signature.Must(signature.Stripe(secret))
 	for value, want := range map[string]signature.Reason{
@@ -294,7 +339,7 @@ func TestStripeHeader(t *testing.T) {
 
 func TestHexHeader(t *testing.T) {
 	t.Parallel()
-	const secret, body = "secret", "Hello, World!"
+	const secret, body = "a secret of 24 bytes and more", "Hello, World!"
 	sum := hexMAC(secret, body)
 	verifier := signature.Must(signature.GitHub(secret))
 	for value, want := range map[string]signature.Reason{
@@ -335,7 +380,7 @@ func TestGitHubIgnoresSHA1(t *testing.T) {
 
 func TestStandardWebhooksID(t *testing.T) {
 	t.Parallel()
-	const secret = "secret"
+	const secret = "a secret of 24 bytes and more"
 	now := time.Unix(1700000000, 0)
 	verifier := signature.Must(signature.StandardWebhooks("whsec_" + base64Of(secret)))
 
@@ -408,10 +453,10 @@ func TestSensitiveHeaders(t *testing.T) {
 		verifier signature.Verifier
 		want     []string
 	}{
-		{signature.Must(signature.StandardWebhooks(base64Of("s"))), []string{"Webhook-Signature"}},
-		{signature.Must(signature.GitHub("s")), []string{"X-Hub-Signature-256", "X-Hub-Signature"}},
-		{signature.Must(signature.Stripe("s")), []string{"Stripe-Signature"}},
-		{signature.Must(signature.Slack("s")), []string{"X-Slack-Signature"}},
+		{signature.Must(signature.StandardWebhooks(base64Of("a secret of some length!"))), []string{"Webhook-Signature"}},
+		{signature.Must(signature.GitHub("a secret of some length")), []string{"X-Hub-Signature-256", "X-Hub-Signature"}},
+		{signature.Must(signature.Stripe("a secret of some length")), []string{"Stripe-Signature"}},
+		{signature.Must(signature.Slack("a secret of some length")), []string{"X-Slack-Signature"}},
 		{own, []string{"X-Signature", "X-Api-Key"}},
 	} {
 		got := c.verifier.SensitiveHeaders()
@@ -444,7 +489,7 @@ func TestFunc(t *testing.T) {
 
 func TestErrorText(t *testing.T) {
 	t.Parallel()
-	err := signature.Must(signature.GitHub("s")).Verify(signature.Request{}, time.Time{})
+	err := signature.Must(signature.GitHub("a secret of some length")).Verify(signature.Request{}, time.Time{})
 	const want = "signature: github: X-Hub-Signature-256: header is missing or empty"
 	if err == nil || err.Error() != want {
 		t.Errorf("got %v, want %s", err, want)

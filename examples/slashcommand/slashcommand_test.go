@@ -82,13 +82,13 @@ func TestSlashCommand(t *testing.T) {
 }
 
 func TestSignedCommand(t *testing.T) {
-	t.Setenv("SLACK_SIGNING_SECRET", "secret")
+	t.Setenv("SLACK_SIGNING_SECRET", "8f742231b10e8888abcd99yyyzzz85a5")
 	p := exampletest.Start(t, exampletest.Build(t), t.TempDir(), "-addr", "127.0.0.1:0")
 	url := p.WaitFor(lastLine)[1]
 	if a := send(t, url, nil, "/status", "stop"); a.Status != http.StatusUnauthorized {
 		t.Errorf("without a signature: %d, want 401", a.Status)
 	}
-	if a := send(t, url, []byte("secret"), "/status", "stop"); a.Status != http.StatusOK {
+	if a := send(t, url, []byte("8f742231b10e8888abcd99yyyzzz85a5"), "/status", "stop"); a.Status != http.StatusOK {
 		t.Errorf("signed: %d %s, want 200", a.Status, a.Body)
 	}
 	p.WaitFor(`Stopped after 1 commands\.\n`)
