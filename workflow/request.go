@@ -189,18 +189,6 @@ func decodeRequest(data []byte) (*Request, error) {
 	return restoreRequest(s, body)
 }
 
-// Sensitive reports whether a header carries a secret: authorization, cookies,
-// signatures. They are delivered in full, and masked where people look.
-func Sensitive(header string) bool {
-	h := strings.ToLower(header)
-	switch h {
-	case "authorization", "proxy-authorization", "cookie", "set-cookie":
-		return true
-	}
-	return slices.ContainsFunc([]string{"signature", "token", "secret", "api-key", "apikey", "password"},
-		func(word string) bool { return strings.Contains(h, word) })
-}
-
 // LogValue masks sensitive headers (see [Sensitive], and those that the webhook's
 // verifier names) and the token, and leaves query and body out.
 func (r *Request) LogValue() slog.Value {
