@@ -3,11 +3,7 @@ package inspect
 import (
 	"encoding/json"
 	"net/http"
-	"slices"
-	"strings"
 	"time"
-
-	"github.com/tenter-dev/tenter/workflow"
 )
 
 // Event is an entry of a journal: something that happened to the run, and what its
@@ -40,19 +36,6 @@ type Request struct {
 	Body       []byte      `json:"body,omitempty"`     // base64 in JSON; at most [MaxBody] of it
 	BodySize   int         `json:"body_size"`          // in bytes, of all of it
 	Response   *Response   `json:"response,omitempty"` // what the run answered, if it has and the answer is still kept
-}
-
-// MaskHeader returns a header with *** in place of the values that are secrets: those
-// that [workflow.Sensitive] knows, and further ones.
-func MaskHeader(h http.Header, sensitive []string) http.Header {
-	shown := make(http.Header, len(h))
-	for name, values := range h {
-		if workflow.Sensitive(name) || slices.ContainsFunc(sensitive, func(s string) bool { return strings.EqualFold(s, name) }) {
-			values = []string{"***"}
-		}
-		shown[name] = values
-	}
-	return shown
 }
 
 // MaxMailbox is how many messages of a mailbox are shown.

@@ -19,6 +19,7 @@ type Wait struct {
 	Until time.Time `json:"until,omitzero"` // when it is over of itself; zero: never
 
 	Name     string `json:"name,omitempty"`      // of a payload: the token of the hook; else as in [Item]
+	HookID   string `json:"hook_id,omitempty"`   // of a payload
 	HookType string `json:"hook_type,omitempty"` // of a payload
 	RunID    string `json:"run_id,omitempty"`    // of a child
 	Error    string `json:"error,omitempty"`     // of the last attempt
@@ -142,6 +143,7 @@ func waitOf(it *Item) (Wait, bool) {
 			return w, false // its token is being claimed, which the store decides at once; or it has got one
 		}
 		w.For, w.What, w.HookType = ForPayload, "a payload to "+it.Title(), it.HookType
+		w.HookID = it.HookID
 		if it.HookType != "" {
 			w.What += " (type " + it.HookType + ")"
 		}
