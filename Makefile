@@ -8,13 +8,13 @@ PLATFORMS = windows/amd64 darwin/arm64 linux/arm64 linux/386
 TOOL = $(GO) tool -modfile=tools/go.mod
 
 .NOTPARALLEL:
-.PHONY: help test simulate planted check fmt tidy vet fix lint arch longest format bench growth soak fuzz bench-dashboard race screenshots test-postgres need-go need-cc need-postgres need-chromium
+.PHONY: help test simulate planted check fmt tidy vet fix lint arch longest format bench growth soak fuzz bench-dashboard race screenshots test-postgres need-go need-cc need-postgres need-chromium need-nginx
 
 help: ## Show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s%s\n", $$1, $$2 }' Makefile
 
-test: need-cc need-postgres need-chromium ## Run all tests, with the race detector
-	TENTER_REQUIRE_POSTGRES=1 TENTER_REQUIRE_CHROMIUM=1 $(GO) test -race -timeout 15m ./...
+test: need-cc need-postgres need-chromium need-nginx ## Run all tests, with the race detector
+	TENTER_REQUIRE_POSTGRES=1 TENTER_REQUIRE_CHROMIUM=1 TENTER_REQUIRE_NGINX=1 $(GO) test -race -timeout 15m ./...
 	cd examples/telemetry && $(GO) test -race ./...
 	@echo "test: not on PostgreSQL $$(.ci/postgres others | xargs): see make test-postgres"
 
@@ -107,3 +107,7 @@ need-postgres:
 need-chromium:
 	@command -v chromium >/dev/null 2>&1 || command -v chromium-browser >/dev/null 2>&1 || command -v google-chrome >/dev/null 2>&1 || \
 		{ echo "make: there is no Chromium, in which tests look at the dashboard: install it (on Debian: apt-get install chromium); without it: go test ./..." >&2; exit 1; }
+
+need-nginx:
+	@command -v nginx >/dev/null 2>&1 || [ -x /usr/sbin/nginx ] || [ -x /usr/local/sbin/nginx ] || \
+		{ echo "make: there is no nginx, through which a test attacks the API: install it (on Debian: apt-get install nginx-light; it need not be up); without it: go test ./..." >&2; exit 1; }

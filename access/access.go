@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 )
 
 // Scope is what somebody may do. Each includes those before it.
@@ -12,7 +13,7 @@ type Scope int
 // The scopes.
 const (
 	None  Scope = iota // nothing
-	Read               // look: lists, journals with their payloads, and the tokens of hooks, which are secrets
+	Read               // look: lists, and journals with their payloads; generated tokens of hooks, which are secrets, are masked
 	Write              // start, resume, cancel, terminate, wake and retry as well
 )
 
@@ -27,26 +28,22 @@ func (s Scope) String() string {
 	}
 }
 
-// Token is a bearer token.
-type Token struct {
-	// Secret is what the sender has to know. It has at least 16 bytes; rand.Text makes
-	// good ones.
-	Secret string
-	Scope  Scope
-}
-
-// Policy says who may do what. The zero value lets programs and people on the same
-// machine do everything, and nobody else anything: the connection must come from a
-// loopback address, name one as its host (else any web page could reach it, by a name of
-// its own that leads here), and not come through a proxy.
+// Policy says who may do what. The zero value makes a token with the scope Write when the
+// program starts, which is good until it ends; the handler logs it.
 type Policy struct {
-	// Tokens are those that are accepted. With any, a request needs one of them, from
-	// wherever it comes: Authorization: Bearer and the secret.
+	// Tokens are those that are accepted. A request needs one of them, from wherever it
+	// comes: Authorization: Bearer and the secret.
 	Tokens []Token
 
 	// Authorize decides instead, if it is not nil: by the session that the app has, the
 	// user that a proxy has named, or whatever it knows of a request.
 	Authorize func(*http.Request) Scope
+
+	// Unauthenticated is what everybody may do who can reach the handler, in place of both
+	// of the above. That is everybody behind each proxy in front of it, every user and every
+	// container of the machine, and, if the handler is on a loopback address, any web page
+	// that a browser on the machine shows (by DNS rebinding).
+	Unauthenticated Scope
 }
 
 // Errors of [Guard.Check].
@@ -55,32 +52,57 @@ var (
 	ErrNoToken = errors.New("a token is needed: send it as Authorization: Bearer TOKEN")
 	// ErrWrongToken is the error of a request whose token is not among those accepted.
 	ErrWrongToken = errors.New("the token is not one that is accepted here")
-	// ErrNotLocal is the error of a request from elsewhere while no tokens are configured.
-	ErrNotLocal = errors.New("no tokens are configured, so only the same machine is served: " +
-		"at localhost, 127.0.0.1 or [::1], and not through a proxy")
 	// ErrRefused is the error of a request that Policy.Authorize allows nothing.
 	ErrRefused = errors.New("not allowed")
 )
 
-const minSecret = 16
-
 // Guard carries a policy out.
 type Guard struct {
-	policy Policy
+	policy    Policy
+	generated bool // its token
+	sessions  sessions
 }
 
 // NewGuard makes a guard. It panics if a secret is shorter than 16 bytes or a token has
-// no scope: what comes from an environment variable that is not set must not open the door.
+// no scope: what comes from an environment variable that is not set must not open the
+// door. It also panics if Unauthenticated is set beside Tokens or Authorize.
 func NewGuard(p Policy) *Guard {
+	if err := p.validate(); err != nil {
+		panic("access: " + err.Error())
+	}
+	g := &Guard{policy: p}
+	g.policy.Tokens = slices.Clone(p.Tokens)
+	if len(p.Tokens) == 0 && p.Authorize == nil && p.Unauthenticated == None {
+		g.generated, g.policy.Tokens = true, []Token{NewToken(Write)}
+	}
+	return g
+}
+
+func (p *Policy) validate() error {
 	for i, t := range p.Tokens {
 		if len(t.Secret) < minSecret {
-			panic(fmt.Sprintf("access: the secret of token %d has %d bytes, and needs %d", i+1, len(t.Secret), minSecret))
+			return fmt.Errorf("the secret of token %d has %d bytes, and needs %d", i+1, len(t.Secret), minSecret)
 		}
 		if t.Scope != Read && t.Scope != Write {
-			panic(fmt.Sprintf("access: token %d has no scope", i+1))
+			return fmt.Errorf("token %d has no scope", i+1)
 		}
 	}
-	return &Guard{policy: p}
+	switch {
+	case p.Unauthenticated < None || p.Unauthenticated > Write:
+		return fmt.Errorf("Unauthenticated is %d, which is not a scope", p.Unauthenticated)
+	case p.Unauthenticated != None && (len(p.Tokens) > 0 || p.Authorize != nil):
+		return errors.New("Unauthenticated lets everybody in, and Tokens or Authorize let only some in: choose")
+	}
+	return nil
+}
+
+// Generated returns the token that the guard has made because the policy is the zero
+// value. Whoever has the guard shows it to the people of this process, once.
+func (g *Guard) Generated() (t Token, ok bool) {
+	if !g.generated {
+		return Token{}, false
+	}
+	return g.policy.Tokens[0], true
 }
 
 // Check says what the sender of a request may do. With an error it is nothing.
@@ -91,14 +113,14 @@ func (g *Guard) Check(r *http.Request) (Scope, error) {
 			return s, nil
 		}
 		return None, ErrRefused
-	case len(g.policy.Tokens) == 0:
-		if !local(r) {
-			return None, ErrNotLocal
-		}
-		return Write, nil
+	case g.policy.Unauthenticated != None:
+		return g.policy.Unauthenticated, nil
 	}
 	secret, ok := bearer(r)
-	if !ok {
+	switch {
+	case !ok && g.generated:
+		return None, fmt.Errorf("%w. None are configured, so the process has made one when it started, and its log has it", ErrNoToken)
+	case !ok:
 		return None, ErrNoToken
 	}
 	t := g.find(secret)
@@ -109,4 +131,4 @@ func (g *Guard) Check(r *http.Request) (Scope, error) {
 }
 
 // Tokens reports whether a request needs a token.
-func (g *Guard) Tokens() bool { return g.policy.Authorize == nil && len(g.policy.Tokens) > 0 }
+func (g *Guard) Tokens() bool { return len(g.policy.Tokens) > 0 }

@@ -1,53 +1,93 @@
 package access
 
 import (
-	"crypto/hmac"
+	"crypto/rand"
 	"crypto/sha256"
-	"crypto/subtle"
-	"encoding/base64"
-	"strconv"
-	"strings"
+	"maps"
+	"slices"
+	"sync"
 	"time"
 )
 
 // SessionFor is how long a session lasts.
 const SessionFor = 12 * time.Hour
 
+// maxSessions is how many sessions a token can have at a time.
+const maxSessions = 1000
+
+// sessions are those that have not ended, by the hash of what their owners have. They are
+// in the memory of the process, and nowhere else: a session that another process knew, or
+// that anybody could compute, would go on there after its end.
+type sessions struct {
+	mu   sync.Mutex
+	live map[sessionKey]session
+}
+
+type sessionKey [sha256.Size]byte
+
+type session struct {
+	token *Token
+	until time.Time
+}
+
 // SignIn makes a session of a token, for the cookie of a browser: it does not tell the
-// token, ends by itself, and ends with the token when that is taken off the policy. It
-// needs no memory, so all processes with the same tokens know it. It fails with
-// [ErrWrongToken].
+// token, and ends by [Guard.SignOut], after [SessionFor], or with the process. A token has
+// at most 1,000 of them: then the oldest one ends. It fails with [ErrWrongToken].
 func (g *Guard) SignIn(secret string, now time.Time) (string, error) {
 	t := g.find(secret)
 	if t == nil {
 		return "", ErrWrongToken
 	}
-	until := strconv.FormatInt(now.Add(SessionFor).Unix(), 10)
-	return until + "." + seal(t, until), nil
+	id := rand.Text()
+	s := &g.sessions
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.makeRoom(t, now)
+	if s.live == nil {
+		s.live = map[sessionKey]session{}
+	}
+	s.live[sha256.Sum256([]byte(id))] = session{t, now.Add(SessionFor)}
+	return id, nil
 }
 
-// Session says what the owner of a session may do: [None] if it is over or was never
-// made here.
-func (g *Guard) Session(session string, now time.Time) Scope {
-	until, mac, _ := strings.Cut(session, ".")
-	scope := None
-	for i := range g.policy.Tokens {
-		t := &g.policy.Tokens[i]
-		if subtle.ConstantTimeCompare([]byte(mac), []byte(seal(t, until))) == 1 {
-			scope = t.Scope
+// makeRoom forgets sessions that have ended, and the oldest of a token that has too many.
+func (s *sessions) makeRoom(t *Token, now time.Time) {
+	maps.DeleteFunc(s.live, func(_ sessionKey, x session) bool { return !now.Before(x.until) })
+	var same []sessionKey
+	for key, x := range s.live {
+		if x.token == t {
+			same = append(same, key)
 		}
 	}
-	end, err := strconv.ParseInt(until, 10, 64)
-	if err != nil || !now.Before(time.Unix(end, 0)) {
-		return None
+	if len(same) >= maxSessions {
+		delete(s.live, slices.MinFunc(same, func(a, b sessionKey) int { return s.live[a].until.Compare(s.live[b].until) }))
 	}
-	return scope
 }
 
-// seal binds a time to a token. The key is derived, so that nothing else that is made of
-// the token can be taken for a session.
-func seal(t *Token, until string) string {
-	h := hmac.New(sha256.New, []byte(t.Secret))
-	h.Write([]byte("tenter session until " + until))
-	return base64.RawURLEncoding.EncodeToString(h.Sum(nil))
+// Session says what the owner of a session may do: [None] if it has ended or was never
+// made here.
+func (g *Guard) Session(id string, now time.Time) Scope {
+	g.sessions.mu.Lock()
+	defer g.sessions.mu.Unlock()
+	if x, ok := g.sessions.live[sha256.Sum256([]byte(id))]; ok && now.Before(x.until) {
+		return x.token.Scope
+	}
+	return None
+}
+
+// SignOut ends a session.
+func (g *Guard) SignOut(id string) {
+	g.sessions.mu.Lock()
+	defer g.sessions.mu.Unlock()
+	delete(g.sessions.live, sha256.Sum256([]byte(id)))
+}
+
+// SignOutEverywhere ends a session, and all others of the same token.
+func (g *Guard) SignOutEverywhere(id string) {
+	s := &g.sessions
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if mine, ok := s.live[sha256.Sum256([]byte(id))]; ok {
+		maps.DeleteFunc(s.live, func(_ sessionKey, x session) bool { return x.token == mine.token })
+	}
 }

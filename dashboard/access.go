@@ -2,8 +2,9 @@ package dashboard
 
 import (
 	"errors"
+	"net"
 	"net/http"
-	"regexp"
+	"strings"
 
 	"github.com/tenter-dev/tenter/access"
 )
@@ -17,20 +18,23 @@ var errNotAllowed = &problem{http.StatusForbidden, "Not allowed", errors.New("yo
 func (d *dashboard) identify(r *request) (done bool, err error) {
 	scope, err := d.guard.Check(r.Request)
 	if errors.Is(err, access.ErrNoToken) {
-		if c, cookieErr := r.Cookie(sessionCookie); cookieErr == nil {
-			scope = d.guard.Session(c.Value, r.now)
-			r.signedIn = scope != access.None
-		}
-		if scope == access.None && r.Method == http.MethodGet && r.URL.Path != "/live" {
-			return true, r.redirect(to("signin", "back", here(r)))
+		scope = d.guard.Session(r.session(), r.now)
+		r.signedIn = scope != access.None
+		if scope == access.None {
+			d.announce(r.Request)
+			if r.Method == http.MethodGet && r.URL.Path != "/live" {
+				return true, r.redirect(to("signin", "back", here(r)))
+			}
 		}
 	}
 	r.write = scope == access.Write && !d.opts.ReadOnly
+	r.client = d.client
+	if !r.write {
+		r.client = d.reader
+	}
 	switch {
 	case scope != access.None:
 		return false, nil
-	case errors.Is(err, access.ErrNotLocal):
-		return false, &problem{http.StatusForbidden, "Only from the same machine", err}
 	case errors.Is(err, access.ErrNoToken), errors.Is(err, access.ErrWrongToken):
 		r.w.Header().Set("WWW-Authenticate", "Bearer")
 		return false, &problem{http.StatusUnauthorized, "Sign in", err}
@@ -39,54 +43,122 @@ func (d *dashboard) identify(r *request) (done bool, err error) {
 	}
 }
 
-type signInPage struct{ Back, Error string }
+// announce logs a link that signs in with the token that the process has made for itself,
+// once: when somebody comes who needs it, for only then is it known where the dashboard is.
+// The address is that of the connection: the Host is whatever the sender likes.
+func (d *dashboard) announce(r *http.Request) {
+	t, ok := d.guard.Generated()
+	if !ok {
+		return
+	}
+	d.announced.Do(func() {
+		d.opts.Logger.InfoContext(r.Context(), "dashboard: no tokens are configured, so it has made one, which is good until the program ends: open the link to sign in",
+			"link", SignInURL(mountedAt(r), t))
+	})
+}
 
-// signInForm asks for a token.
+// mountedAt is the URL of the dashboard on this machine, or as much of it as is known.
+func mountedAt(r *http.Request) string {
+	path, _, _ := strings.Cut(r.RequestURI, "?")
+	mount, ok := strings.CutSuffix(path, r.URL.EscapedPath())
+	addr, isTCP := r.Context().Value(http.LocalAddrContextKey).(*net.TCPAddr)
+	switch {
+	case !ok:
+		return "./"
+	case !isTCP:
+		return mount + "/"
+	case r.TLS != nil:
+		return "https://" + addr.String() + mount + "/"
+	default:
+		return "http://" + addr.String() + mount + "/"
+	}
+}
+
+// SignInURL is a link that signs a browser in with a token, for the terminal of who has
+// started the program. The dashboard is mounted at base, such as
+// "http://localhost:8080/tenter/". The link leads on to a page without the token in its
+// URL.
+func SignInURL(base string, t access.Token) string {
+	return strings.TrimSuffix(base, "/") + "/" + to("signin", "token", t.Secret)
+}
+
+type signInPage struct {
+	Back      string
+	Wrong     bool
+	Generated bool // the token is in the log
+}
+
+// signInForm asks for a token, or takes the one of a link.
 func (d *dashboard) signInForm(r *request) error {
-	return d.showSignIn(r, http.StatusOK, signInPage{Back: r.query.Get("back")})
+	back := r.query.Get("back")
+	if token := r.query.Get("token"); token != "" {
+		r.w.Header().Set("Referrer-Policy", "no-referrer")
+		if !d.newSession(r, token) {
+			return r.redirect(to("signin", "back", back, "wrong", "1")) // without the token
+		}
+		return r.redirect(backTo(back))
+	}
+	d.announce(r.Request)
+	return d.showSignIn(r, http.StatusOK, signInPage{Back: back, Wrong: r.query.Get("wrong") != ""})
 }
 
 func (d *dashboard) showSignIn(r *request, status int, p signInPage) error {
 	if !d.guard.Tokens() {
 		return r.redirect("./")
 	}
+	_, p.Generated = d.guard.Generated()
 	return d.render(r, status, "signin", view{Title: "Sign in", Nav: "signin", Data: p})
 }
 
-// signIn takes a token and leaves a session in a cookie. Like that of the theme it has no
-// path: that is the one that the dashboard is mounted at.
+// signIn takes a token from the form.
 func (d *dashboard) signIn(r *request) error {
 	if err := r.parseForm(); err != nil {
 		return err
 	}
-	to := r.PostForm.Get("back")
-	session, err := d.guard.SignIn(r.PostForm.Get("token"), r.now)
-	if err != nil {
-		return d.showSignIn(r, http.StatusUnauthorized, signInPage{to, "That is not a token that is accepted here."})
+	back := r.PostForm.Get("back")
+	if !d.newSession(r, r.PostForm.Get("token")) {
+		return d.showSignIn(r, http.StatusUnauthorized, signInPage{Back: back, Wrong: true})
 	}
-	http.SetCookie(r.w, &http.Cookie{
-		Name: sessionCookie, Value: session, MaxAge: int(access.SessionFor.Seconds()),
-		HttpOnly: true, SameSite: http.SameSiteStrictMode, Secure: secure(r.Request),
-	})
-	return r.redirect(back(to))
+	return r.redirect(backTo(back))
 }
 
-// signOut forgets the session.
+// newSession leaves a session in a cookie, in place of the one that was there. Like that
+// of the theme it has no path: that is the one that the dashboard is mounted at.
+func (d *dashboard) newSession(r *request, token string) (ok bool) {
+	session, err := d.guard.SignIn(strings.TrimSpace(token), r.now)
+	if err != nil {
+		return false
+	}
+	d.guard.SignOut(r.session())
+	r.setSession(session, int(access.SessionFor.Seconds()))
+	return true
+}
+
+// signOut ends the session, or all of its token.
 func (d *dashboard) signOut(r *request) error {
-	http.SetCookie(r.w, &http.Cookie{
-		Name: sessionCookie, MaxAge: -1, HttpOnly: true, SameSite: http.SameSiteStrictMode, Secure: secure(r.Request),
-	})
+	if err := r.parseForm(); err != nil {
+		return err
+	}
+	if r.PostForm.Has("everywhere") {
+		d.guard.SignOutEverywhere(r.session())
+	}
+	d.guard.SignOut(r.session())
+	r.setSession("", -1)
 	return r.redirect("signin")
 }
 
-// random is what generated tokens look like.
-var random = regexp.MustCompile(`^[A-Za-z0-9_-]{22,}$`)
-
-// token is a token as it is shown: who may only look does not get those that are secrets,
-// since whoever has one can resume its hook wherever that is offered.
-func (r *request) token(token string) string {
-	if !r.write && random.MatchString(token) {
-		return token[:4] + "…"
+// session is what the browser has in its cookie.
+func (r *request) session() string {
+	c, err := r.Cookie(sessionCookie)
+	if err != nil {
+		return ""
 	}
-	return token
+	return c.Value
+}
+
+func (r *request) setSession(session string, maxAge int) {
+	http.SetCookie(r.w, &http.Cookie{
+		Name: sessionCookie, Value: session, MaxAge: maxAge,
+		HttpOnly: true, SameSite: http.SameSiteStrictMode, Secure: secure(r.Request),
+	})
 }

@@ -86,7 +86,7 @@ type actPage struct {
 
 // confirm says what an action will do, and asks.
 func (d *dashboard) confirm(r *request) error {
-	run, err := d.client.RunInfo(r.Context(), r.query.Get("id"))
+	run, err := r.client.RunInfo(r.Context(), r.query.Get("id"))
 	if err != nil {
 		return err
 	}
@@ -110,13 +110,13 @@ func (d *dashboard) act(r *request) error {
 	var err error
 	switch do {
 	case cancel.Name:
-		err = d.client.CancelRun(ctx, id)
+		err = r.client.CancelRun(ctx, id)
 	case terminate.Name:
-		err = d.client.TerminateRun(ctx, id, strings.TrimSpace(r.PostForm.Get("reason")))
+		err = r.client.TerminateRun(ctx, id, strings.TrimSpace(r.PostForm.Get("reason")))
 	case wake.Name:
-		err = d.client.WakeRun(ctx, id)
+		err = r.client.WakeRun(ctx, id)
 	case retryFailed.Name:
-		err = d.client.RetryRun(ctx, id)
+		err = r.client.RetryRun(ctx, id)
 	default:
 		err = badRequest(errors.New("there is no such action"))
 	}

@@ -119,7 +119,7 @@ func newChart(runID string, items []inspect.Item, begin, end time.Time, live boo
 	}
 	c.Ticks = s.ticks(6 * c.Zoom)
 	for i := range page {
-		c.Rows = append(c.Rows, newRow(r, runID, page[i], s, pageEnd))
+		c.Rows = append(c.Rows, newRow(runID, page[i], s, pageEnd))
 	}
 	c.addLinks(r, from, lastPage)
 	return c
@@ -165,11 +165,8 @@ func (c *chart) addLinks(r *request, from, lastPage int) {
 	}
 }
 
-func newRow(q *request, runID string, it inspect.Item, s *scale, now time.Time) row {
+func newRow(runID string, it inspect.Item, s *scale, now time.Time) row {
 	r := row{Item: it, Label: it.Name, Word: word(&it), Open: isOpen(&it), Doc: jsonDoc(it.Result, shownInItem, "")}
-	if it.Kind == inspect.KindHook {
-		r.Label = q.token(it.Name)
-	}
 	if it.Kind == inspect.KindStep || it.Kind == inspect.KindChild {
 		if i := strings.LastIndexByte(it.Name, '#'); i > 0 {
 			r.Label, r.Number = it.Name[:i], it.Name[i:]

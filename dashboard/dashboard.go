@@ -4,23 +4,26 @@ import (
 	"log/slog"
 	"net/http"
 	"strings"
+	"sync"
 
 	"github.com/tenter-dev/tenter/access"
 	"github.com/tenter-dev/tenter/inspect"
 )
 
-// Options are options of [New]. The zero value is a dashboard for people on the same
-// machine, who may do everything.
+// Options are options of [New]. The zero value is a dashboard for who can read the log of
+// the process: it has the link to sign in with.
 type Options struct {
 	// Title is shown beside the name, to tell dashboards apart: such as "production".
 	Title string
 
-	// Access says who may look and who may act. The zero value serves this machine alone.
-	// With tokens people sign in with one of them; who has one for reading only sees what
-	// ReadOnly shows.
+	// Access says who may look and who may act. With tokens people sign in with one of
+	// them; who has one for reading only sees what ReadOnly shows. With the zero value there
+	// is one token, which may do everything and is made when the program starts; a link with
+	// it is logged when somebody comes who needs it.
 	Access access.Policy
 
-	// ReadOnly leaves out all that changes anything, whoever asks.
+	// ReadOnly leaves out all that changes anything, whoever asks, and masks generated
+	// tokens of hooks, see [inspect.ReadOnly].
 	ReadOnly bool
 
 	// Logger gets what nobody is there to be told. Default: slog.Default().
@@ -34,7 +37,7 @@ func New(c inspect.Client, opts Options) http.Handler {
 	if opts.Logger == nil {
 		opts.Logger = slog.Default()
 	}
-	d := &dashboard{client: c, opts: opts, guard: access.NewGuard(opts.Access)}
+	d := &dashboard{client: c, reader: inspect.ReadOnly(c), opts: opts, guard: access.NewGuard(opts.Access)}
 	pages() // now, and not at the first request
 	mux := http.NewServeMux()
 	mux.Handle("GET /static/", assets)
@@ -82,10 +85,12 @@ func New(c inspect.Client, opts Options) http.Handler {
 
 type dashboard struct {
 	client inspect.Client
+	reader inspect.Client // the same, for those who only look
 	opts   Options
 	guard  *access.Guard
 
-	streams streams
+	announced sync.Once // the link with the token that the guard has made
+	streams   streams
 }
 
 // setHeaders sets what all answers have. Nothing on a page may come from elsewhere, be

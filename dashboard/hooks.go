@@ -24,9 +24,8 @@ type hooksPage struct {
 
 type hookRow struct {
 	workflow.HookInfo
-	Shown string // the token, as it may be shown
-	Meta  string // its metadata, in one line
-	URL   string
+	Meta string // its metadata, in one line
+	URL  string
 }
 
 // hooks shows the list of open hooks.
@@ -34,11 +33,11 @@ func (d *dashboard) hooks(r *request) error {
 	p := &hooksPage{Filter: inspect.HookFilter{
 		RunID: r.query.Get("run"), Type: strings.TrimSpace(r.query.Get("type")), Prefix: strings.TrimSpace(r.query.Get("prefix")), After: r.query.Get("after"), Limit: pageOfHooks + 1,
 	}}
-	hooks, err := d.client.Hooks(r.Context(), p.Filter)
+	hooks, err := r.client.Hooks(r.Context(), p.Filter)
 	if err != nil {
 		return err
 	}
-	catalog, err := d.client.Catalog(r.Context())
+	catalog, err := r.client.Catalog(r.Context())
 	if err != nil {
 		return err
 	}
@@ -56,7 +55,7 @@ func (d *dashboard) hooks(r *request) error {
 		p.Next = link("hooks", next)
 	}
 	for _, h := range hooks {
-		row := hookRow{HookInfo: h, Shown: r.token(h.Token), URL: to("hook", "run", h.RunID, "id", h.ID)}
+		row := hookRow{HookInfo: h, URL: to("hook", "run", h.RunID, "id", h.ID)}
 		if len(h.Metadata) > 0 {
 			row.Meta = oneLine(h.Metadata)
 		}
@@ -67,7 +66,6 @@ func (d *dashboard) hooks(r *request) error {
 
 type hookPage struct {
 	Hook     workflow.HookInfo
-	Shown    string // its token, as it may be shown
 	Workflow string
 	Metadata *doc
 	Form     *form
@@ -78,7 +76,7 @@ type hookPage struct {
 func (d *dashboard) findHook(r *request, runID, id string) (workflow.HookInfo, error) {
 	f := inspect.HookFilter{RunID: runID, Limit: 1000}
 	for {
-		hooks, err := d.client.Hooks(r.Context(), f)
+		hooks, err := r.client.Hooks(r.Context(), f)
 		if err != nil {
 			return workflow.HookInfo{}, err
 		}
@@ -118,13 +116,13 @@ func (d *dashboard) hookPage(r *request, values url.Values) (*hookPage, error) {
 	if err != nil {
 		return nil, err
 	}
-	run, err := d.client.RunInfo(r.Context(), h.RunID)
+	run, err := r.client.RunInfo(r.Context(), h.RunID)
 	if err != nil {
 		return nil, err
 	}
 	var payload []byte // its schema
 	if h.Type != "" {
-		catalog, err := d.client.Catalog(r.Context())
+		catalog, err := r.client.Catalog(r.Context())
 		if err != nil {
 			return nil, err
 		}
@@ -135,7 +133,7 @@ func (d *dashboard) hookPage(r *request, values url.Values) (*hookPage, error) {
 		}
 	}
 	return &hookPage{
-		Hook: h, Shown: r.token(h.Token), Workflow: run.Workflow, Metadata: jsonDoc(h.Metadata, shown, ""),
+		Hook: h, Workflow: run.Workflow, Metadata: jsonDoc(h.Metadata, shown, ""),
 		Form: newForm(payload, "Payload", values, nil),
 	}, nil
 }
@@ -156,7 +154,7 @@ func (d *dashboard) resume(r *request) error {
 	if !ok {
 		return d.showHook(r, http.StatusUnprocessableEntity, p)
 	}
-	info, err := d.client.Resume(r.Context(), p.Hook.Token, payload, workflow.IdempotencyKey("dashboard:"+p.Form.Key))
+	info, err := r.client.Resume(r.Context(), p.Hook.Token, payload, workflow.IdempotencyKey("dashboard:"+p.Form.Key))
 	if problem := (&workflow.PayloadError{}); errors.As(err, &problem) {
 		p.Form.blame(problem.Err.Error())
 		return d.showHook(r, http.StatusUnprocessableEntity, p)

@@ -2,22 +2,27 @@ package dashboard_test
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"html"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/http/cookiejar"
 	"net/http/httptest"
 	"net/url"
 	"regexp"
 	"strings"
+	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/tenter-dev/tenter/access"
 	"github.com/tenter-dev/tenter/dashboard"
+	"github.com/tenter-dev/tenter/inspect"
 	"github.com/tenter-dev/tenter/store"
 	"github.com/tenter-dev/tenter/workflow"
 )
@@ -153,7 +158,7 @@ func TestMount(t *testing.T) {
 	}
 }
 
-// What a page elsewhere makes a browser send, or another machine sends, changes nothing.
+// What a page elsewhere makes a browser send changes nothing.
 func TestForgery(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, dashboard.Options{})
@@ -162,11 +167,9 @@ func TestForgery(t *testing.T) {
 	v := newVisitor(w)
 	act := url.Values{"id": {"one"}, "do": {"terminate"}}
 	for name, header := range map[string][]string{
-		"another site":           {"Sec-Fetch-Site", "cross-site", "Origin", "https://evil.example"},
-		"a site beside":          {"Sec-Fetch-Site", "same-site"},
-		"an old browser":         {"Origin", "https://evil.example"},
-		"a name that leads here": {"Host", "evil.example"},
-		"through a proxy":        {"X-Forwarded-For", "192.0.2.1"},
+		"another site":   {"Sec-Fetch-Site", "cross-site", "Origin", "https://evil.example"},
+		"a site beside":  {"Sec-Fetch-Site", "same-site"},
+		"an old browser": {"Origin", "https://evil.example"},
 	} {
 		for path, form := range map[string]url.Values{
 			"act": act, "hook?run=one&id=" + h.ID: {"_json": {"1"}, "_key": {"0123456789abcdef"}}, "start?workflow=resize": {"_json": {"1"}},
@@ -176,9 +179,6 @@ func TestForgery(t *testing.T) {
 				t.Errorf("%s: %s: %s", name, path, res.Status)
 			}
 		}
-	}
-	if res, _ := v.get("?", "Host", "evil.example"); res.StatusCode != http.StatusForbidden {
-		t.Errorf("a name that leads here may look: %s", res.Status)
 	}
 	if res, _ := v.get("act?id=one&do=terminate"); res.StatusCode != http.StatusOK {
 		t.Errorf("the confirmation: %s", res.Status)
@@ -269,6 +269,181 @@ func TestSignIn(t *testing.T) {
 	if res, _ := v.get("hooks", "Authorization", "Bearer "+writeSecret+"x"); res.StatusCode != http.StatusUnauthorized {
 		t.Errorf("a wrong token in the header: %s", res.Status)
 	}
+}
+
+// Signing out ends the session itself, not only the cookie of one browser.
+func TestSignOut(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, dashboard.Options{Access: tokens})
+	signIn := func(secret string) (*visitor, string) {
+		v := newVisitor(w)
+		res, _ := v.ask(http.MethodPost, "signin", url.Values{"token": {secret}})
+		if len(res.Cookies) != 1 {
+			t.Fatalf("sign in: %s", res.Status)
+		}
+		return v, res.Cookies[0].Name + "=" + res.Cookies[0].Value
+	}
+	status := func(cookie string) int {
+		res, _ := newVisitor(w).get("hooks", "Cookie", cookie)
+		return res.StatusCode
+	}
+	v, cookie := signIn(writeSecret)
+	_, other := signIn(writeSecret)
+	_, reader := signIn(readSecret)
+	if status(cookie) != http.StatusOK || status(other) != http.StatusOK || status(reader) != http.StatusOK {
+		t.Fatal("signed in, and nothing to see")
+	}
+	if res, _ := v.ask(http.MethodPost, "signout", url.Values{}, "Sec-Fetch-Site", "cross-site"); res.StatusCode != http.StatusForbidden {
+		t.Errorf("a page elsewhere signs people out: %s", res.Status)
+	}
+	v.ask(http.MethodPost, "signout", url.Values{})
+	if status(cookie) != http.StatusSeeOther {
+		t.Error("a copy of the cookie is good after signing out")
+	}
+	if res, _ := newVisitor(w).ask(http.MethodPost, "act", url.Values{"id": {"one"}, "do": {"terminate"}}, "Cookie", cookie); res.StatusCode != http.StatusUnauthorized {
+		t.Errorf("after signing out it acts: %s", res.Status)
+	}
+	if status(other) != http.StatusOK {
+		t.Error("signing out has ended the session of another browser")
+	}
+
+	// Everywhere: the sessions of the same token, and no others.
+	v, cookie = signIn(writeSecret)
+	if _, body := v.get("help"); !strings.Contains(body, "Sign out everywhere") {
+		t.Error("nobody is told how to sign out everywhere")
+	}
+	v.ask(http.MethodPost, "signout", url.Values{"everywhere": {"1"}})
+	if status(cookie) != http.StatusSeeOther || status(other) != http.StatusSeeOther {
+		t.Error("signing out everywhere leaves sessions")
+	}
+	if status(reader) != http.StatusOK {
+		t.Error("signing out everywhere has ended the session of another token")
+	}
+
+	// Who signs in again leaves no session behind.
+	v, cookie = signIn(readSecret)
+	v.ask(http.MethodPost, "signin", url.Values{"token": {writeSecret}})
+	if status(cookie) != http.StatusSeeOther {
+		t.Error("the session before is good after signing in anew")
+	}
+}
+
+// A page that is open learns that its session has ended.
+func TestSignOutEndsStreams(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, dashboard.Options{})
+	synctest.Test(t, func(t *testing.T) {
+		d := dashboard.New(quietClient{w.eng}, dashboard.Options{Access: tokens})
+		ask := func(ctx context.Context, method, path, body, cookie string) *httptest.ResponseRecorder {
+			r := httptest.NewRequestWithContext(ctx, method, path, strings.NewReader(body))
+			r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+			r.Header.Set("Cookie", cookie)
+			rec := httptest.NewRecorder()
+			d.ServeHTTP(rec, r)
+			return rec
+		}
+		cookie, _, _ := strings.Cut(ask(t.Context(), http.MethodPost, "/signin", "token="+readSecret, "").Header().Get("Set-Cookie"), ";")
+		ended := make(chan time.Time, 1)
+		go func() {
+			ask(t.Context(), http.MethodGet, "/live", "", cookie)
+			ended <- time.Now()
+		}()
+		time.Sleep(time.Minute)
+		select {
+		case <-ended:
+			t.Error("the stream has ended before its session")
+		default:
+		}
+		out := time.Now()
+		ask(t.Context(), http.MethodPost, "/signout", "", cookie)
+		if after := (<-ended).Sub(out); after > 15*time.Second {
+			t.Errorf("the stream goes on for %v after its session", after)
+		}
+	})
+}
+
+// quietClient watches nothing.
+type quietClient struct{ inspect.Client }
+
+func (quietClient) Watch(ctx context.Context, _ string, _ func(inspect.Change)) error {
+	<-ctx.Done()
+	return nil
+}
+
+// With no tokens configured there is one, and the log has the link to sign in with.
+func TestGeneratedToken(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, dashboard.Options{})
+	var log syncBuffer
+	d := dashboard.New(w.eng, dashboard.Options{Logger: slog.New(slog.NewTextHandler(&log, nil))})
+	mux := http.NewServeMux()
+	mux.Handle("/made/", http.StripPrefix("/made", d))
+	srv := httptest.NewServer(mux)
+	defer srv.Close()
+	w.url = srv.URL + "/made/"
+	v := newVisitor(w)
+	for range 2 {
+		if res, _ := v.get("run?id=one", "Host", "evil.example"); res.StatusCode != http.StatusSeeOther {
+			t.Fatalf("without the token: %s", res.Status)
+		}
+	}
+	if _, body := v.get("signin?back=hooks"); !strings.Contains(body, "Its log has a link") {
+		t.Error("nobody is told where the token is")
+	}
+	links := regexp.MustCompile(`link="?(\S+?)"?\n`).FindAllStringSubmatch(log.String(), -1)
+	if len(links) != 1 {
+		t.Fatalf("the log has %d links: %s", len(links), &log)
+	}
+	path, ok := strings.CutPrefix(links[0][1], w.url) // and not at evil.example
+	if !ok || !strings.HasPrefix(path, "signin?token=") {
+		t.Fatalf("the link is %s, and the dashboard is at %s", links[0][1], w.url)
+	}
+	secret := strings.TrimPrefix(path, "signin?token=")
+	res, _ := v.get(path[:len(path)-1] + "%23&back=hooks")
+	if to := res.Header.Get("Location"); to != "signin?back=hooks&wrong=1" || len(res.Cookies) > 0 {
+		t.Errorf("a wrong link: %s to %q", res.Status, to)
+	}
+	if _, body := v.get("signin?back=hooks&wrong=1"); !strings.Contains(body, "not a token that is accepted") {
+		t.Error("a wrong link says nothing")
+	}
+	res, _ = v.get(path + "&back=hooks")
+	if to := res.Header.Get("Location"); res.StatusCode != http.StatusSeeOther || to != "hooks" || res.Header.Get("Referrer-Policy") != "no-referrer" {
+		t.Errorf("the link: %s to %q, %v", res.Status, to, res.Header)
+	}
+	if len(res.Cookies) != 1 || strings.Contains(res.Cookies[0].Value, secret) {
+		t.Errorf("the link sets %v", res.Cookies)
+	}
+	if res, body := v.get("start?workflow=resize"); res.StatusCode != http.StatusOK || strings.Contains(body, secret) {
+		t.Errorf("signed in: %s", res.Status)
+	}
+	if res, _ := v.get(path + "&back=https://evil.example"); res.Header.Get("Location") != "./" {
+		t.Errorf("the link leads to %q", res.Header.Get("Location"))
+	}
+	// Another process has another one.
+	other := dashboard.New(w.eng, dashboard.Options{Logger: slog.New(slog.DiscardHandler)})
+	rec := httptest.NewRecorder()
+	other.ServeHTTP(rec, httptest.NewRequest(http.MethodGet, "/"+path, nil))
+	if to := rec.Header().Get("Location"); !strings.HasPrefix(to, "signin?") {
+		t.Errorf("the token is good elsewhere: %q", to)
+	}
+}
+
+// syncBuffer is a log.
+type syncBuffer struct {
+	mu sync.Mutex
+	bytes.Buffer
+}
+
+func (b *syncBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.Buffer.Write(p)
+}
+
+func (b *syncBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.Buffer.String()
 }
 
 func TestReadOnly(t *testing.T) {

@@ -56,11 +56,11 @@ func (d *dashboard) journal(r *request) error {
 	if r.query.Get("after") != "" && (err != nil || after < 0) {
 		return badRequest(errors.New("after is the position of an event: a number"))
 	}
-	info, err := d.client.RunInfo(r.Context(), id)
+	info, err := r.client.RunInfo(r.Context(), id)
 	if err != nil {
 		return err
 	}
-	events, err := d.client.Journal(r.Context(), id, after, pageOfEvents)
+	events, err := r.client.Journal(r.Context(), id, after, pageOfEvents)
 	if err != nil {
 		return err
 	}

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/tenter-dev/tenter/access"
 	"github.com/tenter-dev/tenter/inspect"
 	"github.com/tenter-dev/tenter/workflow"
 )
@@ -28,7 +29,7 @@ func (d *dashboard) live(r *request) error {
 	defer stop()
 	run := r.query.Get("run")
 	if run != "" {
-		if _, err := d.client.RunInfo(ctx, run); err != nil {
+		if _, err := r.client.RunInfo(ctx, run); err != nil {
 			return err
 		}
 	}
@@ -47,7 +48,7 @@ func (d *dashboard) live(r *request) error {
 	watched := make(chan error, 1)
 	go func() {
 		defer close(watched)
-		watched <- d.client.Watch(ctx, run, func(inspect.Change) {
+		watched <- r.client.Watch(ctx, run, func(inspect.Change) {
 			select {
 			case changed <- struct{}{}:
 			default: // it is to be told already
@@ -65,6 +66,7 @@ func (d *dashboard) live(r *request) error {
 		case <-changed:
 			err = send("event: change\ndata:\n\n")
 		case <-beat.C:
+			stopped = r.signedIn && d.guard.Session(r.session(), time.Now()) == access.None
 			err = send(": still here\n\n")
 		case err = <-watched:
 			if err != nil && !errors.Is(err, workflow.ErrRunNotFound) && !errors.Is(err, workflow.ErrEngineClosed) && ctx.Err() == nil {

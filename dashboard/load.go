@@ -18,23 +18,23 @@ const (
 
 // load gathers what there is to be seen of a run, but for what would not fit into memory
 // if runs were made to fill it: all of large payloads, and all of very long journals.
-func (d *dashboard) load(ctx context.Context, run workflow.RunInfo) (*inspect.Detail, error) {
+func load(ctx context.Context, c inspect.Client, run workflow.RunInfo) (*inspect.Detail, error) {
 	if run.Events <= maxDrawn {
-		return inspect.Load(ctx, frugal{d.client}, run.ID)
+		return inspect.Load(ctx, frugal{c}, run.ID)
 	}
 	detail := &inspect.Detail{Run: run}
 	var err error
-	if detail.Events, err = d.client.Journal(ctx, run.ID, 0, pageOfEvents); err != nil {
+	if detail.Events, err = c.Journal(ctx, run.ID, 0, pageOfEvents); err != nil {
 		return nil, err
 	}
 	if len(detail.Events) > 0 && detail.Events[0].Kind == "started" {
 		detail.Input = detail.Events[0].Data
 	}
-	if detail.Mail, err = d.client.Mailbox(ctx, run.ID); err != nil {
+	if detail.Mail, err = c.Mailbox(ctx, run.ID); err != nil {
 		return nil, err
 	}
 	if run.Status.Ended() {
-		last, err := d.client.Journal(ctx, run.ID, run.Events-1, 1)
+		last, err := c.Journal(ctx, run.ID, run.Events-1, 1)
 		if err != nil || len(last) == 0 {
 			return detail, err
 		}
@@ -45,15 +45,15 @@ func (d *dashboard) load(ctx context.Context, run workflow.RunInfo) (*inspect.De
 		}
 		return detail, nil
 	}
-	return detail, d.loadWaits(ctx, detail)
+	return detail, loadWaits(ctx, c, detail)
 }
 
 // loadWaits finds out what a run waits for without its timeline: what is known of its
 // hooks, its next time and its steps.
-func (d *dashboard) loadWaits(ctx context.Context, detail *inspect.Detail) error {
+func loadWaits(ctx context.Context, c inspect.Client, detail *inspect.Detail) error {
 	run := detail.Run
 	detail.Waits = inspect.Waits(run, nil, detail.Mail)
-	executing, err := d.client.Executing(ctx, run.ID)
+	executing, err := c.Executing(ctx, run.ID)
 	if err != nil {
 		return err
 	}
@@ -63,11 +63,11 @@ func (d *dashboard) loadWaits(ctx context.Context, detail *inspect.Detail) error
 	if !run.WakeAt.IsZero() {
 		detail.Waits = append(detail.Waits, inspect.Wait{For: inspect.ForSleep, What: "a timer, or the next attempt of a step", Until: run.WakeAt})
 	}
-	if detail.Hooks, err = d.client.Hooks(ctx, inspect.HookFilter{RunID: run.ID, Limit: inspect.MaxLimit}); err != nil {
+	if detail.Hooks, err = c.Hooks(ctx, inspect.HookFilter{RunID: run.ID, Limit: inspect.MaxLimit}); err != nil {
 		return err
 	}
 	for _, h := range detail.Hooks {
-		detail.Waits = append(detail.Waits, inspect.Wait{For: inspect.ForPayload, Name: h.Token, HookType: h.Type, Since: h.CreatedAt})
+		detail.Waits = append(detail.Waits, inspect.Wait{For: inspect.ForPayload, Name: h.Token, HookID: h.ID, HookType: h.Type, Since: h.CreatedAt})
 	}
 	return nil
 }

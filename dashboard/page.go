@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/tenter-dev/tenter/inspect"
 	"github.com/tenter-dev/tenter/workflow"
 )
 
@@ -20,8 +21,9 @@ type request struct {
 	w        http.ResponseWriter
 	query    url.Values
 	now      time.Time
-	write    bool // who asks may change things
-	signedIn bool // with a session, not a token or by being here
+	client   inspect.Client // what who asks may see, and do
+	write    bool           // who asks may change things
+	signedIn bool           // with a session
 }
 
 // view is what a template gets.

@@ -60,7 +60,7 @@ func (d *dashboard) oneEvent(r *request, id, position string) (inspect.Event, er
 	if err != nil || at < 1 {
 		return inspect.Event{}, badRequest(errors.New("the position of an event is a number, from 1"))
 	}
-	events, err := d.client.Journal(r.Context(), id, at-1, 1)
+	events, err := r.client.Journal(r.Context(), id, at-1, 1)
 	if err != nil {
 		return inspect.Event{}, err
 	}
@@ -72,7 +72,7 @@ func (d *dashboard) oneEvent(r *request, id, position string) (inspect.Event, er
 
 // oneMessage reads the message of a mailbox that was accepted at a time.
 func (d *dashboard) oneMessage(r *request, id, at string) (inspect.Message, error) {
-	mail, err := d.client.Mailbox(r.Context(), id)
+	mail, err := r.client.Mailbox(r.Context(), id)
 	if err != nil {
 		return inspect.Message{}, err
 	}

@@ -46,11 +46,11 @@ type message struct {
 // run shows one run.
 func (d *dashboard) run(r *request) error {
 	id := r.query.Get("id")
-	info, err := d.client.RunInfo(r.Context(), id)
+	info, err := r.client.RunInfo(r.Context(), id)
 	if err != nil {
 		return err
 	}
-	detail, err := d.load(r.Context(), info)
+	detail, err := load(r.Context(), r.client, info)
 	if err != nil {
 		return err
 	}
@@ -69,7 +69,7 @@ func newRunPage(r *request, detail *inspect.Detail) *runPage {
 	}
 	hooks := make(map[string]workflow.HookInfo)
 	for _, h := range detail.Hooks {
-		hooks[h.Token] = h
+		hooks[h.ID] = h
 	}
 	waits, left := inspect.Abridge(detail.Waits, shownWaits)
 	for i, w := range waits {
@@ -77,8 +77,8 @@ func newRunPage(r *request, detail *inspect.Detail) *runPage {
 			continue // the first one says it
 		}
 		shown := wait{Wait: w}
-		if h, ok := hooks[w.Name]; ok && w.For == inspect.ForPayload {
-			shown.Webhook, shown.Form, shown.Name = h.Webhook, to("hook", "run", run.ID, "id", h.ID), r.token(h.Token)
+		if h, ok := hooks[w.HookID]; ok && w.For == inspect.ForPayload {
+			shown.Webhook, shown.Form, shown.Name = h.Webhook, to("hook", "run", run.ID, "id", h.ID), h.Token
 		}
 		if left[w.For] > 0 && (i == len(waits)-1 || waits[i+1].For != w.For) {
 			shown.More = moreWaits(run.ID, w.For)

@@ -64,14 +64,14 @@ func (d *dashboard) runs(r *request) error {
 	}
 	f := p.Filter
 	f.Limit = pageOfRuns + 1
-	runs, err := d.client.Runs(r.Context(), f)
+	runs, err := r.client.Runs(r.Context(), f)
 	if err != nil {
 		return err
 	}
-	if p.Counts, err = d.client.CountRuns(r.Context()); err != nil {
+	if p.Counts, err = r.client.CountRuns(r.Context()); err != nil {
 		return err
 	}
-	catalog, err := d.client.Catalog(r.Context())
+	catalog, err := r.client.Catalog(r.Context())
 	if err != nil {
 		return err
 	}
@@ -168,14 +168,14 @@ func (d *dashboard) find(r *request) error {
 	if q == "" {
 		return r.redirect("./")
 	}
-	run, err := d.client.RunInfo(r.Context(), q)
+	run, err := r.client.RunInfo(r.Context(), q)
 	switch {
 	case err == nil:
 		return r.redirect(to("run", "id", run.ID))
 	case !errors.Is(err, workflow.ErrRunNotFound):
 		return err
 	}
-	hook, err := d.client.HookByToken(r.Context(), q)
+	hook, err := r.client.HookByToken(r.Context(), q)
 	switch {
 	case err == nil:
 		return r.redirect(to("hook", "run", hook.RunID, "id", hook.ID))

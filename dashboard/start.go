@@ -18,7 +18,7 @@ type workflowsPage struct{ inspect.Catalog }
 
 // workflows shows what can be started and resumed.
 func (d *dashboard) workflows(r *request) error {
-	catalog, err := d.client.Catalog(r.Context())
+	catalog, err := r.client.Catalog(r.Context())
 	if err != nil {
 		return err
 	}
@@ -39,7 +39,7 @@ func (d *dashboard) startForm(r *request) error {
 	like := r.query.Get("like")
 	var input json.RawMessage
 	if like != "" {
-		events, err := d.client.Journal(r.Context(), like, 0, 1)
+		events, err := r.client.Journal(r.Context(), like, 0, 1)
 		if err != nil {
 			return err
 		}
@@ -64,7 +64,7 @@ func (d *dashboard) startPage(r *request, values url.Values, prefill json.RawMes
 	if name == "" {
 		return nil, badRequest(errors.New("which workflow? pick one of the list"))
 	}
-	catalog, err := d.client.Catalog(r.Context())
+	catalog, err := r.client.Catalog(r.Context())
 	if err != nil {
 		return nil, err
 	}
@@ -99,7 +99,7 @@ func (d *dashboard) start(r *request) error {
 	if !ok {
 		return d.showStart(r, http.StatusUnprocessableEntity, p)
 	}
-	id, err := d.client.StartRun(r.Context(), workflow.StartRequest{
+	id, err := r.client.StartRun(r.Context(), workflow.StartRequest{
 		Workflow: p.Workflow, RunID: cmp.Or(p.RunID, p.Fresh), Input: input,
 	})
 	if taken, ok := errors.AsType[*workflow.RunExistsError](err); ok {

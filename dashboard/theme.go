@@ -31,7 +31,7 @@ func (d *dashboard) theme(r *request) error {
 		c.Value, c.MaxAge = "", -1
 	}
 	http.SetCookie(r.w, c)
-	return r.redirect(back(r.PostForm.Get("back")))
+	return r.redirect(backTo(r.PostForm.Get("back")))
 }
 
 // secure tells whether the browser speaks HTTPS, to us or to a proxy.
@@ -39,8 +39,8 @@ func secure(r *http.Request) bool {
 	return r.TLS != nil || strings.EqualFold(r.Header.Get("X-Forwarded-Proto"), "https")
 }
 
-// back is a page of the dashboard to return to, and nowhere else.
-func back(to string) string {
+// backTo is a page of the dashboard to return to, and nowhere else.
+func backTo(to string) string {
 	page, _, _ := strings.Cut(to, "?")
 	switch page {
 	case "run", "journal", "event", "payload", "hooks", "hook", "workflows", "start", "help":

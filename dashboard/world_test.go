@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tenter-dev/tenter/access"
 	"github.com/tenter-dev/tenter/client"
 	"github.com/tenter-dev/tenter/dashboard"
 	"github.com/tenter-dev/tenter/engine"
@@ -26,7 +27,7 @@ type world struct {
 	store  *sqlite.Store
 	eng    *engine.Engine
 	client inspect.Client
-	dash   http.Handler
+	dash   http.Handler // if opts say nothing of access, everybody's
 	srv    *http.Server
 	url    string // of the dashboard, with a slash at the end
 	web    string // of webhooks
@@ -208,11 +209,14 @@ func newWorld(t *testing.T, opts dashboard.Options, more ...func(*engine.Options
 	ctx, stop := context.WithCancel(context.WithoutCancel(t.Context()))
 	done := make(chan error, 1)
 	go func() { done <- w.eng.Run(ctx) }()
+	if opts.Access.Tokens == nil && opts.Access.Authorize == nil {
+		opts.Access.Unauthenticated = access.Write
+	}
 	w.dash = dashboard.New(w.client, opts)
 	mux := http.NewServeMux()
 	mux.Handle("/ops/tenter/", http.StripPrefix("/ops/tenter", w.dash))
 	mux.Handle(server.WebhookPath, server.Webhooks(w.eng))
-	mux.Handle(server.APIPath, server.API(w.eng, server.APIOptions{Logger: quiet}))
+	mux.Handle(server.APIPath, server.API(w.eng, server.APIOptions{Access: access.Policy{Unauthenticated: access.Write}, Logger: quiet}))
 	remote, err := client.New(w.web, client.Options{})
 	if err != nil {
 		t.Fatal(err)

@@ -22,10 +22,10 @@ import (
 // APIPath is where the API is served. Its description is at openapi.json below it.
 const APIPath = api.Path
 
-// APIOptions configure [API]. The zero value serves the same machine alone.
+// APIOptions configure [API]. The zero value serves who can read the log of the process.
 type APIOptions struct {
-	// Access says who may do what: without tokens only who is on the same machine, and
-	// that is allowed everything.
+	// Access says who may do what. With the zero value there is one token, which may do
+	// everything; API makes it and logs it.
 	Access access.Policy
 
 	// Logger gets what goes wrong and is not the caller's fault. The default is
@@ -53,12 +53,13 @@ func API(c inspect.Client, opts APIOptions) http.Handler {
 		panic("server: the client is nil")
 	}
 	o := withDefaults([]Options{{Logger: opts.Logger, ReadTimeout: opts.ReadTimeout, WriteTimeout: opts.WriteTimeout}})
-	a := &apiHandler{client: c, guard: access.NewGuard(opts.Access), opts: o, maxBody: defaultBody}
+	a := &apiHandler{client: c, reader: inspect.ReadOnly(c), guard: access.NewGuard(opts.Access), opts: o, maxBody: defaultBody}
 	if limited, ok := c.(interface{ MaxPayload() int }); ok {
 		a.maxBody = max(a.maxBody, 2*int64(limited.MaxPayload())) // the engine knows better what is too large
 	}
-	if opts.Access.Authorize == nil && len(opts.Access.Tokens) == 0 {
-		o.Logger.Info("the API has no tokens configured: it serves the same machine alone")
+	if t, ok := a.guard.Generated(); ok {
+		o.Logger.Info("the API has no tokens configured, so it has made one, which is good until the program ends: send it as Authorization: Bearer TOKEN",
+			"token", t.Secret)
 	}
 	return a
 }
@@ -68,6 +69,7 @@ const defaultBody = 9 << 20
 
 type apiHandler struct {
 	client  inspect.Client
+	reader  inspect.Client // the same, for those with the scope read
 	guard   *access.Guard
 	origins http.CrossOriginProtection
 	opts    Options
@@ -86,11 +88,12 @@ func (a *apiHandler) stopping() <-chan struct{} {
 // call is a request to the API on its way.
 type call struct {
 	*http.Request
-	api   *apiHandler
-	w     http.ResponseWriter
-	name  string // of the run or hook in the path
-	query url.Values
-	body  []byte
+	api    *apiHandler
+	client inspect.Client // what the caller may see, and do
+	w      http.ResponseWriter
+	name   string // of the run or hook in the path
+	query  url.Values
+	body   []byte
 }
 
 func (a *apiHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -144,6 +147,10 @@ func (a *apiHandler) serve(c *call) (*route, any, error) {
 	scope, err := a.guard.Check(c.Request)
 	if err != nil {
 		return nil, nil, refused(c.w, err)
+	}
+	c.client = a.reader
+	if scope == access.Write {
+		c.client = a.client
 	}
 	route, err := c.route()
 	if err != nil {

@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"regexp"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -247,7 +248,7 @@ func TestTheAPIIsAsDocumented(t *testing.T) {
 
 	// What it takes to get the others.
 	nobody := &puppet{}
-	noTokens := server.API(nobody, server.APIOptions{Access: access.Policy{}, Logger: quiet})
+	noTokens := server.API(nobody, server.APIOptions{Access: access.Policy{Authorize: func(*http.Request) access.Scope { return access.None }}, Logger: quiet})
 	elsewhere, err := apicheck.New(noTokens, doc, func(wrong string) { t.Error(wrong) })
 	if err != nil {
 		t.Fatal(err)
@@ -255,7 +256,7 @@ func TestTheAPIIsAsDocumented(t *testing.T) {
 	missing := check.Missing()
 	for _, op := range ops {
 		path := strings.NewReplacer("{run_id}", "r", "{token}", "t").Replace(op.path)
-		want(ask(elsewhere, op.method, path, "", ""), op, 403, "forbidden") // 192.0.2.1 asks for example.com
+		want(ask(elsewhere, op.method, path, "", ""), op, 403, "forbidden") // the app allows nothing
 		missing = slices.DeleteFunc(missing, func(m string) bool { return m == op.method+" /"+op.path+" 403" })
 	}
 	// 408 takes a real connection: see TestAPIBodies; what is in no body of an answer
@@ -320,30 +321,39 @@ func TestAPIPathsAndMethods(t *testing.T) {
 	}
 }
 
-// Without tokens the same machine is served alone, and the log says so once.
+// Without tokens there is one that the API has made, and the log has it, once.
 func TestAPIWithoutTokens(t *testing.T) {
 	t.Parallel()
 	logs := &logbook{}
 	api := server.API(&puppet{}, server.APIOptions{Logger: slog.New(slog.NewTextHandler(logs, nil))})
+	made := regexp.MustCompile(`token=([A-Z2-7]{26})\n`).FindAllStringSubmatch(logs.String(), -1)
+	if len(made) != 1 {
+		t.Fatalf("the log is %s", logs)
+	}
 	for _, tt := range []struct {
-		from, host string
-		status     int
+		from, host, token string
+		status            int
 	}{
-		{"127.0.0.1:5000", "localhost:8080", 204},
-		{"[::1]:5000", "[::1]:8080", 204},
-		{"192.0.2.7:5000", "localhost:8080", 403},
-		{"127.0.0.1:5000", "evil.example", 403},
+		{"127.0.0.1:5000", "localhost:8080", "", 401},
+		{"[::1]:5000", "[::1]:8080", "", 401},
+		{"192.0.2.7:5000", "example.com", "", 401},
+		{"127.0.0.1:5000", "localhost:8080", "a-token-that-nobody-has", 401},
+		{"127.0.0.1:5000", "localhost:8080", made[0][1], 204},
+		{"192.0.2.7:5000", "example.com", made[0][1], 204},
 	} {
 		r := httptest.NewRequest(http.MethodPost, "/api/v1/runs/r/cancel", nil)
 		r.RemoteAddr, r.Host = tt.from, tt.host
+		if tt.token != "" {
+			r.Header.Set("Authorization", "Bearer "+tt.token)
+		}
 		rec := httptest.NewRecorder()
 		api.ServeHTTP(rec, r)
-		if rec.Code != tt.status || tt.status == 403 && !strings.Contains(rec.Body.String(), "no tokens are configured") {
-			t.Errorf("%s asks %s: %d %s", tt.from, tt.host, rec.Code, rec.Body)
+		if rec.Code != tt.status || tt.token == "" && !strings.Contains(rec.Body.String(), "its log has it") {
+			t.Errorf("%s asks %s with token %q: %d %s", tt.from, tt.host, tt.token, rec.Code, rec.Body)
 		}
 	}
-	if n := strings.Count(logs.String(), "no tokens configured"); n != 1 {
-		t.Errorf("the log says so %d times", n)
+	if n := strings.Count(logs.String(), made[0][1]); n != 1 {
+		t.Errorf("the log has it %d times", n)
 	}
 }
 

@@ -22,7 +22,7 @@ func watch(c *call) (any, error) {
 	changes := make(chan inspect.Change)
 	watched := make(chan error, 1)
 	go func() {
-		watched <- c.api.client.Watch(ctx, runID, func(ch inspect.Change) {
+		watched <- c.client.Watch(ctx, runID, func(ch inspect.Change) {
 			select {
 			case changes <- ch:
 			case <-ctx.Done():

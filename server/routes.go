@@ -188,7 +188,7 @@ func listRuns(c *call) (any, error) {
 	if err := f.Validate(); err != nil {
 		return nil, badRequest("query", err.Error())
 	}
-	runs, err := c.api.client.Runs(c.Context(), f)
+	runs, err := c.client.Runs(c.Context(), f)
 	if err != nil {
 		return nil, err
 	}
@@ -218,7 +218,7 @@ func startRun(c *call) (any, error) {
 	if req.Input == nil {
 		req.Input = json.RawMessage("null")
 	}
-	id, err := c.api.client.StartRun(c.Context(), req)
+	id, err := c.client.StartRun(c.Context(), req)
 	if err != nil {
 		return nil, err
 	}
@@ -226,7 +226,7 @@ func startRun(c *call) (any, error) {
 	return api.Started{RunID: id}, nil
 }
 
-func getRun(c *call) (any, error) { return answer(c.api.client.RunInfo(c.Context(), c.name)) }
+func getRun(c *call) (any, error) { return answer(c.client.RunInfo(c.Context(), c.name)) }
 
 // answer makes an answer of a result.
 func answer[T any](v T, err error) (any, error) {
@@ -244,12 +244,12 @@ func getResult(c *call) (any, error) {
 	if limit := int64(api.MaxWait / time.Second); wait > limit {
 		return nil, badRequest("wait", "it is more than 60")
 	}
-	info, err := c.api.client.RunInfo(c.Context(), c.name)
+	info, err := c.client.RunInfo(c.Context(), c.name)
 	switch {
 	case err != nil:
 		return nil, err
 	case info.Status.Ended():
-		return answer(c.api.client.AwaitRun(c.Context(), c.name))
+		return answer(c.client.AwaitRun(c.Context(), c.name))
 	case wait == 0:
 		return nil, nil //nolint:nilnil // there is none yet
 	}
@@ -263,7 +263,7 @@ func getResult(c *call) (any, error) {
 		case <-ctx.Done():
 		}
 	}()
-	res, err := c.api.client.AwaitRun(ctx, c.name)
+	res, err := c.client.AwaitRun(ctx, c.name)
 	switch {
 	case err == nil:
 		return res, nil
@@ -281,23 +281,23 @@ func getJournal(c *call) (any, error) {
 	if err := errors.Join(err1, err2); err != nil {
 		return nil, err
 	}
-	events, err := c.api.client.Journal(c.Context(), c.name, after, pageLength(limit))
+	events, err := c.client.Journal(c.Context(), c.name, after, pageLength(limit))
 	return answer(api.Journal{Events: events}, err)
 }
 
 func getMailbox(c *call) (any, error) {
-	messages, err := c.api.client.Mailbox(c.Context(), c.name)
+	messages, err := c.client.Mailbox(c.Context(), c.name)
 	return answer(api.Mailbox{Messages: messages}, err)
 }
 
 func getExecuting(c *call) (any, error) {
-	attempts, err := c.api.client.Executing(c.Context(), c.name)
+	attempts, err := c.client.Executing(c.Context(), c.name)
 	return answer(api.Executing{Attempts: attempts}, err)
 }
 
 // order serves what a run is told to do.
 func order(do func(inspect.Client, context.Context, string) error) func(*call) (any, error) {
-	return func(c *call) (any, error) { return nil, do(c.api.client, c.Context(), c.name) }
+	return func(c *call) (any, error) { return nil, do(c.client, c.Context(), c.name) }
 }
 
 func terminateRun(c *call) (any, error) {
@@ -308,11 +308,11 @@ func terminateRun(c *call) (any, error) {
 			return nil, err
 		}
 	}
-	return nil, c.api.client.TerminateRun(c.Context(), c.name, t.Reason)
+	return nil, c.client.TerminateRun(c.Context(), c.name, t.Reason)
 }
 
 func countRuns(c *call) (any, error) {
-	counts, err := c.api.client.CountRuns(c.Context())
+	counts, err := c.client.CountRuns(c.Context())
 	return answer(api.Counts{Counts: counts}, err)
 }
 
@@ -327,7 +327,7 @@ func listHooks(c *call) (any, error) {
 	if err := f.Validate(); err != nil {
 		return nil, badRequest("query", err.Error())
 	}
-	hooks, err := c.api.client.Hooks(c.Context(), f)
+	hooks, err := c.client.Hooks(c.Context(), f)
 	if err != nil {
 		return nil, err
 	}
@@ -338,7 +338,7 @@ func listHooks(c *call) (any, error) {
 	return page, nil
 }
 
-func getHook(c *call) (any, error) { return answer(c.api.client.HookByToken(c.Context(), c.name)) }
+func getHook(c *call) (any, error) { return answer(c.client.HookByToken(c.Context(), c.name)) }
 
 func resumeHook(c *call) (any, error) {
 	req, err := decode[api.Resume](c)
@@ -351,10 +351,10 @@ func resumeHook(c *call) (any, error) {
 	if req.OrStart != nil && req.OrStart.Input == nil {
 		req.OrStart.Input = json.RawMessage("null")
 	}
-	return answer(c.api.client.Resume(c.Context(), c.name, req.Payload, func(r *workflow.ResumeRequest) error {
+	return answer(c.client.Resume(c.Context(), c.name, req.Payload, func(r *workflow.ResumeRequest) error {
 		r.Type, r.IdempotencyKey, r.OrStart = req.Type, req.IdempotencyKey, req.OrStart
 		return nil
 	}))
 }
 
-func getCatalog(c *call) (any, error) { return answer(c.api.client.Catalog(c.Context())) }
+func getCatalog(c *call) (any, error) { return answer(c.client.Catalog(c.Context())) }

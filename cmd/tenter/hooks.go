@@ -16,7 +16,7 @@ type hooksListCmd struct {
 }
 
 func (c *hooksListCmd) Help() string {
-	return `A hook is where a run takes payloads from outside; its token is its address. Whoever knows the token of a hook can resume it here, so random tokens are secrets.
+	return `A hook is where a run takes payloads from outside; its token is its address. Whoever knows the token of a hook can resume it, so generated tokens are secrets: on a server, who may only look sees their beginnings.
 
   tenter hooks list --type approval
 

@@ -14,6 +14,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"os"
 	"os/signal"
 	"strings"
@@ -21,6 +22,7 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"github.com/tenter-dev/tenter/client"
 	"github.com/tenter-dev/tenter/store/postgres"
 	"github.com/tenter-dev/tenter/store/sqlite"
 	"github.com/tenter-dev/tenter/workflow"
@@ -185,9 +187,12 @@ func exitCode(err error) int {
 // hintFor says what to do about an error, where the error does not say so.
 func (a *app) hintFor(err error) string {
 	t, _ := a.target() // which was found before
+	refused, isAnswer := errors.AsType[*client.Error](err)
 	switch {
 	case a.hint != "":
 		return a.hint
+	case isAnswer && refused.Status == http.StatusUnauthorized:
+		return "The token of the server goes into TENTER_TOKEN, or into a file that --token-file names."
 	case errors.Is(err, workflow.ErrHookNotFound):
 		return "The hook is closed, its run has ended, or the token is another one. Open hooks: " + t.command("hooks", "list")
 	case errors.Is(err, workflow.ErrRunEnded):

@@ -13,46 +13,98 @@ import (
 )
 
 type dashboardCmd struct {
-	Listen   string `default:"127.0.0.1:8077" placeholder:"ADDR" help:"Address to listen on (${default}); port 0 is a free one."`
-	Title    string `placeholder:"TEXT" help:"Shown beside the name, to tell dashboards apart."`
-	ReadOnly bool   `help:"Leave out all that changes anything."`
+	Listen          string `default:"127.0.0.1:8077" placeholder:"ADDR" help:"Address to listen on (${default}); port 0 is a free one."`
+	Title           string `placeholder:"TEXT" help:"Shown beside the name, to tell dashboards apart."`
+	ReadOnly        bool   `help:"Leave out all that changes anything, and mask generated tokens of hooks."`
+	SignInToken     string `placeholder:"FILE" help:"File with the token that people sign in with; it is made if there is none. Default: a new token each time."`
+	Unauthenticated bool   `help:"Ask for no token: whoever reaches the address may do everything, and so may every user of this machine."`
 }
 
 func (c *dashboardCmd) Help() string {
-	return `Shows runs, timelines and hooks in the browser, with forms to resume and buttons to steer, until Ctrl-C. Only this machine is served. For others, mount package dashboard in
-your own program, behind its own sign-in.`
+	return `Shows runs, timelines and hooks in the browser, with forms to resume and buttons to steer, until Ctrl-C. It prints a link that signs a browser in, and without it nothing is served;
+it listens on this machine alone. For others, mount package dashboard in your own program, with tokens or behind its own sign-in.`
 }
 
 func (c *dashboardCmd) Run(a *app) error {
 	if !access.Loopback(c.Listen) {
 		return usage("--listen %s: the dashboard is for this machine alone: use 127.0.0.1", c.Listen)
 	}
+	policy, path, err := c.access()
+	if err != nil {
+		return err
+	}
 	cl, err := a.client()
 	if err != nil {
 		return err
 	}
-	h := dashboard.New(cl, dashboard.Options{Title: c.Title, ReadOnly: c.ReadOnly, Logger: a.logger()})
-	return a.serve(c.Listen, h, "The dashboard is at", "/")
+	h := dashboard.New(cl, dashboard.Options{Title: c.Title, ReadOnly: c.ReadOnly, Access: policy, Logger: a.logger()})
+	return a.serve(c.Listen, h, func(url string) {
+		a.out.printf("The dashboard is at %s — Ctrl-C ends it.\n", url+path)
+	})
+}
+
+// access is who may use the dashboard, and the path of the link to print.
+func (c *dashboardCmd) access() (access.Policy, string, error) {
+	if c.Unauthenticated && c.SignInToken != "" {
+		return access.Policy{}, "", usage("--unauthenticated and --sign-in-token: give one of them")
+	}
+	if c.Unauthenticated {
+		return access.Policy{Unauthenticated: access.Write}, "/", nil
+	}
+	token := access.NewToken(access.Write)
+	if c.SignInToken != "" {
+		var err error
+		if token, err = access.TokenFile(c.SignInToken, access.Write); err != nil {
+			return access.Policy{}, "", err
+		}
+	}
+	return access.Policy{Tokens: []access.Token{token}}, dashboard.SignInURL("", token), nil
 }
 
 type serveCmd struct {
-	Listen      string `default:"127.0.0.1:8078" placeholder:"ADDR" help:"Address to listen on (${default}); port 0 is a free one."`
-	WriteTokens string `placeholder:"FILE" help:"File with tokens that may do everything, one a line."`
-	ReadTokens  string `placeholder:"FILE" help:"File with tokens that may only look, one a line."`
+	Listen          string `default:"127.0.0.1:8078" placeholder:"ADDR" help:"Address to listen on (${default}); port 0 is a free one."`
+	WriteTokens     string `placeholder:"FILE" help:"File with tokens that may do everything, one a line."`
+	ReadTokens      string `placeholder:"FILE" help:"File with tokens that may only look, one a line."`
+	Unauthenticated bool   `help:"Ask for no token: whoever reaches the address may do everything, and so may every user of this machine."`
 }
 
 func (c *serveCmd) Help() string {
 	return `Serves Tenter's HTTP API until Ctrl-C, for "tenter --server", for package client and for programs in other languages; its description is at /api/v1/openapi.json below it. It
 executes no runs and serves no webhooks: your own program does that, and can serve the API as well (server.API).
 
-Without tokens only this machine is served. A token has at least 16 bytes:
+Without files of tokens it makes a token, which is good until it ends, prints the line that tells it to other commands, and listens on this machine alone. A token has at least 16 bytes:
 
   openssl rand -hex 32 > tokens
   tenter --db app.db serve --listen :8078 --write-tokens tokens`
 }
 
 func (c *serveCmd) Run(a *app) error {
-	var policy access.Policy
+	policy, err := c.access()
+	if err != nil {
+		return err
+	}
+	configured := len(policy.Tokens) > 0
+	if !configured && !access.Loopback(c.Listen) {
+		return usage("--listen %s: others than this machine need tokens: say --write-tokens or --read-tokens", c.Listen)
+	}
+	made := access.NewToken(access.Write)
+	if !configured && !c.Unauthenticated {
+		policy.Tokens = []access.Token{made}
+	}
+	cl, err := a.client()
+	if err != nil {
+		return err
+	}
+	return a.serve(c.Listen, server.API(cl, server.APIOptions{Access: policy, Logger: a.logger()}), func(url string) {
+		a.out.printf("The API is at %s%s — Ctrl-C ends it.\n", url, server.APIPath)
+		if !configured && !c.Unauthenticated {
+			a.out.printf("It needs a token, which it has made for as long as it lasts:\n\n  export TENTER_SERVER=%s TENTER_TOKEN=%s\n\n", url, made.Secret)
+		}
+	})
+}
+
+// access is who may use the API. Without tokens it is still to be decided.
+func (c *serveCmd) access() (policy access.Policy, err error) {
 	for _, f := range []struct {
 		name  string
 		scope access.Scope
@@ -62,27 +114,26 @@ func (c *serveCmd) Run(a *app) error {
 		}
 		tokens, err := readTokens(f.name)
 		if err != nil {
-			return err
+			return policy, err
 		}
 		for _, token := range tokens {
 			if len(token) < 16 {
-				return usage("%s: a token in it has %d bytes, at least 16 are needed", f.name, len(token))
+				return policy, usage("%s: a token in it has %d bytes, at least 16 are needed", f.name, len(token))
 			}
 			policy.Tokens = append(policy.Tokens, access.Token{Secret: token, Scope: f.scope})
 		}
 	}
-	if len(policy.Tokens) == 0 && !access.Loopback(c.Listen) {
-		return usage("--listen %s: others than this machine need tokens: say --write-tokens or --read-tokens", c.Listen)
+	if c.Unauthenticated {
+		if len(policy.Tokens) > 0 {
+			return policy, usage("--unauthenticated and tokens: give one of them")
+		}
+		policy.Unauthenticated = access.Write
 	}
-	cl, err := a.client()
-	if err != nil {
-		return err
-	}
-	return a.serve(c.Listen, server.API(cl, server.APIOptions{Access: policy, Logger: a.logger()}), "The API is at", server.APIPath)
+	return policy, nil
 }
 
-// serve serves until the program is told to end.
-func (a *app) serve(addr string, h http.Handler, what, path string) error {
+// serve serves until the program is told to end. It announces the URL once it listens.
+func (a *app) serve(addr string, h http.Handler, announce func(url string)) error {
 	var config net.ListenConfig
 	l, err := config.Listen(a.ctx, "tcp", addr)
 	if err != nil {
@@ -94,7 +145,7 @@ func (a *app) serve(addr string, h http.Handler, what, path string) error {
 		Handler: h, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute,
 		BaseContext: func(net.Listener) context.Context { return streams },
 	}
-	a.out.printf("%s http://%s%s — Ctrl-C ends it.\n", what, l.Addr(), path)
+	announce("http://" + l.Addr().String())
 	ended := make(chan error, 1)
 	go func() { ended <- srv.Serve(l) }()
 	select {

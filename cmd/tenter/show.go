@@ -211,7 +211,7 @@ func (v *runView) remedies() (advice []string, remedies []remedy) {
 	}
 	webhooks := map[string]bool{}
 	for _, h := range v.detail.Hooks {
-		webhooks[h.Token] = h.Webhook
+		webhooks[h.ID] = h.Webhook
 	}
 	if r.Status == workflow.StatusFailed {
 		add("lets it go on from its journal, once the cause is mended", "runs", "retry", r.ID)
@@ -233,8 +233,12 @@ func (v *runView) remedies() (advice []string, remedies []remedy) {
 		}
 		switch w.For {
 		case inspect.ForPayload:
-			if webhooks[w.Name] {
+			if webhooks[w.HookID] {
 				advice = append(advice, "Hook "+w.Name+" is a webhook: it takes HTTP requests at its URL")
+				continue
+			}
+			if inspect.IsMasked(w.Name) {
+				advice = append(advice, "Hook "+w.HookID+" is resumed with a token that may write: this one only looks, so the hook's own token is masked")
 				continue
 			}
 			add("sends it a payload, as JSON", "hooks", "resume", w.Name, example(v.schemas[w.HookType]))

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 
+	"github.com/tenter-dev/tenter/access"
 	"github.com/tenter-dev/tenter/dashboard"
 	"github.com/tenter-dev/tenter/inspect"
 	"github.com/tenter-dev/tenter/workflow"
@@ -15,8 +16,10 @@ func (a *app) routes() http.Handler {
 	mux.HandleFunc("POST /start", a.handleStart)
 	mux.HandleFunc("POST /approve", a.handleApprove)
 	mux.HandleFunc("GET /status", a.handleStatus)
-	// It serves this machine alone; see access.Policy for more.
-	mux.Handle("/tenter/", http.StripPrefix("/tenter", dashboard.New(a.engine, dashboard.Options{Title: "approval"})))
+	// People sign in with the token, or with the link that the program prints, which has it.
+	mux.Handle("/tenter/", http.StripPrefix("/tenter", dashboard.New(a.engine, dashboard.Options{
+		Title: "approval", Access: access.Policy{Tokens: []access.Token{a.token}},
+	})))
 	return http.MaxBytesHandler(mux, 1<<20)
 }
 

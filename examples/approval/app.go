@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"fmt"
 
+	"github.com/tenter-dev/tenter/access"
+	"github.com/tenter-dev/tenter/dashboard"
 	"github.com/tenter-dev/tenter/engine"
 	"github.com/tenter-dev/tenter/inspect"
 )
@@ -13,6 +15,7 @@ import (
 type app struct {
 	engine *engine.Engine
 	url    string
+	token  access.Token // of the dashboard
 }
 
 // begin goes on with what waits since last time, or else starts a first run.
@@ -52,9 +55,9 @@ func (a *app) ask(document, token string) error {
 
   curl %[2]s/approve -d '{"token":"%[3]s","approved":true,"comment":"fine"}'
 
-Or in the browser: %[2]s/tenter/hooks
+Or in the browser: %[4]s
 
-`, document, a.url, token)
+`, document, a.url, token, dashboard.SignInURL(a.url+"/tenter/", a.token)+"&back=hooks")
 	return err
 }
 

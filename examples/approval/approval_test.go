@@ -4,8 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
+	"net/http/cookiejar"
+	"strings"
 	"testing"
 
 	"github.com/tenter-dev/tenter/engine"
@@ -158,6 +161,27 @@ func testApproval(t *testing.T, bin string, database func(*testing.T) string) {
 		p.WaitFor(`contract.pdf is published`)
 	})
 
+	t.Run("in the browser", func(t *testing.T) {
+		t.Parallel()
+		dir, db := t.TempDir(), database(t)
+		p, url, _ := start(t, dir, db)
+		waitUntilParked(t, url)
+		link := p.WaitFor(`Or in the browser: (\S+)\n`)[1]
+		if _, page := browse(t, url+"/tenter/hooks"); !strings.Contains(page, "<title>Sign in") {
+			t.Errorf("without the link there is %s", page)
+		}
+		if at, page := browse(t, link); at != url+"/tenter/hooks" || !strings.Contains(page, "contract.pdf") {
+			t.Errorf("the link leads to %s: %s", at, page)
+		}
+		p.Kill()
+
+		p, again, _ := start(t, dir, db)
+		link = strings.Replace(link, url, again, 1) // the port is another one
+		if got := p.WaitFor(`Or in the browser: (\S+)\n`)[1]; got != link {
+			t.Errorf("after the crash the link is %s, want %s", got, link)
+		}
+	})
+
 	t.Run("Ctrl-C while it waits", func(t *testing.T) {
 		t.Parallel()
 		dir, db := t.TempDir(), database(t)
@@ -169,6 +193,25 @@ func testApproval(t *testing.T, bin string, database func(*testing.T) string) {
 		p.WaitFor(`contract.pdf is published`)
 		interrupt(t, p)
 	})
+}
+
+// browse is what a browser shows that opens a URL, and at which URL.
+func browse(t *testing.T, url string) (at, page string) {
+	t.Helper()
+	jar, err := cookiejar.New(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	res, err := (&http.Client{Jar: jar}).Get(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	body, err := io.ReadAll(res.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return res.Request.URL.String(), string(body)
 }
 
 func TestAddressTaken(t *testing.T) {

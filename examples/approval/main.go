@@ -14,6 +14,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/tenter-dev/tenter/access"
 	"github.com/tenter-dev/tenter/engine"
 	"github.com/tenter-dev/tenter/examples/internal/database"
 	"github.com/tenter-dev/tenter/workflow"
@@ -48,7 +49,12 @@ func run(ctx context.Context, addr, db string) error {
 		fmt.Printf("%v, so this is %s.\n\n", taken, listener.Addr())
 	}
 
-	a := &app{url: "http://" + listener.Addr().String()}
+	// It is in a file, so that the browser's link is good after a restart too.
+	token, err := access.TokenFile("approval.token", access.Write)
+	if err != nil {
+		return err
+	}
+	a := &app{url: "http://" + listener.Addr().String(), token: token}
 	a.engine, err = engine.New(st, engine.Options{
 		Workflows: []workflow.Definition{Approval.Implement(a.approve)},
 		Hooks:     []workflow.HookDefinition{Decisions},
