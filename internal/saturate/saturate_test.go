@@ -20,7 +20,7 @@ var (
 		time.Unix(math.MaxInt64, 999_999_999), time.Unix(math.MinInt64, 0), time.Unix(1<<62, 0), time.Unix(-1<<62, 0),
 		time.Date(-4713, 1, 1, 0, 0, 0, 0, time.UTC), time.Date(0, 1, 1, 0, 0, 0, 0, time.UTC), time.Date(1677, 1, 1, 0, 0, 0, 0, time.UTC),
 		time.Date(2263, 1, 1, 0, 0, 0, 0, time.UTC), time.Date(9999, 12, 31, 23, 59, 59, 999_999_999, time.UTC), time.Date(10_000, 1, 1, 0, 0, 0, 0, time.UTC),
-		time.Date(294_276, 12, 31, 0, 0, 0, 0, time.UTC), time.Date(292_277_026_596, 12, 4, 15, 30, 7, 0, time.UTC),
+		time.Date(294_276, 12, 31, 0, 0, 0, 0, time.UTC), time.Unix(math.MaxInt64, 0).UTC(), // the year 292277026596
 	}
 	durations = []time.Duration{0, 1, -1, math.MaxInt64, math.MinInt64, math.MaxInt64 - 1, math.MinInt64 + 1, time.Hour, -time.Hour}
 )

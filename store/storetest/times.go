@@ -14,7 +14,7 @@ var outside = map[time.Time]time.Time{
 	time.Date(9999, 12, 31, 23, 59, 59, 999_999_999, time.UTC):       saturate.Latest,
 	time.Date(10_000, 1, 1, 0, 0, 0, 0, time.UTC):                    saturate.Latest,
 	time.Date(294_277, 6, 1, 0, 0, 0, 0, time.UTC):                   saturate.Latest, // PostgreSQL's end
-	time.Date(292_277_026_596, 12, 4, 15, 30, 7, 999_999, time.UTC):  saturate.Latest, // that of int64 seconds
+	time.Unix(math.MaxInt64, 999_999).UTC():                          saturate.Latest, // the year 292277026596
 	time.Unix(math.MaxInt64, 999_999_999):                            saturate.Latest,
 	time.Date(1, 1, 1, 0, 0, 0, 1000, time.UTC):                      saturate.Earliest,
 	time.Date(-4713, 1, 1, 0, 0, 0, 0, time.FixedZone("", -14*3600)): saturate.Earliest,
