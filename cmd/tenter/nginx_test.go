@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/cookiejar"
@@ -216,9 +217,7 @@ func send(t *testing.T, client *http.Client, method, path, body string, header h
 		t.Fatal(err)
 	}
 	r.Header.Set("Content-Type", "application/json")
-	for name, values := range header {
-		r.Header[name] = values
-	}
+	maps.Copy(r.Header, header)
 	res, err := client.Do(r)
 	if err != nil {
 		t.Fatal(err)
