@@ -67,9 +67,8 @@ func (e *Engine) AwaitRun(ctx context.Context, runID string) (workflow.RunResult
 		case <-hung.C:
 			if pause == 0 {
 				look, pause = true, unattendedAfter
-			} else {
+			} else if e.warnUnattended(ctx, runID) {
 				pause *= 2
-				e.warnUnattended(ctx, runID)
 			}
 			hung.Reset(pause)
 		case <-missed:

@@ -208,6 +208,7 @@ type Engine struct {
 	looks   looks
 
 	unattended map[string]bool // workflows of which the log was told that nobody executes them
+	attended   time.Time       // when it was last looked whether somebody does
 }
 
 // New returns an engine on a store. It fails if the options are wrong: a workflow

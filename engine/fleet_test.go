@@ -285,7 +285,12 @@ func TestAllCostsFewCalls(t *testing.T) {
 		if diff := cmp.Diff(want, worker.count()); diff != "" {
 			t.Errorf("calls of the worker in a minute (-want +got):\n%s", diff)
 		}
-		if diff := cmp.Diff(map[string]int{"CatchUp": 12}, client.count()); diff != "" {
+		got := client.count()
+		if got["Run"] > 12 { // looks whether anybody executes what is waited for, one every 5 s
+			t.Errorf("the client has looked %d times in a minute for workers", got["Run"])
+		}
+		delete(got, "Run")
+		if diff := cmp.Diff(map[string]int{"CatchUp": 12}, got); diff != "" {
 			t.Errorf("calls of the client in a minute (-want +got):\n%s", diff)
 		}
 		cancel()
@@ -473,7 +478,7 @@ func TestOthersTakeUpAtOnceWhatIsHandedOver(t *testing.T) {
 		f := l.fleet(1, wf)
 		began := time.Now()
 		short := mustStartOn(l, f.engines[0], wf, 2*time.Second)
-		long := mustStartOn(l, f.engines[0], wf, 20*time.Second)
+		long := mustStartOn(l, f.engines[0], wf, 15*time.Second)
 		f.join(newProbe(l.store), engine.Options{}, wf)
 		l.advance(time.Second)
 		stopped := make(chan error, 1)
@@ -482,7 +487,7 @@ func TestOthersTakeUpAtOnceWhatIsHandedOver(t *testing.T) {
 		for _, want := range []struct {
 			run *workflow.Run[string]
 			by  time.Duration
-		}{{short, 4 * time.Second}, {long, 22 * time.Second}} {
+		}{{short, 4 * time.Second}, {long, 17 * time.Second}} {
 			if _, err := workflow.Get[string](f.engines[1], want.run.ID()).Result(t.Context()); err != nil {
 				t.Error(err)
 			}

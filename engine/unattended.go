@@ -17,7 +17,22 @@ const unattendedAfter = 5 * time.Second
 // something to do that nobody is there for: above all because Run was not called. Whether
 // there is somebody is what the leases of workers say, of all processes. A parked run is
 // nobody's, and whoever waits for it waits for the outside world.
-func (e *Engine) warnUnattended(ctx context.Context, runID string) {
+//
+// However many wait, one of them looks every few seconds. The others get false.
+func (e *Engine) warnUnattended(ctx context.Context, runID string) bool {
+	e.mu.Lock()
+	recent := time.Since(e.attended) < unattendedAfter
+	if !recent {
+		e.attended = time.Now()
+	}
+	e.mu.Unlock()
+	if !recent {
+		e.lookForWorkers(ctx, runID)
+	}
+	return !recent
+}
+
+func (e *Engine) lookForWorkers(ctx context.Context, runID string) {
 	e.showUp()
 	r, err := e.store.Run(ctx, runID)
 	// The store says "no live worker" of a run, or "no worker is live"; else it is attended,
