@@ -696,9 +696,13 @@ func (c *checker) liveIsWhatReplayIs(r *record) {
 		}
 		return
 	}
+	text := r.Failure.Text
+	if first := r.Events[0]; r.Run.Status == store.Canceled && first.Epoch == last.Epoch && first.Seq == last.Seq {
+		text = "canceled before it began"
+	}
 	var recorded run.Failure
-	if err := json.Unmarshal(last.Data, &recorded); err != nil || r.Run.Status == store.Completed || recorded.Text != r.Failure.Text {
-		c.errorf("run %s is %s with %s, a replay fails with %s", r.id(), r.Run.Status, last.Data, r.Failure.Text)
+	if err := json.Unmarshal(last.Data, &recorded); err != nil || r.Run.Status == store.Completed || recorded.Text != text {
+		c.errorf("run %s is %s with %s, a replay fails with %s", r.id(), r.Run.Status, last.Data, text)
 	}
 }
 
