@@ -89,9 +89,9 @@ func (p *Policy) validate() error {
 	}
 	switch {
 	case p.Unauthenticated < None || p.Unauthenticated > Write:
-		return fmt.Errorf("Unauthenticated is %d, which is not a scope", p.Unauthenticated)
+		return fmt.Errorf("the scope of Policy.Unauthenticated is %d, and there is none such", p.Unauthenticated)
 	case p.Unauthenticated != None && (len(p.Tokens) > 0 || p.Authorize != nil):
-		return errors.New("Unauthenticated lets everybody in, and Tokens or Authorize let only some in: choose")
+		return errors.New("a policy with Unauthenticated lets everybody in, and Tokens or Authorize let only some in: choose")
 	}
 	return nil
 }

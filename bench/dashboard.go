@@ -19,6 +19,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/tenter-dev/tenter/access"
 	"github.com/tenter-dev/tenter/bench/internal/report"
 	"github.com/tenter-dev/tenter/dashboard"
 	"github.com/tenter-dev/tenter/engine"
@@ -97,7 +98,7 @@ func measurePages(ctx context.Context, e *env, runs, steps int) (pages []page, e
 		return nil, err
 	}
 	pages = pagesOf(runs, long.ID(), steps)
-	srv := httptest.NewServer(dashboard.New(w.eng, dashboard.Options{}))
+	srv := httptest.NewServer(dashboard.New(w.eng, dashboard.Options{Access: access.Policy{Unauthenticated: access.Write}}))
 	defer srv.Close()
 	for i := range pages {
 		if err := pages[i].measure(ctx, srv); err != nil {

@@ -85,6 +85,7 @@ func (c *fakeClient) Hooks(_ context.Context, f inspect.HookFilter) ([]workflow.
 // Whatever JSON a run has, it is JSON when it is masked, and no token is left in it.
 func TestMaskedJSON(t *testing.T) {
 	t.Parallel()
+	ctx := t.Context()
 	rapid.Check(t, func(t *rapid.T) {
 		part := rapid.OneOf(rapid.Just(generated), rapid.String(), rapid.StringMatching(`[\\"<>&\n/ Au]{0,6}`), rapid.Just("\u2028"))
 		text := strings.Join(rapid.SliceOfN(part, 0, 8).Draw(t, "parts"), "")
@@ -98,7 +99,7 @@ func TestMaskedJSON(t *testing.T) {
 			}
 		}
 		c := inspect.ReadOnly(&fakeClient{journal: []inspect.Event{{Kind: "step_completed", Data: data}}})
-		events, err := c.Journal(context.Background(), "r", 0, 0)
+		events, err := c.Journal(ctx, "r", 0, 0)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -39,12 +39,12 @@ func TestBehindNginx(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer st.Close()
+	t.Cleanup(func() { _ = st.Close() })
 	eng, err := engine.New(st, engine.Options{Workflows: workflows("ask"), Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer eng.Close()
+	t.Cleanup(func() { _ = eng.Close() })
 
 	seen := make(chan *http.Request, 1)
 	var apiLog, dashboardLog output
@@ -121,7 +121,7 @@ func nginx(t *testing.T) string {
 // to it; to those behind it connects over loopback.
 func startNginx(t *testing.T, name string, upstreams map[string]string) map[string]*http.Client {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "nginx") // that of the test may be too long for the name of a socket
+	dir, err := os.MkdirTemp("", "nginx") //nolint:usetesting // that of the test may be too long for the name of a socket
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -202,7 +202,11 @@ func browse(t *testing.T, url string) (at, page string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	res, err := (&http.Client{Jar: jar}).Get(url)
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	res, err := (&http.Client{Jar: jar}).Do(r)
 	if err != nil {
 		t.Fatal(err)
 	}
