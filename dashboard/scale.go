@@ -77,8 +77,8 @@ func (s *scale) ticks(n int) []tick {
 	var ticks []tick
 	if s.points == nil {
 		step := niceStep(whole / time.Duration(n))
-		for i := range whole/step + 1 {
-			at := i * step
+		for i := range int64(whole/step) + 1 {
+			at := time.Duration(i) * step
 			ticks = append(ticks, tick{float64(at) / float64(whole), duration(at)})
 		}
 		return ticks

@@ -88,7 +88,7 @@ func (h *hook) waits() bool {
 func (h *hook) comes(b *branch, others bool) bool {
 	x, line := h.x, "pull "+h.ref
 	switch {
-	case !x.live && !(h.closed || others) || !x.live && !x.expects(line):
+	case !x.live && (!h.closed && !others || !x.expects(line)):
 		return false
 	case x.live && (!h.waits() || !h.closed && x.backlogs[h.spec.ID].rows[0].AcceptedAt.After(x.now)):
 		return false

@@ -205,7 +205,7 @@ var panics = map[string]func(ctx workflow.Context) error{
 	},
 	"nil map": func(workflow.Context) error {
 		var m map[string]int
-		m["a"] = 1 // line: nil map
+		m["a"] = 1 //nolint:staticcheck // line: nil map
 		return nil
 	},
 	"nil pointer": func(workflow.Context) error {

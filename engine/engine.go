@@ -171,7 +171,7 @@ func (o *Options) checkDurations() error {
 		{"StuckAfter", o.StuckAfter},
 	} {
 		if given.d < 0 {
-			return fmt.Errorf("Options.%s is negative: %v; 0 is the default", given.name, given.d)
+			return fmt.Errorf("negative Options.%s: %v; 0 is the default", given.name, given.d)
 		}
 	}
 	return nil

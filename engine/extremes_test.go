@@ -202,7 +202,7 @@ func TestNegativeOptions(t *testing.T) {
 			"RespondWithin": {RespondWithin: -1}, "DedupeFor": {DedupeFor: -time.Hour}, "KeepEnded": {KeepEnded: shortest}, "Lease": {Lease: -time.Second},
 			"StepGrace": {StepGrace: -1}, "DrainTimeout": {DrainTimeout: shortest}, "StuckAfter": {StuckAfter: -1},
 		} {
-			if _, err := engine.New(&gate{}, opts); err == nil || !strings.Contains(err.Error(), "Options."+name+" is negative") {
+			if _, err := engine.New(&gate{}, opts); err == nil || !strings.Contains(err.Error(), "negative Options."+name) {
 				t.Errorf("%s: error is %v", name, err)
 			}
 		}

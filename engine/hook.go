@@ -160,10 +160,10 @@ func (x *execution) conflict(token, owner string) error {
 
 // relation is what another run is to this one.
 func (x *execution) relation(runID string) run.Relation {
-	switch {
-	case runID == x.info.RunID:
+	switch runID {
+	case x.info.RunID:
 		return run.Itself
-	case runID == x.parent:
+	case x.parent:
 		return run.Parent
 	}
 	for _, c := range x.children {

@@ -14,8 +14,8 @@ import (
 	"github.com/tenter-dev/tenter/workflow"
 )
 
-// hugeError has six megabytes of text.
-var hugeError = fmt.Errorf("huge: %w: %s", errDeclined, strings.Repeat("é", 3<<20))
+// errHuge has six megabytes of text.
+var errHuge = fmt.Errorf("huge: %w: %s", errDeclined, strings.Repeat("é", 3<<20))
 
 // cyclicError wraps itself.
 type cyclicError struct{ error }
@@ -68,7 +68,7 @@ func TestErrorsOfAnyKindEnd(t *testing.T) {
 		declined bool
 		text     string
 	}{
-		"huge":          {hugeError, true, "bytes in all)"},
+		"huge":          {errHuge, true, "bytes in all)"},
 		"cyclic":        {&cyclicError{errors.New("round")}, false, "round"},
 		"joined cyclic": {errors.Join(errDeclined, &cyclicError{errors.New("round")}), true, "round"},
 		"deep":          {deep, false, "x: x: x: "},
@@ -119,7 +119,7 @@ func TestACutErrorSaysHowLongItWas(t *testing.T) {
 	t.Parallel()
 	inLab(t, func(t *testing.T, l *lab) {
 		inner := workflow.Define("inner", func(ctx workflow.Context, _ string) (string, error) {
-			return "", workflow.Do(ctx, "fail", func(context.Context) error { return workflow.Fatal(hugeError) })
+			return "", workflow.Do(ctx, "fail", func(context.Context) error { return workflow.Fatal(errHuge) })
 		})
 		outer := workflow.Define("outer", func(ctx workflow.Context, _ string) (string, error) { return inner.Call(ctx, "") })
 		l.run(engine.Options{}, inner, outer)
@@ -301,8 +301,8 @@ func TestWrongCallsInStepsAreNotRepeated(t *testing.T) {
 		"respond with a channel": func(ctx context.Context, _ workflow.Client) error {
 			return (&workflow.Request{ID: "q"}).Respond(ctx, workflow.JSON(200, make(chan int)))
 		},
-		"respond without a run": func(_ context.Context, _ workflow.Client) error {
-			return (&workflow.Request{ID: "q"}).Respond(context.Background(), workflow.Text(200, ""))
+		"respond without a run": func(context.Context, workflow.Client) error {
+			return (&workflow.Request{ID: "q"}).Respond(t.Context(), workflow.Text(200, ""))
 		},
 		"resume with a channel": func(ctx context.Context, c workflow.Client) error {
 			_, err := c.Resume(ctx, "t", make(chan int))
@@ -365,7 +365,7 @@ func TestNilIsSaidToBeNil(t *testing.T) {
 			_, err := (*workflow.Workflow[int, int])(nil).Call(ctx, 1)
 			return err
 		}, "the workflow is nil"},
-		"a nil Context":       {func(workflow.Context) error { return workflow.Sleep(nil, time.Hour) }, "the Context is nil"}, //nolint:staticcheck // that is the point
+		"a nil Context":       {func(workflow.Context) error { return workflow.Sleep(nil, time.Hour) }, "the Context is nil"},
 		"Token of a nil hook": {func(workflow.Context) error { return errors.New((*workflow.Hook[int])(nil).Token()) }, "the hook is nil"},
 	} {
 		t.Run(name, func(t *testing.T) {

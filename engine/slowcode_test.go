@@ -187,7 +187,7 @@ func TestStartOfCodeThatSpins(t *testing.T) {
 	var mu sync.Mutex
 	for name, block := range map[string]func(){
 		"endless loop": func() {
-			for !stop.Load() { //nolint:revive // on purpose
+			for !stop.Load() {
 			}
 		},
 		"mutex": func() {

@@ -114,8 +114,8 @@ func TestWaitForARunThatNobodyExecutes(t *testing.T) {
 					t.Errorf("told %d times in a day, want once", n)
 				}
 				enough()
-				<-waits
-				<-waits
+				<-waits //nolint:errcheck // it was canceled
+				<-waits //nolint:errcheck // it was canceled
 			})
 		})
 	}

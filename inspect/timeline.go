@@ -39,8 +39,7 @@ type Item struct {
 
 // Title names the item for people: its kind and its name, such as "step charge#1".
 func (it *Item) Title() string {
-	switch it.Kind {
-	case KindSleep, KindDeadline, KindResponse:
+	if it.Kind == KindSleep || it.Kind == KindDeadline || it.Kind == KindResponse {
 		return it.Name
 	}
 	return Title(it.Kind, it.Name)

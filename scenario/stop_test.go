@@ -53,7 +53,7 @@ func TestStopWithAHungDatabase(t *testing.T) {
 			}
 		},
 		"disk that does not answer": func(t *testing.T) (store.Store, func()) {
-			dir, err := os.MkdirTemp("", "stuck") // not the test's: the file is open beyond its end
+			dir, err := os.MkdirTemp("", "stuck") //nolint:usetesting // not the test's: the file is open beyond its end
 			if err != nil {
 				t.Fatal(err)
 			}

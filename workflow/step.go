@@ -180,8 +180,8 @@ func lasting(err error) bool {
 	case *PayloadError, *InputError, *HookTypeError, *RunExistsError:
 		return true
 	}
-	switch err { //nolint:errorlint // one error at a time
-	case ErrNotInWorkflow, ErrAlreadyResponded, ErrPayloadTooLarge, ErrInvalidName, ErrInvalidToken, ErrRunExists, ErrRunEnded:
+	switch err {
+	case ErrNotInWorkflow, ErrAlreadyResponded, ErrPayloadTooLarge, ErrInvalidName, ErrInvalidToken, ErrRunExists, ErrRunEnded: //nolint:errorlint // one error at a time
 		return true
 	}
 	return false

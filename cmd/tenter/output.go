@@ -41,10 +41,10 @@ func (f *outputFile) finish(failed error) error {
 		err = absent(f.name)
 	}
 	if err == nil {
-		err = os.Rename(f.File.Name(), f.name)
+		err = os.Rename(f.Name(), f.name)
 	}
 	if err != nil {
-		_ = os.Remove(f.File.Name())
+		_ = os.Remove(f.Name())
 	}
 	if failed == nil && err != nil {
 		err = fmt.Errorf("write %s: %w", f.name, err)

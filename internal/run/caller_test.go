@@ -65,7 +65,7 @@ func TestStandard(t *testing.T) {
 
 // TestCallerOfABuild builds a program whose module lies below this one, as internal
 // packages want it, and which calls through one whose path begins with this one's.
-func TestCallerOfABuild(t *testing.T) {
+func TestCallerOfABuild(t *testing.T) { //nolint:tparallel // its builds share a folder
 	t.Parallel()
 	repo, err := filepath.Abs("../..")
 	if err != nil {

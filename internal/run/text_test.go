@@ -130,7 +130,7 @@ func TestRecovered(t *testing.T) {
 	}{
 		"a value":         {func() { panic("no way") }, "panic: no way, at "},
 		"a runtime error": {func() { none["x"] = 1 }, "panic: assignment to entry in nil map, at "},
-		"a nil pointer":   {func() { _ = (*oneself)(nil).text }, "invalid memory address or nil pointer dereference, at "},
+		"a nil pointer":   {func() { _ = (*oneself)(nil).text }, "invalid memory address or nil pointer dereference, at "}, //nolint:govet // that is the point
 		"a large value":   {func() { panic(strings.Repeat("x", 1<<20)) }, "… (truncated, 1048576 bytes in all), at "},
 	} {
 		if err := call(tt.f); err == nil || !strings.Contains(err.Error(), tt.want) || !strings.Contains(err.Error(), "text_test.go:") || len(err.Error()) > 2*run.MaxText {

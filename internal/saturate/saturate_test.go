@@ -33,7 +33,7 @@ func anyTime(t *rapid.T) time.Time {
 }
 
 func anyDuration(t *rapid.T, name string) time.Duration {
-	return time.Duration(rapid.OneOf(rapid.SampledFrom(durations), rapid.Map(rapid.Int64(), func(n int64) time.Duration { return time.Duration(n) })).Draw(t, name))
+	return rapid.OneOf(rapid.SampledFrom(durations), rapid.Map(rapid.Int64(), func(n int64) time.Duration { return time.Duration(n) })).Draw(t, name)
 }
 
 // inRange reports whether all that keeps times can express this one.

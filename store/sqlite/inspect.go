@@ -107,7 +107,7 @@ func resolve(path string) (string, error) {
 // inspectOrphans refuses a file that is not there, or empty, beside what belongs to one
 // that was: SQLite would delete that log or journal, or take it for the new file's.
 func inspectOrphans(path string, refuse refusal) error {
-	info, err := os.Stat(path)
+	_, err := os.Stat(path)
 	missing := errors.Is(err, fs.ErrNotExist)
 	state := "it is empty"
 	if missing {
@@ -119,7 +119,7 @@ func inspectOrphans(path string, refuse refusal) error {
 			continue
 		}
 		// Another process may be making the file: what is beside it comes after it.
-		if info, err = os.Stat(path); err == nil && info.Size() > 0 {
+		if info, err := os.Stat(path); err == nil && info.Size() > 0 {
 			return inspectFile(path, refuse)
 		}
 		return refuse(ErrCorrupt, fmt.Sprintf("%s, and %s%s is, with %d bytes", state, filepath.Base(path), suffix, left.Size()), adviceOrphan)
