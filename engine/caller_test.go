@@ -227,7 +227,7 @@ var panics = map[string]func(ctx workflow.Context) error{
 		panic("at first")
 	},
 	"in a range": func(ctx workflow.Context) error {
-		for range steps(ctx, "a") {
+		for range steps(ctx, "a") { //nolint:errcheck // it does not come to one
 			panic("in the body") // line: in a range
 		}
 		return nil
