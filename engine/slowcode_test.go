@@ -183,14 +183,12 @@ func TestWithdrawnPayloadIsGone(t *testing.T) {
 // here, for a bubble never comes to rest beside them.
 func TestStartOfCodeThatSpins(t *testing.T) {
 	t.Parallel()
-	var stop atomic.Bool
-	var mu sync.Mutex
-	for name, block := range map[string]func(){
-		"endless loop": func() {
+	for name, block := range map[string]func(stop *atomic.Bool, mu *sync.Mutex){
+		"endless loop": func(stop *atomic.Bool, _ *sync.Mutex) {
 			for !stop.Load() {
 			}
 		},
-		"mutex": func() {
+		"mutex": func(_ *atomic.Bool, mu *sync.Mutex) {
 			mu.Lock()
 			defer mu.Unlock()
 		},
@@ -202,8 +200,10 @@ func TestStartOfCodeThatSpins(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer func() { _ = st.Close() }()
+			var stop atomic.Bool
+			var mu sync.Mutex
 			wf := workflow.Define("spin", func(workflow.Context, string) (string, error) {
-				block()
+				block(&stop, &mu)
 				return "done", nil
 			})
 			eng, err := engine.New(st, engine.Options{Workflows: []workflow.Definition{wf}, Logger: slog.New(slog.DiscardHandler)})
@@ -213,7 +213,6 @@ func TestStartOfCodeThatSpins(t *testing.T) {
 			running := make(chan error, 1)
 			ctx, cancel := context.WithCancel(t.Context())
 			go func() { running <- eng.Run(ctx) }()
-			stop.Store(false)
 			mu.Lock()
 			r, err := wf.Start(t.Context(), eng, "", workflow.RunID("spin-1"))
 			if err != nil {
