@@ -20,9 +20,7 @@ func (w *writer) startRun(r store.NewRun, at time.Time) error {
 	if err != nil {
 		return err
 	}
-	err = w.putMail(store.Message{RunID: r.ID, Kind: store.Started, Data: r.Input}, "", at)
-	w.started = w.inserted()
-	return err
+	return w.putMail(store.Message{RunID: r.ID, Kind: store.Started, Data: r.Input}, "", at)
 }
 
 // insertRun inserts a run. ErrExists if the ID is taken, and nothing is written.
