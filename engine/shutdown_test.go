@@ -122,6 +122,26 @@ func TestDrainTimeout(t *testing.T) {
 	})
 }
 
+// However short DrainTimeout is, what ends by itself has time to.
+func TestShortDrainTimeout(t *testing.T) {
+	t.Parallel()
+	inLab(t, func(t *testing.T, l *lab) {
+		s := &stepper{takes: 0}
+		wf := s.workflow()
+		for i := range 20 {
+			l.run(engine.Options{DrainTimeout: time.Millisecond}, wf)
+			mustStart(l, wf, "")
+			if i%2 == 0 {
+				synctest.Wait()
+			}
+			if err := l.stop(); err != nil {
+				t.Fatalf("stop: %v", err)
+			}
+			l.stop = func() error { return nil }
+		}
+	})
+}
+
 // A dead worker's runs are taken over when its lease has lapsed, and not before.
 func TestTakeOver(t *testing.T) {
 	t.Parallel()

@@ -124,7 +124,9 @@ func (w *worker) shutdown() error {
 	w.drain.Store(true)
 	w.pokeHeld()
 	drain := max(w.e.opts.DrainTimeout, handOver/2)
-	end, last := time.Now().Add(drain), max(min(drain/10, handOver), handOver/2)
+	last := max(min(drain/10, handOver), handOver/2)
+	last = min(last, drain-w.e.opts.DrainTimeout/2) // what is about to end gets some time, too
+	end := time.Now().Add(drain)
 	var err error
 	if !w.settle(end.Add(-last)) {
 		w.stopStep()
@@ -157,16 +159,20 @@ func (w *worker) shutdown() error {
 func (w *worker) settle(until time.Time) bool {
 	deadline := time.NewTimer(time.Until(until))
 	defer deadline.Stop()
-	for w.claiming.Load() || w.holding.Load() > 0 || w.bustling.Load() > 0 {
+	for !w.settled() {
 		tick := time.NewTimer(5 * time.Millisecond)
 		select {
 		case <-tick.C:
 		case <-deadline.C:
 			tick.Stop()
-			return false
+			return w.settled()
 		}
 	}
 	return true
+}
+
+func (w *worker) settled() bool {
+	return !w.claiming.Load() && w.holding.Load() <= 0 && w.bustling.Load() <= 0
 }
 
 // tellLost tells the log how many runs others have taken over, if any.
