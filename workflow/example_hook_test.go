@@ -81,6 +81,54 @@ func ExampleHook_All() {
 	// 2 <nil>
 }
 
+// A run that closes its hook and opens another one with the same token: what came before
+// Close is still the first hook's, so it takes that first.
+func ExampleHook_Close() {
+	open, van := make(chan bool), make(chan bool)
+	depot := workflow.Define("depot", func(ctx workflow.Context, name string) ([][]string, error) {
+		var batches [][]string
+		for range 2 {
+			parcels, err := workflow.NewHook[string](ctx, workflow.Token("depot:"+name))
+			if err != nil {
+				return nil, err
+			}
+			err = workflow.Do(ctx, "wait for the van", func(context.Context) error {
+				open <- true
+				<-van
+				return nil
+			})
+			if err != nil {
+				return nil, err
+			}
+			parcels.Close() // no more is accepted
+			var batch []string
+			for parcel, err := range parcels.All(ctx) { // what was accepted
+				if err != nil {
+					return nil, err
+				}
+				batch = append(batch, parcel)
+			}
+			batches = append(batches, batch)
+		}
+		return batches, nil
+	})
+	eng, stop := serve(depot)
+	defer stop()
+
+	ctx := context.Background()
+	run := must(depot.Start(ctx, eng, "north"))
+	for _, batch := range [][]string{{"books", "shoes"}, {"lamp"}} {
+		<-open
+		for _, parcel := range batch {
+			must(eng.Resume(ctx, "depot:north", parcel))
+		}
+		van <- true
+	}
+	fmt.Println(run.Result(ctx))
+	// Output:
+	// [[books shoes] [lamp]] <nil>
+}
+
 // The first message starts the bot, whoever sends it, and however many at once.
 func ExampleOrStart() {
 	bot := workflow.Define("bot", func(ctx workflow.Context, channel string) (string, error) {

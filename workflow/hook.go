@@ -186,6 +186,9 @@ func (h *Hook[T]) All(ctx Context) iter.Seq2[T, error] {
 // free, what was accepted is still delivered. A Wait in another branch ends. It may be
 // called more than once, and fits defer; on nil it does nothing. Outside the workflow's
 // own code it panics with [ErrNotInWorkflow].
+//
+// What was accepted before Close stays this hook's: another hook with the same token,
+// opened later, never sees it. Before you open one, take what is left with All.
 func (h *Hook[T]) Close() {
 	if h != nil {
 		h.open.Close()
