@@ -58,6 +58,7 @@ func publish(ctx workflow.Context, a Article) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	hook.Close() // the first decision counts
 	if !d.Print {
 		return "", fmt.Errorf("%s finds it %w", d.Editor, ErrDull)
 	}

@@ -63,6 +63,7 @@ func listen(ctx workflow.Context, static bool) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	hook.Close() // one request is enough: a second one is a 404
 	// The caller has its answer already: it does not wait for this.
 	return workflow.Step(ctx, "work", func(context.Context) (string, error) {
 		return fmt.Sprintf("%s %s\nquery: %s\nuser agent: %s\nbody: %s",
