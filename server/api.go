@@ -245,7 +245,7 @@ func (c *call) number(name string) (int64, error) {
 	}
 	n, err := strconv.ParseInt(text, 10, 64)
 	if err != nil || n < 0 {
-		return 0, badRequest(name, fmt.Sprintf("%q is no number from 0 on", text))
+		return 0, badRequest(name, fmt.Sprintf("%q is not a whole number of at least 0", text))
 	}
 	return n, nil
 }

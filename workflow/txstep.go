@@ -42,7 +42,7 @@ type Transactor[Tx any] interface {
 // fine), nor keep tx after it has returned, nor share it between goroutines, and must
 // return the error if a statement has failed in a way that leaves the transaction
 // unusable. A transaction that fn has committed by itself fails the step for good. It
-// is open for as long as fn executes, with its locks, so what is slow belongs into a
+// is open for as long as fn executes, with its locks, so what is slow belongs in a
 // step before it. See docs/guide.md.
 func TxStep[Tx, T any](ctx Context, name string, db Transactor[Tx], fn func(ctx context.Context, tx Tx) (T, error), opts ...StepOption) (T, error) {
 	if fn == nil || db == nil {
