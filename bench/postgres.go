@@ -157,17 +157,20 @@ func (s *postgresServer) spent(ctx context.Context, name string) (b bill, err er
 		if err != nil {
 			return b, err
 		}
-		select {
-		case <-time.After(5 * time.Millisecond):
-		case <-ctx.Done():
-			return b, ctx.Err()
+		if err := pause(ctx, 5*time.Millisecond); err != nil {
+			return b, err
 		}
-	}
-	if err := s.count(ctx, name, &b); err != nil {
-		return b, err
 	}
 	var version int // as server_version_num
 	if err := s.conn.QueryRow(ctx, "SELECT current_setting('server_version_num')::int").Scan(&version); err != nil {
+		return b, err
+	}
+	if version < 150000 { // which answers from a file that is half a second old at most
+		if err := pause(ctx, time.Second); err != nil {
+			return b, err
+		}
+	}
+	if err := s.count(ctx, name, &b); err != nil {
 		return b, err
 	}
 	syncs := "SELECT wal_sync::float8 FROM pg_stat_wal"
@@ -176,6 +179,15 @@ func (s *postgresServer) spent(ctx context.Context, name string) (b bill, err er
 	}
 	err = s.conn.QueryRow(ctx, syncs).Scan(&b.walSyncs)
 	return b, err
+}
+
+func pause(ctx context.Context, d time.Duration) error {
+	select {
+	case <-time.After(d):
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 // databaseOf is the name of the database that a URL leads to.

@@ -106,6 +106,7 @@ type planner struct {
 // No operation may cost more because there are more runs: whatever the planner thinks
 // that the tables look like, no statement reads more than a few rows.
 func TestPlans(t *testing.T) {
+	t.Parallel()
 	p := newPlanner(t)
 	p.open(t)
 	p.runs = *planRuns
@@ -128,6 +129,7 @@ func TestPlans(t *testing.T) {
 // A connection keeps the plans that it has made when the database was new, and there was
 // as good as nothing in any table.
 func TestPlansOfANewDatabase(t *testing.T) {
+	t.Parallel()
 	p := newPlanner(t)
 	p.open(t)
 	p.ages(t)
@@ -136,6 +138,7 @@ func TestPlansOfANewDatabase(t *testing.T) {
 // Where a function's statement leaves a choice, a planner that shuns lookups takes it, and
 // reads a whole index instead: which is what others do with other sizes, costs and versions.
 func TestPlansWithoutAChoice(t *testing.T) {
+	t.Parallel()
 	for _, known := range []struct{ what, sql string }{
 		{"nothing is known", ""},
 		{"known to be empty", "VACUUM ANALYZE"},

@@ -18,6 +18,7 @@ import (
 )
 
 func TestStore(t *testing.T) {
+	t.Parallel()
 	url := pgtest.Database(t)
 	var schemas atomic.Int64
 	storetest.Run(t, func(t *testing.T) *storetest.Harness {

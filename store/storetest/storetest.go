@@ -76,15 +76,16 @@ func Run(t *testing.T, open func(t *testing.T) *Harness) {
 		{"Examine", examineTests},
 		{"Lifecycle", lifecycleTests},
 	}
+	t.Run("Model", func(t *testing.T) { t.Parallel(); runModel(t, open) }) // first, as it takes longest
 	for _, g := range groups {
 		t.Run(g.name, func(t *testing.T) {
+			t.Parallel()
 			for _, tt := range g.tests {
 				t.Run(tt.name, func(t *testing.T) { tt.run(newKit(t, open(t))) })
 			}
 		})
 	}
-	t.Run("Within", func(t *testing.T) { RunWithin(t, open) })
-	t.Run("Model", func(t *testing.T) { runModel(t, open) })
+	t.Run("Within", func(t *testing.T) { t.Parallel(); RunWithin(t, open) })
 }
 
 type test struct {
