@@ -151,6 +151,9 @@ func (w *worker) shutdown() error {
 	defer cancel()
 	if released := w.store.Release(ctx, w.id); released != nil {
 		w.log.Warn("could not release the lease: other workers wait until it lapses", "error", released)
+		// A store that comes to transitions of this worker only now makes runs its own, when
+		// nobody looks for those of its lease any more.
+		go func() { _ = w.store.Release(context.WithoutCancel(w.ctx), w.id) }() // until the store is closed
 	}
 	return err
 }

@@ -541,7 +541,7 @@ func (p *planner) look(t *testing.T, name string, f func()) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer log.Close()
+	defer func() { _ = log.Close() }()
 	if _, err := log.Seek(0, io.SeekEnd); err != nil { // it is long
 		t.Fatal(err)
 	}
