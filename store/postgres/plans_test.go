@@ -105,7 +105,7 @@ type planner struct {
 
 // No operation may cost more because there are more runs: whatever the planner thinks
 // that the tables look like, no statement reads more than a few rows.
-func TestPlans(t *testing.T) {
+func TestPlans(t *testing.T) { //nolint:tparallel // its subtests come one after the other
 	t.Parallel()
 	p := newPlanner(t)
 	p.open(t)
@@ -128,7 +128,7 @@ func TestPlans(t *testing.T) {
 
 // A connection keeps the plans that it has made when the database was new, and there was
 // as good as nothing in any table.
-func TestPlansOfANewDatabase(t *testing.T) {
+func TestPlansOfANewDatabase(t *testing.T) { //nolint:tparallel // its subtests come one after the other
 	t.Parallel()
 	p := newPlanner(t)
 	p.open(t)
@@ -137,7 +137,7 @@ func TestPlansOfANewDatabase(t *testing.T) {
 
 // Where a function's statement leaves a choice, a planner that shuns lookups takes it, and
 // reads a whole index instead: which is what others do with other sizes, costs and versions.
-func TestPlansWithoutAChoice(t *testing.T) {
+func TestPlansWithoutAChoice(t *testing.T) { //nolint:tparallel // its subtests come one after the other
 	t.Parallel()
 	for _, known := range []struct{ what, sql string }{
 		{"nothing is known", ""},
