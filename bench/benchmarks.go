@@ -23,6 +23,7 @@ var onSQLite = []benchmark{
 	{name: "latency/evicted", round: resumeLatency("resume → run completed, evicted run", -1, budget{})},
 	{name: "resumes/cached", round: resumeMany("parked runs resumed, 32 at a time", resumedRuns, atLeast(20_000))},
 	{name: "resumes/evicted", round: resumeMany("parked runs resumed, 32 at a time, evicted", -1, budget{})},
+	{name: "backlog", round: workOff},
 	{name: "webhook/accepted", round: acceptedRequests("spread over 64 runs", connections)},
 	{name: "webhook/accepted-one", round: acceptedRequests("all to one run", 1)},
 	{name: "webhook/manual/workflow/1", round: roundTrips(fromWorkflow, 1, atMost(1.5))},
@@ -48,6 +49,7 @@ var onPostgres = []benchmark{
 	{name: "postgres/across/evicted", round: acrossProcesses("resume → completed by another process, evicted run", -1, budget{})},
 	{name: "postgres/resumes/cached", round: resumeMany("parked runs resumed, 32 at a time", resumedRuns, budget{})},
 	{name: "postgres/resumes/evicted", round: resumeMany("parked runs resumed, 32 at a time, evicted", -1, budget{})},
+	{name: "postgres/backlog", round: workOff},
 	{name: "postgres/idle", round: idleFleet, once: true},
 	{name: "postgres/floor", round: measureServerFloor},
 }

@@ -52,13 +52,18 @@ func openWorld(ctx context.Context, url string, opts engine.Options, over func(s
 	if err != nil {
 		return nil, err
 	}
-	running, stop := context.WithCancel(ctx)
-	w.stop, w.ended = stop, make(chan error, 1)
-	go func() { w.ended <- w.eng.Run(running) }()
+	w.run(ctx)
 	if err := w.steps(ctx, 1); err != nil {
 		return nil, errors.Join(err, w.close())
 	}
 	return w, nil
+}
+
+// run has the engine execute runs, until close.
+func (w *world) run(ctx context.Context) {
+	ctx, w.stop = context.WithCancel(ctx)
+	w.ended = make(chan error, 1)
+	go func() { w.ended <- w.eng.Run(ctx) }()
 }
 
 // openClient opens a database with an engine that executes nothing.

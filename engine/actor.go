@@ -48,6 +48,8 @@ type actor struct {
 	held     bool       // this worker owns the run
 	doubted  bool       // and its last owner died
 	mailRead bool       // the mailbox was read in this round
+	moreMail bool       // and there is more than was read
+	behind   bool       // a payload was sent to the mailbox that was not read since
 	seq      int64
 	attempts map[string]*attempt
 	start    *starting   // of a run born here, until its first transition is durable
@@ -338,7 +340,7 @@ func (a *actor) readMail(inbox []arrival) ([]store.Message, bool) {
 		a.w.trigger() // signals may have come to this actor
 		return nil, false
 	}
-	a.lapses, a.mailRead = lapses, true
+	a.lapses, a.mailRead, a.moreMail = lapses, true, l.More
 	a.hold(l.Run.Worker == a.w.id)
 	return l.Mail, true
 }
@@ -391,6 +393,7 @@ func (a *actor) rebuild(inbox []arrival) (mail []store.Message, left []arrival, 
 		a.block(inbox, d.String())
 		return nil, nil, false
 	}
+	x.rejoin(l.Backlog)
 	x.askAgain()
 	// Results are found through the attempts, outcomes by asking again.
 	left = slices.DeleteFunc(inbox, func(in arrival) bool {
@@ -407,7 +410,7 @@ func (a *actor) rebuild(inbox []arrival) (mail []store.Message, left []arrival, 
 		}
 	}
 	slices.SortStableFunc(left, func(x, y arrival) int { return x.at.Compare(y.at) })
-	a.mailRead = true
+	a.mailRead, a.moreMail = true, l.More
 	if a.solo != nil {
 		a.solo.suspects = slices.Sorted(maps.Keys(x.steps))
 	}

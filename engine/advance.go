@@ -17,6 +17,9 @@ type batch struct {
 	mail     []store.Message // as it was read
 	events   []store.Event
 	took     []int64
+	pulled   []int64   // from backlogs
+	more     bool      // there is mail that was not read
+	err      error     // of reading a backlog
 	guard    time.Time // becomes NoMailBefore
 	offers   []*offer
 	resolved []string // steps whose attempt has become an event
@@ -31,6 +34,13 @@ type batch struct {
 func (a *actor) advance(mail []store.Message, inbox []arrival) {
 	b := &batch{a: a}
 	mail, inbox = b.feedAll(mail, inbox)
+	if b.err != nil {
+		b.decline()
+		a.putBack(inbox)
+		a.repoke()
+		a.troubled("read a backlog", b.err)
+		return
+	}
 	if a.x.diverged != nil {
 		b.decline() // what was offered waits in the mailbox, as the rest does
 		a.block(inbox, a.x.diverged.String())
@@ -41,7 +51,7 @@ func (a *actor) advance(mail []store.Message, inbox []arrival) {
 		inbox = nil
 	}
 	a.putBack(inbox)
-	if len(mail) > 0 {
+	if len(mail) > 0 || b.more || len(a.x.pulls) > 0 {
 		a.repoke()
 	}
 	if !b.carry() {
@@ -81,16 +91,38 @@ func (b *batch) feedAll(mail []store.Message, inbox []arrival) ([]store.Message,
 	a.turnSince.Store(time.Now().UnixNano())
 	defer a.turnSince.Store(0)
 	now := microseconds(a.w.store.Now())
-	b.mail = mail
-	drains := b.drains(len(mail) > 0 || a.mailRead)
+	b.mail, b.more = mail, a.moreMail
+	a.moreMail, a.behind = false, a.behind && !a.mailRead
+	x.unsure()
+	drains := b.drains((len(mail) > 0 || a.mailRead) && !b.more)
 	if n := len(mail); planted.SwappedMailbox.Here() && n > 1 {
 		mail[n-1], mail[n-2] = mail[n-2], mail[n-1]
 	}
 	a.mailRead = false
 	b.settleCanceled()
 	for !x.finished && x.diverged == nil && len(b.events) < maxBatch {
+		pulled := x.pulled()
+		if pulled != nil && !b.lookAhead(x.backlogs[pulled.spec.ID]) {
+			break
+		}
+		if pulled != nil && !x.acceptedAt(pulled).After(x.now) {
+			b.pull(x.backlogs[pulled.spec.ID])
+			continue
+		}
+		if len(mail) == 0 && b.more {
+			break // what comes next is not known
+		}
 		until, isMail := now, false
+		if pulled != nil && (len(mail) == 0 || x.acceptedAt(pulled).Before(mail[0].AcceptedAt)) {
+			until = x.acceptedAt(pulled)
+			if len(inbox) > 0 && inbox[0].at.Before(until) {
+				until, pulled = inbox[0].at, nil
+			}
+		} else {
+			pulled = nil
+		}
 		switch {
+		case pulled != nil:
 		case len(mail) > 0 && (len(inbox) == 0 || !inbox[0].at.Before(mail[0].AcceptedAt)):
 			until, isMail = mail[0].AcceptedAt, true
 		case len(inbox) > 0:
@@ -104,11 +136,17 @@ func (b *batch) feedAll(mail []store.Message, inbox []arrival) ([]store.Message,
 			continue
 		}
 		switch {
+		case pulled != nil:
+			b.pull(x.backlogs[pulled.spec.ID])
 		case isMail:
 			m := mail[0]
 			mail = mail[1:]
 			if slices.Contains(b.took, m.ID) {
 				continue // it came with the attempt that has sent it
+			}
+			if bl := x.defers(&m); bl != nil {
+				bl.rows, bl.more = append(bl.rows, m), b.more
+				continue
 			}
 			if m.ID != 0 {
 				b.took = append(b.took, m.ID)
@@ -180,7 +218,9 @@ func (b *batch) take(in arrival) {
 			return
 		}
 		h := a.x.hookByID[in.offer.hookID]
-		if h == nil {
+		bl := a.x.backlogs[in.offer.hookID]
+		if h == nil || len(h.queue) > 0 || bl != nil || a.behind {
+			a.behind = a.behind || h != nil && (bl == nil || !bl.stored) // to accept another one first would be refused
 			in.offer.done <- errDeclined
 			return
 		}
@@ -271,7 +311,7 @@ func (b *batch) feed(e store.Event) {
 // others stopped.
 func (b *batch) settleCanceled() {
 	a := b.a
-	for len(a.x.canceling) > 0 && !a.x.finished {
+	for len(a.x.canceling) > 0 && !a.x.finished && !b.more { // what it was done by may be in the mailbox
 		s := a.x.canceling[0]
 		a.x.canceling = a.x.canceling[1:]
 		if s.done {

@@ -38,6 +38,7 @@ type branch struct {
 	ended  bool           // never to be resumed
 	gone   bool           // its goroutine has ended
 	queued bool           // in execution.runnable
+	awaits []run.Waitable // what it waits for
 	unwind bool
 }
 

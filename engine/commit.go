@@ -39,6 +39,7 @@ func (b *batch) committed(t *store.Transition, effects []effect, outcomes []stor
 	a.head.Suspicion, a.head.Crashes, a.head.Mark = t.Suspicion, t.Crashes, false
 	a.head.Status, a.head.Version = t.Status, t.Version
 	b.report(t)
+	x.committedBacklogs()
 	a.hold(t.Keep)
 	if a.start != nil {
 		a.start.done <- nil

@@ -21,7 +21,7 @@
 // what was is replayed (execution.replay) the same way.
 //
 // The parts, each in its file: branch (coroutines), scope (what branches can do and
-// how they are canceled), step, timer, hook, child, respond (what they wait for),
+// how they are canceled), step, timer, hook, backlog, child, respond (what they wait for),
 // execution (all of a run's code), actor (the run in its worker), advance, transition
 // and commit (a round of it), attempt (steps being executed), txstep (those in a transaction
 // of the application, as is all in tx), handoff (what callers hand to a live run, and take

@@ -115,7 +115,7 @@ func wrote(l *store.Loaded, t *store.Transition) bool {
 // cutSince reports whether the journal may have been cut by a retry after the epoch of
 // a transition.
 func cutSince(l *store.Loaded, t *store.Transition) bool {
-	if slices.ContainsFunc(l.Mail, func(m store.Message) bool { return m.Kind == store.Retried }) ||
+	if l.More || slices.ContainsFunc(l.Mail, func(m store.Message) bool { return m.Kind == store.Retried }) ||
 		slices.ContainsFunc(l.Events, func(e store.Event) bool { return e.Kind == store.Retried && e.Epoch > t.Epoch }) {
 		return true
 	}

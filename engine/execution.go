@@ -66,7 +66,10 @@ type execution struct {
 	hookCount    int
 	respondCount int
 	hookByID     map[string]*hook
-	early        map[string][]*item // payloads of a reserved hook that is not opened yet
+	early        map[string][]*item  // payloads of a reserved hook that is not opened yet
+	backlogs     map[string]*backlog // of hooks, by ID
+	pulls        []*hook             // whose next payload is asked for
+	closing      map[string]*hook    // that were pulled after they were closed
 	children     map[string]*child
 	childCount   map[string]int
 	derived      []derivation // few, and a map would take as much room as twenty
@@ -347,6 +350,12 @@ func (x *execution) ask(b *branch, line, detail string) string {
 		b.parkForever()
 	}
 	return ""
+}
+
+// expects reports whether a replay comes to a line next.
+func (x *execution) expects(line string) bool {
+	recorded, _, _ := strings.Cut(x.expect, "\n")
+	return recorded == line
 }
 
 // effect is an effect, and what waits for its outcome, or nil.

@@ -3,6 +3,7 @@ package engine
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/tenter-dev/tenter/internal/run"
@@ -20,6 +21,7 @@ type Replayed struct {
 	Timers    []string        // that have not fired
 	Children  []string        // run IDs of children that have not ended
 	Unsettled int             // asks that the store has to decide
+	Awaited   []string        // IDs of hooks that have nothing and that branches wait for
 }
 
 // Replay feeds a journal to a fresh execution, twice: as a worker does that takes
@@ -31,8 +33,9 @@ func (e *Engine) Replay(l store.Loaded) (*Replayed, error) {
 	}
 	live := newExecution(&l.Run, def, e.env, e.log)
 	defer live.close()
-	for _, had := range l.Events {
+	for i, had := range l.Events {
 		again := had
+		live.backlogs = pulledBy(&l, i)
 		if live.feed(&again); again.Asked != had.Asked {
 			return nil, fmt.Errorf("event %d (%s) asked for %q, and for %q when fed again", had.Position, eventName(&had), had.Asked, again.Asked)
 		}
@@ -50,6 +53,9 @@ func (e *Engine) Replay(l store.Loaded) (*Replayed, error) {
 	}
 	for _, h := range x.hookByID {
 		r.Open = append(r.Open, h.spec)
+		if len(h.waiters.branches) > 0 && len(h.queue) == 0 {
+			r.Awaited = append(r.Awaited, h.spec.ID)
+		}
 	}
 	for _, it := range x.untaken() {
 		r.Untaken = append(r.Untaken, store.Message{RunID: l.Run.ID, Ref: it.hookID, Data: it.data})
@@ -66,6 +72,26 @@ func (e *Engine) Replay(l store.Loaded) (*Replayed, error) {
 	slices.Sort(r.Steps)
 	slices.Sort(r.Children)
 	return r, nil
+}
+
+// pulledBy returns backlogs with the payloads that the code has asked for in the turn of an
+// event.
+func pulledBy(l *store.Loaded, i int) map[string]*backlog {
+	backlogs := map[string]*backlog{}
+	for line := range strings.Lines(l.Events[i].Asked) {
+		ref, pulls := strings.CutPrefix(strings.TrimSpace(line), "pull ")
+		if !pulls {
+			continue
+		}
+		id := l.Run.ID + ".h" + ref
+		for _, e := range l.Events[:i+1] {
+			if e.Kind == store.HookClaimed && e.Ref == ref {
+				id = unquote(e.Data)
+			}
+		}
+		backlogs[id] = &backlog{hook: id, rows: make([]store.Message, 1)}
+	}
+	return backlogs
 }
 
 // Evict throws all parked runs of the engine's worker out of memory.

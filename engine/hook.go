@@ -202,6 +202,10 @@ func (x *execution) deliver(e *store.Event) {
 	x.items = append(x.items, it)
 	h := x.hookByID[e.Ref]
 	if h == nil {
+		h = x.closing[e.Ref]
+		delete(x.closing, e.Ref)
+	}
+	if h == nil {
 		if x.early == nil {
 			x.early = map[string][]*item{}
 		}
@@ -281,7 +285,7 @@ func (d *drain) outcome(store.Outcome) (store.Kind, string, []byte) {
 
 // askDrain begins the drain of a closed hook, if it has nothing to give.
 func (h *hook) askDrain(b *branch) {
-	if !h.closed || h.asked || h.Ready() {
+	if !h.closed || h.asked || h.Ready() || h.x.closing[h.spec.ID] != nil {
 		return
 	}
 	h.asked = true

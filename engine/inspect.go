@@ -106,7 +106,7 @@ func (e *Engine) Mailbox(ctx context.Context, runID string) ([]inspect.Message, 
 	}
 	mail := make([]inspect.Message, len(found))
 	for i, m := range found {
-		mail[i] = inspect.Message{At: m.AcceptedAt, Kind: string(m.Kind), Ref: m.Ref}
+		mail[i] = inspect.Message{At: m.AcceptedAt, Kind: string(m.Kind), Ref: m.Ref, Deferred: m.Deferred}
 		if mail[i].Data, mail[i].Request, err = e.show(ctx, runID, m.Kind, m.Data); err != nil {
 			return nil, e.runError("read mailbox of", runID, err)
 		}

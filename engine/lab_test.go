@@ -291,6 +291,13 @@ func (g *gate) Accept(ctx context.Context, p store.Payload) (store.Receipt, erro
 	return g.Store.Accept(ctx, p)
 }
 
+func (g *gate) Backlog(ctx context.Context, runID, hookID string, after int64, limit int) (payloads []store.Message, more bool, err error) {
+	if err := g.pass(); err != nil {
+		return nil, false, err
+	}
+	return g.Store.Backlog(ctx, runID, hookID, after, limit)
+}
+
 func (g *gate) Apply(ctx context.Context, t *store.Transition) ([]store.Outcome, error) {
 	if err := g.pass(); err != nil {
 		return nil, err

@@ -188,6 +188,14 @@ func (p *probe) Load(ctx context.Context, runID string, after int64) (store.Load
 	return ask(ctx, p, "Load", func(ctx context.Context) (store.Loaded, error) { return p.Store.Load(ctx, runID, after) })
 }
 
+func (p *probe) Backlog(ctx context.Context, runID, hookID string, after int64, limit int) (payloads []store.Message, more bool, err error) {
+	payloads, err = ask(ctx, p, "Backlog", func(ctx context.Context) (payloads []store.Message, err error) {
+		payloads, more, err = p.Store.Backlog(ctx, runID, hookID, after, limit)
+		return payloads, err
+	})
+	return payloads, more, err
+}
+
 func (p *probe) Run(ctx context.Context, runID string) (store.Run, error) {
 	return ask(ctx, p, "Run", func(ctx context.Context) (store.Run, error) { return p.Store.Run(ctx, runID) })
 }

@@ -159,10 +159,11 @@ func (s *scope) Await(ws ...run.Waitable) (int, error) {
 			return -1, run.Stray()
 		}
 	}
-	if i, err := s.poll(ws); i >= 0 || err != nil {
+	if i, err := s.poll(b, ws); i >= 0 || err != nil {
 		return i, err
 	}
 	s.waiters.add(b)
+	b.awaits = ws
 	for _, w := range ws {
 		w.(waitable).waitlist().add(b) //nolint:forcetypeassert // as above
 	}
@@ -172,6 +173,7 @@ func (s *scope) Await(ws ...run.Waitable) (int, error) {
 		}
 	}
 	defer func() {
+		b.awaits = nil
 		s.waiters.remove(b)
 		for _, w := range ws {
 			w.(waitable).waitlist().remove(b) //nolint:forcetypeassert // as above
@@ -186,8 +188,9 @@ func (s *scope) Await(ws ...run.Waitable) (int, error) {
 				h.askDrain(b) // another branch may have closed it meanwhile
 			}
 		}
+		s.x.pull(ws)
 		b.park()
-		if i, err := s.poll(ws); i >= 0 || err != nil {
+		if i, err := s.poll(b, ws); i >= 0 || err != nil {
 			return i, err
 		}
 	}
@@ -203,11 +206,14 @@ func (f *future) holder() *execution { return f.x }
 
 // poll returns the first ready one. An ended scope comes first, so that a canceled
 // wait consumes nothing.
-func (s *scope) poll(ws []run.Waitable) (int, error) {
+func (s *scope) poll(b *branch, ws []run.Waitable) (int, error) {
 	if err := s.err(); err != nil {
 		return -1, err
 	}
 	for i, w := range ws {
+		if h, ok := w.(*hook); ok && !h.Ready() && h.comes(b, slices.ContainsFunc(ws[i+1:], run.Waitable.Ready)) && !h.Ready() {
+			return -1, nil
+		}
 		if w.Ready() {
 			if planted.LoserConsumes.Here() {
 				for _, loser := range ws[i+1:] {

@@ -31,8 +31,9 @@ type checker struct {
 type record struct {
 	store.Loaded
 	*engine.Replayed
-	env    *env
-	unread []store.Message
+	env     *env
+	unread  []store.Message
+	backlog []store.Message // payloads that wait until they are asked for
 }
 
 // place is where a payload has ended up.
@@ -109,6 +110,13 @@ func (c *checker) load(id string) {
 			c.errorf("unread of run %s: %v", id, err)
 		}
 	}
+	for _, first := range l.Backlog {
+		waiting, _, err := c.db.Backlog(context.Background(), id, first.Ref, first.ID, 1000)
+		if err != nil {
+			c.errorf("backlog of run %s: %v", id, err)
+		}
+		r.backlog = append(append(r.backlog, first), waiting...)
+	}
 	delete(c.envs, id)
 	if r.Replayed, err = c.all[1].engine.Replay(l); err != nil {
 		c.errorf("run %s: %v", id, err)
@@ -178,6 +186,9 @@ func (c *checker) place(r *record) {
 		if m.Kind == store.PayloadReceived {
 			put(number(m.Data), m.Ref, "mailbox")
 		}
+	}
+	for _, m := range r.backlog {
+		put(number(m.Data), m.Ref, "backlog")
 	}
 	for _, m := range r.unread {
 		if m.Kind == store.PayloadReceived {

@@ -29,7 +29,7 @@ var (
 		(*checker).liveIsWhatReplayIs, (*checker).sleepsLastLongEnough, (*checker).nothingIsStuck, (*checker).openHooksAreOpen,
 		(*checker).waitsAreForSomething, (*checker).drainDelivers, (*checker).badPayloadsAreErrors, (*checker).unreadIsRecorded,
 		(*checker).successorsAreStarted, (*checker).conflictsNameTheOwner, (*checker).childResultsArrive, (*checker).terminateFences,
-		(*checker).panicsHaveAStack, (*checker).requestsAreAnsweredOnce,
+		(*checker).panicsHaveAStack, (*checker).requestsAreAnsweredOnce, (*checker).journalHasWhatIsAskedFor,
 	}
 	worldInvariants = []func(*checker){
 		(*checker).runIDsAreTakenOnce, (*checker).payloadsAreDeliveredOnce, (*checker).refusedIsNotWritten, (*checker).payloadsBelongToTheirHook,
@@ -296,7 +296,7 @@ func (c *checker) waitsAreForSomething(r *record) {
 		switch b.verb {
 		case vWait, vRange:
 			if !slices.ContainsFunc(r.Open, func(o store.Hook) bool { return o.ID == b.hook }) ||
-				slices.ContainsFunc(r.Untaken, func(m store.Message) bool { return m.Ref == b.hook }) {
+				slices.ContainsFunc(slices.Concat(r.Untaken, r.backlog), func(m store.Message) bool { return m.Ref == b.hook }) {
 				c.errorf("run %s waits for hook %s, which is closed or has payloads", r.id(), b.hook)
 			}
 		case vCall:
@@ -392,10 +392,23 @@ func (c *checker) drainDelivers(r *record) {
 	}
 }
 
-// "What a run never took is recorded on it as unread": its mailbox is empty.
+// "What a run never took is recorded on it as unread": its mailbox and its backlogs are
+// empty.
 func (c *checker) unreadIsRecorded(r *record) {
-	if r.Run.Status.Ended() && len(r.Mail) > 0 {
-		c.errorf("run %s is %s, and has %d messages", r.id(), r.Run.Status, len(r.Mail))
+	if r.Run.Status.Ended() && len(r.Mail)+len(r.backlog) > 0 {
+		c.errorf("run %s is %s, and has %d messages, and %d payloads in backlogs", r.id(), r.Run.Status, len(r.Mail), len(r.backlog))
+	}
+}
+
+// "A payload that nobody has asked for costs its run nothing, but for the first": of each
+// hook the journal has one at most that the code has not taken. (After a close all come.)
+func (c *checker) journalHasWhatIsAskedFor(r *record) {
+	untaken := map[string]int{}
+	for _, m := range r.Untaken {
+		closed := slices.ContainsFunc(r.env.trace, func(s entry) bool { return s.What == "close" && s.Hook == m.Ref })
+		if untaken[m.Ref]++; untaken[m.Ref] == 2 && !closed {
+			c.errorf("run %s: the journal has two payloads of hook %s that nobody has taken", r.id(), m.Ref)
+		}
 	}
 }
 
@@ -908,25 +921,40 @@ func (c *checker) timersFireOnTime(r *record) {
 }
 
 // "Before a timer due at D fires, messages accepted before D are taken in", however
-// late the worker was.
+// late the worker was: no timer fires while the code waits for a payload that is there.
 func (c *checker) messagesBeatTimers() {
 	for id, r := range c.records {
-		var fired time.Time
+		var fired store.Event
 		for _, e := range r.Events {
 			switch {
 			case e.Kind == store.TimerFired:
-				fired = e.At
+				fired = e
 			case e.Kind == store.PayloadReceived && !c.retried[id]:
-				if s := c.sent[number(e.Data)]; s != nil && s.accepted() && s.info.RunID == id && s.durableBy().Before(fired) {
-					c.errorf("run %s: payload %d was accepted by %v, and comes after a timer of %v", id, s.n, s.durableBy(), fired)
+				s := c.sent[number(e.Data)]
+				if s != nil && s.accepted() && s.info.RunID == id && s.durableBy().Before(fired.At) && c.awaited(r, e.Ref, fired.Position) {
+					c.errorf("run %s: payload %d was accepted by %v, and comes after a timer of %v", id, s.n, s.durableBy(), fired.At)
 				}
 			}
 		}
 	}
 }
 
+// awaited reports whether the code waited for a payload of a hook just before an event.
+func (c *checker) awaited(r *record, hook string, position int64) bool {
+	l := r.Loaded
+	l.Events = l.Events[:position-1]
+	defer func(env *env) { c.envs[r.id()] = env }(c.envs[r.id()])
+	before, err := c.all[1].engine.Replay(l)
+	if err != nil {
+		c.errorf("run %s before event %d: %v", r.id(), position, err)
+		return false
+	}
+	return slices.Contains(before.Awaited, hook)
+}
+
 // "Before a timer due at D fires, messages accepted before D are taken in", of all kinds:
-// none is left in the mailbox by the transition in which it fires.
+// none is left in the mailbox by the transition in which it fires, but for payloads in
+// backlogs.
 func (w *world) noMessageWasPassed(t *store.Transition) {
 	var fired time.Time
 	for _, e := range t.Events {
@@ -937,11 +965,11 @@ func (w *world) noMessageWasPassed(t *store.Transition) {
 	if fired.IsZero() || t.Status.Ended() {
 		return
 	}
-	mail, err := w.db.Mailbox(context.Background(), t.RunID, 1000)
+	l, err := w.db.Load(context.Background(), t.RunID, t.After)
 	if err != nil {
 		w.note(func() { w.problem("mailbox of run %s: %v", t.RunID, err) })
 	}
-	for _, m := range mail {
+	for _, m := range l.Mail {
 		if m.AcceptedAt.Before(fired) {
 			w.note(func() {
 				w.problem("run %s: a timer of %v fired, and left a message (%s) accepted at %v", t.RunID, fired, m.Kind, m.AcceptedAt)

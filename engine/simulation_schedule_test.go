@@ -97,7 +97,24 @@ func drawScenario(seed uint64) scenario {
 			s.actions = append(s.actions, d.action(do, n))
 		}
 	}
+	if d.once(4) {
+		s.actions = slices.Insert(s.actions, 1+d.IntN(len(s.actions)-1), d.burst()...)
+	}
 	return s
+}
+
+// burst draws payloads for one hook that are accepted while its worker stands still: it
+// finds them at once, with the timers that have become due between them.
+func (d *drawing) burst() []action {
+	still, target, n := oneOf(d, durations[:3]...), d.IntN(4), 2+d.IntN(4)
+	var actions []action
+	for node := range maxNodes {
+		actions = append(actions, action{do: freeze, node: node, d: still})
+	}
+	for range n {
+		actions = append(actions, action{do: send, node: maxNodes, target: target}, action{do: pass, d: still / time.Duration(n)})
+	}
+	return actions
 }
 
 // failure draws a failure and what may come into its way: payloads most of all.

@@ -303,6 +303,14 @@ func (s *faultyStore) Unblock(ctx context.Context, runID string) error {
 	return s.do(ctx, writing, "unblock "+runID, func(ctx context.Context) error { return s.Store.Unblock(ctx, runID) })
 }
 
+func (s *faultyStore) Backlog(ctx context.Context, runID, hookID string, after int64, limit int) (payloads []store.Message, more bool, err error) {
+	payloads, err = try(ctx, s, reading, "backlog of "+runID, func(ctx context.Context) (payloads []store.Message, err error) {
+		payloads, more, err = s.Store.Backlog(ctx, runID, hookID, after, limit)
+		return payloads, err
+	})
+	return payloads, more, err
+}
+
 func (s *faultyStore) Load(ctx context.Context, runID string, after int64) (store.Loaded, error) {
 	return try(ctx, s, reading, "load "+runID, func(ctx context.Context) (store.Loaded, error) { return s.Store.Load(ctx, runID, after) })
 }

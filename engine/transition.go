@@ -27,7 +27,7 @@ func (b *batch) transition() *store.Transition {
 			executing++
 		}
 	}
-	keep := executing > 0 || len(x.unsettled) > 0
+	keep := executing > 0 || len(x.unsettled) > 0 || len(x.pulls) > 0
 	status, wake := store.Waiting, b.next
 	switch {
 	case len(b.begin) > 0 && a.w.draining():
@@ -36,11 +36,12 @@ func (b *batch) transition() *store.Transition {
 	case keep || len(b.begin) > 0:
 		keep, status, wake = true, store.Running, now
 	}
-	if len(b.events) == 0 && len(x.effects) == 0 && len(b.show) == 0 && keep == a.held && a.start == nil {
+	deferred, admitted := x.changedBacklogs()
+	if len(b.events) == 0 && len(x.effects) == 0 && len(b.show) == 0 && len(deferred)+len(admitted) == 0 && keep == a.held && a.start == nil {
 		return nil
 	}
 	t := a.transition(status)
-	t.WakeAt, t.Keep = wake, keep
+	t.WakeAt, t.Keep, t.Defer, t.Admit = wake, keep, deferred, admitted
 	b.fill(t)
 	return t
 }
@@ -97,6 +98,9 @@ func (b *batch) end() *store.Transition {
 		}}, nil)
 	}
 	t := a.transition(status)
+	if !planted.BacklogForgotten.Here() { // NoMailBefore counts what is not in a backlog
+		t.Defer, t.Admit = x.changedBacklogs()
+	}
 	t.TookAny = x.took
 	for _, it := range x.untaken() {
 		t.Unread = append(t.Unread, store.Message{
@@ -109,7 +113,7 @@ func (b *batch) end() *store.Transition {
 
 func (b *batch) fill(t *store.Transition) {
 	a := b.a
-	t.Events, t.Took, t.NoMailBefore = b.events, b.took, b.guard
+	t.Events, t.Took, t.Pulled, t.NoMailBefore = b.events, b.took, b.pulled, b.guard
 	for _, e := range a.x.effects {
 		t.Effects = append(t.Effects, *e.Effect)
 	}

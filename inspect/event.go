@@ -60,6 +60,8 @@ type Message struct {
 	Ref     string          `json:"ref,omitempty"` // of a payload: the ID of the hook
 	Data    json.RawMessage `json:"data,omitempty"`
 	Request *Request        `json:"request,omitempty"` // instead of Data, as in [Event]
+	// Deferred: a payload that waits until the code of the run asks for it.
+	Deferred bool `json:"deferred,omitempty"`
 }
 
 // Attempt is an attempt of a step that is executing.

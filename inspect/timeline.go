@@ -419,7 +419,7 @@ func (t *timeline) ask(e *Event, line string) {
 	case "stop":
 		t.timers[ref].end(e.At, StateStopped)
 		return
-	default: // "drain": the hook is closed, and what it has accepted is still to come
+	default: // "drain": the hook is closed, and what it has accepted is still to come; "pull": a payload waits for it
 		return
 	}
 	t.items = append(t.items, it)

@@ -48,6 +48,7 @@ var waitOrder = []WaitFor{ForWorker, ForStep, ForRetry, ForChild, ForSleep, ForP
 // waits for nothing. A journal does not say which of the open things the code has
 // come to wait at: a hook is among them also while a step executes.
 func Waits(run workflow.RunInfo, items []Item, mail []Message) []Wait {
+	mail = slices.DeleteFunc(slices.Clone(mail), func(m Message) bool { return m.Deferred })
 	if run.Status.Ended() {
 		return nil
 	}

@@ -482,6 +482,14 @@ func (m *mortal) Load(ctx context.Context, runID string, after int64) (store.Loa
 	return read(m, func() (store.Loaded, error) { return m.Store.Load(ctx, runID, after) })
 }
 
+func (m *mortal) Backlog(ctx context.Context, runID, hookID string, after int64, limit int) (payloads []store.Message, more bool, err error) {
+	payloads, err = read(m, func() (payloads []store.Message, err error) {
+		payloads, more, err = m.Store.Backlog(ctx, runID, hookID, after, limit)
+		return payloads, err
+	})
+	return payloads, more, err
+}
+
 func (m *mortal) Run(ctx context.Context, runID string) (store.Run, error) {
 	return read(m, func() (store.Run, error) { return m.Store.Run(ctx, runID) })
 }

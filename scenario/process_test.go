@@ -72,7 +72,7 @@ func TestMain(m *testing.M) {
 // processWorkflows are what worker processes execute.
 func processWorkflows() []workflow.Definition {
 	return append(slices.Clip(loadWorkflows),
-		approval.Implement((&approver{}).approve), collection, channelLog, contender, desk, healthy, logging, poisonedStep, poisonedCode,
+		approval.Implement((&approver{}).approve), collection, channelLog, contender, desk, healthy, logging, nextInLine, poisonedStep, poisonedCode,
 	)
 }
 

@@ -209,6 +209,63 @@ func TestS24CrashAnywhere(t *testing.T) {
 	})
 }
 
+// nextInLine takes one payload; those behind it go to its successor.
+var nextInLine = workflow.Define("next-in-line", func(ctx workflow.Context, _ string) (int, error) {
+	hook, err := workflow.NewHook[int](ctx, workflow.Token("line"))
+	if err != nil {
+		return 0, err
+	}
+	return hook.Wait(ctx)
+})
+
+// TestS24LineOfRuns: of many first messages at once each gets a run, in order, whatever
+// workers die while the runs hand them over.
+func TestS24LineOfRuns(t *testing.T) {
+	t.Parallel()
+	onEachStore(t, lineOfRuns)
+}
+
+func lineOfRuns(t *testing.T, db *database) {
+	t.Helper()
+	const n, kills = 60, 4
+	id := func(i int) string { return fmt.Sprintf("r%03d", i) }
+	for i := range n {
+		if _, err := db.api.Resume(t.Context(), "line", i, workflow.OrStart(nextInLine, "", workflow.RunID(id(i)))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	workers := []*service{newService(t, db, shortLease), newService(t, db, shortLease)}
+	ctx := within(t, 2*time.Minute)
+	for i := range n {
+		got, err := nextInLine.Get(db.api, id(i)).Result(ctx)
+		if err != nil || got != i {
+			t.Fatalf("run %d took payload %d, %v", i, got, err)
+		}
+		if i%(n/kills) == n/kills/2 {
+			workers[i%len(workers)].kill()
+		}
+	}
+	for _, r := range runs(t, db.st) {
+		events, err := db.st.Journal(ctx, r.ID, 0, 100)
+		if err != nil {
+			t.Fatal(err)
+		}
+		mail, err := db.st.Mailbox(ctx, r.ID, 100)
+		if err != nil || len(mail) > 0 {
+			t.Errorf("run %s has left %d payloads, %v", r.ID, len(mail), err)
+		}
+		taken := 0
+		for _, e := range events {
+			if e.Kind == store.PayloadReceived {
+				taken++
+			}
+		}
+		if taken != 1 {
+			t.Errorf("run %s has %d payloads in its journal", r.ID, taken)
+		}
+	}
+}
+
 // TestS24RaceWithTheEnd: a message accepted in the very moment in which the run ends
 // is not lost.
 func TestS24RaceWithTheEnd(t *testing.T) {

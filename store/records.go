@@ -131,6 +131,7 @@ type Message struct {
 	AcceptedAt time.Time // set by the store's clock, never before the last one's of the run
 	OrStart    *NewRun   // a payload that came with OrStart: the run to start if this one does not take it
 	Trace      string    // of who sent it, as in NewRun; it ends with the message
+	Deferred   bool      // it is in the backlog of its hook
 }
 
 // Hook is an address that payloads can be sent to.
@@ -267,6 +268,17 @@ type Transition struct {
 	// all times (see Always) it means: any message.
 	NoMailBefore time.Time
 
+	// Defer are hooks whose payloads wait in a backlog from now on: those that are in the
+	// mailbox and not in Took go there, and Accept puts further ones behind them, without
+	// a word to the run. NoMailBefore does not count them.
+	Defer []string
+	// Pulled are IDs of messages taken in from backlogs of the run; ErrConflict if one is
+	// gone.
+	Pulled []int64
+	// Admit are hooks whose backlog ends, since all that the writer has seen of it is in
+	// Pulled: what has come meanwhile goes to the mailbox. NoMailBefore counts it.
+	Admit []string
+
 	Effects []Effect // in program order
 
 	At      time.Time // becomes UpdatedAt, and EndedAt if Status is final
@@ -286,11 +298,12 @@ type Transition struct {
 	Executed  []string
 
 	// Unread are, when Status is final, the payloads in the journal that the run
-	// never took, in order. Apply adds those still in the mailbox, records them
-	// all, and empties the mailbox. Then it closes the run's open hooks. If
+	// never took, in order. Apply adds those still in the mailbox and in backlogs,
+	// records them all, and empties the mailbox. Then it closes the run's open hooks. If
 	// TookAny, the first unread payload of a token with OrStart starts that run,
-	// with a reserved hook and with all unread payloads of the token that have
-	// OrStart, in order; if its ID is taken, or the token by then, they stay unread.
+	// with a reserved hook; all unread payloads of the token that have OrStart become
+	// the backlog of that hook, in order. A backlog is handed over as it is, however
+	// long. If the ID of the run is taken, or the token by then, they stay unread.
 	Unread  []Message
 	TookAny bool
 }
@@ -353,8 +366,14 @@ type Claimed struct {
 type Loaded struct {
 	Run    Run
 	Events []Event
-	Mail   []Message
+	Mail   []Message // no more than MailPage of them, and at least one if there is one
+	More   bool      // there is more in the mailbox
+	// Backlog has the first payload of each backlog of the run, in the order of the hooks.
+	Backlog []Message
 }
+
+// MailPage is how many messages of a mailbox are loaded at most, or [PageSize] bytes of them.
+const MailPage = 1000
 
 // Ending is how a run has ended, if it has.
 type Ending struct {

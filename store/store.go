@@ -94,9 +94,14 @@ type Client interface {
 
 // Reader looks at what is there.
 type Reader interface {
-	// Load returns a run, the events after a position, and its mailbox, as of one
-	// moment. ErrNotFound if there is no such run.
+	// Load returns a run, the events after a position, and the beginning of its mailbox
+	// and of its backlogs, as of one moment. ErrNotFound if there is no such run.
 	Load(ctx context.Context, runID string, after int64) (Loaded, error)
+
+	// Backlog returns payloads that wait in the backlog of a hook, in order, after the
+	// message with an ID. It is bounded as Journal is; more says that there are others.
+	// A hook that has none is no error.
+	Backlog(ctx context.Context, runID, hookID string, after int64, limit int) (payloads []Message, more bool, err error)
 
 	// Run returns the head of a run. ErrNotFound if there is none. A run that no
 	// live worker has the workflow or version for is shown as Blocked, with the
@@ -120,8 +125,9 @@ type Reader interface {
 	Journal(ctx context.Context, runID string, after int64, limit int) ([]Event, error)
 
 	// Mailbox returns, in order, what was sent to a run and its journal has not taken
-	// in; of a run that has ended, the payloads that it never took. It is bounded as
-	// Journal is. ErrNotFound if there is no such run.
+	// in, the backlogs of its hooks behind the rest; of a run that has ended, the
+	// payloads that it never took. It is bounded as Journal is. ErrNotFound if there is
+	// no such run.
 	Mailbox(ctx context.Context, runID string, limit int) ([]Message, error)
 
 	// Hook returns the open hook that has the token. ErrNotFound if there is none.

@@ -211,6 +211,14 @@ func (p *process) Load(ctx context.Context, runID string, after int64) (store.Lo
 	return p.Store.Load(ctx, runID, after)
 }
 
+// Backlog implements [store.Reader].
+func (p *process) Backlog(ctx context.Context, runID, hookID string, after int64, limit int) (payloads []store.Message, more bool, err error) {
+	if err := p.alive(); err != nil {
+		return nil, false, err
+	}
+	return p.Store.Backlog(ctx, runID, hookID, after, limit)
+}
+
 // Release implements [store.Worker].
 func (p *process) Release(ctx context.Context, worker string) error {
 	if err := p.alive(); err != nil {

@@ -30,8 +30,8 @@ func TestArchiveKeepsEverything(t *testing.T) {
 	} {
 		*id = a.Run.ID
 	}
-	// It is of where the hook was, and another one where it comes to.
-	a.Hooks[0].Hook.Number = 0
+	// These are of where it was, and found anew where it comes to.
+	a.Mail[0].Deferred, a.Unread[0].Message.Deferred, a.Hooks[0].Hook.Number = false, false, 0
 	var b bytes.Buffer
 	if err := json.NewEncoder(&b).Encode(exportLine{Tree: &exportTree{Root: "r", Runs: 2}}); err != nil {
 		t.Fatal(err)

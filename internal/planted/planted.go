@@ -38,6 +38,8 @@ const (
 	ChildResultLost    Bug = "the result of a child that was taken over does not reach its parent"
 	AnsweredTwice      Bug = "a second answer to a request is said to count"
 	StrandedRuns       Bug = "nobody looks for the runs of a dead worker when its lease lapses"
+	BacklogJournaled   Bug = "payloads are taken into the journal though nobody asks for them"
+	BacklogForgotten   Bug = "the end of a run does not say which payloads its code need not have seen"
 	TxStepTwice        Bug = "a transactional step looks neither whether it was done before nor whose the run is"
 )
 
@@ -46,5 +48,5 @@ var All = []Bug{
 	StepBeforeCommit, LeaseUnchecked, FenceSkipped, DoubtNotFenced, AnsweredTooEarly, TwiceAfterDoubt, DroppedAtTakeOver,
 	SwappedMailbox, LoserConsumes, CloseLosesPayloads, DrainUnread, TokenReleasedEarly, TokenFromReplay, WrongOwner,
 	KeyForgotten, SuccessorForgotten, ParkedKept, TimerTooEarly, WallClockDeadline, AttemptsForgotten,
-	FatalRetried, RetryTooEarly, CancelSwallowed, ChildResultLost, AnsweredTwice, StrandedRuns, TxStepTwice,
+	FatalRetried, RetryTooEarly, CancelSwallowed, ChildResultLost, AnsweredTwice, StrandedRuns, BacklogJournaled, BacklogForgotten, TxStepTwice,
 }

@@ -35,7 +35,8 @@ func (s *Store) acceptAll(r *request, ops []*op) {
 	r.Queue(s.sql.accept, payloads.value()).Query(func(rows pgx.Rows) error {
 		for i := 0; rows.Next(); i++ {
 			o := ops[i]
-			if o.receipt, o.err = readAcceptance(rows, o.arg.(*store.Payload)); o.err == nil && !o.receipt.Duplicate {
+			deferred := false
+			if o.receipt, o.err = readAcceptance(row{rows, &deferred}, o.arg.(*store.Payload)); o.err == nil && !o.receipt.Duplicate && !deferred {
 				r.told.Mail = append(r.told.Mail, o.receipt.Hook.RunID)
 			}
 		}

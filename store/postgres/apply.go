@@ -59,6 +59,7 @@ func (s *Store) applyAll(r *request, ops []*op) {
 	news, transitions := r.array(s.types["transition"]), r.array(s.types["transition"])
 	events, effects := r.array(s.types["event"]), r.array(s.types["effect"])
 	unread, attempts := r.array(s.types["message"]), r.array(s.types["attempt"])
+	backlogs := r.array(s.types["backlog_change"])
 	// Those that create their runs come first.
 	place := func(o *op) int {
 		if o.arg.(*store.Transition).Create != nil {
@@ -74,6 +75,7 @@ func (s *Store) applyAll(r *request, ops []*op) {
 		} else {
 			transitions.addTransition(t)
 		}
+		backlogs.addBacklogs(t, n)
 		for j := range t.Events {
 			events.addEvent(t, &t.Events[j], n, t.After+int64(j)+1)
 		}
@@ -103,7 +105,7 @@ func (s *Store) applyAll(r *request, ops []*op) {
 			attempts.addAttempt(&store.Attempt{Step: step}, t.RunID, n)
 		}
 	}
-	r.Queue(s.sql.apply, news.value(), transitions.value(), events.value(), effects.value(), unread.value(), attempts.value()).Query(func(rows pgx.Rows) error {
+	r.Queue(s.sql.apply, news.value(), transitions.value(), events.value(), effects.value(), unread.value(), attempts.value(), backlogs.value()).Query(func(rows pgx.Rows) error {
 		if err := readVerdicts(rows, ops, &r.told); err != nil {
 			return err
 		}

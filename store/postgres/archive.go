@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -40,6 +41,13 @@ func (s *Store) Export(ctx context.Context, runID string) (store.Archive, error)
 		b.Queue("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
 		var l store.Loaded
 		s.load(&b, runID, 0, &l)
+		for _, sql := range []string{s.sql.mailPage, s.sql.backlogs} {
+			b.Queue(sql, runID, int64(math.MaxInt64)).Query(func(rows pgx.Rows) error {
+				mail, err := readAll(rows, readMessage)
+				a.Mail = append(a.Mail, mail...)
+				return err
+			})
+		}
 		query := func(columns, table, order string, read func(pgx.Rows) error) {
 			b.Queue(inSchema(s.opts.Schema, "SELECT "+columns+" FROM tenter."+table+" WHERE run_id = $1 ORDER BY "+order), runID).Query(read)
 		}
@@ -90,7 +98,7 @@ func (s *Store) Export(ctx context.Context, runID string) (store.Archive, error)
 		})
 		b.Queue("COMMIT")
 		err := c.SendBatch(ctx, &b).Close()
-		a.Run, a.Events, a.Mail = l.Run, l.Events, l.Mail
+		a.Run, a.Events = l.Run, l.Events
 		return err
 	})
 	if err != nil {

@@ -79,6 +79,13 @@ func (a *array) addTransition(t *store.Transition) {
 	)
 }
 
+// addBacklogs adds what transition n says of backlogs, if it does.
+func (a *array) addBacklogs(t *store.Transition, n int) {
+	if len(t.Pulled)+len(t.Defer)+len(t.Admit) > 0 {
+		a.add(integer(n), bigints(t.Pulled), texts(t.Defer), texts(t.Admit))
+	}
+}
+
 // addEvent adds an event of transition n.
 func (a *array) addEvent(t *store.Transition, e *store.Event, n int, position int64) {
 	a.add(

@@ -23,7 +23,11 @@ UNION ALL SELECT 'due_at of ' || id FROM tenter.runs r WHERE ended_at IS NULL AN
 	ELSE due_at > wake_at OR due_at < wake_at AND wake_at > updated_at END -- it may have had work before
 UNION ALL SELECT 'end of ' || id FROM tenter.runs WHERE ended_at IS NOT NULL AND (due_at IS NOT NULL OR wake_at IS NOT NULL OR worker <> '')
 UNION ALL SELECT 'status of ' || id FROM tenter.runs WHERE (ended_at IS NULL) <> (status IN ('running', 'waiting', 'blocked'))
-UNION ALL SELECT 'no run for mail of ' || run_id FROM tenter.mailbox WHERE run_id NOT IN (SELECT id FROM tenter.runs)
+UNION ALL SELECT 'no run for mail of ' || run_id FROM tenter.mailbox WHERE backlog IS NULL AND run_id NOT IN (SELECT id FROM tenter.runs)
+UNION ALL SELECT 'backlogs of ' || id FROM tenter.runs r WHERE backlogs <> (SELECT count(*) FROM tenter.hooks WHERE run_id = r.id AND backlog IS NOT NULL)
+UNION ALL SELECT 'no hook for backlog ' || backlog FROM tenter.mailbox WHERE backlog IS NOT NULL AND
+	(run_id <> '' OR backlog NOT IN (SELECT backlog FROM tenter.hooks WHERE backlog IS NOT NULL))
+UNION ALL SELECT 'backlog of ' || run_id FROM tenter.hooks JOIN tenter.runs r ON r.id = run_id WHERE backlog IS NOT NULL AND ended_at IS NOT NULL
 UNION ALL SELECT 'open hook of ' || run_id FROM tenter.hooks JOIN tenter.runs r ON r.id = run_id WHERE closed_at IS NULL AND ended_at IS NOT NULL`
 
 // examined is how many of what was found are shown.

@@ -17,6 +17,7 @@ type queries struct {
 	fence, catchUp, prune                          string
 	run, endings, workers, journal, mail           string
 	created, journalPage, mailPage, unread, count  string
+	backlog, backlogs                              string
 	hook, executing, allWorkers                    string
 	receipt, response, purgeReceipts, purgeAnswers string
 }
@@ -26,6 +27,8 @@ const (
 		ended_at, wake_at, worker, epoch, events, suspicion, mark, crashes, blocked_build, blocked_reason`
 	hookColumns = `id, run_id, token, type, metadata, webhook, reserved, created_at, closed_at, opened_pos, closed_pos`
 	mailColumns = `run_id, kind, ref, data, accepted_at, or_start`
+	// waitingColumns are the same and more of a message m in the backlog of a hook h.
+	waitingColumns = `m.id, h.run_id, m.kind, h.id, m.data, m.accepted_at, m.or_start, coalesce(m.trace, '')`
 )
 
 // inSchema puts the name of a schema into a statement.
@@ -38,8 +41,8 @@ func newQueries(schema string) queries {
 	return queries{
 		schema: schema,
 
-		apply:   in(`SELECT t, n, code, run_id, hook_id FROM tenter.apply($1, $2, $3, $4, $5, $6)`),
-		accept:  in(`SELECT a.* FROM unnest($1::tenter.payload[]) p, tenter.accept('batch', p) a`),
+		apply:   in(`SELECT t, n, code, run_id, hook_id FROM tenter.apply($1, $2, $3, $4, $5, $6, $7)`),
+		accept:  in(`SELECT (r.a).*, r.deferred FROM unnest($1::tenter.payload[]) p, tenter.accept_payload('batch', p) r`),
 		start:   in(`SELECT tenter.start('batch', r) FROM unnest($1::jsonb[]) r`),
 		send:    in(`SELECT tenter.send('batch', m) FROM unnest($1::tenter.message[]) m`),
 		respond: in(`SELECT tenter.respond('batch', e) FROM unnest($1::tenter.effect[]) e`),
@@ -79,7 +82,18 @@ func newQueries(schema string) queries {
 		unread: in(`SELECT message_id, ` + mailColumns + `, '' FROM tenter.unread
 			WHERE run_id = $1 AND kind = 'payload_received' ORDER BY number LIMIT $2`),
 		allWorkers: in(`SELECT name, build, definitions, renewed_at, lease_until, lease_until > clock_timestamp() FROM tenter.workers ORDER BY name`),
-		mail:       in(`SELECT id, ` + mailColumns + `, coalesce(trace, '') FROM tenter.mailbox WHERE run_id = $1 ORDER BY id`),
+		// With the first payload of each backlog.
+		mail: in(`(SELECT id, ` + mailColumns + `, coalesce(trace, ''), false FROM tenter.mailbox WHERE run_id = $1 ORDER BY id LIMIT $2)
+			UNION ALL
+			(SELECT ` + waitingColumns + `, true FROM tenter.hooks h CROSS JOIN LATERAL
+				(SELECT * FROM tenter.mailbox q WHERE q.backlog = h.backlog ORDER BY q.id LIMIT 1) m
+			WHERE h.run_id = $1 AND h.backlog IS NOT NULL ORDER BY h.number)`),
+		backlog: in(`SELECT ` + waitingColumns + ` FROM tenter.hooks h CROSS JOIN LATERAL
+				(SELECT * FROM tenter.mailbox q WHERE q.backlog = h.backlog AND q.id > $3 ORDER BY q.id LIMIT $4) m
+			WHERE h.run_id = $1 AND h.id = $2 AND h.backlog IS NOT NULL`),
+		backlogs: in(`SELECT ` + waitingColumns + ` FROM tenter.hooks h CROSS JOIN LATERAL
+				(SELECT * FROM tenter.mailbox q WHERE q.backlog = h.backlog ORDER BY q.id LIMIT $2) m
+			WHERE h.run_id = $1 AND h.backlog IS NOT NULL ORDER BY h.number, m.id LIMIT $2`),
 
 		hook:      in(`SELECT ` + hookColumns + ` FROM tenter.hooks WHERE token = $1 AND closed_at IS NULL`),
 		executing: in(`SELECT run_id, step, attempt, started_at, worker FROM tenter.executing WHERE run_id = $1 ORDER BY step`),

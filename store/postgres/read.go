@@ -41,11 +41,61 @@ func (s *Store) load(b *pgx.Batch, runID string, after int64, l *store.Loaded) {
 		l.Events, err = readAll(rows, readEvent)
 		return err
 	})
-	b.Queue(s.sql.mail, runID).Query(func(rows pgx.Rows) (err error) {
-		l.Mail, err = readAll(rows, readMessage)
-		return err
+	b.Queue(s.sql.mail, runID, store.MailPage+1).Query(func(rows pgx.Rows) error {
+		defer rows.Close()
+		size := 0
+		for rows.Next() {
+			backlog := false
+			m, err := readMessage(row{rows, &backlog})
+			switch {
+			case err != nil:
+				return err
+			case backlog:
+				m.Deferred = true
+				l.Backlog = append(l.Backlog, m)
+			case len(l.Mail) == store.MailPage || size >= store.PageSize:
+				l.More = true
+			default:
+				l.Mail, size = append(l.Mail, m), size+len(m.Data)
+			}
+		}
+		return rows.Err()
 	})
 }
+
+// Backlog returns payloads that wait in the backlog of a hook.
+func (s *Store) Backlog(ctx context.Context, runID, hookID string, after int64, limit int) (payloads []store.Message, more bool, err error) {
+	err = s.with(ctx, func(ctx context.Context, c *pgxpool.Conn) error {
+		rows, err := c.Query(ctx, s.sql.backlog, runID, hookID, after, int64(limit)+1)
+		if err != nil {
+			return err
+		}
+		defer rows.Close()
+		for size := 0; rows.Next(); {
+			if len(payloads) == limit || size >= store.PageSize {
+				more = true
+				break
+			}
+			m, err := readMessage(rows)
+			if err != nil {
+				return err
+			}
+			m.Deferred = true
+			payloads, size = append(payloads, m), size+len(m.Data)
+		}
+		rows.Close()
+		return rows.Err()
+	})
+	return payloads, more, s.readError("read a backlog of run "+runID, err)
+}
+
+// row is a row with a last column that goes elsewhere.
+type row struct {
+	pgx.Row
+	last any
+}
+
+func (r row) Scan(dest ...any) error { return r.Row.Scan(append(dest, r.last)...) }
 
 // Run returns the head of a run. One that no live worker has the workflow or
 // version for is shown as blocked.
@@ -114,17 +164,25 @@ func (s *Store) Journal(ctx context.Context, runID string, after int64, limit in
 // Mailbox returns what was sent to a run and not taken in.
 func (s *Store) Mailbox(ctx context.Context, runID string, limit int) ([]store.Message, error) {
 	var mail []store.Message
-	read := func(rows pgx.Rows) error {
-		found, err := readPage(rows, readMessage, func(m *store.Message) int { return len(m.Data) })
-		mail = append(mail, found...) // one of the two is empty
+	total := 0
+	read := func(rows pgx.Rows, deferred bool) error {
+		size := func(m *store.Message) int { return len(m.Data) }
+		found, err := readPage(rows, readMessage, size)
+		for i := range found {
+			found[i].Deferred = deferred
+			if len(mail) < limit && total < store.PageSize {
+				mail, total = append(mail, found[i]), total+size(&found[i])
+			}
+		}
 		return err
 	}
 	err := s.with(ctx, func(ctx context.Context, c *pgxpool.Conn) error {
 		var b pgx.Batch
 		b.Queue("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
 		b.Queue(s.sql.created, runID).QueryRow(exists)
-		b.Queue(s.sql.mailPage, runID, limit).Query(read)
-		b.Queue(s.sql.unread, runID, limit).Query(read)
+		b.Queue(s.sql.mailPage, runID, limit).Query(func(rows pgx.Rows) error { return read(rows, false) })
+		b.Queue(s.sql.backlogs, runID, limit).Query(func(rows pgx.Rows) error { return read(rows, true) })
+		b.Queue(s.sql.unread, runID, limit).Query(func(rows pgx.Rows) error { return read(rows, false) })
 		b.Queue("COMMIT")
 		return c.SendBatch(ctx, &b).Close()
 	})

@@ -38,7 +38,7 @@ func (w *writer) accept(p store.Payload) (store.Receipt, error) {
 	}
 	started := false
 	var due string
-	h, err := w.hookByToken(p.Token)
+	h, backlog, err := w.hookOfToken(p.Token)
 	switch {
 	case p.Hook != "" && (err == nil && h.ID != p.Hook || errors.Is(err, store.ErrNotFound)):
 		return store.Receipt{}, store.ErrNotFound
@@ -49,6 +49,9 @@ func (w *writer) accept(p store.Payload) (store.Receipt, error) {
 		}
 		if h.Webhook != nil && p.Request == "" {
 			return store.Receipt{Hook: h}, store.ErrMismatch
+		}
+		if backlog != 0 {
+			break // the run need not know
 		}
 		owner, err := w.head(h.RunID)
 		if err != nil {
@@ -68,7 +71,12 @@ func (w *writer) accept(p store.Payload) (store.Receipt, error) {
 		return store.Receipt{}, err
 	}
 	m := store.Message{RunID: h.RunID, Kind: store.PayloadReceived, Ref: h.ID, Data: p.Data, OrStart: p.OrStart, Trace: p.Trace}
-	if err := w.putMail(m, due, at); err != nil {
+	if backlog != 0 {
+		err = w.putBacklog(m, backlog, at)
+	} else {
+		err = w.putMail(m, due, at)
+	}
+	if err != nil {
 		return store.Receipt{}, err
 	}
 	if p.Key != "" {

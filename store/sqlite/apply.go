@@ -23,7 +23,7 @@ func (s *Store) Apply(ctx context.Context, t *store.Transition) ([]store.Outcome
 
 func (w *writer) apply(t *store.Transition) ([]store.Outcome, error) {
 	var h head
-	var left int64 // messages that are not taken
+	var left int64 // messages that are not taken, in the mailbox
 	var err error
 	if t.Create != nil {
 		err = w.create(t)
@@ -55,7 +55,7 @@ func (w *writer) apply(t *store.Transition) ([]store.Outcome, error) {
 	}
 	switch {
 	case t.Status.Ended():
-		if err := w.end(t, left); err != nil {
+		if err := w.end(t, left > 0 || h.backlogs > 0 || len(t.Defer) > 0); err != nil {
 			return nil, err
 		}
 	case !t.Keep && (left > 0 || !t.WakeAt.IsZero() && !t.WakeAt.After(t.At)):
@@ -106,21 +106,48 @@ func (w *writer) checked(t *store.Transition) (head, error) {
 			return h, store.ErrConflict
 		}
 	}
-	if !t.NoMailBefore.IsZero() && h.messages > int64(len(t.Took)) {
-		return h, w.noMailBefore(t)
+	if err := w.pulled(t.Pulled); err != nil || t.NoMailBefore.IsZero() {
+		return h, err
 	}
-	return h, nil
+	if h.messages > int64(len(t.Took)) {
+		if err := w.noMailBefore(t); err != nil {
+			return h, err
+		}
+	}
+	return h, w.noBacklogBefore(t)
 }
 
 // noMailBefore looks through a mailbox that has more than what was taken.
 func (w *writer) noMailBefore(t *store.Transition) error {
-	mail, err := w.mailOf(t.RunID)
-	if err != nil {
+	any := !t.NoMailBefore.Before(store.Always)
+	st := w.on(qMailTimes).bindText(t.RunID)
+	passed := false
+	for !passed && st.next() {
+		id, ref, at := st.int(), st.text(), st.time()
+		passed = (any || at.Before(t.NoMailBefore)) && !slices.Contains(t.Took, id) && !slices.Contains(t.Defer, ref)
+	}
+	if err := st.end(); err != nil || !passed {
 		return err
 	}
-	any := !t.NoMailBefore.Before(store.Always)
-	for _, m := range mail {
-		if !slices.Contains(t.Took, m.ID) && (any || m.AcceptedAt.Before(t.NoMailBefore)) {
+	return store.ErrConflict
+}
+
+// noBacklogBefore looks at backlogs of which all that was known is taken.
+func (w *writer) noBacklogBefore(t *store.Transition) error {
+	for _, hook := range t.Admit {
+		number, err := w.backlogOf(t.RunID, hook)
+		if err != nil {
+			return err
+		}
+		st := w.on(qBacklogTimes).bindInt(number)
+		passed := false
+		for !passed && st.next() {
+			passed = !slices.Contains(t.Pulled, st.int()) && st.time().Before(t.NoMailBefore)
+		}
+		if err := st.end(); err != nil {
+			return err
+		}
+		if passed {
 			return store.ErrConflict
 		}
 	}
@@ -141,6 +168,16 @@ func (w *writer) advance(t *store.Transition, h head) (left int64, err error) {
 	wake := optTime(t.WakeAt)
 	due := wake
 	left = h.messages - took
+	if len(t.Pulled)+len(t.Defer)+len(t.Admit) > 0 {
+		gone, came, err := w.changeBacklogs(t)
+		if err != nil {
+			return 0, err
+		}
+		left += came - gone
+		if came > 0 {
+			w.sig.Mail = append(w.sig.Mail, t.RunID)
+		}
+	}
 	switch {
 	case t.Status.Ended():
 		ended = formatTime(t.At)

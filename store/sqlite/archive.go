@@ -3,6 +3,7 @@ package sqlite
 import (
 	"context"
 	"errors"
+	"math"
 
 	"github.com/tenter-dev/tenter/store"
 )
@@ -43,7 +44,21 @@ func (c *conn) export(runID string) (a store.Archive, err error) {
 	if err != nil {
 		return a, err
 	}
-	a.Run, a.Events, a.Mail = l.Run, l.Events, l.Mail
+	a.Run, a.Events = l.Run, l.Events
+	if a.Mail, _, err = c.mailOf(runID, math.MaxInt32); err != nil {
+		return a, err
+	}
+	backlogs, err := c.backlogsOf(runID)
+	if err != nil {
+		return a, err
+	}
+	for _, b := range backlogs {
+		waiting, err := readAll(c.on(qBacklogPage).bindText(runID).bindText(b.hook).bindInt(b.number).bindInt(first64).bindInt(math.MaxInt64), readMessage)
+		if err != nil {
+			return a, err
+		}
+		a.Mail = append(a.Mail, waiting...)
+	}
 	a.Cuts, err = all(c, `SELECT cut, cut_at, position, at, kind, ref, data, asked, or_start, epoch, seq
 		FROM tenter_journal_cuts WHERE run_id = ? ORDER BY cut, position`, runID, func(st *stmt) (e store.CutEvent, err error) {
 		e.Cut, e.CutAt = st.int(), st.time()

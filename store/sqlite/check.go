@@ -15,7 +15,11 @@ UNION ALL SELECT 'due_at of ' || id FROM tenter_runs r WHERE ended_at IS NULL AN
 	(SELECT accepted_at AS t FROM tenter_mailbox WHERE run_id = r.id UNION ALL SELECT r.wake_at AS t))
 UNION ALL SELECT 'end of ' || id FROM tenter_runs WHERE ended_at IS NOT NULL AND coalesce(due_at, wake_at, worker) IS NOT NULL
 UNION ALL SELECT 'status of ' || id FROM tenter_runs WHERE (ended_at IS NULL) <> (status IN ('running', 'waiting', 'blocked'))
-UNION ALL SELECT 'no run for mail of ' || run_id FROM tenter_mailbox WHERE run_id NOT IN (SELECT id FROM tenter_runs)
+UNION ALL SELECT 'no run for mail of ' || run_id FROM tenter_mailbox WHERE backlog IS NULL AND run_id NOT IN (SELECT id FROM tenter_runs)
+UNION ALL SELECT 'backlogs of ' || id FROM tenter_runs r WHERE backlogs <> (SELECT count(*) FROM tenter_hooks WHERE run_id = r.id AND backlog IS NOT NULL)
+UNION ALL SELECT 'no hook for backlog ' || backlog FROM tenter_mailbox WHERE backlog IS NOT NULL AND
+	(run_id <> '' OR backlog NOT IN (SELECT backlog FROM tenter_hooks WHERE backlog IS NOT NULL))
+UNION ALL SELECT 'backlog of ' || run_id FROM tenter_hooks JOIN tenter_runs r ON r.id = run_id WHERE backlog IS NOT NULL AND ended_at IS NOT NULL
 UNION ALL SELECT 'open hook of ' || run_id FROM tenter_hooks JOIN tenter_runs r ON r.id = run_id WHERE closed_at IS NULL AND ended_at IS NOT NULL
 LIMIT 10`
 

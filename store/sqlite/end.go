@@ -1,7 +1,9 @@
 package sqlite
 
 import (
+	"cmp"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/tenter-dev/tenter/internal/planted"
@@ -10,33 +12,32 @@ import (
 
 // end does what the end of a run brings, after its last transition is written:
 // what it never took is recorded, its hooks are closed, successors are started.
-func (w *writer) end(t *store.Transition, left int64) error {
+func (w *writer) end(t *store.Transition, waiting bool) error {
 	if err := w.on(qExecutingClear).bindText(t.RunID).run(); err != nil {
 		return err
+	}
+	if err := w.closeHooks(t.RunID, t.At, t.After+int64(len(t.Events))); err != nil {
+		return err
+	}
+	w.sig.Ended = append(w.sig.Ended, t.RunID)
+	if len(t.Unread) == 0 && !waiting {
+		return nil
 	}
 	unread := make([]unreadMessage, 0, len(t.Unread))
 	for _, m := range t.Unread {
 		m.RunID = t.RunID
 		unread = append(unread, unreadMessage{Message: m, journaled: true})
 	}
-	if left > 0 {
-		rest, err := w.emptyMailbox(t.RunID, t.Status)
-		if err != nil {
-			return err
-		}
-		unread = append(unread, rest...)
-	}
-	if err := w.closeHooks(t.RunID, t.At, t.After+int64(len(t.Events))); err != nil {
-		return err
-	}
-	if t.TookAny && len(unread) > 0 && !planted.SuccessorForgotten.Here() {
+	if t.TookAny && !planted.SuccessorForgotten.Here() {
 		var err error
 		if unread, err = w.startSuccessors(t.RunID, unread); err != nil {
 			return err
 		}
 	}
-	w.sig.Ended = append(w.sig.Ended, t.RunID)
-	return w.keepUnread(t.RunID, unread)
+	if err := w.keepUnread(t.RunID, unread); err != nil || !waiting {
+		return err
+	}
+	return w.emptyMailbox(t.RunID, t.Status)
 }
 
 // unreadMessage is a message that a run ended without.
@@ -45,34 +46,24 @@ type unreadMessage struct {
 	journaled bool // it is in the journal; otherwise only in the mailbox
 }
 
-// emptyMailbox takes all messages out of the mailbox of a run that has ended,
-// and returns those worth keeping: payloads, and for a retry what it may miss.
-func (w *writer) emptyMailbox(runID string, status store.Status) ([]unreadMessage, error) {
-	mail, err := w.mailOf(runID)
-	if err != nil {
-		return nil, err
+// emptyMailbox takes all messages out of the mailbox and the backlogs of a run that has
+// ended, and keeps what is worth it as unread: payloads, and for a retry what it may
+// miss. An order to cancel or to wake was for the run as it was.
+func (w *writer) emptyMailbox(runID string, status store.Status) error {
+	if err := w.admitAll(runID); err != nil {
+		return err
 	}
-	var kept []unreadMessage
-	for _, m := range mail {
-		if m.Kind == store.PayloadReceived || (status == store.Failed && survivesRetry(m.Kind)) {
-			kept = append(kept, unreadMessage{Message: m})
-		}
+	last, err := readOne(w.on(qUnreadLast).bindText(runID), whole((*stmt).int))
+	if err != nil {
+		return err
+	}
+	if err := w.on(qMailToUnread).bindText(runID).bindInt(last).bindBool(status == store.Failed).run(); err != nil {
+		return err
 	}
 	if err := w.on(qMailClear).bindText(runID).run(); err != nil {
-		return nil, err
+		return err
 	}
-	return kept, w.on(qRunNoMessages).bindText(runID).run()
-}
-
-// survivesRetry reports whether a message goes back into the mailbox when a
-// failed run is retried. An order to cancel or to wake was for the run as it was.
-func survivesRetry(k store.Kind) bool {
-	switch k {
-	case store.CancelRequested, store.Woken, store.Retried:
-		return false
-	default:
-		return true
-	}
+	return w.on(qRunNoMessages).bindText(runID).run()
 }
 
 // keepForRetry keeps the result of a child that comes after its parent failed:
@@ -113,63 +104,177 @@ func (w *writer) closeHooks(runID string, at time.Time, pos int64) error {
 	return w.on(qHookCloseAll).bindTime(at).bindInt(pos).bindText(runID).run()
 }
 
-// startSuccessors starts a run for each token whose unread payloads came with
-// OrStart, gives it those payloads, and returns what stays unread.
+// heir is a run that is to go on with what came for a token.
+type heir struct {
+	token    string
+	run      store.NewRun
+	inFront  []store.Message // payloads that the journal had
+	backlogs []backlog
+}
+
+// startSuccessors starts a run for each token whose unread payloads came with OrStart,
+// hands these over, and returns what stays unread of what the journal had.
 func (w *writer) startSuccessors(runID string, unread []unreadMessage) ([]unreadMessage, error) {
-	tokens := make([]string, len(unread)) // of those that came with OrStart
-	for i, m := range unread {
-		if m.OrStart == nil || m.Kind != store.PayloadReceived {
-			continue
-		}
-		token, err := readOne(w.on(qHookToken).bindText(runID).bindText(m.Ref), whole((*stmt).text))
-		if err != nil && !isNotFound(err) {
+	heirs, err := w.heirs(runID, unread)
+	if err != nil {
+		return nil, err
+	}
+	given := map[string]bool{} // tokens
+	for _, h := range heirs {
+		if given[h.token], err = w.startSuccessor(runID, h); err != nil {
 			return nil, err
 		}
-		tokens[i] = token
 	}
 	var stay []unreadMessage
-	tried := map[string]*store.Hook{} // nil: could not be started
-	for i, m := range unread {
-		token := tokens[i]
-		if token == "" {
-			stay = append(stay, m)
-			continue
-		}
-		h, ok := tried[token]
-		if !ok {
-			var err error
-			if h, err = w.startSuccessor(*m.OrStart, token); err != nil {
-				return nil, err
-			}
-			tried[token] = h
-		}
-		if h == nil {
-			stay = append(stay, m)
-			continue
-		}
-		at := w.acceptTime()
-		next := store.Message{RunID: h.RunID, Kind: store.PayloadReceived, Ref: h.ID, Data: m.Data, OrStart: m.OrStart}
-		if err := w.putMail(next, formatTime(h.CreatedAt), at); err != nil {
+	for _, m := range unread {
+		token, err := w.successorToken(runID, &m.Message)
+		if err != nil {
 			return nil, err
+		}
+		if !given[token] {
+			stay = append(stay, m)
 		}
 	}
 	return stay, nil
 }
 
-// startSuccessor starts a run that has the token reserved. It returns nil if
-// the token or the ID of the run is taken.
-func (w *writer) startSuccessor(r store.NewRun, token string) (*store.Hook, error) {
-	if _, err := w.hookByToken(token); !isNotFound(err) {
-		return nil, err
+// heirs finds the successors of a run, in the order of the payloads that start them:
+// first what the journal had, then the mailbox, then the backlogs.
+func (w *writer) heirs(runID string, unread []unreadMessage) ([]*heir, error) {
+	var all []*heir
+	of := func(token string, r *store.NewRun) *heir {
+		i := slices.IndexFunc(all, func(h *heir) bool { return h.token == token })
+		if i < 0 {
+			i = len(all)
+			all = append(all, &heir{token: token, run: *r})
+		}
+		return all[i]
 	}
-	at := w.acceptTime()
-	err := w.startRun(r, at)
-	if errors.Is(err, store.ErrExists) {
-		return nil, nil
+	for _, m := range unread {
+		token, err := w.successorToken(runID, &m.Message)
+		if err != nil {
+			return nil, err
+		}
+		if token != "" {
+			h := of(token, m.OrStart)
+			h.inFront = append(h.inFront, m.Message)
+		}
 	}
+	first, err := readAll(w.on(qMailSuccessors).bindText(runID), func(st *stmt) (m store.Message, err error) {
+		m.ID, m.Ref, m.Kind = st.int(), st.text(), store.PayloadReceived
+		m.OrStart, err = readNewRun(st)
+		return m, err
+	})
 	if err != nil {
 		return nil, err
 	}
-	h, err := w.reserve(r, token, nil, at)
-	return &h, err
+	slices.SortFunc(first, func(a, b store.Message) int { return cmp.Compare(a.ID, b.ID) })
+	for _, m := range first {
+		token, err := w.successorToken(runID, &m)
+		if err != nil {
+			return nil, err
+		}
+		if token != "" {
+			of(token, m.OrStart)
+		}
+	}
+	backlogs, err := w.backlogsOf(runID)
+	if err != nil {
+		return nil, err
+	}
+	for _, b := range backlogs {
+		r, err := readOne(w.on(qBacklogSuccessor).bindInt(b.number), func(st *stmt) (*store.NewRun, error) {
+			_ = st.int()
+			return readNewRun(st)
+		})
+		switch {
+		case isNotFound(err): // all of it came without OrStart
+		case err != nil:
+			return nil, err
+		default:
+			h := of(b.token, r)
+			h.backlogs = append(h.backlogs, b)
+		}
+	}
+	return all, nil
 }
+
+// successorToken is the token that a payload goes on with, or nothing.
+func (w *writer) successorToken(runID string, m *store.Message) (string, error) {
+	if m.OrStart == nil || m.Kind != store.PayloadReceived {
+		return "", nil
+	}
+	token, err := readOne(w.on(qHookToken).bindText(runID).bindText(m.Ref), whole((*stmt).text))
+	if isNotFound(err) {
+		err = nil
+	}
+	return token, err
+}
+
+// startSuccessor starts a run that has the token reserved, and hands over what it is to
+// go on with. It returns false if the token or the ID of the run is taken.
+func (w *writer) startSuccessor(runID string, h *heir) (bool, error) {
+	if _, err := w.hookByToken(h.token); !isNotFound(err) {
+		return false, err
+	}
+	at := w.acceptTime()
+	err := w.startRun(h.run, at)
+	if errors.Is(err, store.ErrExists) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	started := w.started
+	hook, err := w.reserve(h.run, h.token, nil, at)
+	if err != nil {
+		return false, err
+	}
+	return true, w.handOver(runID, h, &hook, started)
+}
+
+// handOver makes the payloads of a token the backlog of another hook: what the journal
+// had in front, then what waits already, as it is. started is the ID of a message that is
+// younger than all of them.
+func (w *writer) handOver(runID string, h *heir, to *store.Hook, started int64) error {
+	number := started
+	if len(h.backlogs) > 0 {
+		number = h.backlogs[0].number
+	}
+	for _, b := range h.backlogs {
+		if err := w.on(qMailStaying).bindText(runID).bindText(b.hook).bindInt(b.number).run(); err != nil {
+			return err
+		}
+		if err := w.on(qHookAdmit).bindText(runID).bindText(b.hook).run(); err != nil {
+			return err
+		}
+		if b.number == number {
+			continue
+		}
+		if err := w.on(qMailJoin).bindInt(number).bindInt(b.number).run(); err != nil {
+			return err
+		}
+	}
+	if err := w.on(qMailGive).bindInt(number).bindText(runID).bindText(h.token).run(); err != nil {
+		return err
+	}
+	for i, m := range h.inFront {
+		orStart, err := encodeNewRun(m.OrStart)
+		if err != nil {
+			return err
+		}
+		err = w.on(qMailInFront).bindInt(inFront(started, i)).bindText(string(m.Kind)).bindText(m.Ref).bindData(m.Data).
+			bindTime(m.AcceptedAt).bindData(orStart).bindInt(number).run()
+		if err != nil {
+			return err
+		}
+	}
+	if err := w.on(qHookInherit).bindInt(number).bindText(to.RunID).bindText(to.ID).run(); err != nil {
+		return err
+	}
+	return w.on(qRunBacklogs).bindInt(1).bindText(to.RunID).run()
+}
+
+// inFront is an ID for a message that comes before all that there are, also before those
+// that were put in front earlier. started rises, and no ID comes twice.
+func inFront(started int64, i int) int64 { return -started<<20 + int64(i) }

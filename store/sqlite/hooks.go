@@ -12,6 +12,17 @@ func (c *conn) hookByToken(token string) (store.Hook, error) {
 	return readOne(c.on(qHookByToken).bindText(token), whole(readHook))
 }
 
+// hookOfToken is the same, with the number of the backlog of the hook, or 0.
+func (c *conn) hookOfToken(token string) (store.Hook, int64, error) {
+	backlog := int64(0)
+	h, err := readOne(c.on(qHookOfToken).bindText(token), whole(func(st *stmt) store.Hook {
+		h := readHook(st)
+		backlog = st.int()
+		return h
+	}))
+	return h, backlog, err
+}
+
 func (w *writer) insertHook(h store.Hook) error {
 	return w.on(qHookInsert).bindText(h.ID).bindText(h.RunID).bindText(h.Token).bindText(h.Type).bindData(h.Metadata).
 		bindData(h.Webhook).bindBool(h.Reserved).bindTime(h.CreatedAt).bindInt(h.OpenedPos).run()

@@ -44,9 +44,19 @@ func (w *writer) putMail(m store.Message, due string, at time.Time) error {
 	return w.on(qRunMessageDue).bindText(accepted).bindText(m.RunID).run()
 }
 
-// mailOf reads the mailbox of a run.
-func (c *conn) mailOf(runID string) ([]store.Message, error) {
-	return readAll(c.on(qMailOf).bindText(runID), readMessage)
+// putBacklog puts a payload in a backlog.
+func (w *writer) putBacklog(m store.Message, number int64, at time.Time) error {
+	orStart, err := encodeNewRun(m.OrStart)
+	if err != nil {
+		return err
+	}
+	return w.on(qBacklogInsert).bindText(string(m.Kind)).bindText(m.Ref).bindData(m.Data).bindTime(at).
+		bindData(orStart).bindOptText(m.Trace).bindInt(number).run()
+}
+
+// mailOf reads the beginning of the mailbox of a run.
+func (c *conn) mailOf(runID string, limit int) (mail []store.Message, more bool, err error) {
+	return readPart(c.on(qMailPage).bindText(runID).bindInt(int64(limit)+1), limit)
 }
 
 // oldestMail is when the oldest message of a run was accepted, as text.

@@ -25,12 +25,16 @@ const (
 	qRunUpdateDue
 	qRunMessage
 	qRunMessageDue
+	qRunMessages
 	qRunNoMessages
 	qRunUnblock
 	qRunTerminate
 	qRunRetry
 	qRunClaim
 	qRunRelease
+	qRunLoad
+	qRunBacklogs
+	qRunNoBacklogs
 
 	qJournalInsert
 	qJournalAfter
@@ -42,10 +46,26 @@ const (
 	qMailInsert
 	qMailHas
 	qMailDelete
-	qMailOf
 	qMailPage
 	qMailOldest
+	qMailTimes
 	qMailClear
+	qMailFirst
+	qMailDefer
+	qMailAdmit
+	qMailStaying
+	qMailGive
+	qMailJoin
+	qMailInFront
+	qMailSuccessors
+	qMailToUnread
+
+	qBacklogInsert
+	qBacklogs
+	qBacklogOf
+	qBacklogPage
+	qBacklogTimes
+	qBacklogSuccessor
 
 	qHookByToken
 	qHookByID
@@ -63,6 +83,10 @@ const (
 	qHooksOfType
 	qHooksByToken
 	qHookType
+	qHookDefer
+	qHookAdmit
+	qHookInherit
+	qHookOfToken
 
 	qReceiptGet
 	qReceiptOfRequest
@@ -135,9 +159,10 @@ var queries = [queryCount]string{
 	qDataVersion:    `PRAGMA data_version`,
 	qLastAccepted:   `SELECT accepted_at FROM tenter_mailbox ORDER BY id DESC LIMIT 1`,
 
-	qRunHead: `SELECT status, worker, epoch, events, messages, version, wake_at, due_at, blocked_build, suspicion, mark, crashes, blocked_reason, parent_id, parent_ref
+	qRunHead: `SELECT status, worker, epoch, events, messages, version, wake_at, due_at, blocked_build, suspicion, mark, crashes, blocked_reason, parent_id, parent_ref, backlogs
 		FROM tenter_runs WHERE id = ?`,
 	qRunFull: `SELECT ` + runColumns + ` FROM tenter_runs WHERE id = ?`,
+	qRunLoad: `SELECT ` + runColumns + `, backlogs FROM tenter_runs WHERE id = ?`,
 	qRunEnding: `SELECT r.id, r.workflow, r.status, CASE WHEN r.ended_at IS NOT NULL THEN
 		(SELECT j.data FROM tenter_journal j WHERE j.run_id = r.id AND j.position = r.events) END FROM tenter_runs r WHERE r.id = ?`,
 	// A run that has something to do.
@@ -159,6 +184,7 @@ var queries = [queryCount]string{
 		status = ?, ended_at = ?, worker = ?, version = ?, blocked_build = ?, due_at = ?
 		WHERE id = ?`,
 	qRunMessage:    `UPDATE tenter_runs SET messages = messages + 1 WHERE id = ?`,
+	qRunMessages:   `UPDATE tenter_runs SET messages = messages + ?, due_at = ? WHERE id = ?`,
 	qRunMessageDue: `UPDATE tenter_runs SET messages = messages + 1, due_at = ? WHERE id = ?`,
 	qRunNoMessages: `UPDATE tenter_runs SET messages = 0 WHERE id = ?`,
 	qRunUnblock: `UPDATE tenter_runs SET status = 'running', blocked_build = '', blocked_reason = '', wake_at = ?, due_at = ?, updated_at = ?
@@ -171,6 +197,9 @@ var queries = [queryCount]string{
 		WHERE id = ?`,
 	qRunClaim:   `UPDATE tenter_runs SET worker = ?, epoch = ?, suspicion = ?, mark = 0, crashes = ? WHERE id = ?`,
 	qRunRelease: `UPDATE tenter_runs SET worker = NULL WHERE worker = ?`,
+
+	qRunBacklogs:   `UPDATE tenter_runs SET backlogs = backlogs + ? WHERE id = ?`,
+	qRunNoBacklogs: `UPDATE tenter_runs SET backlogs = 0 WHERE id = ?`,
 
 	qJournalInsert: `INSERT INTO tenter_journal (run_id, position, at, kind, ref, data, asked, or_start, epoch, seq) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 	qJournalAfter: `SELECT position, at, kind, ref, data, asked, or_start, epoch, seq FROM tenter_journal
@@ -185,10 +214,35 @@ var queries = [queryCount]string{
 	qMailInsert: `INSERT INTO tenter_mailbox (run_id, kind, ref, data, accepted_at, or_start, trace) VALUES (?, ?, ?, ?, ?, ?, ?)`,
 	qMailHas:    `SELECT run_id FROM tenter_mailbox WHERE id = ?`,
 	qMailDelete: `DELETE FROM tenter_mailbox WHERE id = ?`,
-	qMailOf:     `SELECT ` + mailColumns + ` FROM tenter_mailbox WHERE run_id = ? ORDER BY id`,
 	qMailPage:   `SELECT ` + mailColumns + ` FROM tenter_mailbox WHERE run_id = ? ORDER BY id LIMIT ?`,
 	qMailOldest: `SELECT min(accepted_at) FROM tenter_mailbox WHERE run_id = ?`,
+	qMailTimes:  `SELECT id, ref, accepted_at FROM tenter_mailbox WHERE run_id = ? ORDER BY id`,
 	qMailClear:  `DELETE FROM tenter_mailbox WHERE run_id = ?`,
+
+	qMailFirst: `SELECT id FROM tenter_mailbox WHERE run_id = ? AND ref = ? AND kind = 'payload_received' ORDER BY id LIMIT 1`,
+	qMailDefer: `UPDATE tenter_mailbox SET backlog = ?, run_id = '' WHERE run_id = ? AND ref = ? AND kind = 'payload_received'`,
+	qMailAdmit: `UPDATE tenter_mailbox SET run_id = ?, ref = ?, backlog = NULL WHERE backlog = ?`,
+	// What stays with its run, back in its mailbox.
+	qMailStaying: `UPDATE tenter_mailbox INDEXED BY tenter_mailbox_staying SET run_id = ?, ref = ?, backlog = NULL
+		WHERE backlog = ? AND or_start IS NULL`,
+	qMailGive: `UPDATE tenter_mailbox SET backlog = ?, run_id = '' WHERE run_id = ? AND kind = 'payload_received' AND or_start IS NOT NULL
+		AND (SELECT token FROM tenter_hooks h WHERE h.run_id = tenter_mailbox.run_id AND h.id = ref) = ?`,
+	qMailJoin:    `UPDATE tenter_mailbox SET backlog = ? WHERE backlog = ?`,
+	qMailInFront: `INSERT INTO tenter_mailbox (id, run_id, kind, ref, data, accepted_at, or_start, backlog) VALUES (?, '', ?, ?, ?, ?, ?, ?)`,
+	// The first payload with OrStart of each hook; a column beside min is of its row.
+	qMailSuccessors: `SELECT min(id), ref, or_start FROM tenter_mailbox WHERE run_id = ? AND kind = 'payload_received' AND or_start IS NOT NULL GROUP BY ref`,
+	qMailToUnread: `INSERT INTO tenter_unread (run_id, number, message_id, kind, ref, data, accepted_at, or_start, journaled)
+		SELECT run_id, ?2 + row_number() OVER (ORDER BY id), id, kind, ref, data, accepted_at, or_start, 0 FROM tenter_mailbox
+		WHERE run_id = ?1 AND (kind = 'payload_received' OR ?3 AND kind NOT IN ('cancel_requested', 'woken', 'retried'))`,
+
+	qBacklogInsert: `INSERT INTO tenter_mailbox (run_id, kind, ref, data, accepted_at, or_start, trace, backlog) VALUES ('', ?, ?, ?, ?, ?, ?, ?)`,
+	qBacklogs:      `SELECT id, token, backlog FROM tenter_hooks INDEXED BY tenter_hooks_backlog WHERE run_id = ? AND backlog IS NOT NULL ORDER BY number`,
+	qBacklogOf:     `SELECT backlog FROM tenter_hooks WHERE run_id = ? AND id = ?`,
+	qBacklogPage: `SELECT id, ?1, kind, ?2, data, accepted_at, or_start, trace FROM tenter_mailbox INDEXED BY tenter_mailbox_backlog
+		WHERE backlog = ?3 AND id > ?4 ORDER BY id LIMIT ?5`,
+	qBacklogTimes: `SELECT id, accepted_at FROM tenter_mailbox INDEXED BY tenter_mailbox_backlog WHERE backlog = ? ORDER BY id`,
+	qBacklogSuccessor: `SELECT id, or_start FROM tenter_mailbox INDEXED BY tenter_mailbox_backlog WHERE backlog = ? AND or_start IS NOT NULL
+		ORDER BY id LIMIT 1`,
 
 	qHookByToken: `SELECT ` + hookColumns + ` FROM tenter_hooks WHERE token = ? AND closed_at IS NULL`,
 	qHookByID:    `SELECT ` + hookColumns + ` FROM tenter_hooks WHERE run_id = ? AND id = ?`,
@@ -211,6 +265,11 @@ var queries = [queryCount]string{
 		WHERE closed_at IS NULL AND token >= ? AND token < ? AND (?3 IS NULL OR type = ?3) ORDER BY token LIMIT ?4`,
 	// The next type, as with workflows.
 	qHookType: `SELECT type FROM tenter_hooks INDEXED BY tenter_hooks_open WHERE closed_at IS NULL AND type >= ? ORDER BY type LIMIT 1`,
+
+	qHookDefer:   `UPDATE tenter_hooks SET backlog = ? WHERE run_id = ? AND id = ? AND backlog IS NULL`,
+	qHookAdmit:   `UPDATE tenter_hooks SET backlog = NULL WHERE run_id = ? AND id = ?`,
+	qHookInherit: `UPDATE tenter_hooks SET backlog = ? WHERE run_id = ? AND id = ?`,
+	qHookOfToken: `SELECT ` + hookColumns + `, backlog FROM tenter_hooks WHERE token = ? AND closed_at IS NULL`,
 
 	qReceiptGet: `SELECT hook_id, run_id, type, metadata, webhook, hook_created_at, request FROM tenter_receipts WHERE token = ? AND key = ? AND expires_at > ?`,
 	qReceiptOfRequest: `SELECT hook_id, run_id, type, metadata, webhook, hook_created_at, request FROM tenter_receipts
@@ -251,8 +310,8 @@ var queries = [queryCount]string{
 	qUnreadInsert: `INSERT INTO tenter_unread (run_id, number, message_id, kind, ref, data, accepted_at, or_start, journaled)
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 	qUnreadLast: `SELECT max(number) FROM tenter_unread WHERE run_id = ?`,
-	qUnreadBack: `SELECT message_id, run_id, kind, ref, data, accepted_at, or_start, NULL FROM tenter_unread
-		WHERE run_id = ? AND journaled = 0 ORDER BY number`,
+	qUnreadBack: `INSERT INTO tenter_mailbox (run_id, kind, ref, data, accepted_at, or_start)
+		SELECT run_id, kind, ref, data, accepted_at, or_start FROM tenter_unread WHERE run_id = ? AND journaled = 0 ORDER BY number`,
 	qUnreadList: `SELECT message_id, run_id, kind, ref, data, accepted_at, or_start, NULL FROM tenter_unread
 		WHERE run_id = ? AND kind = 'payload_received' ORDER BY number LIMIT ?`,
 	qUnreadDelete: `DELETE FROM tenter_unread WHERE run_id = ?`,

@@ -27,13 +27,15 @@ func plan(t *testing.T, c *conn, q string) string {
 func TestQueriesRunOnIndexes(t *testing.T) {
 	s := open(t, Options{Private: true})
 	allowed := map[query]string{
-		qLastAccepted: "the last row",
-		qWorkersLive:  "workers are few",
-		qWorkerPurge:  "workers are few",
-		qWorkersAll:   "workers are few",
-		qRunCount:     "no more than its limit",
-		qHooksOf:      "the hooks of a run are few: sorting them is fine",
-		qChildren:     "the children of a run are few",
+		qLastAccepted:   "the last row",
+		qWorkersLive:    "workers are few",
+		qWorkerPurge:    "workers are few",
+		qWorkersAll:     "workers are few",
+		qRunCount:       "no more than its limit",
+		qHooksOf:        "the hooks of a run are few: sorting them is fine",
+		qChildren:       "the children of a run are few",
+		qMailSuccessors: "once in a run",
+		qMailToUnread:   "its index has the order",
 	}
 	for i, q := range queries {
 		if strings.HasPrefix(q, "PRAGMA") || len(strings.Fields(q)) < 4 {
@@ -56,7 +58,7 @@ func TestQueriesRunOnIndexes(t *testing.T) {
 		qHookByToken:       "SEARCH tenter_hooks USING INDEX tenter_hooks_token (token=?)",
 		qHookCloseAll:      "SEARCH tenter_hooks USING INDEX sqlite_autoindex_tenter_hooks_1 (run_id=?)",
 		qReceiptGet:        "SEARCH tenter_receipts USING PRIMARY KEY (token=? AND key=?)",
-		qMailOf:            "SEARCH tenter_mailbox USING INDEX tenter_mailbox_run (run_id=?)",
+		qMailPage:          "SEARCH tenter_mailbox USING INDEX tenter_mailbox_run (run_id=?)",
 		qMailDelete:        "SEARCH tenter_mailbox USING INTEGER PRIMARY KEY (rowid=?)",
 		qJournalAfter:      "SEARCH tenter_journal USING PRIMARY KEY (run_id=? AND position>?)",
 		qJournalPage:       "SEARCH tenter_journal USING PRIMARY KEY (run_id=? AND position>?)",

@@ -21,7 +21,13 @@ func (s *Store) Load(ctx context.Context, runID string, after int64) (store.Load
 }
 
 func (c *conn) load(runID string, after int64) (l store.Loaded, err error) {
-	if l.Run, err = readOne(c.on(qRunFull).bindText(runID), whole(readRun)); err != nil {
+	backlogs := int64(0)
+	l.Run, err = readOne(c.on(qRunLoad).bindText(runID), whole(func(st *stmt) store.Run {
+		r := readRun(st)
+		backlogs = st.int()
+		return r
+	}))
+	if err != nil {
 		return l, err
 	}
 	if n := l.Run.Events - after; n > 0 {
@@ -39,7 +45,10 @@ func (c *conn) load(runID string, after int64) (l store.Loaded, err error) {
 			return l, err
 		}
 	}
-	l.Mail, err = c.mailOf(runID)
+	l.Mail, l.More, err = c.mailOf(runID, store.MailPage)
+	if err == nil && backlogs > 0 {
+		l.Backlog, err = c.firstOf(runID)
+	}
 	return l, err
 }
 
@@ -116,10 +125,30 @@ func (s *Store) Mailbox(ctx context.Context, runID string, limit int) ([]store.M
 		if h.status.Ended() {
 			q = qUnreadList
 		}
-		mail, err = readPage(c.on(q).bindText(runID).bindInt(int64(limit)), readMessage, func(m *store.Message) int { return len(m.Data) })
+		size := func(m *store.Message) int { return len(m.Data) }
+		mail, err = readPage(c.on(q).bindText(runID).bindInt(int64(limit)), readMessage, size)
+		if err != nil || h.backlogs == 0 {
+			return err
+		}
+		backlogs, err := c.backlogsOf(runID)
+		for _, b := range backlogs {
+			if err != nil || len(mail) >= limit || sum(mail, size) >= store.PageSize {
+				break
+			}
+			var waiting []store.Message
+			waiting, _, err = c.waiting(runID, b, first64, limit-len(mail))
+			mail = append(mail, waiting...)
+		}
 		return err
 	})
 	return mail, err
+}
+
+func sum[T any](all []T, size func(*T) int) (n int) {
+	for i := range all {
+		n += size(&all[i])
+	}
+	return n
 }
 
 // Hook returns the open hook that has the token.

@@ -40,7 +40,6 @@ func (w *writer) retry(c store.Cut) (store.Hook, error) {
 		w.on(qJournalDelete).bindText(c.RunID).bindInt(c.From),
 		w.on(qHookDeleteFrom).bindText(c.RunID).bindInt(c.From),
 		w.on(qHookReopen).bindText(c.RunID).bindInt(c.From).bindInt(c.From),
-		w.on(qUnreadDelete).bindText(c.RunID),
 		w.on(qRunRetry).bindTime(now).bindInt(epoch).bindInt(c.From - 1).bindText(c.RunID),
 	} {
 		if err := st.run(); err != nil {
@@ -70,8 +69,7 @@ func (w *writer) tokenTaken(c store.Cut) (store.Hook, error) {
 	return store.Hook{}, nil
 }
 
-// messagesBack are the messages that a retry puts back: the events of the cut
-// part that it names, and what the run had not even taken in.
+// messagesBack are the events of the cut part that a retry puts back as messages.
 func (w *writer) messagesBack(c store.Cut) ([]store.Message, error) {
 	var back []store.Message
 	for _, pos := range c.Back {
@@ -84,11 +82,11 @@ func (w *writer) messagesBack(c store.Cut) ([]store.Message, error) {
 		}
 		back = append(back, store.Message{RunID: c.RunID, Kind: e.Kind, Ref: e.Ref, Data: e.Data, AcceptedAt: e.At, OrStart: e.OrStart})
 	}
-	left, err := readAll(w.on(qUnreadBack).bindText(c.RunID), readMessage)
-	return append(back, left...), err
+	return back, nil
 }
 
-// putBack fills the mailbox of a run that has just been reopened.
+// putBack fills the mailbox of a run that has just been reopened: with events, and with
+// what the run had not even taken in.
 func (w *writer) putBack(runID string, back []store.Message, now time.Time) error {
 	due := ""
 	for _, m := range back {
@@ -96,6 +94,22 @@ func (w *writer) putBack(runID string, back []store.Message, now time.Time) erro
 			return err
 		}
 		due = earlier(due, formatTime(m.AcceptedAt))
+	}
+	if err := w.on(qUnreadBack).bindText(runID).run(); err != nil {
+		return err
+	}
+	if n := w.c.Changes(); n > 0 {
+		oldest, err := w.oldestMail(runID)
+		if err != nil {
+			return err
+		}
+		due = earlier(due, oldest)
+		if err := w.on(qRunMessages).bindInt(int64(n)).bindText(due).bindText(runID).run(); err != nil {
+			return err
+		}
+	}
+	if err := w.on(qUnreadDelete).bindText(runID).run(); err != nil {
+		return err
 	}
 	return w.putMail(store.Message{RunID: runID, Kind: store.Retried}, due, now)
 }

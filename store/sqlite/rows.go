@@ -138,6 +138,25 @@ func readPage[T any](st *stmt, read func(*stmt) (T, error), size func(*T) int) (
 	return page, st.end()
 }
 
+// readPart reads up to limit messages, or a page of them, and whether there are others. The
+// query has a row for that.
+func readPart(st *stmt, limit int) (part []store.Message, more bool, err error) {
+	size := 0
+	for st.next() {
+		if len(part) == limit || size >= store.PageSize {
+			more = true
+			break
+		}
+		m, err := readMessage(st)
+		if err != nil {
+			_ = st.end()
+			return nil, false, err
+		}
+		part, size = append(part, m), size+len(m.Data)
+	}
+	return part, more, st.end()
+}
+
 // whole makes a reader that cannot fail fit readAll and readOne.
 func whole[T any](read func(*stmt) T) func(*stmt) (T, error) {
 	return func(st *stmt) (T, error) { return read(st), nil }
@@ -176,6 +195,7 @@ type head struct {
 	blockedReason string
 	parentID      string
 	parentRef     string
+	backlogs      int64
 }
 
 // head reads the head of a run. ErrNotFound if there is none.
@@ -197,6 +217,7 @@ func (c *conn) head(id string) (head, error) {
 			blockedReason: st.text(),
 			parentID:      st.text(),
 			parentRef:     st.text(),
+			backlogs:      st.int(),
 		}
 	}))
 	h.id = id

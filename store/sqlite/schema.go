@@ -175,4 +175,14 @@ CREATE TABLE tenter_tx_steps (
 	PRIMARY KEY (run_id, step)
 ) WITHOUT ROWID;
 `,
+	// 2: backlogs, so that a payload that nobody has asked for costs nothing.
+	`
+ALTER TABLE tenter_runs ADD COLUMN backlogs INTEGER NOT NULL DEFAULT 0;  -- of its hooks
+ALTER TABLE tenter_hooks ADD COLUMN backlog INTEGER;  -- where its payloads wait; NULL: in the mailbox
+ALTER TABLE tenter_mailbox ADD COLUMN backlog INTEGER;  -- then run_id is empty, and ref says nothing
+CREATE INDEX tenter_hooks_backlog ON tenter_hooks (run_id, number) WHERE backlog IS NOT NULL;
+CREATE INDEX tenter_mailbox_backlog ON tenter_mailbox (backlog) WHERE backlog IS NOT NULL;
+-- What stays with its run when a backlog is handed over.
+CREATE INDEX tenter_mailbox_staying ON tenter_mailbox (backlog) WHERE backlog IS NOT NULL AND or_start IS NULL;
+`,
 }

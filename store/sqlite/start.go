@@ -20,7 +20,9 @@ func (w *writer) startRun(r store.NewRun, at time.Time) error {
 	if err != nil {
 		return err
 	}
-	return w.putMail(store.Message{RunID: r.ID, Kind: store.Started, Data: r.Input}, "", at)
+	err = w.putMail(store.Message{RunID: r.ID, Kind: store.Started, Data: r.Input}, "", at)
+	w.started = w.inserted()
+	return err
 }
 
 // insertRun inserts a run. ErrExists if the ID is taken, and nothing is written.

@@ -30,11 +30,7 @@ func (w *writer) terminate(runID string, e store.Event) error {
 	if err := w.on(qExecutingClear).bindText(runID).run(); err != nil {
 		return err
 	}
-	unread, err := w.emptyMailbox(runID, store.Canceled)
-	if err != nil {
-		return err
-	}
-	if err := w.keepUnread(runID, unread); err != nil {
+	if err := w.emptyMailbox(runID, store.Canceled); err != nil {
 		return err
 	}
 	if err := w.closeHooks(runID, e.At, last); err != nil {

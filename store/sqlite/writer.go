@@ -51,6 +51,7 @@ type writer struct {
 	began    time.Time    // when it began to be carried out
 	accepted time.Time    // the last acceptance time given
 	version  int64        // data_version at the last look
+	started  int64        // ID of the last Started message
 	purged   time.Time    // when expired receipts were looked for last
 	cramped  time.Time    // when it was tried last, in vain, to make space
 }

@@ -174,10 +174,38 @@ func (k *kit) orStart(token, data, runID string) store.Receipt {
 	return rec
 }
 
-// mail is what is in a mailbox: kinds, and the data of payloads.
+// mail is what is in a mailbox and in the backlogs behind it: kinds, and the data of
+// payloads.
 func (k *kit) mail(id string) []string {
 	k.Helper()
-	return texts(k.load(id).Mail)
+	l := k.load(id)
+	return texts(append(l.Mail, k.backlogs(l)...))
+}
+
+// backlogs are the payloads in all backlogs of a run.
+func (k *kit) backlogs(l store.Loaded) []store.Message {
+	k.Helper()
+	var all []store.Message
+	for _, first := range l.Backlog {
+		all = append(append(all, first), k.backlog(l.Run.ID, first.Ref, first.ID)...)
+	}
+	return all
+}
+
+// backlog are the payloads in the backlog of a hook, after the one with an ID.
+func (k *kit) backlog(run, hook string, after int64) []store.Message {
+	k.Helper()
+	waiting, more, err := k.s.Backlog(k.ctx, run, hook, after, 1000)
+	k.ok(err)
+	if more {
+		k.Fatalf("there are more than 1000 payloads in the backlog of %s", hook)
+	}
+	for i, m := range waiting {
+		if m.RunID != run || m.Ref != hook || m.ID <= after || i > 0 && m.ID <= waiting[i-1].ID {
+			k.Fatalf("backlog of %s is out of order: %+v", hook, waiting)
+		}
+	}
+	return waiting
 }
 
 func texts(mail []store.Message) []string {

@@ -16,6 +16,7 @@ type model struct {
 	hooks    []*modelHook
 	receipts map[[2]string]string // token and key: run
 	live     map[string]bool      // workers with a lease
+	messages int                  // so many there have been
 }
 
 type modelRun struct {
@@ -45,12 +46,15 @@ type modelMessage struct {
 	Ref, Data string
 	OrStart   string
 	journaled bool // of what is unread: it is in the journal too
+	number    int  // in the order of messages
 }
 
 type modelHook struct {
 	id, run, token string
 	open, reserved bool
 	opened, closed int64
+	deferred       bool // its payloads go to the backlog
+	backlog        []modelMessage
 }
 
 func newModel() *model {
@@ -79,11 +83,27 @@ func (m *model) start(r store.NewRun) error {
 	if m.runs[r.ID] != nil {
 		return store.ErrExists
 	}
-	m.runs[r.ID] = &modelRun{
-		id: r.ID, status: store.Running, parent: r.ParentID,
-		mail: []modelMessage{{Kind: store.Started, Data: string(r.Input)}},
-	}
+	started := m.number(modelMessage{Kind: store.Started, Data: string(r.Input)})
+	m.runs[r.ID] = &modelRun{id: r.ID, status: store.Running, parent: r.ParentID, mail: []modelMessage{started}}
 	return nil
+}
+
+// number makes a message the last that there is.
+func (m *model) number(mm modelMessage) modelMessage {
+	m.messages++
+	mm.number = m.messages
+	return mm
+}
+
+// backlogs are the hooks of a run that have one.
+func (m *model) backlogs(run string) []*modelHook {
+	var all []*modelHook
+	for _, h := range m.hooks {
+		if h.run == run && h.deferred {
+			all = append(all, h)
+		}
+	}
+	return all
 }
 
 func (m *model) accept(p store.Payload) (run string, duplicate bool, err error) {
@@ -105,7 +125,12 @@ func (m *model) accept(p store.Payload) (run string, duplicate bool, err error) 
 		h = m.reserve(orStart, p.Token)
 	}
 	r := m.runs[h.run]
-	r.mail = append(r.mail, modelMessage{Kind: store.PayloadReceived, Ref: h.id, Data: string(p.Data), OrStart: orStart})
+	mm := m.number(modelMessage{Kind: store.PayloadReceived, Ref: h.id, Data: string(p.Data), OrStart: orStart})
+	if h.deferred {
+		h.backlog = append(h.backlog, mm)
+	} else {
+		r.mail = append(r.mail, mm)
+	}
 	if p.Key != "" {
 		m.receipts[[2]string{p.Token, p.Key}] = h.run
 	}
@@ -120,7 +145,7 @@ func (m *model) reserve(run, token string) *modelHook {
 
 func (m *model) send(msg store.Message) error {
 	r := m.runs[msg.RunID]
-	mm := modelMessage{Kind: msg.Kind, Ref: msg.Ref, Data: string(msg.Data)}
+	mm := m.number(modelMessage{Kind: msg.Kind, Ref: msg.Ref, Data: string(msg.Data)})
 	switch {
 	case r == nil:
 		return store.ErrNotFound
@@ -135,8 +160,8 @@ func (m *model) send(msg store.Message) error {
 }
 
 // apply carries out a transition that took the messages at these places of the
-// mailbox.
-func (m *model) apply(t *store.Transition, took []int, wake int) ([]store.Outcome, error) {
+// mailbox, and so many of each backlog.
+func (m *model) apply(t *store.Transition, took []int, pulled map[string]int, wake int) ([]store.Outcome, error) {
 	r := m.runs[t.RunID]
 	switch {
 	case t.Create != nil && r != nil:
@@ -150,7 +175,7 @@ func (m *model) apply(t *store.Transition, took []int, wake int) ([]store.Outcom
 		return nil, store.ErrFenced
 	case int64(len(r.events)) != t.After:
 		return nil, store.ErrConflict
-	case !t.NoMailBefore.IsZero() && len(took) < len(r.mail):
+	case !t.NoMailBefore.IsZero() && m.passed(r, t, took, pulled):
 		return nil, store.ErrConflict
 	}
 	for i := len(r.mail) - 1; i >= 0; i-- {
@@ -158,6 +183,7 @@ func (m *model) apply(t *store.Transition, took []int, wake int) ([]store.Outcom
 			r.mail = slices.Delete(r.mail, i, i+1)
 		}
 	}
+	m.changeBacklogs(r, t, pulled)
 	for _, e := range t.Events {
 		orStart := ""
 		if e.OrStart != nil {
@@ -208,39 +234,147 @@ func (m *model) effect(r *modelRun, e store.Effect) store.Outcome {
 	return store.Outcome{}
 }
 
+// passed reports whether there is a message that the transition has not taken.
+func (m *model) passed(r *modelRun, t *store.Transition, took []int, pulled map[string]int) bool {
+	for i, mm := range r.mail {
+		if !slices.Contains(took, i) && !slices.Contains(t.Defer, mm.Ref) {
+			return true
+		}
+	}
+	for _, h := range m.backlogs(r.id) {
+		if slices.Contains(t.Admit, h.id) && len(h.backlog) > pulled[h.id] {
+			return true
+		}
+	}
+	return false
+}
+
+func (m *model) changeBacklogs(r *modelRun, t *store.Transition, pulled map[string]int) {
+	for id, n := range pulled {
+		h := m.hook(r.id, id)
+		h.backlog = h.backlog[n:]
+	}
+	for _, id := range t.Defer {
+		h := m.hook(r.id, id)
+		of := func(mm modelMessage) bool { return mm.Kind == store.PayloadReceived && mm.Ref == id }
+		if h == nil || h.deferred || !slices.ContainsFunc(r.mail, of) {
+			continue
+		}
+		h.deferred = true
+		for _, mm := range r.mail {
+			if of(mm) {
+				h.backlog = append(h.backlog, mm)
+			}
+		}
+		r.mail = slices.DeleteFunc(r.mail, of)
+	}
+	for _, id := range t.Admit {
+		if h := m.hook(r.id, id); h != nil {
+			m.admit(r, h)
+		}
+	}
+}
+
+// admit puts what is in a backlog back into the mailbox.
+func (m *model) admit(r *modelRun, h *modelHook) {
+	for _, mm := range h.backlog {
+		mm.Ref = h.id
+		r.mail = append(r.mail, mm)
+	}
+	h.deferred, h.backlog = false, nil
+	slices.SortStableFunc(r.mail, func(a, b modelMessage) int { return cmp.Compare(a.number, b.number) })
+}
+
 func (m *model) end(r *modelRun, t *store.Transition) {
-	var unread []modelMessage
+	var journaled []modelMessage
 	for _, u := range t.Unread {
 		mm := modelMessage{Kind: u.Kind, Ref: u.Ref, Data: string(u.Data), journaled: true}
 		if u.OrStart != nil {
 			mm.OrStart = u.OrStart.ID
 		}
-		unread = append(unread, mm)
+		journaled = append(journaled, mm)
 	}
-	unread = append(unread, m.drain(r)...)
 	r.worker, r.wake = "", never
 	m.closeAll(r)
-	next := map[string]*modelHook{}
-	for _, u := range unread {
-		h := m.hook(r.id, u.Ref)
-		if !t.TookAny || u.OrStart == "" || h == nil {
-			r.unread = append(r.unread, u)
-			continue
+	if t.TookAny {
+		journaled = m.succeed(r, journaled)
+	}
+	for _, h := range m.backlogs(r.id) {
+		m.admit(r, h)
+	}
+	r.unread = append(append(r.unread, journaled...), m.drain(r)...)
+}
+
+// succeed starts successors, and returns what stays unread of what is in the journal.
+func (m *model) succeed(r *modelRun, journaled []modelMessage) []modelMessage {
+	token := func(mm modelMessage) string {
+		if h := m.hook(r.id, mm.Ref); h != nil && mm.OrStart != "" && mm.Kind == store.PayloadReceived {
+			return h.token
 		}
-		if _, tried := next[h.token]; !tried {
-			next[h.token] = nil
-			if m.owner(h.token) == nil && m.start(newRun(u.OrStart)) == nil {
-				next[h.token] = m.reserve(u.OrStart, h.token)
-			}
-		}
-		if s := next[h.token]; s != nil {
-			u.Ref, u.journaled = s.id, false
-			m.runs[s.run].mail = append(m.runs[s.run].mail, u)
-		} else {
-			r.unread = append(r.unread, u)
+		return ""
+	}
+	all := slices.Concat(journaled, r.mail)
+	for _, h := range m.backlogs(r.id) {
+		for _, mm := range h.backlog {
+			mm.Ref = h.id
+			all = append(all, mm)
 		}
 	}
+	next := map[string]*modelHook{}
+	for _, mm := range all {
+		tok := token(mm)
+		if _, tried := next[tok]; tried || tok == "" {
+			continue
+		}
+		next[tok] = nil
+		if m.owner(tok) == nil && m.start(newRun(mm.OrStart)) == nil {
+			next[tok] = m.reserve(mm.OrStart, tok)
+			next[tok].deferred = true
+		}
+	}
+	// What it goes on with, and what stays.
+	part := func(mail []modelMessage) (stay []modelMessage) {
+		for _, mm := range mail {
+			if s := next[token(mm)]; s != nil {
+				mm.Ref, mm.journaled = s.id, false
+				s.backlog = append(s.backlog, mm)
+			} else {
+				stay = append(stay, mm)
+			}
+		}
+		return stay
+	}
+	r.mail = part(r.mail)
+	for _, h := range m.backlogs(r.id) {
+		for i := range h.backlog {
+			h.backlog[i].Ref = h.id
+		}
+		h.backlog = part(h.backlog)
+	}
+	for _, s := range next {
+		if s != nil {
+			slices.SortStableFunc(s.backlog, func(a, b modelMessage) int { return cmp.Compare(a.number, b.number) })
+		}
+	}
+	// What the journal had comes in front.
+	for _, s := range next {
+		if s == nil {
+			continue
+		}
+		var front []modelMessage
+		for _, mm := range journaled {
+			if next[token(mm)] == s {
+				mm.Ref, mm.journaled, mm.number = s.id, false, inFront
+				front = append(front, mm)
+			}
+		}
+		s.backlog = append(front, s.backlog...)
+	}
+	return slices.DeleteFunc(journaled, func(mm modelMessage) bool { return next[token(mm)] != nil })
 }
+
+// inFront is the number of messages that came in front of others.
+const inFront = -1
 
 // drain empties a mailbox and returns what is kept of it.
 func (m *model) drain(r *modelRun) []modelMessage {
@@ -274,6 +408,9 @@ func (m *model) terminate(id string) error {
 	r.status, r.worker, r.wake, r.mark, r.blocked = store.Canceled, "", never, false, ""
 	r.epoch++
 	r.events = append(r.events, modelMessage{Kind: store.RunCanceled})
+	for _, h := range m.backlogs(id) {
+		m.admit(r, h)
+	}
 	r.unread = append(r.unread, m.drain(r)...)
 	m.closeAll(r)
 	for _, c := range m.runs {
@@ -309,14 +446,14 @@ func (m *model) retry(c store.Cut) error {
 	m.hooks = slices.DeleteFunc(m.hooks, func(h *modelHook) bool { return h.run == r.id && h.opened >= c.From })
 	r.mail = nil
 	for _, pos := range c.Back {
-		r.mail = append(r.mail, r.events[pos-1])
+		r.mail = append(r.mail, m.number(r.events[pos-1]))
 	}
 	for _, u := range r.unread {
 		if !u.journaled {
-			r.mail = append(r.mail, u)
+			r.mail = append(r.mail, m.number(u))
 		}
 	}
-	r.mail = append(r.mail, modelMessage{Kind: store.Retried})
+	r.mail = append(r.mail, m.number(modelMessage{Kind: store.Retried}))
 	r.events = r.events[:c.From-1]
 	r.unread = nil
 	r.epoch++

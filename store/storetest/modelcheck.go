@@ -120,7 +120,7 @@ func (c *checker) create() {
 		RunID: r.ID, Create: &r, Worker: c.worker(), Epoch: 1, Seq: 1, At: now,
 		Events: []store.Event{{At: now, Kind: store.Started, Data: r.Input}},
 	}
-	c.finish(t, nil)
+	c.finish(t, nil, nil)
 }
 
 func (c *checker) advance() {
@@ -151,16 +151,36 @@ func (c *checker) advance() {
 			takes(t, []store.Message{msg})
 		}
 	}
+	pulled := map[string]int{}
+	for _, first := range l.Backlog {
+		waiting := append([]store.Message{first}, c.k.backlog(id, first.Ref, first.ID)...)
+		n := rapid.IntRange(0, len(waiting)).Draw(c.T, "pull")
+		pulled[first.Ref] = n
+		for _, msg := range waiting[:n] {
+			t.Pulled = append(t.Pulled, msg.ID)
+			t.Events = append(t.Events, store.Event{At: t.At, Kind: msg.Kind, Ref: msg.Ref, Data: msg.Data, OrStart: msg.OrStart})
+		}
+	}
+	for _, h := range c.m.hooks {
+		if h.run != id || !c.seldom("defer or admit") {
+			continue
+		}
+		if h.deferred {
+			t.Admit = append(t.Admit, h.id)
+		} else {
+			t.Defer = append(t.Defer, h.id)
+		}
+	}
 	for _, e := range l.Events {
 		if e.Kind == store.PayloadReceived && c.seldom("unread") {
 			t.Unread = append(t.Unread, store.Message{Kind: e.Kind, Ref: e.Ref, Data: e.Data, OrStart: e.OrStart, AcceptedAt: e.At})
 		}
 	}
-	c.finish(t, took)
+	c.finish(t, took, pulled)
 }
 
 // finish draws the rest of a transition, and applies it.
-func (c *checker) finish(t *store.Transition, took []int) {
+func (c *checker) finish(t *store.Transition, took []int, pulled map[string]int) {
 	pos := t.After + int64(len(t.Events))
 	for range rapid.IntRange(0, 3).Draw(c.T, "effects") {
 		t.Effects = append(t.Effects, c.effect(t.RunID, pos))
@@ -185,7 +205,7 @@ func (c *checker) finish(t *store.Transition, took []int) {
 		t.Events = append(t.Events, store.Event{At: t.At, Kind: store.RunFailed})
 	}
 	got, err := c.k.s.Apply(c.k.ctx, t)
-	want, wantErr := c.m.apply(t, took, wake)
+	want, wantErr := c.m.apply(t, took, pulled, wake)
 	c.agree("apply", err, wantErr)
 	if len(want) == 0 {
 		want = nil
@@ -335,9 +355,20 @@ func (c *checker) compare() {
 		}
 		c.list("events of "+r.id, events, r.events)
 		c.list("mail of "+r.id, plains(l.Mail), r.mail)
+		var backlogs, waiting []modelMessage
+		for _, msg := range c.k.backlogs(l) {
+			backlogs = append(backlogs, plain(msg))
+		}
+		for _, h := range c.m.backlogs(r.id) {
+			for _, mm := range h.backlog {
+				mm.Ref = h.id
+				waiting = append(waiting, mm)
+			}
+		}
+		c.list("backlogs of "+r.id, backlogs, waiting)
 		left, err := c.k.s.Mailbox(c.k.ctx, r.id, 1000)
 		c.ok(err)
-		want := r.mail
+		want := slices.Concat(r.mail, waiting)
 		if r.status.Ended() {
 			want = slices.DeleteFunc(slices.Clone(r.unread), func(u modelMessage) bool { return u.Kind != store.PayloadReceived })
 		}
@@ -375,7 +406,7 @@ func (c *checker) list(what string, got, want []modelMessage) {
 	c.Helper()
 	want = slices.Clone(want)
 	for i := range want {
-		want[i].journaled = false
+		want[i].journaled, want[i].number = false, 0
 	}
 	if !slices.Equal(got, want) {
 		c.Fatalf("%s differ\nstore %+v\nmodel %+v", what, got, want)

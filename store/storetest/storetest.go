@@ -62,6 +62,7 @@ func Run(t *testing.T, open func(t *testing.T) *Harness) {
 		{"Claim", claimTests},
 		{"Lease", leaseTests},
 		{"End", endTests},
+		{"Backlog", backlogTests},
 		{"Terminate", terminateTests},
 		{"Retry", retryTests},
 		{"Unblock", unblockTests},
