@@ -43,6 +43,10 @@ var layers = []layer{
 		why: "it is the seam between workflow and engine; whatever it imported, both would",
 	},
 	{
+		pkg: "internal/strictjson", std: true,
+		why: "workflow code decodes with it, and carries no dependency along",
+	},
+	{
 		pkg: "internal/gid", std: true,
 		why: "it tells goroutines apart, and knows nothing else",
 	},
