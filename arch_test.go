@@ -35,7 +35,7 @@ var layers = []layer{
 		why: "the root only documents the module",
 	},
 	{
-		pkg: "workflow", may: []string{"internal/run"}, std: true,
+		pkg: "workflow", may: []string{"internal/run", "internal/strictjson"}, std: true,
 		why: "workflow code is compiled into every program that starts a run, so it carries no engine, store or dependency along",
 	},
 	{
@@ -91,7 +91,7 @@ var layers = []layer{
 		why: "who may do what is decided by the request alone, for the API and the dashboard alike",
 	},
 	{
-		pkg: "engine", may: []string{"workflow", "internal/run", "internal/gid", "internal/planted", "internal/saturate", "internal/schema", "inspect", "store", "signature"},
+		pkg: "engine", may: []string{"workflow", "internal/run", "internal/gid", "internal/planted", "internal/saturate", "internal/schema", "internal/strictjson", "inspect", "store", "signature"},
 		why: "an engine knows its database by the store contract alone, and its callers not at all",
 	},
 	{
@@ -107,7 +107,7 @@ var layers = []layer{
 		why: "verifying a signature takes a header, a body and a key, and is useful without an engine",
 	},
 	{
-		pkg: "server", may: []string{"workflow", "internal/run", "internal/api", "internal/schema", "engine", "inspect", "signature", "access"},
+		pkg: "server", may: []string{"workflow", "internal/run", "internal/api", "internal/schema", "internal/strictjson", "engine", "inspect", "signature", "access"},
 		why: "handlers talk to an engine, never to its store",
 	},
 	{
@@ -115,7 +115,7 @@ var layers = []layer{
 		why: "a client speaks HTTP to an engine elsewhere, and links none",
 	},
 	{
-		pkg: "dashboard", may: []string{"workflow", "inspect", "access"},
+		pkg: "dashboard", may: []string{"workflow", "inspect", "access", "internal/strictjson"},
 		why: "the dashboard reads and acts through a small interface of its own, so that it fits an engine and a client",
 	},
 	{

@@ -238,7 +238,7 @@ func TestErrorsOfHooks(t *testing.T) {
 		_, err = c.HookByToken(ctx, "none")
 		w.is(err, workflow.ErrHookNotFound)
 		_, err = c.HookByToken(ctx, "")
-		w.is(err, workflow.ErrHookNotFound)
+		w.is(err, workflow.ErrInvalidToken)
 		_, err = c.Resume(ctx, "", 1)
 		w.is(err, workflow.ErrInvalidToken)
 		_, err = c.Resume(ctx, "a\nb", 1)

@@ -20,9 +20,15 @@ func (c *Client) Resume(ctx context.Context, token string, payload any, opts ...
 	if err != nil {
 		return info, err
 	}
-	r := post("hooks/"+api.Segment(token)+"/resume", api.Resume{
-		Payload: req.Payload, Type: req.Type, IdempotencyKey: req.IdempotencyKey, OrStart: req.OrStart,
-	})
+	body := api.Resume{Payload: req.Payload, Type: req.Type}
+	if req.IdempotencyKey != "" {
+		body.IdempotencyKey = &req.IdempotencyKey
+	}
+	if req.OrStart != nil {
+		start := api.NewStart(*req.OrStart)
+		body.OrStart = &start
+	}
+	r := post("hooks/"+api.Segment(token)+"/resume", body)
 	r.safe = req.IdempotencyKey != ""
 	_, err = c.call(ctx, r, &info)
 	return info, about(fmt.Sprintf("resume hook %q", token), err)

@@ -13,6 +13,7 @@ import (
 
 	"github.com/tenter-dev/tenter/inspect"
 	"github.com/tenter-dev/tenter/internal/api"
+	"github.com/tenter-dev/tenter/internal/run"
 	"github.com/tenter-dev/tenter/workflow"
 )
 
@@ -22,10 +23,16 @@ func (c *Client) StartRun(ctx context.Context, req workflow.StartRequest) (strin
 		return "", fmt.Errorf("start %s: %w", req.Workflow, err)
 	}
 	own := req.RunID == ""
+	if bad := run.BadName(req.RunID, run.MaxName); !own && bad != "" {
+		return "", fmt.Errorf("start %s: run ID %q: %w: %s", req.Workflow, req.RunID, workflow.ErrInvalidName, bad)
+	}
+	if bad := run.BadName(req.Workflow, run.MaxName); bad != "" { // as JSON it might be another one
+		return "", fmt.Errorf("start: workflow name %q: %w: %s", req.Workflow, workflow.ErrInvalidName, bad)
+	}
 	if own {
 		req.RunID = strings.ToLower(ulid.Make().String())
 	}
-	r := post("runs", req)
+	r := post("runs", api.NewStart(req))
 	r.safe = own
 	var out api.Started
 	_, err := c.call(ctx, r, &out)

@@ -12,6 +12,8 @@ import (
 	"strconv"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/tenter-dev/tenter/internal/strictjson"
 )
 
 // form is a form for a value that a JSON Schema describes. The names of its controls are
@@ -110,8 +112,9 @@ func newForm(data json.RawMessage, label string, values url.Values, prefill json
 	switch {
 	case as == "json":
 		f.JSON, f.Text = true, indent(f.Root.json)
-	case f.JSON && f.strict && !json.Valid([]byte(f.Text)):
-		f.failed, f.Error = true, invalidJSON(f.Text)
+	case f.JSON && f.strict:
+		f.Error = invalidJSON(f.Text)
+		f.failed = f.Error != ""
 	}
 	return f
 }
@@ -136,8 +139,7 @@ func (f *form) fill(s *schema, data []byte) {
 		f.JSON = false
 		return
 	}
-	if !json.Valid(data) {
-		f.Error = invalidJSON(f.Text)
+	if f.Error = invalidJSON(f.Text); f.Error != "" {
 		return
 	}
 	before := maps.Clone(f.draft)
@@ -242,11 +244,13 @@ func (f *form) build(s *schema, name, label string, required bool) *field {
 		c.json = f.literal(c, required, s.Kind() == "integer")
 	case kindJSON:
 		c.Required = required && !s.nullable()
-		switch text := strings.TrimSpace(c.Value); {
+		text := strings.TrimSpace(c.Value)
+		bad := invalidJSON(text)
+		switch {
 		case text == "":
 			f.missing(c, required)
-		case !json.Valid([]byte(text)):
-			f.reject(c, invalidJSON(text))
+		case bad != "":
+			f.reject(c, bad)
 		default:
 			c.json = json.RawMessage(text)
 		}
@@ -526,19 +530,22 @@ func indent(data json.RawMessage) string {
 	return b.String()
 }
 
-// invalidJSON says what is wrong with a text, and where.
+// invalidJSON says what is wrong with a text, and where, if anything is.
 func invalidJSON(s string) string {
 	if strings.TrimSpace(s) == "" {
 		return "Write JSON here: null is the least."
 	}
-	var v any
-	err := json.Unmarshal([]byte(s), &v)
-	if syntax, ok := errors.AsType[*json.SyntaxError](err); ok {
-		before := s[:min(int(syntax.Offset), len(s))]
+	err := strictjson.Check([]byte(s))
+	if bad, ok := errors.AsType[*strictjson.Error](err); ok {
+		before := s[:min(bad.Offset, len(s))]
 		line := 1 + strings.Count(before, "\n")
-		return fmt.Sprintf("This is no JSON: line %d, character %d: %s.", line, len(before)-strings.LastIndexByte(before, '\n')-1, syntax)
+		where := bad.Detail
+		if bad.Path != "" {
+			where = bad.Path + ": " + where
+		}
+		return fmt.Sprintf("Line %d, character %d: %s.", line, len(before)-strings.LastIndexByte(before, '\n')-1, where)
 	}
-	return "This is no JSON."
+	return ""
 }
 
 // escape and unescape are those of JSON pointers, and for the mark of lengths.

@@ -4,9 +4,11 @@ import (
 	"cmp"
 	"crypto/rand"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/tenter-dev/tenter/inspect"
 	"github.com/tenter-dev/tenter/workflow"
@@ -33,6 +35,9 @@ func (d *dashboard) hooks(r *request) error {
 	p := &hooksPage{Filter: inspect.HookFilter{
 		RunID: r.query.Get("run"), Type: strings.TrimSpace(r.query.Get("type")), Prefix: strings.TrimSpace(r.query.Get("prefix")), After: r.query.Get("after"), Limit: pageOfHooks + 1,
 	}}
+	if err := p.Filter.Validate(); err != nil {
+		return badRequest(err)
+	}
 	hooks, err := r.client.Hooks(r.Context(), p.Filter)
 	if err != nil {
 		return err
@@ -75,6 +80,9 @@ type hookPage struct {
 // history of the browser and in logs.
 func (d *dashboard) findHook(r *request, runID, id string) (workflow.HookInfo, error) {
 	f := inspect.HookFilter{RunID: runID, Limit: 1000}
+	if err := f.Validate(); err != nil {
+		return workflow.HookInfo{}, badRequest(err)
+	}
 	for {
 		hooks, err := r.client.Hooks(r.Context(), f)
 		if err != nil {
@@ -177,6 +185,11 @@ func (r *request) parseForm() error {
 	r.Body = http.MaxBytesReader(r.w, r.Body, maxForm)
 	if err := r.ParseForm(); err != nil {
 		return badRequest(err)
+	}
+	for name, values := range r.PostForm {
+		if !utf8.ValidString(name + strings.Join(values, "")) {
+			return badRequest(fmt.Errorf("field %q is not valid UTF-8", name))
+		}
 	}
 	return nil
 }

@@ -516,6 +516,14 @@ func TestProblems(t *testing.T) {
 		{"GET", "event?id=done&position=x", nil, 400, "is a number"},
 		{"GET", "payload?run=done&mail=x", nil, 404, "No such message"},
 		{"GET", "hook?run=done&id=done.h1", nil, 404, "is not open"},
+		{"GET", "run?id=%ff", nil, 422, "not valid UTF-8"},
+		{"GET", "run?id=", nil, 422, "it is empty"},
+		{"GET", "journal?id=%ff", nil, 422, "not valid UTF-8"},
+		{"GET", "live?run=%ff", nil, 422, "not valid UTF-8"},
+		{"GET", "hook?run=%ff&id=x", nil, 400, "is no text"},
+		{"GET", "?workflow=%ff", nil, 400, "is no text"},
+		{"GET", "?prefix=%00", nil, 400, "is no text"},
+		{"GET", "hooks?type=%ff", nil, 400, "is no text"},
 		{"GET", "live?run=nobody", nil, 404, "No such run"},
 		{"GET", "?status=asleep", nil, 400, "there is no status"},
 		{"GET", "?since=yesterday", nil, 400, "is no time"},
@@ -526,12 +534,38 @@ func TestProblems(t *testing.T) {
 		{"POST", "act", url.Values{"id": {"done"}, "do": {"retry"}}, 409, "be retried"},
 		{"POST", "act", url.Values{"id": {"done"}, "do": {"sing"}}, 400, "no such action"},
 		{"POST", "act", url.Values{"id": {"nobody"}, "do": {"wake"}}, 404, "No such run"},
+		{"POST", "act", url.Values{"id": {"\xff"}, "do": {"wake"}}, 400, "not valid UTF-8"},
+		{"POST", "start?workflow=resize", url.Values{"_key": {"0123456789abcdef"}, "_json": {"1"}, "_as": {"json"}, "run_id": {"\xff"}}, 400, "not valid UTF-8"},
+		{"POST", "start?workflow=resize", url.Values{"_key": {"0123456789abcdef"}, "_json": {"1"}, "_as": {"json"}, "run_id": {"a\x01"}}, 422, "control characters"},
 		{"POST", "start?workflow=nothing", url.Values{"_key": {"0123456789abcdef"}, "_json": {"1"}}, 422, "unknown workflow"},
 	} {
 		res, body := v.ask(tt.method, tt.path, tt.form)
 		if res.StatusCode != tt.status || !strings.Contains(body, tt.says) {
 			t.Errorf("%s %s %v: %s, want %d and %q\n%s", tt.method, tt.path, tt.form, res.Status, tt.status, tt.says, body)
 		}
+	}
+}
+
+// JSON in a form is held to the hook's type like any other.
+func TestMisspeltField(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, dashboard.Options{})
+	h := opened(w, start(w, orders, order{"ada", nil, 1}, workflow.RunID("order-1")))
+	v := newVisitor(w)
+	for text, says := range map[string]string{
+		`{"aproved": true}`:                "there is no field &#34;aproved&#34;",
+		`{"Approved": true}`:               "it is written &#34;approved&#34;",
+		`{"comment": "a", "comment": "b"}`: "comment: the name occurs twice",
+		`{"comment": "\ud800"}`:            "half of a surrogate pair",
+	} {
+		form := url.Values{"_key": {"0123456789abcdef"}, "_as": {"json"}, "_json": {text}}
+		res, body := v.ask(http.MethodPost, "hook?run=order-1&id="+h.ID, form)
+		if res.StatusCode != http.StatusUnprocessableEntity || !strings.Contains(body, says) {
+			t.Errorf("%s: %s, want %q\n%s", text, res.Status, says, body)
+		}
+	}
+	if got := payloads(w, "order-1"); len(got) > 0 {
+		t.Errorf("the run got %s", got)
 	}
 }
 

@@ -162,6 +162,8 @@ func explain(err error) *problem {
 		p.status, p.title = http.StatusConflict, "The run can't be retried"
 	case input:
 		p.status, p.title = http.StatusUnprocessableEntity, "The input does not fit"
+	case errors.Is(err, workflow.ErrInvalidName):
+		p.status, p.title = http.StatusUnprocessableEntity, "That can't be a name or an ID"
 	case payload, errors.Is(err, workflow.ErrInvalidToken):
 		p.status, p.title = http.StatusUnprocessableEntity, "The payload does not fit"
 	case errors.Is(err, workflow.ErrPayloadTooLarge), large:

@@ -134,7 +134,7 @@ func parseRunFilter(r *request) (*runsPage, error) {
 		p.Filter.Until, err3 = parseTime(p.Until)
 	}
 	p.Filtered = p.Filter.Workflow != "" || p.Filter.Prefix != "" || p.Filter.ParentID != "" || p.Within != "" || p.Since != "" || p.Until != ""
-	return p, errors.Join(err1, err2, err3)
+	return p, errors.Join(err1, err2, err3, p.Filter.Validate())
 }
 
 // parseTime takes what browsers send, which has no zone: it is UTC, as the form says.
@@ -172,7 +172,7 @@ func (d *dashboard) find(r *request) error {
 	switch {
 	case err == nil:
 		return r.redirect(to("run", "id", run.ID))
-	case !errors.Is(err, workflow.ErrRunNotFound):
+	case !errors.Is(err, workflow.ErrRunNotFound) && !errors.Is(err, workflow.ErrInvalidName):
 		return err
 	}
 	hook, err := r.client.HookByToken(r.Context(), q)

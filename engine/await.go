@@ -19,6 +19,9 @@ func (e *Engine) AwaitRun(ctx context.Context, runID string) (workflow.RunResult
 	if err := e.usable(ctx); err != nil {
 		return workflow.RunResult{}, fmt.Errorf("await run %s: %w", runID, err)
 	}
+	if err := checkName(runID); err != nil {
+		return workflow.RunResult{}, e.runError("await", runID, err)
+	}
 	ch := e.waiter(runID)
 	defer e.unwait(runID, ch)
 	e.mu.Lock()

@@ -192,6 +192,40 @@ func TestChildFails(t *testing.T) {
 	})
 }
 
+// A child with an ID that is empty is refused, as any start is. Older versions took it for
+// none, so code that says so has left its journal, until it leaves RunID out.
+func TestChildWithoutItsRunID(t *testing.T) {
+	t.Parallel()
+	inLab(t, func(t *testing.T, l *lab) {
+		child := workflow.Define("child", func(ctx workflow.Context, _ string) (string, error) {
+			return "done", workflow.Sleep(ctx, time.Hour)
+		})
+		parent := func(opts ...workflow.StartOption) workflow.Definition {
+			return workflow.Define("parent", func(ctx workflow.Context, _ string) (string, error) {
+				out, err := child.Call(ctx, "", opts...)
+				if errors.Is(err, workflow.ErrInvalidName) {
+					return "refused", workflow.Sleep(ctx, time.Hour)
+				}
+				return out, err
+			})
+		}
+		handle := workflow.Declare[string, string]("parent")
+		l.run(engine.Options{CacheSize: noCache}, parent(), child)
+		old := mustStart(l, handle, "")
+		l.run(engine.Options{CacheSize: noCache}, parent(workflow.RunID("")), child)
+		if got := mustResult(l, mustStart(l, handle, "")); got != "refused" {
+			t.Errorf("result is %q", got)
+		}
+		l.advance(time.Hour)
+		old = workflow.Get[string](l.eng, old.ID())
+		wantStatus(l, old, workflow.StatusBlocked)
+		l.run(engine.Options{CacheSize: noCache, Build: "mended"}, parent(), child)
+		if got := mustResult(l, workflow.Get[string](l.eng, old.ID())); got != "done" {
+			t.Errorf("result of the old one is %q", got)
+		}
+	})
+}
+
 // A child that has not ended when its parent does goes on.
 func TestChildOutlivesParent(t *testing.T) {
 	t.Parallel()

@@ -35,7 +35,7 @@ func orNothing(line string) string {
 	if line == "" {
 		return "nothing more"
 	}
-	return fmt.Sprintf("%q", run.CutTo(line, 2*maxName+maxName))
+	return fmt.Sprintf("%q", run.CutTo(line, run.MaxToken+run.MaxName))
 }
 
 // whatInstead describes what the code does where the journal has more asks.

@@ -246,6 +246,9 @@ func New(s store.Store, opts Options) (*Engine, error) {
 		client: e, publicURL: publicURL, dedupeFor: opts.DedupeFor, limit: opts.MaxPayload, verifiers: slices.Sorted(maps.Keys(opts.Verifiers)),
 	}
 	for name, v := range opts.Verifiers {
+		if err := checkName(name); err != nil {
+			return nil, fmt.Errorf("new engine: Options.Verifiers: name %q: %w", name, err)
+		}
 		if v == nil {
 			return nil, fmt.Errorf("new engine: verifier %q is nil", name)
 		}
@@ -269,6 +272,9 @@ func New(s store.Store, opts Options) (*Engine, error) {
 		e.hookTypes[h.Name] = h
 	}
 	for _, name := range opts.Elsewhere {
+		if err := checkName(name); err != nil {
+			return nil, fmt.Errorf("new engine: Options.Elsewhere: workflow name %q: %w", name, err)
+		}
 		e.elsewhere[name] = true
 	}
 	if e.tel, err = newTelemetry(e); err != nil {

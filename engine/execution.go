@@ -14,8 +14,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/tenter-dev/tenter/internal/gid"
 	"github.com/tenter-dev/tenter/internal/planted"
@@ -419,16 +417,10 @@ func count(m *map[string]int, name string) string {
 	return name + "#" + strconv.Itoa((*m)[name])
 }
 
-// maxName is the longest name or run ID in bytes, so that stores can index it.
-const maxName = 512
-
 // checkName refuses names and IDs that could not be written in one line.
 func checkName(name string) error {
-	switch {
-	case name == "", !utf8.ValidString(name), strings.ContainsFunc(name, unicode.IsControl):
-		return fmt.Errorf("%w: it is empty, not valid UTF-8, or has control characters", workflow.ErrInvalidName)
-	case len(name) > maxName:
-		return fmt.Errorf("%w: it has %d bytes, at most %d are allowed", workflow.ErrInvalidName, len(name), maxName)
+	if bad := run.BadName(name, run.MaxName); bad != "" {
+		return fmt.Errorf("%w: %s", workflow.ErrInvalidName, bad)
 	}
 	return nil
 }

@@ -69,6 +69,9 @@ func (e *Engine) Journal(ctx context.Context, runID string, after int64, limit i
 	if err := e.usable(ctx); err != nil {
 		return nil, fmt.Errorf("read journal of run %s: %w", runID, err)
 	}
+	if err := checkName(runID); err != nil {
+		return nil, e.runError("read journal of", runID, err)
+	}
 	const page = 1000
 	events := []inspect.Event{}
 	for {
@@ -99,6 +102,9 @@ func (e *Engine) Journal(ctx context.Context, runID string, after int64, limit i
 func (e *Engine) Mailbox(ctx context.Context, runID string) ([]inspect.Message, error) {
 	if err := e.usable(ctx); err != nil {
 		return nil, fmt.Errorf("read mailbox of run %s: %w", runID, err)
+	}
+	if err := checkName(runID); err != nil {
+		return nil, e.runError("read mailbox of", runID, err)
 	}
 	found, err := e.store.Mailbox(ctx, runID, inspect.MaxMailbox)
 	if err != nil {
@@ -158,6 +164,9 @@ func cut(body []byte) []byte { return body[:min(len(body), inspect.MaxBody)] }
 func (e *Engine) Executing(ctx context.Context, runID string) ([]inspect.Attempt, error) {
 	if err := e.usable(ctx); err != nil {
 		return nil, fmt.Errorf("list attempts of run %s: %w", runID, err)
+	}
+	if err := checkName(runID); err != nil {
+		return nil, e.runError("list attempts of", runID, err)
 	}
 	found, err := e.store.Executing(ctx, runID)
 	if err == nil && len(found) == 0 {

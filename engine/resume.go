@@ -9,6 +9,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/tenter-dev/tenter/internal/run"
 	"github.com/tenter-dev/tenter/store"
 	"github.com/tenter-dev/tenter/workflow"
 )
@@ -90,7 +91,7 @@ func (e *Engine) newPayload(req workflow.ResumeRequest) (store.Payload, error) {
 // storeKey is what a store keeps for a key that a caller or the header of a request has:
 // the key itself, or its digest if it is long or no text.
 func storeKey(key string) string {
-	if len(key) <= maxName && utf8.ValidString(key) && !strings.ContainsRune(key, 0) {
+	if len(key) <= run.MaxName && utf8.ValidString(key) && !strings.ContainsRune(key, 0) {
 		return key
 	}
 	sum := sha256.Sum256([]byte(key))
@@ -126,12 +127,20 @@ func (e *Engine) accept(ctx context.Context, in operations, p store.Payload) (wo
 			if err != nil && !errors.Is(err, store.ErrNotFound) {
 				return workflow.HookInfo{}, err
 			}
-			if err == nil && (asked == nil || *asked == h.Type) {
-				if err := e.checkPayload(h.Type, p); err != nil {
+			open := err == nil && !h.Reserved
+			fits := asked // of a run that has yet to open its hook only the sender says the type
+			if open {
+				fits = &h.Type
+			}
+			switch {
+			case fits == nil, open && asked != nil && *asked != h.Type, err != nil && p.OrStart == nil:
+				// The run finds out, or Accept refuses it.
+			default:
+				if err := e.checkPayload(*fits, p); err != nil {
 					return e.repeated(ctx, in, p, err)
 				}
-				if !h.Reserved {
-					p.Type = &h.Type
+				if open {
+					p.Type = fits
 				}
 			}
 		}
@@ -192,6 +201,9 @@ func (e *Engine) HookByToken(ctx context.Context, token string) (workflow.HookIn
 func (e *Engine) hookByToken(ctx context.Context, in operations, token string) (workflow.HookInfo, error) {
 	if err := e.usable(ctx); err != nil {
 		return workflow.HookInfo{}, fmt.Errorf("look up hook: %w", err)
+	}
+	if bad := run.BadName(token, run.MaxToken); bad != "" {
+		return workflow.HookInfo{}, fmt.Errorf("look up hook %q: %w: %s", token, workflow.ErrInvalidToken, bad)
 	}
 	h, err := in.Hook(ctx, token)
 	if errors.Is(err, store.ErrNotFound) {

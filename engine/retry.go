@@ -24,6 +24,9 @@ func (e *Engine) retry(ctx context.Context, in operations, runID string) error {
 	if err := e.usable(ctx); err != nil {
 		return fmt.Errorf("retry run %s: %w", runID, err)
 	}
+	if err := checkName(runID); err != nil {
+		return e.runError("retry", runID, err)
+	}
 	l, err := e.store.Load(ctx, runID, 0)
 	if err != nil {
 		return e.runError("retry", runID, err)

@@ -19,7 +19,10 @@ func (e *Engine) RunInfo(ctx context.Context, runID string) (workflow.RunInfo, e
 }
 
 func (e *Engine) runInfo(ctx context.Context, in operations, runID string) (workflow.RunInfo, error) {
-	r, err := in.Run(ctx, runID)
+	r, err := store.Run{}, checkName(runID)
+	if err == nil {
+		r, err = in.Run(ctx, runID)
+	}
 	if err != nil {
 		return workflow.RunInfo{}, e.runError("look up", runID, err)
 	}
@@ -61,7 +64,11 @@ func (e *Engine) send(ctx context.Context, in operations, verb string, m store.M
 	if err := e.usable(ctx); err != nil {
 		return fmt.Errorf("%s run %s: %w", verb, m.RunID, err)
 	}
-	if err := in.Send(ctx, m); err != nil {
+	err := checkName(m.RunID)
+	if err == nil {
+		err = in.Send(ctx, m)
+	}
+	if err != nil {
 		return e.runError(verb, m.RunID, err)
 	}
 	return nil
@@ -80,6 +87,9 @@ func (e *Engine) TerminateRun(ctx context.Context, runID, reason string) error {
 func (e *Engine) terminate(ctx context.Context, in operations, runID, reason string) error {
 	if err := e.usable(ctx); err != nil {
 		return fmt.Errorf("terminate run %s: %w", runID, err)
+	}
+	if err := checkName(runID); err != nil {
+		return e.runError("terminate", runID, err)
 	}
 	if len(reason) > run.MaxText {
 		return fmt.Errorf("terminate run %s: %w: the reason has %d bytes, the limit is %d", runID, workflow.ErrPayloadTooLarge, len(reason), run.MaxText)

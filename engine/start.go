@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 
+	"github.com/tenter-dev/tenter/internal/strictjson"
 	"github.com/tenter-dev/tenter/store"
 	"github.com/tenter-dev/tenter/workflow"
 )
@@ -61,12 +62,12 @@ func (e *Engine) newRun(req workflow.StartRequest) (store.NewRun, error) {
 		Input:    req.Input,
 		Secret:   newSecret(),
 	}
+	if err := checkName(n.Workflow); err != nil {
+		return n, fmt.Errorf("workflow name %q: %w", n.Workflow, err)
+	}
 	if len(e.defs) > 0 && e.defs[n.Workflow] == nil && !e.elsewhere[n.Workflow] {
 		return n, fmt.Errorf("%w: %q is not in this engine's Options.Workflows; if others execute it, name it in Options.Elsewhere",
 			workflow.ErrUnknownWorkflow, n.Workflow)
-	}
-	if err := checkName(n.Workflow); err != nil {
-		return n, fmt.Errorf("workflow name %q: %w", n.Workflow, err)
 	}
 	if n.Version < 0 || n.Version > math.MaxInt32 {
 		return n, fmt.Errorf("%w: version %d: versions count from 1, up to %d", workflow.ErrInvalidName, n.Version, math.MaxInt32)
@@ -79,10 +80,15 @@ func (e *Engine) newRun(req workflow.StartRequest) (store.NewRun, error) {
 	if err := checkSize("the input", n.Input, e.opts.MaxPayload); err != nil {
 		return n, err
 	}
+	if len(n.Input) == 0 {
+		return n, nil
+	}
+	check := strictjson.Check // an input by StartRun may be anything
 	if def := e.definition(n.Workflow, n.Version); def != nil {
-		if err := def.Check(n.Input); err != nil {
-			return n, &workflow.InputError{Workflow: n.Workflow, Err: err}
-		}
+		check = def.Check
+	}
+	if err := check(n.Input); err != nil {
+		return n, &workflow.InputError{Workflow: n.Workflow, Err: err}
 	}
 	return n, nil
 }

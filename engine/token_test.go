@@ -56,7 +56,7 @@ func TestBadTokens(t *testing.T) {
 				t.Fatalf("token: %s", name)
 			}
 			_, err = l.eng.HookByToken(t.Context(), token)
-			wantIs(l, err, workflow.ErrHookNotFound)
+			wantIs(l, err, workflow.ErrInvalidToken)
 		}
 		_, err := l.eng.Resume(t.Context(), "not \xff UTF-8", "x")
 		wantIs(l, err, workflow.ErrInvalidToken)

@@ -147,6 +147,11 @@ func (e *Engine) watchRuns(ctx context.Context, runID string, f func(inspect.Cha
 	if err := e.usable(ctx); err != nil {
 		return err
 	}
+	if runID != "" {
+		if err := checkName(runID); err != nil {
+			return err
+		}
+	}
 	seen, err := e.glimpse(ctx, runID)
 	if err != nil {
 		return err

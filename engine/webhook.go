@@ -46,6 +46,9 @@ func (e *Engine) Webhook(ctx context.Context, token string) (*Webhook, error) {
 	if err := e.usable(ctx); err != nil {
 		return nil, fmt.Errorf("look up webhook: %w", err)
 	}
+	if run.BadName(token, run.MaxToken) != "" {
+		return nil, fmt.Errorf("look up webhook: %w", workflow.ErrHookNotFound) // nobody can have it
+	}
 	// A plain hook is looked up like a token that nobody has: it takes as long.
 	if w, at := e.liveHook(token); w != nil && at.hook.Webhook != nil {
 		return e.webhook(*at.hook)

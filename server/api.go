@@ -206,7 +206,7 @@ func (c *call) route() (*route, error) {
 		if c.name, err = api.Name(name); err != nil {
 			return nil, badRequest("path", err.Error())
 		}
-		return r, nil
+		return r, r.checkName(c.name)
 	}
 	if methods == nil {
 		return nil, none
@@ -232,6 +232,9 @@ func (c *call) readQuery(r *route) error {
 		}
 		if len(values) > 1 {
 			return badRequest("query", fmt.Sprintf("%q is given %d times", name, len(values)))
+		}
+		if values[0] == "" {
+			return badRequest("query", fmt.Sprintf("%q is empty: leave it out to ask for all", name))
 		}
 	}
 	return nil

@@ -80,10 +80,8 @@ func apiProblem(err error) *problem {
 		return &problem{Status: http.StatusInternalServerError, Code: codeInternal, Detail: "see the log of the server"}
 	}
 	p := &problem{Status: f.status, Code: f.code, Title: f.title, Detail: err.Error(), Recorded: workflow.MarshalError(err)}
-	if bad, ok := errors.AsType[*workflow.PayloadError](err); ok {
-		if wrong, ok := errors.AsType[fielder](bad.Err); ok {
-			p.Field = wrong.Field()
-		}
+	if wrong, ok := errors.AsType[fielder](err); ok {
+		p.Field = wrong.Field()
 	}
 	return p
 }

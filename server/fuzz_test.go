@@ -144,7 +144,7 @@ func mustParse(t *testing.T, uri string) *url.URL {
 	return u
 }
 
-// The token in a URL is the token that is looked for.
+// The token in a URL is the token that is looked for, if a hook can have it.
 func FuzzTokens(f *testing.F) {
 	p, h := newPost(f, nil)
 	for _, token := range awkwardTokens {
@@ -159,7 +159,11 @@ func FuzzTokens(f *testing.F) {
 			p.looked = ""
 			w := httptest.NewRecorder()
 			h.ServeHTTP(w, r)
-			if w.Code != 404 || p.looked != token {
+			want := token
+			if run.BadName(token, run.MaxToken) != "" {
+				want = ""
+			}
+			if w.Code != 404 || p.looked != want {
 				t.Errorf("token %q: looked for %q, status %d", token, p.looked, w.Code)
 			}
 		}

@@ -144,7 +144,7 @@ func (d *describer) operation(r *route, problem object) object {
 			add(status, code)
 		}
 	}
-	for _, code := range r.faults {
+	for _, code := range append(r.nameFault(), r.faults...) {
 		i := slices.IndexFunc(faults, func(f fault) bool { return f.code == code })
 		if i < 0 {
 			panic(fmt.Sprintf("server: operation %s has a problem %q that there is not", r.id, code))

@@ -5,12 +5,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"reflect"
 	"strconv"
 	"strings"
 
+	"github.com/tenter-dev/tenter/internal/strictjson"
 	"github.com/tenter-dev/tenter/workflow"
 )
 
@@ -18,14 +18,15 @@ import (
 const maxResume = 1 << 20
 
 // Resume serves a JSON endpoint for a defined hook: the body is the payload, decoded
-// strictly (unknown fields are refused) and validated, and token finds the hook from
-// a request that the app has authorized. The answer is 202 with the hook's and run's
+// strictly (fields that the type does not have, names that occur twice and text that is not
+// valid Unicode are refused) and validated, and token finds the hook from a request that the
+// app has authorized. The answer is 202 with the hook's and run's
 // IDs, 404 for an unknown token, 400 for a payload that does not decode, 422 for one
 // that does not validate, as problem+json. Its "field" says which field is wrong; for
 // a validation error if that has a method Field() string.
 //
-// The header Idempotency-Key, if there is one, makes it safe to repeat. A body may
-// have 1 MiB.
+// The header Idempotency-Key, if there is one, makes it safe to repeat; an empty one is
+// refused. A body may have 1 MiB.
 func Resume[T any](c workflow.Client, t *workflow.HookType[T], token func(*http.Request) (string, error), opts ...Options) http.Handler {
 	o := withDefaults(opts)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -54,8 +55,13 @@ func Resume[T any](c workflow.Client, t *workflow.HookType[T], token func(*http.
 			return
 		}
 		var opts []workflow.ResumeOption
-		if key := r.Header.Get("Idempotency-Key"); key != "" {
-			opts = append(opts, workflow.IdempotencyKey(key))
+		switch keys := r.Header["Idempotency-Key"]; len(keys) {
+		case 0:
+		case 1:
+			opts = append(opts, workflow.IdempotencyKey(keys[0]))
+		default:
+			problem{Status: http.StatusBadRequest, Detail: "there are several headers Idempotency-Key"}.write(w)
+			return
 		}
 		info, err := t.Resume(traced(r).Context(), c, to, payload, opts...)
 		if err != nil {
@@ -86,26 +92,15 @@ func decodeStrictly[T any](body []byte) (v T, wrong *problem) {
 	if len(bytes.TrimSpace(body)) == 0 {
 		return v, misfit("", "the body is empty")
 	}
-	d := json.NewDecoder(bytes.NewReader(body))
-	d.DisallowUnknownFields()
-	err := d.Decode(&v)
+	err := strictjson.Unmarshal(body, &v)
 	if err == nil {
-		if _, more := d.Token(); !errors.Is(more, io.EOF) {
-			return v, misfit("", "there is more after the value")
-		}
 		return v, nil
+	}
+	if bad, ok := errors.AsType[*strictjson.Error](err); ok {
+		return v, misfit(bad.Path, bad.Error())
 	}
 	if bad, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
 		return v, misfit(bad.Field, fmt.Sprintf("%s has to be %s, not %s", orPayload(bad.Field), withArticle(jsonName(bad.Type)), withArticle(bad.Value)))
-	}
-	// The decoder has no type for this error.
-	if quoted, ok := strings.CutPrefix(err.Error(), "json: unknown field "); ok {
-		if name, unquoted := strconv.Unquote(quoted); unquoted == nil {
-			return v, misfit(name, "there is no field "+quoted)
-		}
-	}
-	if errors.Is(err, io.ErrUnexpectedEOF) {
-		return v, misfit("", "the value is not complete")
 	}
 	return v, misfit("", err.Error())
 }
@@ -158,6 +153,8 @@ func resumeProblem(err error) problem {
 		return problem{Status: http.StatusInternalServerError}
 	case f.code == "hook_type" || f.code == "invalid_token":
 		return problem{Status: http.StatusNotFound}
+	case f.code == "invalid_name":
+		return problem{Status: f.status, Detail: err.Error()} // of the key
 	case f.code != "payload_invalid":
 		return problem{Status: f.status}
 	}

@@ -4,12 +4,14 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"reflect"
 	"strings"
 	"time"
 
 	"github.com/tenter-dev/tenter/inspect"
 	"github.com/tenter-dev/tenter/internal/api"
+	"github.com/tenter-dev/tenter/internal/run"
 	"github.com/tenter-dev/tenter/workflow"
 )
 
@@ -61,6 +63,32 @@ func (r *route) match(segments []string) (name string, ok bool) {
 	return name, true
 }
 
+// checkName refuses a name in the path that nothing can have.
+func (r *route) checkName(name string) error {
+	what, limit, is := "run ID", run.MaxName, workflow.ErrInvalidName
+	switch {
+	case strings.Contains(r.path, "{token}"):
+		what, limit, is = "token", run.MaxToken, workflow.ErrInvalidToken
+	case !strings.Contains(r.path, "{run_id}"):
+		return nil
+	}
+	if bad := run.BadName(name, limit); bad != "" {
+		return fmt.Errorf("%s %q: %w: %s", what, name, is, bad)
+	}
+	return nil
+}
+
+// nameFault is the code of what checkName fails with.
+func (r *route) nameFault() []string {
+	switch {
+	case strings.Contains(r.path, "{token}"):
+		return []string{"invalid_token"}
+	case strings.Contains(r.path, "{run_id}"):
+		return []string{"invalid_name"}
+	}
+	return nil
+}
+
 var routes []route
 
 func init() { // one of them describes them all
@@ -82,7 +110,7 @@ func init() { // one of them describes them all
 		{
 			method: "POST", path: "runs", write: true, id: "startRun", summary: "Start a run",
 			more: "It answers once the run is durable. With a run_id it is safe to repeat: the second time it is run_exists.",
-			body: reflect.TypeFor[workflow.StartRequest](), status: 201, answer: reflect.TypeFor[api.Started](),
+			body: reflect.TypeFor[api.Start](), status: 201, answer: reflect.TypeFor[api.Started](),
 			faults: []string{"run_exists", "unknown_workflow", "input_invalid", "payload_too_large", "invalid_name"}, serve: startRun,
 		},
 		{
@@ -152,7 +180,7 @@ func init() { // one of them describes them all
 			method: "POST", path: "hooks/{token}/resume", write: true, id: "resumeHook", summary: "Send a payload to the hook that has a token",
 			more: "It answers once the payload is durable. With an idempotency_key it is safe to repeat: the second time the answer has duplicate.",
 			body: reflect.TypeFor[api.Resume](), status: 202, answer: reflect.TypeFor[workflow.HookInfo](),
-			faults: []string{"hook_not_found", "invalid_token", "hook_type", "payload_invalid", "payload_too_large", "run_exists", "unknown_workflow", "input_invalid", "invalid_name"},
+			faults: []string{"hook_not_found", "hook_type", "payload_invalid", "payload_too_large", "run_exists", "unknown_workflow", "input_invalid", "invalid_name"},
 			serve:  resumeHook,
 		},
 		{
@@ -208,15 +236,16 @@ func pageLength(limit int) int {
 }
 
 func startRun(c *call) (any, error) {
-	req, err := decode[workflow.StartRequest](c)
+	body, err := decode[api.Start](c)
 	if err != nil {
 		return nil, err
 	}
-	if req.Version < 0 {
+	if body.Version < 0 {
 		return nil, badRequest("version", "versions count from 1")
 	}
-	if req.Input == nil {
-		req.Input = json.RawMessage("null")
+	req, err := body.Request()
+	if err != nil {
+		return nil, err
 	}
 	id, err := c.client.StartRun(c.Context(), req)
 	if err != nil {
@@ -348,13 +377,21 @@ func resumeHook(c *call) (any, error) {
 	if req.Payload == nil {
 		return nil, badRequest("payload", "it is missing")
 	}
-	if req.OrStart != nil && req.OrStart.Input == nil {
-		req.OrStart.Input = json.RawMessage("null")
-	}
-	return answer(c.client.Resume(c.Context(), c.name, req.Payload, func(r *workflow.ResumeRequest) error {
-		r.Type, r.IdempotencyKey, r.OrStart = req.Type, req.IdempotencyKey, req.OrStart
+	opts := []workflow.ResumeOption{func(r *workflow.ResumeRequest) error {
+		r.Type = req.Type
 		return nil
-	}))
+	}}
+	if req.IdempotencyKey != nil {
+		opts = append(opts, workflow.IdempotencyKey(*req.IdempotencyKey))
+	}
+	if req.OrStart != nil {
+		opts = append(opts, func(r *workflow.ResumeRequest) error {
+			start, err := req.OrStart.Request()
+			r.OrStart = &start
+			return err
+		})
+	}
+	return answer(c.client.Resume(c.Context(), c.name, req.Payload, opts...))
 }
 
 func getCatalog(c *call) (any, error) { return answer(c.client.Catalog(c.Context())) }

@@ -86,7 +86,11 @@ func pathToken(r *http.Request) (string, error) {
 	if !ok || escaped == "" {
 		return "", errNoToken
 	}
-	return url.PathUnescape(escaped)
+	token, err := url.PathUnescape(escaped)
+	if err != nil || run.BadName(token, run.MaxToken) != "" {
+		return "", errNoToken
+	}
+	return token, nil
 }
 
 type webhookHandler struct {

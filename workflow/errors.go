@@ -35,8 +35,9 @@ var (
 	ErrOutcomeUnknown = DefineError("outcome is unknown")
 	// ErrAlreadyResponded: the request has been answered from elsewhere.
 	ErrAlreadyResponded = DefineError("already responded")
-	// ErrInvalidName: a run ID, or the name of a workflow or step, is empty, longer than 512 bytes,
-	// not valid UTF-8, or has control characters. Nothing was written.
+	// ErrInvalidName: a run ID, or the name of a workflow, step, hook type or verifier, is empty, longer
+	// than 512 bytes, not valid UTF-8, or has control characters; or an idempotency key is empty or
+	// not valid UTF-8. Nothing was written.
 	ErrInvalidName = DefineError("invalid name")
 	// ErrUnknownWorkflow: the engine that was asked has workflows, but not this one.
 	ErrUnknownWorkflow = DefineError("unknown workflow")
@@ -193,8 +194,9 @@ func (e *HookConflictError) Error() string {
 }
 
 // PayloadError is the error of a payload that does not decode into the hook's type
-// or does not validate. From Resume it means that nothing was written. From Wait it
-// means that this payload is gone and the workflow may wait for the next.
+// or does not validate; from Resume also of one that has fields which the type does not
+// have. From Resume it means that nothing was written. From Wait it means that this payload
+// is gone and the workflow may wait for the next.
 type PayloadError struct {
 	Token string
 	Err   error
@@ -207,7 +209,8 @@ func (e *PayloadError) Error() string {
 // Unwrap returns why the payload was refused.
 func (e *PayloadError) Unwrap() error { return e.Err }
 
-// InputError is the error of an input that does not decode into what the workflow takes.
+// InputError is the error of an input that does not decode into what the workflow takes, or
+// that has fields which this does not have.
 // Nothing was started. Only an engine that has the workflow can tell; elsewhere the run is
 // started, and fails.
 type InputError struct {

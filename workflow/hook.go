@@ -4,9 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"iter"
-	"strings"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/tenter-dev/tenter/internal/run"
 )
@@ -38,23 +35,21 @@ type hookOption func(*run.Hook) error
 func (o hookOption) applyHook(h *run.Hook) error { return o(h) }
 func (o hookOption) fitsHooks()                  {}
 
-// maxToken is the longest token in bytes.
-const maxToken = 1024
-
 // ErrInvalidToken is the error of a token that is empty, longer than 1,024 bytes, not
 // valid UTF-8, or has control characters.
 var ErrInvalidToken = DefineError("invalid token")
 
 func checkToken(token string) error {
-	switch {
-	case token == "":
-		return fmt.Errorf("%w: it is empty", ErrInvalidToken)
-	case len(token) > maxToken:
-		return fmt.Errorf("%w: it has %d bytes, at most %d are allowed", ErrInvalidToken, len(token), maxToken)
-	case !utf8.ValidString(token):
-		return fmt.Errorf("%w: it is not valid UTF-8", ErrInvalidToken)
-	case strings.ContainsFunc(token, unicode.IsControl):
-		return fmt.Errorf("%w: %q has control characters", ErrInvalidToken, token)
+	if bad := run.BadName(token, run.MaxToken); bad != "" {
+		return fmt.Errorf("%w: %s", ErrInvalidToken, bad)
+	}
+	return nil
+}
+
+// checkName checks a name; what says what it is the name of.
+func checkName(what, name string) error {
+	if bad := run.BadName(name, run.MaxName); bad != "" {
+		return fmt.Errorf("%s %q: %w: %s", what, name, ErrInvalidName, bad)
 	}
 	return nil
 }

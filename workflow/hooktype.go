@@ -6,6 +6,7 @@ import (
 	"reflect"
 
 	"github.com/tenter-dev/tenter/internal/run"
+	"github.com/tenter-dev/tenter/internal/strictjson"
 )
 
 // HookType is a kind of hook that is typed at both ends: workflows open such hooks
@@ -17,14 +18,15 @@ type HookType[T any] struct {
 }
 
 // HookDefinition is a defined hook type, to be given to engine.Options.Hooks so that
-// payloads are checked there whoever sends them.
+// payloads are checked there whoever sends them: as JSON they have to decode into the
+// type, with no fields that it does not have, and to validate.
 type HookDefinition interface {
 	// HookDefinition is for the engine.
 	HookDefinition() run.HookType
 }
 
-// DefineHook defines a hook type. The name is stored with each hook: it may not be
-// empty or have control characters, and is unique in an engine. Payloads are stored as
+// DefineHook defines a hook type. The name is stored with each hook: it is unique in an
+// engine, and one that can't be a name is [ErrInvalidName] when it is used. Payloads are stored as
 // JSON.
 func DefineHook[T any](name string) *HookType[T] {
 	return &HookType[T]{name: name}
@@ -37,6 +39,9 @@ func (t *HookType[T]) Name() string { return t.name }
 func (t *HookType[T]) New(ctx Context, opts ...HookOption) (*Hook[T], error) {
 	if t == nil {
 		return nil, misused(errNilHookType)
+	}
+	if err := checkName("hook type name", t.name); err != nil {
+		return nil, fmt.Errorf("new hook: %w", err)
 	}
 	return newHook[T](ctx, run.Hook{Type: t.name}, opts)
 }
@@ -52,6 +57,9 @@ func (t *HookType[T]) Resume(ctx context.Context, c Client, token string, payloa
 	}
 	if err := usable(ctx, c); err != nil {
 		return HookInfo{}, fmt.Errorf("resume hook: %w", err)
+	}
+	if err := checkName("hook type name", t.name); err != nil {
+		return HookInfo{}, fmt.Errorf("resume hook %q: %w", token, err)
 	}
 	if err := validate(&payload); err != nil {
 		return HookInfo{}, &PayloadError{Token: token, Err: err}
@@ -72,6 +80,9 @@ func (t *HookType[T]) HookDefinition() run.HookType {
 		Name:    t.name,
 		Payload: reflect.TypeFor[T](),
 		Check: func(payload []byte) error {
+			if err := strictjson.CheckType(payload, reflect.TypeFor[T]()); err != nil {
+				return err
+			}
 			_, err := decodePayload[T](payload)
 			return err
 		},

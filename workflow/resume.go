@@ -4,6 +4,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"time"
+	"unicode/utf8"
+
+	"github.com/tenter-dev/tenter/internal/strictjson"
 )
 
 // HookInfo describes the hook that a payload was accepted for, or that was looked
@@ -37,10 +40,17 @@ type ResumeOption func(*ResumeRequest) error
 // IdempotencyKey makes Resume safe to repeat: a second payload with the same key for
 // the same token is dropped, and the first one's receipt returned with
 // HookInfo.Duplicate, also when the hook is closed or the token is another run's by
-// then. Keys are kept for engine.Options.DedupeFor.
+// then. Keys are kept for engine.Options.DedupeFor. One that is empty or not valid
+// UTF-8 is [ErrInvalidName].
 func IdempotencyKey(key string) ResumeOption {
 	return func(r *ResumeRequest) error {
 		r.IdempotencyKey = key
+		switch {
+		case key == "":
+			return fmt.Errorf("idempotency key: %w: it is empty", ErrInvalidName)
+		case !utf8.ValidString(key):
+			return fmt.Errorf("idempotency key %q: %w: it is not valid UTF-8", key, ErrInvalidName)
+		}
 		return nil
 	}
 }
@@ -76,6 +86,9 @@ func NewResume(token string, payload any, opts ...ResumeOption) (ResumeRequest, 
 	data, err := encode(payload)
 	if err != nil {
 		return r, Fatal(fmt.Errorf("resume hook: encode payload: %w", err))
+	}
+	if err := strictjson.Check(data); err != nil { // a json.RawMessage may be anything
+		return r, fmt.Errorf("resume hook: %w", &PayloadError{Token: token, Err: err})
 	}
 	r.Payload = data
 	return r, nil

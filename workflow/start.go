@@ -9,19 +9,23 @@ import (
 
 // StartOption is an option of [Workflow.Start], [Workflow.Call], [Workflow.Go] and
 // [OrStart].
-type StartOption func(*StartRequest)
+type StartOption func(*StartRequest) error
 
 // RunID gives the run an ID of your own, such as "order-42", so that it is started
 // once however often the start is repeated: a second one fails with
-// *[RunExistsError], also when the first run has ended. An ID has at most 512 bytes
-// and no control characters. The default is a new one, which sorts by time.
+// *[RunExistsError], also when the first run has ended. An ID has 1 to 512 bytes of valid
+// UTF-8 and no control characters; others, the empty one too, are [ErrInvalidName]. The
+// default is a new one, which sorts by time.
 func RunID(id string) StartOption {
-	return func(r *StartRequest) { r.RunID = id }
+	return func(r *StartRequest) error {
+		r.RunID = id
+		return checkName("run ID", id)
+	}
 }
 
 // Start starts a run, and returns when it is durable: from then on it will finish,
 // whatever crashes. Errors: *[RunExistsError] (is [ErrRunExists]) if [RunID] is
-// taken, [ErrUnknownWorkflow], [ErrPayloadTooLarge], [ErrEngineClosed]. If ctx ends
+// taken, [ErrUnknownWorkflow], [ErrInvalidName], [ErrPayloadTooLarge], [ErrEngineClosed]. If ctx ends
 // first nobody knows whether the run was started: start it again with the same RunID.
 // It does not wait for code that blocks: a run whose first code takes longer than 100 ms
 // to come to a durable call is made durable before it has.
@@ -59,10 +63,16 @@ func (w *Workflow[In, Out]) request(in In, opts []StartOption) (StartRequest, er
 	if err != nil {
 		return StartRequest{}, Fatal(fmt.Errorf("start %s: encode input: %w", w.name, err))
 	}
+	if err := checkName("workflow name", w.name); err != nil {
+		return StartRequest{}, fmt.Errorf("start: %w", err)
+	}
 	req := StartRequest{Workflow: w.name, Input: data}
 	for _, opt := range opts {
-		if opt != nil {
-			opt(&req)
+		if opt == nil {
+			continue
+		}
+		if err := opt(&req); err != nil {
+			return StartRequest{}, fmt.Errorf("start %s: %w", w.name, err)
 		}
 	}
 	return req, nil

@@ -94,16 +94,13 @@ func RespondManually() WebhookOption {
 // is answered with 401, and nothing is written.
 func Verify(name string) WebhookOption {
 	return webhookOption(func(h *run.Hook) error {
-		if name == "" {
-			return errors.New("verify: the name is empty")
-		}
 		h.Webhook.Verify = name
-		return nil
+		return checkName("verifier", name)
 	})
 }
 
-// Methods sets the methods that are taken. The default is POST, PUT, PATCH and
-// DELETE. GET is possible; mind that scanners and link previews send it. HEAD and
+// Methods sets the methods that are taken. The default, also for an empty list, is POST,
+// PUT, PATCH and DELETE. GET is possible; mind that scanners and link previews send it. HEAD and
 // OPTIONS are not.
 func Methods(methods ...string) WebhookOption {
 	return webhookOption(func(h *run.Hook) error {

@@ -5,6 +5,7 @@ import (
 	"reflect"
 
 	"github.com/tenter-dev/tenter/internal/run"
+	"github.com/tenter-dev/tenter/internal/strictjson"
 )
 
 // Workflow is the typed handle of a workflow: with it runs are started and found
@@ -64,7 +65,7 @@ func implement[In, Out any](name string, fn func(Context, In) (Out, error), opts
 		Version: 1,
 		In:      reflect.TypeFor[In](),
 		Out:     reflect.TypeFor[Out](),
-		Check:   func(input []byte) error { return decode(input, new(In)) },
+		Check:   checkInput[In],
 	}
 	if fn != nil {
 		impl.Func = func(s run.Scope, input []byte) ([]byte, *run.Failure) {
@@ -77,6 +78,18 @@ func implement[In, Out any](name string, fn func(Context, In) (Out, error), opts
 		}
 	}
 	return &Workflow[In, Out]{name: name, impl: impl}
+}
+
+// checkInput is stricter than execute, which has to take what was accepted by programs of
+// yesterday and tomorrow.
+func checkInput[In any](input []byte) error {
+	if len(input) == 0 {
+		return nil
+	}
+	if err := strictjson.CheckType(input, reflect.TypeFor[In]()); err != nil {
+		return err
+	}
+	return decode(input, new(In))
 }
 
 func execute[In, Out any](s run.Scope, input []byte, fn func(Context, In) (Out, error)) ([]byte, *run.Failure) {

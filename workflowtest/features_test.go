@@ -2,6 +2,7 @@ package workflowtest_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"io"
 	"net/http"
@@ -467,6 +468,46 @@ func TestConflictNamesTheLine(t *testing.T) {
 		err := eng.Failure(workflowtest.Start(eng, twice, ""))
 		if want := "of this same run, opened at features_test.go:"; !strings.Contains(err.Error(), want) {
 			t.Errorf("the error is %v, want in it %q", err, want)
+		}
+	})
+}
+
+// What an engine refuses is refused here as well.
+func TestStrictNamesAndPayloads(t *testing.T) {
+	t.Parallel()
+	type answer struct {
+		Approved bool `json:"approved"`
+	}
+	answers := workflow.DefineHook[answer]("answer")
+	ask := workflow.Define("ask", func(ctx workflow.Context, _ string) (bool, error) {
+		hook, err := answers.New(ctx, workflow.Token("ask"))
+		if err != nil {
+			return false, err
+		}
+		a, err := hook.Wait(ctx)
+		return a.Approved, err
+	})
+	opts := with(ask)
+	opts.Hooks = []workflow.HookDefinition{answers}
+	workflowtest.Test(t, opts, func(t *testing.T, eng *workflowtest.Engine) {
+		run := workflowtest.Start(eng, ask, "", workflow.RunID("r"))
+		for _, id := range []string{"", "\xff"} {
+			if _, err := ask.Start(t.Context(), eng, "", workflow.RunID(id)); !errors.Is(err, workflow.ErrInvalidName) {
+				t.Errorf("run ID %q: error is %v", id, err)
+			}
+		}
+		for _, payload := range []string{`{"aproved": true}`, `{"Approved": true}`, `{"approved": false, "approved": true}`} {
+			_, err := eng.Resume(t.Context(), "ask", json.RawMessage(payload))
+			if _, ok := errors.AsType[*workflow.PayloadError](err); !ok {
+				t.Errorf("payload %s: error is %v", payload, err)
+			}
+		}
+		if s := eng.State(run); s.Status != workflow.StatusWaiting {
+			t.Errorf("state is %v", s)
+		}
+		eng.State(run).Hooks[0].Resume(answer{Approved: true})
+		if !workflowtest.Result(eng, run) {
+			t.Error("it is not approved")
 		}
 	})
 }

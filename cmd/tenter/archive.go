@@ -9,7 +9,10 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/tenter-dev/tenter/internal/run"
+	"github.com/tenter-dev/tenter/internal/strictjson"
 	"github.com/tenter-dev/tenter/store"
+	"github.com/tenter-dev/tenter/workflow"
 )
 
 // An export is lines of JSON, each an object with one key. The first is "export". Then
@@ -262,12 +265,16 @@ type archiveReader struct {
 
 func (r *archiveReader) next() (exportLine, error) {
 	var l exportLine
-	err := r.dec.Decode(&l)
+	var data json.RawMessage
+	err := r.dec.Decode(&data)
 	r.lines++
-	switch {
-	case errors.Is(err, io.EOF):
+	if errors.Is(err, io.EOF) {
 		return l, err
-	case err != nil:
+	}
+	if err == nil {
+		err = strictjson.Unmarshal(data, &l)
+	}
+	if err != nil {
 		return l, fmt.Errorf("line %d of the export: %w", r.lines, err)
 	}
 	return l, nil
@@ -321,6 +328,11 @@ func (r *archiveReader) run() (a store.Archive, err error) {
 	if q == nil {
 		return a, fmt.Errorf("line %d of the export is not a run, which should be here", r.lines)
 	}
+	for _, name := range []string{q.ID, q.Workflow} {
+		if bad := run.BadName(name, run.MaxName); bad != "" {
+			return a, fmt.Errorf("line %d of the export: run ID or workflow name %q: %w: %s", r.lines, name, workflow.ErrInvalidName, bad)
+		}
+	}
 	a.Run = store.Run{
 		ID: q.ID, Workflow: q.Workflow, Version: q.Version, Status: store.Status(q.Status), ParentID: q.ParentID, ParentRef: q.ParentRef,
 		Trace: q.Trace, Secret: q.Secret, CreatedAt: q.CreatedAt, UpdatedAt: q.UpdatedAt, EndedAt: q.EndedAt, WakeAt: q.WakeAt, Worker: q.Worker,
@@ -354,6 +366,9 @@ func addLine(a *store.Archive, l exportLine) error {
 		a.Unread = append(a.Unread, store.UnreadMessage{Number: l.Unread.Number, Journaled: l.Unread.Journaled, Message: l.Unread.Message.record(id)})
 	case l.Hook != nil:
 		h := l.Hook
+		if bad := run.BadName(h.Token, run.MaxToken); bad != "" {
+			return fmt.Errorf("token %q: %w: %s", h.Token, workflow.ErrInvalidToken, bad)
+		}
 		a.Hooks = append(a.Hooks, store.ArchivedHook{AdoptedAs: h.AdoptedAs, Hook: store.Hook{
 			ID: h.ID, RunID: id, Token: h.Token, Type: h.Type, Metadata: h.Metadata, Webhook: h.Webhook, Reserved: h.Reserved,
 			CreatedAt: h.CreatedAt, ClosedAt: h.ClosedAt, OpenedPos: h.OpenedPos, ClosedPos: h.ClosedPos,

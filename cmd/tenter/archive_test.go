@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"reflect"
+	"strings"
 	"testing"
 	"time"
 
@@ -58,6 +59,33 @@ func TestArchiveKeepsEverything(t *testing.T) {
 		r := &archiveReader{dec: json.NewDecoder(bytes.NewReader([]byte(whole[:len(whole)-1-cut])))}
 		if runs, err := r.tree(); err == nil || runs != nil {
 			t.Fatalf("with %d bytes missing: %d runs, error %v", cut, len(runs), err)
+		}
+	}
+}
+
+// An export that was edited by hand, or damaged, is not taken for what it is not.
+func TestArchiveIsReadStrictly(t *testing.T) {
+	t.Parallel()
+	const run = `{"lines":0,"id":"r","workflow":"w","version":1,"status":"waiting","created_at":"2026-01-01T00:00:00Z","updated_at":"2026-01-01T00:00:00Z","epoch":1,"events":0}`
+	hook := `{"hook":{"id":"h","token":"t","created_at":"2026-01-01T00:00:00Z","opened_pos":1}}`
+	withHook := strings.Replace(run, `"lines":0`, `"lines":1`, 1)
+	for _, tt := range []struct{ run, line, from, to, says string }{
+		{run, "", "", "", ""},
+		{withHook, hook, "", "", ""},
+		{run, "", `"r"`, `"r\ud800"`, `run.id: \ud800 is half of a surrogate pair`},
+		{run, "", `"r"`, "\"r\xff\"", `run.id: \xff is not UTF-8`},
+		{run, "", `"r"`, `""`, "invalid name: it is empty"},
+		{run, "", `"w"`, `"w\n"`, "invalid name: it has control characters"},
+		{run, "", `"version"`, `"Version"`, `there is no field "Version"`},
+		{run, "", `"version"`, `"color":"red","version"`, `there is no field "color"`},
+		{run, "", `"version":1`, `"version":1,"version":2`, "run.version: the name occurs twice"},
+		{withHook, hook, `"t"`, `""`, "invalid token: it is empty"},
+	} {
+		text := `{"tree":{"root":"r","runs":1}}` + "\n" + strings.Replace(`{"run":`+tt.run+"}\n"+tt.line, tt.from, tt.to, 1)
+		r := &archiveReader{dec: json.NewDecoder(strings.NewReader(text))}
+		_, err := r.tree()
+		if (err == nil) != (tt.says == "") || err != nil && (!strings.Contains(err.Error(), tt.says) || !strings.Contains(err.Error(), "line ")) {
+			t.Errorf("%s instead of %s: error is %v, want %q", tt.to, tt.from, err, tt.says)
 		}
 	}
 }

@@ -17,12 +17,15 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"reflect"
+	"slices"
 	"strings"
 	"syscall"
 
 	"github.com/alecthomas/kong"
 
 	"github.com/tenter-dev/tenter/client"
+	"github.com/tenter-dev/tenter/inspect"
 	"github.com/tenter-dev/tenter/store/postgres"
 	"github.com/tenter-dev/tenter/store/sqlite"
 	"github.com/tenter-dev/tenter/workflow"
@@ -85,6 +88,9 @@ func (a *app) main(args []string) (code int) {
 	}
 	k, err := parser.Parse(args)
 	if err == nil {
+		err = checkFlags(k)
+	}
+	if err == nil {
 		a.out = newScreen(a.stdout, a.cli.Color, a.env)
 		err = k.Run(a)
 	}
@@ -103,6 +109,20 @@ func newParser(grammar *cli, stdout, stderr io.Writer) (*kong.Kong, error) {
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, NoExpandSubcommands: true, WrapUpperBound: 100}),
 		kong.Vars{"version": version()},
 	)
+}
+
+// checkFlags refuses flags of commands that are given and empty, most likely by a variable
+// that is: they would count as not given, and a list be one of all runs, or a start not safe
+// to repeat. Those that all commands have say where the runs are; an empty one drops what the
+// environment says.
+func checkFlags(k *kong.Context) error {
+	for _, p := range k.Path {
+		f := p.Flag
+		if f != nil && !slices.Contains(k.Model.Flags, f) && f.Target.Kind() == reflect.String && f.Target.IsZero() {
+			return usage("--%s: it is empty: leave it out, or give it a value", f.Name)
+		}
+	}
+	return nil
 }
 
 // usageError is a call that can't be meant.
@@ -167,7 +187,7 @@ func exitCode(err error) int {
 	_, input := errors.AsType[*workflow.InputError](err)
 	_, hookType := errors.AsType[*workflow.HookTypeError](err)
 	switch {
-	case isParse, isUsage:
+	case isParse, isUsage, is(workflow.ErrInvalidName, workflow.ErrInvalidToken, inspect.ErrInvalidCursor):
 		return exitUsage
 	case is(errRunFailed):
 		return exitRunFailed

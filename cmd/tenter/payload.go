@@ -6,6 +6,8 @@ import (
 	"io"
 	"os"
 	"strings"
+
+	"github.com/tenter-dev/tenter/internal/strictjson"
 )
 
 // payload reads JSON that is given as an argument: itself, "@FILE", or "-" for
@@ -25,19 +27,21 @@ func (a *app) payload(what, arg string) (json.RawMessage, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read %s: %w", what, err)
 	}
-	if json.Valid(data) {
+	err = strictjson.Check(data)
+	if err == nil {
 		return data, nil
 	}
 	if len(strings.TrimSpace(string(data))) == 0 {
 		return nil, usage("%s: it is empty: JSON is needed, such as {} or null", what)
 	}
-	var v any
-	err = json.Unmarshal(data, &v)
+	if json.Valid(data) {
+		return nil, usage("%s: %w", what, err)
+	}
 	if arg == "-" || isFile {
-		return nil, usage("%s: it is not JSON: %w", what, err)
+		return nil, usage("%s: %w", what, err)
 	}
 	asText, _ := json.Marshal(arg) // a string never fails
-	return nil, usage("%s: it is not JSON: %w; as a text it is %s", what, err, quote(string(asText)))
+	return nil, usage("%s: %w; as a text it is %s", what, err, quote(string(asText)))
 }
 
 // example is JSON that fits a schema, more or less, to be edited; JSON if there is none.

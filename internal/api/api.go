@@ -60,16 +60,47 @@ type (
 type (
 	// Resume is a payload with its options.
 	Resume struct {
-		Payload        json.RawMessage        `json:"payload"`
-		Type           *string                `json:"type,omitempty" jsonschema:"what the hook's type has to be"`
-		IdempotencyKey string                 `json:"idempotency_key,omitempty" jsonschema:"makes it safe to repeat"`
-		OrStart        *workflow.StartRequest `json:"or_start,omitempty" jsonschema:"the run to start if no open hook has the token"`
+		Payload        json.RawMessage `json:"payload"`
+		Type           *string         `json:"type,omitempty" jsonschema:"what the hook's type has to be"`
+		IdempotencyKey *string         `json:"idempotency_key,omitempty" jsonschema:"makes it safe to repeat; it may not be empty"`
+		OrStart        *Start          `json:"or_start,omitempty" jsonschema:"the run to start if no open hook has the token"`
+	}
+	// Start asks for a run, as workflow.StartRequest does. An ID that is there and empty
+	// is not the same as none.
+	Start struct {
+		Workflow string          `json:"workflow"`
+		Version  int             `json:"version,omitempty" jsonschema:"0: the highest that the worker which begins it has"`
+		RunID    *string         `json:"run_id,omitempty" jsonschema:"makes it safe to repeat; it may not be empty"`
+		Input    json.RawMessage `json:"input,omitempty"`
 	}
 	// Terminate says why a run is terminated.
 	Terminate struct {
 		Reason string `json:"reason,omitempty"`
 	}
 )
+
+// NewStart makes the body of a request.
+func NewStart(r workflow.StartRequest) Start {
+	s := Start{Workflow: r.Workflow, Version: r.Version, Input: r.Input}
+	if r.RunID != "" {
+		s.RunID = &r.RunID
+	}
+	return s
+}
+
+// Request is the inverse of NewStart.
+func (s Start) Request() (workflow.StartRequest, error) {
+	r := workflow.StartRequest{Workflow: s.Workflow, Version: s.Version, Input: s.Input}
+	if s.Input == nil {
+		r.Input = json.RawMessage("null")
+	}
+	if s.RunID != nil {
+		if err := workflow.RunID(*s.RunID)(&r); err != nil {
+			return r, fmt.Errorf("start %s: %w", s.Workflow, err)
+		}
+	}
+	return r, nil
+}
 
 // Problem is the body of an error answer (RFC 9457).
 type Problem struct {
