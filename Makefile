@@ -20,6 +20,7 @@ test: need-cc need-postgres need-chromium need-nginx ## Run all tests, with the 
 
 test-postgres: need-go ## Run what depends on it on each version of PostgreSQL that make test has not (gets them with npm)
 	GO=$(GO) .ci/postgres test
+	GO=$(GO) .ci/postgres scenario 18
 
 simulate: need-go ## Simulate failures: SEEDS=10000 seeds from FIRST=1, see docs/reliability.md
 	$(GO) test ./engine -count=1 -v -timeout 0 -run 'TestSimulation$$' -simulation.first=$(FIRST) -simulation.seeds=$(SEEDS)
