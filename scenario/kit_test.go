@@ -350,7 +350,11 @@ func (w *world) holder(payload any) (runID string) {
 				return r.ID
 			}
 		}
-		for _, m := range l.Mail {
+		mail, err := w.st.Mailbox(w.t.Context(), r.ID, inspect.MaxMailbox) // Load has no backlogs
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		for _, m := range mail {
 			if m.Kind == store.PayloadReceived && string(m.Data) == string(data) {
 				return r.ID
 			}
