@@ -383,6 +383,9 @@ const onTheWay = 20 * time.Second
 // explained reports whether the process of the first execution may have lost the run,
 // or its result, before the second.
 func (c *checker) explained(first, again *effect) bool {
+	if !first.Ended.IsZero() && again.Began.Sub(first.Ended) >= workLease {
+		return true // on a busy machine it may have been too slow to renew its lease, or to commit
+	}
 	return slices.ContainsFunc(c.chron.mishaps, func(m mishap) bool {
 		return !m.harmless && m.process == first.Process && !m.over.Before(first.Began) && !m.began.After(again.Began) &&
 			(first.Ended.IsZero() || !m.began.After(first.Ended.Add(onTheWay)))
