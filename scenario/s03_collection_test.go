@@ -78,8 +78,17 @@ func collectionKilled(t *testing.T, db *database) {
 	killed, heardOf := make(chan struct{}), make(chan struct{}, 1)
 	go func() {
 		defer close(killed)
+		run, events := workflow.Get[[]int](s.api, "run"), int64(0)
 		for range 50 {
-			<-heardOf // it is up, and at work
+			<-heardOf                      // it is up, and at work
+			for t.Context().Err() == nil { // a run that dies three times before it gets on is blocked
+				info, err := run.Info(t.Context())
+				if err == nil && info.Events > events {
+					events = info.Events
+					break
+				}
+				<-time.After(5 * time.Millisecond)
+			}
 			<-time.After(rand.N(20 * time.Millisecond))
 			s.kill()
 		}
