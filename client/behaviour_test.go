@@ -95,7 +95,7 @@ func TestErrorsOfRuns(t *testing.T) {
 		}
 		_, err = c.StartRun(ctx, workflow.StartRequest{Workflow: "add", RunID: "bad", Input: []byte("{")})
 		if _, ok := errors.AsType[*workflow.InputError](err); !ok && !strings.Contains(err.Error(), "JSON") {
-			w.Errorf("an input that is no JSON: %v", err)
+			w.Errorf("an input that is not JSON: %v", err)
 		}
 		_, err = c.Resume(ctx, "bad", "x", workflow.OrStart(workflow.Declare[string, string]("add"), "no numbers", workflow.RunID("bad")))
 		if _, ok := errors.AsType[*workflow.InputError](err); !ok {
@@ -113,7 +113,7 @@ func TestErrorsOfRuns(t *testing.T) {
 			}
 		}
 		if _, err := c.Hooks(ctx, inspect.HookFilter{Type: "a\x00b"}); err == nil {
-			w.Error("a type that is no text is accepted")
+			w.Error("a type that is not text is accepted")
 		}
 
 		r, err := add.Start(ctx, c, nil)

@@ -54,7 +54,7 @@ func TestBadNames(t *testing.T) {
 	})
 }
 
-// What is no JSON that all read alike is refused, in payloads and inputs.
+// Payloads and inputs are refused if they are not JSON, or can be read in several ways.
 func TestStrictJSON(t *testing.T) {
 	t.Parallel()
 	both(t, func(w *world, c inspect.Client) {

@@ -88,8 +88,9 @@ type Options struct {
 
 	// DrainTimeout is how long Run takes at most to return once its context has ended,
 	// also if the store does not answer. Steps being executed have all of it but the last
-	// tenth, or second, to finish, and at least half of it. Then their contexts end; those that fail for it are
-	// executed again, by the next worker. The default is 20 s, the least half a second.
+	// tenth, or second, to finish, and at least half of it. Then their contexts end; those
+	// that fail for it are executed again, by the next worker. The default is 20 s, the
+	// least half a second.
 	DrainTimeout time.Duration
 
 	// MaxSteps is how many steps may execute at the same time; further ones wait. The

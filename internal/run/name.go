@@ -15,7 +15,7 @@ const MaxToken = 1024
 
 // BadName says why a text can't be a name of at most limit bytes, or nothing if
 // it can. Names and tokens are all held to it, wherever they come from:
-// what is no text can't be stored as one, and would become the same as others.
+// what is not text can't be stored as text, and would become the same as others.
 func BadName(s string, limit int) string {
 	switch {
 	case s == "":

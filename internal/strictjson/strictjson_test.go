@@ -253,7 +253,7 @@ var (
 func fault(data []byte) string {
 	switch {
 	case !json.Valid(data):
-		return "it is no JSON"
+		return "it is not JSON"
 	case !utf8.Valid(data):
 		return "it is not UTF-8"
 	case halves.Match(pairs.ReplaceAll(backslashes.ReplaceAll(data, nil), nil)):
