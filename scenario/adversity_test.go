@@ -24,6 +24,17 @@ func (a *adversity) pause(least, more time.Duration) bool {
 	}
 }
 
+// progress waits until five more runs were started for each mishap so far. What happens
+// to processes that are still starting, as on a slow machine, proves nothing.
+func (a *adversity) progress() {
+	mishaps := a.kills + a.freezes + a.terminations
+	for runs := 0; runs < 5*(mishaps+1); runs, _, _ = a.chron.numbers() {
+		if !a.pause(0, 100*time.Millisecond) {
+			return
+		}
+	}
+}
+
 // kill ends a worker with SIGKILL; it is started again.
 func (a *adversity) kill(s *service) {
 	id, began := s.id(), time.Now()

@@ -152,6 +152,9 @@ type door struct {
 	pool  *pgxpool.Pool    // of the app
 }
 
+// Ready returns when the process handles signals.
+func (d *door) Ready(struct{}, *struct{}) error { return nil }
+
 // Front returns where the process serves webhooks.
 func (d *door) Front(_ struct{}, url *string) error {
 	*url = d.front.URL
@@ -310,6 +313,10 @@ func (s *service) id() int { return s.process().cmd.Process.Pid }
 
 // terminate asks the process that is up to end, and returns its exit code.
 func (s *service) terminate() (code int) {
+	// The signal would kill a process that is still starting.
+	if err := s.call("Ready", struct{}{}, &struct{}{}); err != nil {
+		s.t.Error(err)
+	}
 	p := s.process()
 	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		s.t.Error(err)

@@ -58,10 +58,7 @@ func crashAnywhere(t *testing.T, url string) {
 	s.begin()
 	for i := 0; a.kills < kills; i++ {
 		a.pause(100*time.Millisecond, 600*time.Millisecond)
-		for runs := 0; runs < 5*(a.kills+1); runs, _, _ = a.chron.numbers() {
-			// Processes that are killed while they start, as on a slow machine, prove nothing.
-			a.pause(0, 100*time.Millisecond)
-		}
+		a.progress()
 		if i%8 == 7 {
 			a.killAll()
 		} else {
