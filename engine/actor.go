@@ -45,6 +45,7 @@ type actor struct {
 	head     store.Run // as of our last transition
 	def      *run.Workflow
 	x        *execution // nil: to be rebuilt from the journal
+	schedule schedule   // of the execution's steps
 	held     bool       // this worker owns the run
 	doubted  bool       // and its last owner died
 	mailRead bool       // the mailbox was read in this round
@@ -243,7 +244,7 @@ func (a *actor) forget() {
 	a.w.closeHooks(a)
 	if a.x != nil {
 		a.x.close()
-		a.x = nil
+		a.x, a.schedule = nil, schedule{}
 	}
 }
 
@@ -400,11 +401,11 @@ func (a *actor) rebuild(inbox []arrival) (mail []store.Message, left []arrival, 
 		at := a.attempts[in.resultRef()]
 		return in.offer == nil && (at == nil || at.result != nil)
 	})
-	for _, s := range x.steps {
+	a.schedule.takenOver(a.w.store.Now())
+	for _, s := range a.schedule.steps {
 		if s.marked > 0 && a.attempts[s.ref] == nil {
 			left = append(left, arrival{at: a.w.store.Now(), crashed: s.ref})
 		}
-		s.begun = s.retryAt.IsZero() || !s.retryAt.After(a.w.store.Now())
 		if at := a.attempts[s.ref]; at != nil && at.result != nil {
 			left = append(left, arrival{at: at.result.at, result: at.result})
 		}
@@ -412,10 +413,10 @@ func (a *actor) rebuild(inbox []arrival) (mail []store.Message, left []arrival, 
 	slices.SortStableFunc(left, func(x, y arrival) int { return x.at.Compare(y.at) })
 	a.mailRead, a.moreMail = true, l.More
 	if a.solo != nil {
-		a.solo.suspects = slices.Sorted(maps.Keys(x.steps))
+		a.solo.suspects = slices.Sorted(maps.Keys(a.schedule.steps))
 	}
 	for ref, at := range a.attempts {
-		if x.steps[ref] == nil && at.result != nil {
+		if a.schedule.steps[ref] == nil && at.result != nil {
 			delete(a.attempts, ref)
 		}
 	}
@@ -430,9 +431,24 @@ func (a *actor) replay(events []store.Event) *divergence {
 		if d := a.x.replay(&events[i]); d != nil {
 			return d
 		}
+		a.fold(&events[i], true)
 	}
 	a.w.e.tel.replayed(a, len(events), time.Since(began))
 	return nil
+}
+
+// fold has the schedule follow the execution, which has been fed an event.
+func (a *actor) fold(e *store.Event, replayed bool) {
+	a.schedule.fold(e, replayed)
+	asked, canceled := a.x.takeSteps()
+	for _, s := range asked {
+		a.schedule.ask(s.ref, s.spec)
+	}
+	for _, s := range canceled {
+		a.schedule.cancel(s.ref, s.canceled)
+	}
+	clear(asked)
+	clear(canceled)
 }
 
 // arrive adds an arrival from the actor's own goroutine.

@@ -25,7 +25,7 @@ type batch struct {
 	resolved []string // steps whose attempt has become an event
 	stop     []*attempt
 	show     []*attempt
-	begin    []*step
+	begin    []*scheduled
 	next     time.Time // when the run has something to do of itself: a timer or a retry
 	passages []passage
 }
@@ -203,14 +203,14 @@ func (b *batch) take(in arrival) {
 		in.event.At = in.at
 		b.feed(*in.event)
 	case in.crashed != "":
-		if s := a.x.steps[in.crashed]; s != nil && s.marked > 0 && a.attempts[s.ref] == nil {
-			e := a.crashed(s)
+		if s := a.schedule.steps[in.crashed]; s != nil && s.marked > 0 && a.attempts[s.ref] == nil {
+			e := s.crashed(a.w.store.Now())
 			e.At = in.at
 			b.feed(*e)
 		}
 	case in.unbegun != "":
-		if s := a.x.steps[in.unbegun]; s != nil && a.attempts[s.ref] == nil {
-			a.x.canceling = append(a.x.canceling, s)
+		if s := a.schedule.steps[in.unbegun]; s != nil && a.attempts[s.ref] == nil {
+			a.schedule.canceled = append(a.schedule.canceled, s)
 			b.settleCanceled()
 		}
 	case in.offer != nil:
@@ -245,7 +245,7 @@ func (b *batch) take(in arrival) {
 		e := a.stepEvent(in.result)
 		if e == nil {
 			delete(a.attempts, at.ref)
-			if s := a.x.steps[at.ref]; s != nil && s.canceled != nil {
+			if s := a.schedule.steps[at.ref]; s != nil && s.canceled != nil {
 				// Nobody attempts it again. What ends it may be in the mailbox.
 				a.arrive(arrival{at: in.at, unbegun: s.ref})
 				a.repoke()
@@ -263,9 +263,9 @@ func (b *batch) take(in arrival) {
 			b.show = append(b.show, in.long)
 		}
 	case in.overdue != nil:
-		s := a.x.steps[in.overdue.ref]
+		s := a.schedule.steps[in.overdue.ref]
 		if s != nil && a.attempts[s.ref] == in.overdue && in.overdue.result == nil {
-			e := a.unknownOutcome(s, "the attempt has not returned within "+a.w.e.opts.StepGrace.String()+" after it was canceled")
+			e := s.unknownOutcome("the attempt has not returned within " + a.w.e.opts.StepGrace.String() + " after it was canceled")
 			e.At = in.at
 			b.resolve(s.ref)
 			b.feed(*e)
@@ -301,6 +301,7 @@ func (b *batch) feed(e store.Event) {
 	e.Position = a.head.Events + int64(len(b.events)) + 1
 	e.At = microseconds(e.At)
 	a.x.feed(&e)
+	a.fold(&e, false)
 	b.events = append(b.events, e)
 	if !a.x.finished && a.x.diverged == nil {
 		b.settleCanceled()
@@ -311,10 +312,10 @@ func (b *batch) feed(e store.Event) {
 // others stopped.
 func (b *batch) settleCanceled() {
 	a := b.a
-	for len(a.x.canceling) > 0 && !a.x.finished && !b.more { // what it was done by may be in the mailbox
-		s := a.x.canceling[0]
-		a.x.canceling = a.x.canceling[1:]
-		if s.done {
+	for len(a.schedule.canceled) > 0 && !a.x.finished && !b.more { // what it was done by may be in the mailbox
+		s := a.schedule.canceled[0]
+		a.schedule.canceled = a.schedule.canceled[1:]
+		if a.schedule.steps[s.ref] == nil {
 			continue
 		}
 		if at := a.attempts[s.ref]; at != nil && !slices.Contains(b.resolved, s.ref) {
@@ -324,9 +325,9 @@ func (b *batch) settleCanceled() {
 		if b.inMail(s) {
 			continue // it was done before it could be canceled
 		}
-		e := a.canceledStep(s)
+		e := s.unattempted()
 		if s.begun && s.spec.Transact == nil {
-			e = a.unknownOutcome(s, "the worker that executed it is gone, and it was canceled")
+			e = s.unknownOutcome("the worker that executed it is gone, and it was canceled")
 		}
 		e.At = a.x.now
 		b.feed(*e)

@@ -4,12 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
-	"github.com/tenter-dev/tenter/internal/planted"
 	"github.com/tenter-dev/tenter/internal/run"
-	"github.com/tenter-dev/tenter/internal/saturate"
 	"github.com/tenter-dev/tenter/store"
 	"github.com/tenter-dev/tenter/workflow"
 )
@@ -55,7 +52,7 @@ func (at *attempt) abandon() {
 const longAttempt = time.Second
 
 // begin starts an attempt of a step. The decision to do so is durable.
-func (a *actor) begin(s *step) {
+func (a *actor) begin(s *scheduled) {
 	w := a.w
 	ctx, stop := context.WithCancel(w.stepCtx)
 	at := &attempt{ref: s.ref, number: s.attempts + 1, epoch: a.head.Epoch, started: microseconds(w.store.Now()), lapses: a.lapses, stop: stop}
@@ -144,7 +141,7 @@ func (a *actor) limited(ctx context.Context, at *attempt, f run.StepFunc) ([]byt
 // stepEvent turns the result of an attempt into an event, or returns nil if it does
 // not count.
 func (a *actor) stepEvent(r *result) *store.Event {
-	s := a.x.steps[r.ref]
+	s := a.schedule.steps[r.ref]
 	if s == nil || !r.begun {
 		return nil
 	}
@@ -154,79 +151,7 @@ func (a *actor) stepEvent(r *result) *store.Event {
 	if a.w.stepCtx.Err() != nil && s.canceled == nil {
 		return nil // it failed because the worker is going down: another one repeats it
 	}
-	return a.failedAttempt(s, r.failed, r.at)
-}
-
-// failedAttempt is the event of an attempt that failed: the step is retried, or has
-// failed.
-func (a *actor) failedAttempt(s *step, err *run.StepError, at time.Time) *store.Event {
-	f := err.Failure
-	f.Attempts = s.attempts + 1
-	last := s.spec.MaxAttempts > 0 && f.Attempts >= s.spec.MaxAttempts
-	fatal := err.Fatal && !planted.FatalRetried.Here()
-	if !fatal && !last && s.canceled == nil {
-		next := saturate.After(at, backoff(s.spec.Backoff, f.Attempts, err.RetryAfter))
-		retry := retried{Failure: f, RetryAt: next, MaxAttempts: s.spec.MaxAttempts}
-		return &store.Event{Kind: store.StepRetried, Ref: s.ref, Data: retry.encode()}
-	}
-	// Whatever it returned: it was canceled, and the code can ask for that.
-	if name := canceledName(s.canceled); name != "" && !slices.Contains(f.Is, name) {
-		f.Is = append(slices.Clone(f.Is), name)
-	}
-	return &store.Event{Kind: store.StepFailed, Ref: s.ref, Data: encodeFailure(&f)}
-}
-
-// canceledName is the name under which what canceled a step is recorded.
-func canceledName(err error) string {
-	switch {
-	case err == nil:
-		return ""
-	case errors.Is(err, errDeadline):
-		return run.IsDeadlineExceeded
-	default:
-		return run.IsCanceled
-	}
-}
-
-// backoff returns the wait before the retry that follows the n-th failure.
-func backoff(b run.Backoff, n int, after time.Duration) time.Duration {
-	if after > 0 {
-		if planted.RetryTooEarly.Here() {
-			return after / 2
-		}
-		return after
-	}
-	d := max(b.Initial, 0)
-	for range n - 1 {
-		if d == 0 || d >= b.Max {
-			break
-		}
-		d = saturate.Sum(d, d)
-	}
-	d = min(d, max(b.Max, 0))
-	return saturate.Sum(d, saturate.Product(d, (jitter()-0.5)*0.4))
-}
-
-// canceledStep is the event of a step that was canceled while no attempt was
-// executing.
-func (a *actor) canceledStep(s *step) *store.Event {
-	f := run.Failure{Text: s.canceled.Error(), Is: []string{canceledName(s.canceled)}, Attempts: s.attempts}
-	return &store.Event{Kind: store.StepFailed, Ref: s.ref, Data: encodeFailure(&f)}
-}
-
-// unknownOutcome is the event of a step whose attempt does not return.
-func (a *actor) unknownOutcome(s *step, why string) *store.Event {
-	f := run.Failure{Text: "outcome is unknown: " + why, Is: []string{workflow.ErrOutcomeUnknown.Error()}, Attempts: s.attempts + 1}
-	if name := canceledName(s.canceled); name != "" {
-		f.Is = append(f.Is, name)
-	}
-	return &store.Event{Kind: store.StepFailed, Ref: s.ref, Data: encodeFailure(&f)}
-}
-
-// crashed is the event of an attempt, announced in quarantine, whose worker died.
-func (a *actor) crashed(s *step) *store.Event {
-	err := &run.StepError{Failure: run.Failure{Text: fmt.Sprintf("the worker died while attempt %d of %s was executing", s.marked, run.StepTitle(s.ref))}}
-	return a.failedAttempt(s, err, a.w.store.Now())
+	return s.failed(r.failed, r.at)
 }
 
 func tooLarge(what string, n, limit int) run.Failure {

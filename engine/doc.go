@@ -22,7 +22,7 @@
 //
 // The parts, each in its file: branch (coroutines), scope (what branches can do and
 // how they are canceled), step, timer, hook, backlog, child, respond (what they wait for),
-// execution (all of a run's code), actor (the run in its worker), advance, transition
+// execution (all of a run's code), schedule (when its steps are attempted), actor (the run in its worker), advance, transition
 // and commit (a round of it), attempt (steps being executed), txstep (those in a transaction
 // of the application, as is all in tx), handoff (what callers hand to a live run, and take
 // back from one whose code does not yield), quarantine (runs that

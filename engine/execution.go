@@ -58,7 +58,6 @@ type execution struct {
 
 	steps        map[string]*step
 	stepCount    map[string]int
-	stepOrder    int
 	timers       timerHeap
 	timerCount   int
 	hookCount    int
@@ -84,10 +83,11 @@ type execution struct {
 	passages []passage // over since the last collect
 	sender   string    // trace of the payload being handled
 
-	changed   []*hook // opened or closed since the last collect
-	canceling []*step // canceled since the last collect
-	items     []*item // payloads, in order; most of those taken are dropped
-	taken     int     // in items
+	changed  []*hook // opened or closed since the last collect
+	newSteps []*step // asked for since they were last taken
+	canceled []*step // canceled since then
+	items    []*item // payloads, in order; most of those taken are dropped
+	taken    int     // in items
 
 	diverged *divergence
 	result   []byte
@@ -198,10 +198,6 @@ func (x *execution) apply(e *store.Event) {
 		x.root.cancel(errCanceled)
 	case store.Woken:
 		x.timers.wakeSleeps(x)
-	case store.Retried:
-		for _, s := range x.steps {
-			s.attempts, s.retryAt, s.marked = 0, time.Time{}, 0
-		}
 	case store.ChildCompleted, store.ChildFailed:
 		if c := x.children[e.Ref]; c != nil {
 			c.end(x, e)
@@ -215,13 +211,13 @@ func (x *execution) apply(e *store.Event) {
 	case store.ChildStarted, store.HookClaimed, store.HookConflict, store.HookDrained,
 		store.Responded, store.RespondConflict:
 		x.settled(e)
-	case store.StepStarted, store.StepRetried, store.StepCompleted, store.StepFailed:
+	case store.StepRetried, store.StepCompleted, store.StepFailed:
 		if s := x.steps[e.Ref]; s != nil {
 			s.apply(x, e)
 		}
 	case store.TimerFired:
 		x.timers.fire(x, e.Ref)
-	case store.RunCompleted, store.RunFailed, store.RunCanceled:
+	case store.StepStarted, store.Retried, store.RunCompleted, store.RunFailed, store.RunCanceled:
 	}
 }
 

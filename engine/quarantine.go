@@ -102,12 +102,10 @@ func (a *actor) endSolo() {
 }
 
 // admit lets one suspect step begin at a time, and marks it.
-func (q *solo) admit(b *batch, begin []*step) []*step {
+func (q *solo) admit(b *batch, begin []*scheduled) []*scheduled {
 	a := b.a
-	executing := slices.ContainsFunc(q.suspects, func(ref string) bool {
-		return a.attempts[ref] != nil && !slices.Contains(b.resolved, ref)
-	})
-	var admitted []*step
+	executing := slices.ContainsFunc(q.suspects, b.executing)
+	var admitted []*scheduled
 	for _, s := range begin {
 		if slices.Contains(q.suspects, s.ref) {
 			if executing {
@@ -132,7 +130,7 @@ func (q *solo) admit(b *batch, begin []*step) []*step {
 // only once all its suspect steps have an outcome.
 func (a *actor) suspicion(progress bool) (suspicion, crashes int) {
 	if a.solo != nil {
-		progress = !slices.ContainsFunc(a.solo.suspects, func(ref string) bool { return a.x.steps[ref] != nil })
+		progress = !slices.ContainsFunc(a.solo.suspects, func(ref string) bool { return a.schedule.steps[ref] != nil })
 	}
 	if progress {
 		return 0, 0

@@ -6,7 +6,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/tenter-dev/tenter/internal/planted"
 	"github.com/tenter-dev/tenter/internal/run"
 	"github.com/tenter-dev/tenter/store"
 )
@@ -16,13 +15,8 @@ type step struct {
 	x        *execution
 	ref      string
 	spec     run.Step
-	order    int // of asking
 	since    time.Time
 	canceled error
-	attempts int       // that have failed
-	retryAt  time.Time // of the next attempt, if one has failed
-	marked   int       // attempt announced by a StepStarted event, 0: none
-	begun    bool      // maybe, by a worker before this one
 
 	waiters waitlist
 	done    bool
@@ -37,8 +31,16 @@ func (s *step) waitlist() *waitlist { return &s.waiters }
 func (s *step) cancel(err error) {
 	if s.canceled == nil && !s.done {
 		s.canceled = err
-		s.x.canceling = append(s.x.canceling, s)
+		s.x.canceled = append(s.x.canceled, s)
 	}
+}
+
+// takeSteps returns the steps that the code has asked for, and those that it has canceled,
+// since this was last called. They are good until the next event.
+func (x *execution) takeSteps() (asked, canceled []*step) {
+	asked, canceled = x.newSteps, x.canceled
+	x.newSteps, x.canceled = x.newSteps[:0], x.canceled[:0]
+	return asked, canceled
 }
 
 func (s *scope) Step(spec run.Step) ([]byte, error) {
@@ -57,9 +59,8 @@ func (s *scope) Step(spec run.Step) ([]byte, error) {
 	if s.x.steps == nil {
 		s.x.steps = map[string]*step{}
 	}
-	s.x.stepOrder++
-	st.order = s.x.stepOrder
 	s.x.steps[st.ref] = st
+	s.x.newSteps = append(s.x.newSteps, st)
 	s.attach(st)
 	s.x.wait(b, st)
 	s.detach(st)
@@ -86,16 +87,11 @@ func (r *retried) encode() []byte {
 
 func (s *step) apply(x *execution, e *store.Event) {
 	switch e.Kind {
-	case store.StepStarted:
-		s.marked = s.attempts + 1
-		return
 	case store.StepRetried:
 		var r retried
-		if err := json.Unmarshal(e.Data, &r); err == nil && (!planted.AttemptsForgotten.Here() || x.live) {
-			s.attempts, s.retryAt = r.Attempts, r.RetryAt
+		if x.live && json.Unmarshal(e.Data, &r) == nil {
+			x.passed(passage{kind: stepRetry, name: s.spec.Name, ref: s.ref, from: s.since, failure: &r.Failure, until: r.RetryAt})
 		}
-		x.passed(passage{kind: stepRetry, name: s.spec.Name, ref: s.ref, from: s.since, failure: &r.Failure, until: r.RetryAt})
-		s.marked, s.begun = 0, false
 		return
 	case store.StepCompleted:
 		s.data = e.Data

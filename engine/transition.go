@@ -2,7 +2,6 @@ package engine
 
 import (
 	"slices"
-	"sort"
 	"time"
 
 	"github.com/tenter-dev/tenter/internal/planted"
@@ -47,26 +46,18 @@ func (b *batch) transition() *store.Transition {
 }
 
 // due returns the steps to begin now, and when the next one is to begin otherwise.
-func (b *batch) due(now time.Time) (begin []*step, next time.Time) {
-	a := b.a
-	for _, s := range a.x.steps {
-		switch {
-		case a.attempts[s.ref] != nil && !slices.Contains(b.resolved, s.ref) || s.canceled != nil:
-		case s.retryAt.After(now):
-			if next.IsZero() || s.retryAt.Before(next) {
-				next = s.retryAt
-			}
-		default:
-			begin = append(begin, s)
-		}
-	}
-	if len(begin) > 1 {
-		sort.Slice(begin, func(i, j int) bool { return begin[i].order < begin[j].order })
-	}
-	if a.solo != nil {
-		begin = a.solo.admit(b, begin)
+func (b *batch) due(now time.Time) (begin []*scheduled, next time.Time) {
+	begin, next = b.a.schedule.due(now, b.executing)
+	if b.a.solo != nil {
+		begin = b.a.solo.admit(b, begin)
 	}
 	return begin, next
+}
+
+// executing reports whether an attempt of a step is executing whose outcome the batch does
+// not have.
+func (b *batch) executing(ref string) bool {
+	return b.a.attempts[ref] != nil && !slices.Contains(b.resolved, ref)
 }
 
 // end makes the transition that ends the run.

@@ -136,6 +136,6 @@ func failureOf(err error) run.Failure {
 }
 
 // inMail reports whether the result of a step is in the mailbox.
-func (b *batch) inMail(s *step) bool {
+func (b *batch) inMail(s *scheduled) bool {
 	return slices.ContainsFunc(b.mail, func(m store.Message) bool { return m.Kind == store.StepCompleted && m.Ref == s.ref })
 }

@@ -1,0 +1,179 @@
+package engine
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"sort"
+	"time"
+
+	"github.com/tenter-dev/tenter/internal/planted"
+	"github.com/tenter-dev/tenter/internal/run"
+	"github.com/tenter-dev/tenter/internal/saturate"
+	"github.com/tenter-dev/tenter/store"
+	"github.com/tenter-dev/tenter/workflow"
+)
+
+// schedule decides when steps are attempted. It has the steps that the code has asked for
+// and that have no outcome yet, and is folded from the same events as the execution, so a
+// replay comes to the same schedule.
+type schedule struct {
+	steps    map[string]*scheduled
+	asked    int          // steps, in the whole run
+	canceled []*scheduled // steps whose outcome is to be that they were canceled, in order
+}
+
+// scheduled is a step that has no outcome yet.
+type scheduled struct {
+	ref      string
+	spec     run.Step
+	order    int       // of asking
+	attempts int       // that have failed
+	retryAt  time.Time // of the next attempt, if one has failed
+	marked   int       // attempt announced by a StepStarted event, 0: none
+	begun    bool      // maybe, by a worker before this one
+	canceled error     // why, or nil
+}
+
+// ask adds a step.
+func (s *schedule) ask(ref string, spec run.Step) {
+	if s.steps == nil {
+		s.steps = map[string]*scheduled{}
+	}
+	s.asked++
+	s.steps[ref] = &scheduled{ref: ref, spec: spec, order: s.asked}
+}
+
+// cancel ends the retries of a step, and its attempt.
+func (s *schedule) cancel(ref string, err error) {
+	if st := s.steps[ref]; st != nil {
+		st.canceled = err
+		s.canceled = append(s.canceled, st)
+	}
+}
+
+// fold takes in an event.
+func (s *schedule) fold(e *store.Event, replayed bool) {
+	if e.Kind == store.Retried {
+		for _, st := range s.steps {
+			st.attempts, st.retryAt, st.marked = 0, time.Time{}, 0
+		}
+		return
+	}
+	st := s.steps[e.Ref]
+	if st == nil {
+		return
+	}
+	switch e.Kind {
+	case store.StepStarted:
+		st.marked = st.attempts + 1
+	case store.StepRetried:
+		var r retried
+		if err := json.Unmarshal(e.Data, &r); err == nil && (!planted.AttemptsForgotten.Here() || !replayed) {
+			st.attempts, st.retryAt = r.Attempts, r.RetryAt
+		}
+		st.marked, st.begun = 0, false
+	case store.StepCompleted, store.StepFailed:
+		delete(s.steps, e.Ref)
+	default:
+	}
+}
+
+// takenOver notes that a worker before this one may have begun what is due.
+func (s *schedule) takenOver(now time.Time) {
+	for _, st := range s.steps {
+		st.begun = st.retryAt.IsZero() || !st.retryAt.After(now)
+	}
+}
+
+// due returns the steps to begin now, in the order of asking, and when the next one is to
+// begin otherwise. An executing step is not due.
+func (s *schedule) due(now time.Time, executing func(ref string) bool) (begin []*scheduled, next time.Time) {
+	for _, st := range s.steps {
+		switch {
+		case executing(st.ref) || st.canceled != nil:
+		case st.retryAt.After(now):
+			if next.IsZero() || st.retryAt.Before(next) {
+				next = st.retryAt
+			}
+		default:
+			begin = append(begin, st)
+		}
+	}
+	if len(begin) > 1 {
+		sort.Slice(begin, func(i, j int) bool { return begin[i].order < begin[j].order })
+	}
+	return begin, next
+}
+
+// failed is the event of an attempt that failed: the step is retried, or has failed.
+func (st *scheduled) failed(err *run.StepError, at time.Time) *store.Event {
+	f := err.Failure
+	f.Attempts = st.attempts + 1
+	last := st.spec.MaxAttempts > 0 && f.Attempts >= st.spec.MaxAttempts
+	fatal := err.Fatal && !planted.FatalRetried.Here()
+	if !fatal && !last && st.canceled == nil {
+		next := saturate.After(at, backoff(st.spec.Backoff, f.Attempts, err.RetryAfter))
+		retry := retried{Failure: f, RetryAt: next, MaxAttempts: st.spec.MaxAttempts}
+		return &store.Event{Kind: store.StepRetried, Ref: st.ref, Data: retry.encode()}
+	}
+	// Whatever it returned: it was canceled, and the code can ask for that.
+	if name := canceledName(st.canceled); name != "" && !slices.Contains(f.Is, name) {
+		f.Is = append(slices.Clone(f.Is), name)
+	}
+	return &store.Event{Kind: store.StepFailed, Ref: st.ref, Data: encodeFailure(&f)}
+}
+
+// unattempted is the event of a step that was canceled while no attempt was executing.
+func (st *scheduled) unattempted() *store.Event {
+	f := run.Failure{Text: st.canceled.Error(), Is: []string{canceledName(st.canceled)}, Attempts: st.attempts}
+	return &store.Event{Kind: store.StepFailed, Ref: st.ref, Data: encodeFailure(&f)}
+}
+
+// unknownOutcome is the event of a step whose attempt does not return.
+func (st *scheduled) unknownOutcome(why string) *store.Event {
+	f := run.Failure{Text: "outcome is unknown: " + why, Is: []string{workflow.ErrOutcomeUnknown.Error()}, Attempts: st.attempts + 1}
+	if name := canceledName(st.canceled); name != "" {
+		f.Is = append(f.Is, name)
+	}
+	return &store.Event{Kind: store.StepFailed, Ref: st.ref, Data: encodeFailure(&f)}
+}
+
+// crashed is the event of an attempt, announced in quarantine, whose worker died.
+func (st *scheduled) crashed(now time.Time) *store.Event {
+	return st.failed(&run.StepError{Failure: run.Failure{
+		Text: fmt.Sprintf("the worker died while attempt %d of %s was executing", st.marked, run.StepTitle(st.ref)),
+	}}, now)
+}
+
+// canceledName is the name under which what canceled a step is recorded.
+func canceledName(err error) string {
+	switch {
+	case err == nil:
+		return ""
+	case errors.Is(err, errDeadline):
+		return run.IsDeadlineExceeded
+	default:
+		return run.IsCanceled
+	}
+}
+
+// backoff returns the wait before the retry that follows the n-th failure.
+func backoff(b run.Backoff, n int, after time.Duration) time.Duration {
+	if after > 0 {
+		if planted.RetryTooEarly.Here() {
+			return after / 2
+		}
+		return after
+	}
+	d := max(b.Initial, 0)
+	for range n - 1 {
+		if d == 0 || d >= b.Max {
+			break
+		}
+		d = saturate.Sum(d, d)
+	}
+	d = min(d, max(b.Max, 0))
+	return saturate.Sum(d, saturate.Product(d, (jitter()-0.5)*0.4))
+}
