@@ -19,6 +19,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"unicode/utf8"
 )
 
 var goBlock = regexp.MustCompile("(?s)```go\n(.*?)```")
@@ -241,6 +242,44 @@ func exported(t *testing.T) map[string]string {
 		files[path] = file
 	}
 	return files
+}
+
+// TestWidth checks that the prose of README and docs wraps at 100 columns: not its code,
+// tables and links, which can't.
+func TestWidth(t *testing.T) {
+	t.Parallel()
+	files, err := filepath.Glob("docs/*.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range append(files, "README.md", "CHANGELOG.md", "CONTRIBUTING.md") {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, line := range proseLines(string(text)) {
+			if n := utf8.RuneCountInString(line); n > 100 && len(strings.Fields(line)) > 1 {
+				t.Errorf("%s:%d: %d columns: wrap prose at 100", file, i+1, n)
+			}
+		}
+	}
+}
+
+// proseLines returns the lines of a page, with those of code, tables and images empty.
+func proseLines(page string) []string {
+	lines := strings.Split(page, "\n")
+	fenced := false
+	for i, line := range lines {
+		trimmed := strings.TrimSpace(line)
+		fence := strings.HasPrefix(trimmed, "```")
+		if fence {
+			fenced = !fenced
+		}
+		if fence || fenced || strings.HasPrefix(line, "    ") || strings.HasPrefix(trimmed, "|") || strings.HasPrefix(trimmed, "[![") {
+			lines[i] = ""
+		}
+	}
+	return lines
 }
 
 // TestSupplyChain holds the dependencies against the table that says what they are for.
