@@ -91,7 +91,11 @@ var layers = []layer{
 		why: "who may do what is decided by the request alone, for the API and the dashboard alike",
 	},
 	{
-		pkg: "engine", may: []string{"workflow", "internal/run", "internal/gid", "internal/planted", "internal/saturate", "internal/schema", "internal/strictjson", "inspect", "store", "signature"},
+		pkg: "engine/internal/execution", may: []string{"workflow", "internal/run", "internal/gid", "internal/planted", "internal/saturate", "store"},
+		why: "a replay has to come to what was recorded, so workflow code is executed without a store, a clock, or a worker",
+	},
+	{
+		pkg: "engine", may: []string{"engine/internal/*", "workflow", "internal/run", "internal/planted", "internal/saturate", "internal/schema", "internal/strictjson", "inspect", "store", "signature"},
 		why: "an engine knows its database by the store contract alone, and its callers not at all",
 	},
 	{
@@ -168,7 +172,7 @@ var confinedImports = []confined{
 	},
 	{
 		path: "go.opentelemetry.io/otel",
-		in:   []string{"engine", "server", "client", "cmd/..."},
+		in:   []string{"engine", "engine/internal/*", "server", "client", "cmd/..."},
 		why:  "the engine tells OpenTelemetry what happens, the edge carries the trace; nobody else needs to know",
 	},
 	{path: "go.opentelemetry.io/otel/sdk", in: []string{"cmd/..."}, why: "programs choose it; libraries have the API"},

@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/tenter-dev/tenter/engine/internal/execution"
 	"github.com/tenter-dev/tenter/internal/planted"
 	"github.com/tenter-dev/tenter/internal/run"
 	"github.com/tenter-dev/tenter/store"
@@ -44,13 +45,13 @@ type actor struct {
 
 	head     store.Run // as of our last transition
 	def      *run.Workflow
-	x        *execution // nil: to be rebuilt from the journal
-	schedule schedule   // of the execution's steps
-	held     bool       // this worker owns the run
-	doubted  bool       // and its last owner died
-	mailRead bool       // the mailbox was read in this round
-	moreMail bool       // and there is more than was read
-	behind   bool       // a payload was sent to the mailbox that was not read since
+	x        *execution.Execution // nil: to be rebuilt from the journal
+	schedule schedule             // of the execution's steps
+	held     bool                 // this worker owns the run
+	doubted  bool                 // and its last owner died
+	mailRead bool                 // the mailbox was read in this round
+	moreMail bool                 // and there is more than was read
+	behind   bool                 // a payload was sent to the mailbox that was not read since
 	seq      int64
 	attempts map[string]*attempt
 	start    *starting   // of a run born here, until its first transition is durable
@@ -241,9 +242,9 @@ func (a *actor) setAlarm(at time.Time) {
 
 // forget throws the execution away. Attempts go on, for the next one to find.
 func (a *actor) forget() {
-	a.w.closeHooks(a)
+	a.w.unindexHooks(a)
 	if a.x != nil {
-		a.x.close()
+		a.x.Close()
 		a.x, a.schedule = nil, schedule{}
 	}
 }
@@ -313,11 +314,9 @@ func (a *actor) born() []store.Message {
 	return []store.Message{{Kind: store.Started, Data: n.Input, AcceptedAt: microseconds(at)}}
 }
 
-func (a *actor) newExecution() *execution {
+func (a *actor) newExecution() *execution.Execution {
 	a.traced = a.w.e.tel.within(a.w.ctx, &a.head)
-	x := newExecution(&a.head, a.def, a.w.e.env, a.w.log)
-	x.traced = a.traced
-	return x
+	return execution.New(a.traced, &a.head, a.def, a.w.e.env, a.w.log)
 }
 
 // readMail loads the mail of a live run, and checks that it is as we remember it.
@@ -394,8 +393,8 @@ func (a *actor) rebuild(inbox []arrival) (mail []store.Message, left []arrival, 
 		a.block(inbox, d.String())
 		return nil, nil, false
 	}
-	x.rejoin(l.Backlog)
-	x.askAgain()
+	x.Rejoin(l.Backlog)
+	x.Reask()
 	// Results are found through the attempts, outcomes by asking again.
 	left = slices.DeleteFunc(inbox, func(in arrival) bool {
 		at := a.attempts[in.resultRef()]
@@ -423,12 +422,12 @@ func (a *actor) rebuild(inbox []arrival) (mail []store.Message, left []arrival, 
 	return l.Mail, left, true
 }
 
-func (a *actor) replay(events []store.Event) *divergence {
+func (a *actor) replay(events []store.Event) *execution.Divergence {
 	began := time.Now()
 	a.turnSince.Store(began.UnixNano())
 	defer a.turnSince.Store(0)
 	for i := range events {
-		if d := a.x.replay(&events[i]); d != nil {
+		if d := a.x.Replay(&events[i]); d != nil {
 			return d
 		}
 		a.fold(&events[i], true)
@@ -440,12 +439,12 @@ func (a *actor) replay(events []store.Event) *divergence {
 // fold has the schedule follow the execution, which has been fed an event.
 func (a *actor) fold(e *store.Event, replayed bool) {
 	a.schedule.fold(e, replayed)
-	asked, canceled := a.x.takeSteps()
+	asked, canceled := a.x.TakeSteps()
 	for _, s := range asked {
-		a.schedule.ask(s.ref, s.spec)
+		a.schedule.ask(s.Ref, s.Spec)
 	}
 	for _, s := range canceled {
-		a.schedule.cancel(s.ref, s.canceled)
+		a.schedule.cancel(s.Ref, s.Canceled)
 	}
 	clear(asked)
 	clear(canceled)

@@ -9,38 +9,41 @@ import (
 // address is where payloads of a token are taken in.
 type address struct {
 	actor *actor
-	hook  *store.Hook // of the run's execution; it does not change once it is open
+	hook  store.Hook // of the run's execution; it does not change once it is open
 }
 
 // follow makes the open hooks of a run findable, and those that it has closed not.
 func (w *worker) follow(a *actor) {
-	changed := a.x.changed
-	if len(changed) == 0 {
+	changes := a.x.TakeHookChanges()
+	if len(changes) == 0 {
 		return
 	}
-	a.x.changed = nil
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	for _, h := range changed {
-		if h.open {
-			w.hooks[h.spec.Token] = &address{actor: a, hook: &h.spec}
-		} else if at := w.hooks[h.spec.Token]; at != nil && at.actor == a && at.hook.ID == h.spec.ID {
-			delete(w.hooks, h.spec.Token)
+	for i := range changes {
+		h := &changes[i].Hook
+		if changes[i].Open {
+			w.hooks[h.Token] = &address{actor: a, hook: *h}
+		} else {
+			w.unindex(a, h)
 		}
 	}
 }
 
-// closeHooks makes the hooks of a run unfindable.
-func (w *worker) closeHooks(a *actor) {
-	if a.x == nil || len(a.x.hookByID) == 0 {
+// unindexHooks makes the hooks of a run unfindable.
+func (w *worker) unindexHooks(a *actor) {
+	if a.x == nil {
 		return
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	for _, h := range a.x.hookByID {
-		if at := w.hooks[h.spec.Token]; at != nil && at.actor == a {
-			delete(w.hooks, h.spec.Token)
-		}
+	a.x.OpenHooks(func(h *store.Hook) { w.unindex(a, h) })
+}
+
+// unindex is called with w.mu held.
+func (w *worker) unindex(a *actor, h *store.Hook) {
+	if at := w.hooks[h.Token]; at != nil && at.actor == a && at.hook.ID == h.ID {
+		delete(w.hooks, h.Token)
 	}
 }
 

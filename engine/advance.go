@@ -2,8 +2,10 @@ package engine
 
 import (
 	"slices"
+	"strconv"
 	"time"
 
+	"github.com/tenter-dev/tenter/engine/internal/execution"
 	"github.com/tenter-dev/tenter/internal/planted"
 	"github.com/tenter-dev/tenter/store"
 )
@@ -27,7 +29,8 @@ type batch struct {
 	show     []*attempt
 	begin    []*scheduled
 	next     time.Time // when the run has something to do of itself: a timer or a retry
-	passages []passage
+	effects  []execution.Effect
+	spans    []execution.Span
 }
 
 // advance feeds what has arrived, in the order of time, and commits what comes of it.
@@ -41,17 +44,17 @@ func (a *actor) advance(mail []store.Message, inbox []arrival) {
 		a.troubled("read a backlog", b.err)
 		return
 	}
-	if a.x.diverged != nil {
+	if d := a.x.Divergence(); d != nil {
 		b.decline() // what was offered waits in the mailbox, as the rest does
-		a.block(inbox, a.x.diverged.String())
+		a.block(inbox, d.String())
 		return
 	}
-	if a.x.finished {
+	if a.x.Finished() {
 		declineOffers(inbox)
 		inbox = nil
 	}
 	a.putBack(inbox)
-	if len(mail) > 0 || b.more || len(a.x.pulls) > 0 {
+	if len(mail) > 0 || b.more || a.x.Pulling() {
 		a.repoke()
 	}
 	if !b.carry() {
@@ -67,10 +70,7 @@ func (a *actor) advance(mail []store.Message, inbox []arrival) {
 		b.start()
 		return
 	}
-	effects := a.x.effects
-	b.passages = a.x.passages
-	a.x.effects, a.x.passages = nil, nil
-	started := a.w.e.tel.startingChildren(a, t, effects)
+	started := a.w.e.tel.startingChildren(a, t, b.effects)
 	if planted.StepBeforeCommit.Here() {
 		b.start()
 		b.begin = nil
@@ -81,7 +81,7 @@ func (a *actor) advance(mail []store.Message, inbox []arrival) {
 		b.refused(t, err)
 		return
 	}
-	b.committed(t, effects, outcomes)
+	b.committed(t, outcomes)
 }
 
 // feedAll feeds mail, arrivals and timers in the order of their times; timers come
@@ -93,28 +93,31 @@ func (b *batch) feedAll(mail []store.Message, inbox []arrival) ([]store.Message,
 	now := microseconds(a.w.store.Now())
 	b.mail, b.more = mail, a.moreMail
 	a.moreMail, a.behind = false, a.behind && !a.mailRead
-	x.unsure()
-	drains := b.drains((len(mail) > 0 || a.mailRead) && !b.more)
+	x.UnsureBacklogs()
+	var drains []string // closed hooks whose last payloads are in the mail that has just been read
+	if (len(mail) > 0 || a.mailRead) && !b.more {
+		drains = x.Drains()
+	}
 	if n := len(mail); planted.SwappedMailbox.Here() && n > 1 {
 		mail[n-1], mail[n-2] = mail[n-2], mail[n-1]
 	}
 	a.mailRead = false
 	b.settleCanceled()
-	for !x.finished && x.diverged == nil && len(b.events) < maxBatch {
-		pulled := x.pulled()
-		if pulled != nil && !b.lookAhead(x.backlogs[pulled.spec.ID]) {
+	for x.AtRest() && len(b.events) < maxBatch {
+		pulled := x.Pulled()
+		if pulled != nil && !b.readAhead(pulled) {
 			break
 		}
-		if pulled != nil && !x.acceptedAt(pulled).After(x.now) {
-			b.pull(x.backlogs[pulled.spec.ID])
+		if pulled != nil && !pulled.Next().After(x.Now()) {
+			b.pull(pulled)
 			continue
 		}
 		if len(mail) == 0 && b.more {
 			break // what comes next is not known
 		}
 		until, isMail := now, false
-		if pulled != nil && (len(mail) == 0 || x.acceptedAt(pulled).Before(mail[0].AcceptedAt)) {
-			until = x.acceptedAt(pulled)
+		if pulled != nil && (len(mail) == 0 || pulled.Next().Before(mail[0].AcceptedAt)) {
+			until = pulled.Next()
 			if len(inbox) > 0 && inbox[0].at.Before(until) {
 				until, pulled = inbox[0].at, nil
 			}
@@ -128,24 +131,23 @@ func (b *batch) feedAll(mail []store.Message, inbox []arrival) ([]store.Message,
 		case len(inbox) > 0:
 			until = inbox[0].at
 		}
-		if t := x.timers.next(); t != nil && !t.at.After(until) {
+		if timer, at := x.NextTimer(); timer != 0 && !at.After(until) {
 			if !planted.TimerTooEarly.Here() {
-				b.guard = later(b.guard, t.at)
+				b.guard = later(b.guard, at)
 			}
-			b.feed(store.Event{Kind: store.TimerFired, Ref: t.ref(), At: t.at})
+			b.feed(store.Event{Kind: store.TimerFired, Ref: strconv.Itoa(timer), At: at}, "")
 			continue
 		}
 		switch {
 		case pulled != nil:
-			b.pull(x.backlogs[pulled.spec.ID])
+			b.pull(pulled)
 		case isMail:
 			m := mail[0]
 			mail = mail[1:]
 			if slices.Contains(b.took, m.ID) {
 				continue // it came with the attempt that has sent it
 			}
-			if bl := x.defers(&m); bl != nil {
-				bl.rows, bl.more = append(bl.rows, m), b.more
+			if x.Defer(&m, b.more) {
 				continue
 			}
 			if m.ID != 0 {
@@ -158,34 +160,19 @@ func (b *batch) feedAll(mail []store.Message, inbox []arrival) ([]store.Message,
 			if m.Kind == store.StepCompleted {
 				b.resolve(m.Ref)
 			}
-			a.x.sender = m.Trace
-			b.feed(store.Event{Kind: m.Kind, Ref: m.Ref, Data: m.Data, At: m.AcceptedAt, OrStart: m.OrStart})
+			b.feed(store.Event{Kind: m.Kind, Ref: m.Ref, Data: m.Data, At: m.AcceptedAt, OrStart: m.OrStart}, m.Trace)
 		case len(inbox) > 0:
 			in := inbox[0]
 			inbox = inbox[1:]
 			b.take(in)
 		case len(drains) > 0:
-			b.feed(store.Event{Kind: store.HookDrained, Ref: drains[0], At: now})
+			b.feed(store.Event{Kind: store.HookDrained, Ref: drains[0], At: now}, "")
 			drains = drains[1:]
 		default:
 			return mail, inbox
 		}
 	}
 	return mail, inbox
-}
-
-// drains returns the closed hooks whose last payloads are in the mail that has just
-// been read.
-func (b *batch) drains(mailRead bool) []string {
-	var refs []string
-	if mailRead {
-		for _, s := range b.a.x.unsettled {
-			if d, ok := s.(*drain); ok {
-				refs = append(refs, d.hook.ref)
-			}
-		}
-	}
-	return refs
 }
 
 func later(t, u time.Time) time.Time {
@@ -201,12 +188,12 @@ func (b *batch) take(in arrival) {
 	switch {
 	case in.event != nil:
 		in.event.At = in.at
-		b.feed(*in.event)
+		b.feed(*in.event, "")
 	case in.crashed != "":
 		if s := a.schedule.steps[in.crashed]; s != nil && s.marked > 0 && a.attempts[s.ref] == nil {
 			e := s.crashed(a.w.store.Now())
 			e.At = in.at
-			b.feed(*e)
+			b.feed(*e, "")
 		}
 	case in.unbegun != "":
 		if s := a.schedule.steps[in.unbegun]; s != nil && a.attempts[s.ref] == nil {
@@ -217,10 +204,8 @@ func (b *batch) take(in arrival) {
 		if in.offer.isTakenBack() {
 			return
 		}
-		h := a.x.hookByID[in.offer.hookID]
-		bl := a.x.backlogs[in.offer.hookID]
-		if h == nil || len(h.queue) > 0 || bl != nil || a.behind {
-			a.behind = a.behind || h != nil && (bl == nil || !bl.stored) // to accept another one first would be refused
+		if intake := a.x.Intake(in.offer.hookID); intake != execution.Direct || a.behind {
+			a.behind = a.behind || intake == execution.Behind // to accept another one first would be refused
 			in.offer.done <- errDeclined
 			return
 		}
@@ -230,11 +215,10 @@ func (b *batch) take(in arrival) {
 			b.offers = append(b.offers, in.offer)
 		}
 		b.guard = store.Always
-		a.x.sender = in.offer.trace
 		b.feed(store.Event{
 			Kind: store.PayloadReceived, Ref: in.offer.hookID, Data: in.offer.data, OrStart: in.offer.orStart,
 			At: microseconds(in.at),
-		})
+		}, in.offer.trace)
 	case in.result != nil:
 		at := a.attempts[in.result.ref]
 		if at == nil || at.number != in.result.number || slices.Contains(b.resolved, at.ref) {
@@ -257,7 +241,7 @@ func (b *batch) take(in arrival) {
 			b.took = append(b.took, in.result.message)
 		}
 		b.resolve(at.ref)
-		b.feed(*e)
+		b.feed(*e, "")
 	case in.long != nil:
 		if a.attempts[in.long.ref] == in.long && in.long.result == nil {
 			b.show = append(b.show, in.long)
@@ -268,7 +252,7 @@ func (b *batch) take(in arrival) {
 			e := s.unknownOutcome("the attempt has not returned within " + a.w.e.opts.StepGrace.String() + " after it was canceled")
 			e.At = in.at
 			b.resolve(s.ref)
-			b.feed(*e)
+			b.feed(*e, "")
 		}
 	}
 }
@@ -295,15 +279,15 @@ func (b *batch) resolve(ref string) {
 	}
 }
 
-// feed gives one event to the code.
-func (b *batch) feed(e store.Event) {
+// feed gives one event to the code. sender is the trace of a payload's sender.
+func (b *batch) feed(e store.Event, sender string) {
 	a := b.a
 	e.Position = a.head.Events + int64(len(b.events)) + 1
 	e.At = microseconds(e.At)
-	a.x.feed(&e)
+	a.x.Feed(&e, sender)
 	a.fold(&e, false)
 	b.events = append(b.events, e)
-	if !a.x.finished && a.x.diverged == nil {
+	if a.x.AtRest() {
 		b.settleCanceled()
 	}
 }
@@ -312,7 +296,7 @@ func (b *batch) feed(e store.Event) {
 // others stopped.
 func (b *batch) settleCanceled() {
 	a := b.a
-	for len(a.schedule.canceled) > 0 && !a.x.finished && !b.more { // what it was done by may be in the mailbox
+	for len(a.schedule.canceled) > 0 && !a.x.Finished() && !b.more { // what it was done by may be in the mailbox
 		s := a.schedule.canceled[0]
 		a.schedule.canceled = a.schedule.canceled[1:]
 		if a.schedule.steps[s.ref] == nil {
@@ -329,7 +313,28 @@ func (b *batch) settleCanceled() {
 		if s.begun && s.spec.Transact == nil {
 			e = s.unknownOutcome("the worker that executed it is gone, and it was canceled")
 		}
-		e.At = a.x.now
-		b.feed(*e)
+		e.At = a.x.Now()
+		b.feed(*e, "")
 	}
+}
+
+// pull feeds the first payload of a backlog.
+func (b *batch) pull(bl *execution.Backlog) {
+	m, stored := bl.Pull()
+	if stored {
+		b.pulled = append(b.pulled, m.ID)
+	} else {
+		b.took = append(b.took, m.ID)
+	}
+	b.feed(store.Event{Kind: m.Kind, Ref: m.Ref, Data: m.Data, At: m.AcceptedAt, OrStart: m.OrStart}, m.Trace)
+}
+
+// readAhead makes sure that it is known whether another payload waits behind the first one
+// of a backlog. It returns false if that takes a commit first, or the store has failed.
+func (b *batch) readAhead(bl *execution.Backlog) bool {
+	known, err := bl.ReadAhead(func(hook string, after int64, n int) ([]store.Message, bool, error) {
+		return b.a.w.store.Backlog(b.a.w.ctx, b.a.id, hook, after, n)
+	})
+	b.err = err
+	return known
 }

@@ -61,7 +61,7 @@ func (a *actor) begin(s *scheduled) {
 	}
 	a.attempts[s.ref] = at
 	ctx = w.e.tel.within(ctx, &a.head)
-	info := a.x.info
+	info := run.Info{RunID: a.id, Workflow: a.head.Workflow, Version: a.def.Version}
 	info.StepID, info.Step = a.id+"/"+s.ref, s.spec.Name
 	info.Attempt, info.StartedAt = at.number, at.started
 	ctx = context.WithValue(ctx, run.Key{}, &run.Scene{Info: info, Client: w.e})

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/tenter-dev/tenter/engine/internal/execution"
 	"github.com/tenter-dev/tenter/store"
 	"github.com/tenter-dev/tenter/workflow"
 )
@@ -19,7 +20,7 @@ func (e *Engine) AwaitRun(ctx context.Context, runID string) (workflow.RunResult
 	if err := e.usable(ctx); err != nil {
 		return workflow.RunResult{}, fmt.Errorf("await run %s: %w", runID, err)
 	}
-	if err := checkName(runID); err != nil {
+	if err := execution.CheckName(runID); err != nil {
 		return workflow.RunResult{}, e.runError("await", runID, err)
 	}
 	ch := e.waiter(runID)

@@ -33,13 +33,13 @@ func (a *actor) commit(t *store.Transition) ([]store.Outcome, error) {
 }
 
 // committed does what had to wait for the transition to be durable.
-func (b *batch) committed(t *store.Transition, effects []effect, outcomes []store.Outcome) {
+func (b *batch) committed(t *store.Transition, outcomes []store.Outcome) {
 	a, x := b.a, b.a.x
 	a.head.Events += int64(len(t.Events))
 	a.head.Suspicion, a.head.Crashes, a.head.Mark = t.Suspicion, t.Crashes, false
 	a.head.Status, a.head.Version = t.Status, t.Version
 	b.report(t)
-	x.committedBacklogs()
+	x.CommittedBacklogs()
 	a.hold(t.Keep)
 	if a.start != nil {
 		a.start.done <- nil
@@ -48,10 +48,7 @@ func (b *batch) committed(t *store.Transition, effects []effect, outcomes []stor
 	for _, o := range b.offers {
 		o.done <- nil
 	}
-	for _, log := range x.logs {
-		log()
-	}
-	x.logs = nil
+	x.Log()
 	for _, ref := range b.resolved {
 		a.attempts[ref].abandon()
 		delete(a.attempts, ref)
@@ -67,22 +64,16 @@ func (b *batch) committed(t *store.Transition, effects []effect, outcomes []stor
 	}
 	a.warn()
 	for i, o := range outcomes {
-		if s := effects[i].settler; s != nil {
-			kind, ref, data := s.outcome(o)
-			if kind == "" {
-				continue
-			}
-			a.arrive(arrival{at: a.w.store.Now(), event: &store.Event{Kind: kind, Ref: ref, Data: data}})
+		if e := b.effects[i].Outcome(o); e != nil {
+			a.arrive(arrival{at: a.w.store.Now(), event: e})
 		}
 	}
-	for _, s := range x.unsettled {
-		if d, ok := s.(*drain); ok {
-			if planted.DrainUnread.Here() {
-				a.arrive(arrival{at: a.w.store.Now(), event: &store.Event{Kind: store.HookDrained, Ref: d.hook.ref}})
-				continue
-			}
-			a.repoke()
+	for _, ref := range x.Drains() {
+		if planted.DrainUnread.Here() {
+			a.arrive(arrival{at: a.w.store.Now(), event: &store.Event{Kind: store.HookDrained, Ref: ref}})
+			continue
 		}
+		a.repoke()
 	}
 	b.stopCanceled()
 	if !t.WakeAt.IsZero() && !t.Keep {

@@ -18,18 +18,21 @@
 //	 (execution)        (branches)         (store)            answer callers
 //
 // A crash at any point loses nothing: what was not committed had not been seen, and
-// what was is replayed (execution.replay) the same way.
+// what was is replayed (Execution.Replay) the same way.
 //
-// The parts, each in its file: branch (coroutines), scope (what branches can do and
-// how they are canceled), step, timer, hook, backlog, child, respond (what they wait for),
-// execution (all of a run's code), schedule (when its steps are attempted), actor (the run in its worker), advance, transition
-// and commit (a round of it), attempt (steps being executed), txstep (those in a transaction
-// of the application, as is all in tx), handoff (what callers hand to a live run, and take
-// back from one whose code does not yield), quarantine (runs that
-// kill their worker), worker, claim, cache and address (which runs are here, and who
-// finds them), lease, watchdog, await (who waits for the end of runs) and unattended (of
-// which nobody executes), webhook and caller (requests that wait for an answer),
-// telemetry and trace (what OpenTelemetry is told).
+// # Floors
+//
+// The files, from the top to the ground. Calls go down; callbacks, waits and what is
+// returned go up.
+//
+//   - facade: tx, start, resume, webhook, respond, runs, retry, inspect, cursor, catalog,
+//     watch, caller, await, unattended, prune, engine
+//   - worker: worker, claim, watchdog, lease, cache, address, quarantine, txstep, attempt,
+//     doubt, commit, transition, advance, report, handoff, schedule, actor
+//   - waiting: catchup, answers, looks, recent
+//   - telemetry: telemetry, trace, logger, troubles, jitter, id
+//   - execution (internal/execution): execution, state, respond, child, backlog, hook, step,
+//     timer, scope, branch, logger, span, divergence, stacks, environment, check
 //
 // It knows no driver and no HTTP: stores and servers are built around it.
 package engine

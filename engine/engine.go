@@ -14,6 +14,7 @@ import (
 	"go.opentelemetry.io/otel/metric"
 	"go.opentelemetry.io/otel/trace"
 
+	"github.com/tenter-dev/tenter/engine/internal/execution"
 	"github.com/tenter-dev/tenter/internal/run"
 	"github.com/tenter-dev/tenter/signature"
 	"github.com/tenter-dev/tenter/store"
@@ -189,7 +190,7 @@ type Engine struct {
 	definitions []store.Definition
 	elsewhere   map[string]bool
 	hookTypes   map[string]run.HookType
-	env         *environment
+	env         *execution.Environment
 	answers     answers
 	troubles    troubles
 	catchup     catchup
@@ -243,11 +244,11 @@ func New(s store.Store, opts Options) (*Engine, error) {
 	}
 	e.troubles.log, e.troubles.database = e.log, s
 	e.catchup.said, e.catchup.busy = make(chan struct{}), make(chan struct{}, 1)
-	e.env = &environment{
-		client: e, publicURL: publicURL, dedupeFor: opts.DedupeFor, limit: opts.MaxPayload, verifiers: slices.Sorted(maps.Keys(opts.Verifiers)),
+	e.env = &execution.Environment{
+		Client: e, PublicURL: publicURL, DedupeFor: opts.DedupeFor, Limit: opts.MaxPayload, Verifiers: slices.Sorted(maps.Keys(opts.Verifiers)),
 	}
 	for name, v := range opts.Verifiers {
-		if err := checkName(name); err != nil {
+		if err := execution.CheckName(name); err != nil {
 			return nil, fmt.Errorf("new engine: Options.Verifiers: name %q: %w", name, err)
 		}
 		if v == nil {
@@ -264,7 +265,7 @@ func New(s store.Store, opts Options) (*Engine, error) {
 			return nil, errors.New("new engine: a hook type is nil")
 		}
 		h := d.HookDefinition()
-		if err := checkName(h.Name); err != nil {
+		if err := execution.CheckName(h.Name); err != nil {
 			return nil, fmt.Errorf("new engine: hook type name %q: %w", h.Name, err)
 		}
 		if _, twice := e.hookTypes[h.Name]; twice {
@@ -273,7 +274,7 @@ func New(s store.Store, opts Options) (*Engine, error) {
 		e.hookTypes[h.Name] = h
 	}
 	for _, name := range opts.Elsewhere {
-		if err := checkName(name); err != nil {
+		if err := execution.CheckName(name); err != nil {
 			return nil, fmt.Errorf("new engine: Options.Elsewhere: workflow name %q: %w", name, err)
 		}
 		e.elsewhere[name] = true
@@ -281,7 +282,7 @@ func New(s store.Store, opts Options) (*Engine, error) {
 	if e.tel, err = newTelemetry(e); err != nil {
 		return nil, fmt.Errorf("new engine: make the instruments: %w", err)
 	}
-	e.env.observed = e.tel != nil
+	e.env.Observed = e.tel != nil
 	e.unwatch = s.Watch(e.signal)
 	return e, nil
 }
@@ -371,7 +372,7 @@ func (e *Engine) define(d workflow.Definition) error {
 	if err != nil {
 		return err
 	}
-	if err := checkName(def.Name); err != nil {
+	if err := execution.CheckName(def.Name); err != nil {
 		return fmt.Errorf("workflow name %q: %w", def.Name, err)
 	}
 	if def.Func == nil {

@@ -1,27 +1,22 @@
 package engine
 
 import (
+	"context"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
+	"github.com/tenter-dev/tenter/engine/internal/execution"
 	"github.com/tenter-dev/tenter/internal/run"
 	"github.com/tenter-dev/tenter/store"
 )
 
 // Replayed is what a run's code has come to at the end of its journal.
 type Replayed struct {
-	Finished  bool
-	Result    []byte
-	Failure   *run.Failure
-	Open      []store.Hook    // hooks that take payloads
-	Untaken   []store.Message // payloads in the journal that the code has not taken
-	Steps     []string        // that have no outcome
-	Timers    []string        // that have not fired
-	Children  []string        // run IDs of children that have not ended
-	Unsettled int             // asks that the store has to decide
-	Awaited   []string        // IDs of hooks that have nothing and that branches wait for
+	execution.State
+	Finished bool
+	Result   []byte
+	Failure  *run.Failure
 }
 
 // Replay feeds a journal to a fresh execution, twice: as a worker does that takes
@@ -31,53 +26,30 @@ func (e *Engine) Replay(l store.Loaded) (*Replayed, error) {
 	if def == nil {
 		return nil, fmt.Errorf("no workflow %s of version %d", l.Run.Workflow, l.Run.Version)
 	}
-	live := newExecution(&l.Run, def, e.env, e.log)
-	defer live.close()
+	live := execution.New(context.Background(), &l.Run, def, e.env, e.log)
+	defer live.Close()
 	for i, had := range l.Events {
 		again := had
-		live.backlogs = pulledBy(&l, i)
-		if live.feed(&again); again.Asked != had.Asked {
-			return nil, fmt.Errorf("event %d (%s) asked for %q, and for %q when fed again", had.Position, eventName(&had), had.Asked, again.Asked)
+		live.Rejoin(pulledBy(&l, i))
+		if live.Feed(&again, ""); again.Asked != had.Asked {
+			return nil, fmt.Errorf("event %d (%s %s) asked for %q, and for %q when fed again", had.Position, had.Kind, had.Ref, had.Asked, again.Asked)
 		}
 	}
-	x := newExecution(&l.Run, def, e.env, e.log)
-	defer x.close()
+	x := execution.New(context.Background(), &l.Run, def, e.env, e.log)
+	defer x.Close()
 	for i := range l.Events {
-		if d := x.replay(&l.Events[i]); d != nil {
+		if d := x.Replay(&l.Events[i]); d != nil {
 			return nil, fmt.Errorf("replay: %s", d)
 		}
 	}
-	r := &Replayed{
-		Finished: x.finished, Result: x.result, Failure: x.failure,
-		Unsettled: len(x.unsettled),
-	}
-	for _, h := range x.hookByID {
-		r.Open = append(r.Open, h.spec)
-		if len(h.waiters.branches) > 0 && len(h.queue) == 0 {
-			r.Awaited = append(r.Awaited, h.spec.ID)
-		}
-	}
-	for _, it := range x.untaken() {
-		r.Untaken = append(r.Untaken, store.Message{RunID: l.Run.ID, Ref: it.hookID, Data: it.data})
-	}
-	for ref := range x.steps {
-		r.Steps = append(r.Steps, ref)
-	}
-	for _, t := range x.timers {
-		r.Timers = append(r.Timers, t.ref())
-	}
-	for _, c := range x.children {
-		r.Children = append(r.Children, c.spec.ID)
-	}
-	slices.Sort(r.Steps)
-	slices.Sort(r.Children)
+	r := &Replayed{State: x.State(), Finished: x.Finished()}
+	r.Result, r.Failure, _ = x.Result()
 	return r, nil
 }
 
-// pulledBy returns backlogs with the payloads that the code has asked for in the turn of an
+// pulledBy returns the payloads of backlogs that the code has asked for in the turn of an
 // event.
-func pulledBy(l *store.Loaded, i int) map[string]*backlog {
-	backlogs := map[string]*backlog{}
+func pulledBy(l *store.Loaded, i int) (pulled []store.Message) {
 	for line := range strings.Lines(l.Events[i].Asked) {
 		ref, pulls := strings.CutPrefix(strings.TrimSpace(line), "pull ")
 		if !pulls {
@@ -86,12 +58,12 @@ func pulledBy(l *store.Loaded, i int) map[string]*backlog {
 		id := l.Run.ID + ".h" + ref
 		for _, e := range l.Events[:i+1] {
 			if e.Kind == store.HookClaimed && e.Ref == ref {
-				id = unquote(e.Data)
+				id = strings.Trim(string(e.Data), `"`)
 			}
 		}
-		backlogs[id] = &backlog{hook: id, rows: make([]store.Message, 1)}
+		pulled = append(pulled, store.Message{Ref: id})
 	}
-	return backlogs
+	return pulled
 }
 
 // Evict throws all parked runs of the engine's worker out of memory.
@@ -130,10 +102,10 @@ func (w *Webhook) Manual() bool { return w.config.Manual }
 // over. It returns what the run would be blocked for, or "".
 func (e *Engine) Rebuild(l store.Loaded) string {
 	def := e.definition(l.Run.Workflow, l.Run.Version)
-	x := newExecution(&l.Run, def, e.env, e.log)
-	defer x.close()
+	x := execution.New(context.Background(), &l.Run, def, e.env, e.log)
+	defer x.Close()
 	for i := range l.Events {
-		if d := x.replay(&l.Events[i]); d != nil {
+		if d := x.Replay(&l.Events[i]); d != nil {
 			return d.String()
 		}
 	}

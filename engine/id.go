@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/oklog/ulid/v2"
+
+	"github.com/tenter-dev/tenter/internal/saturate"
 )
 
 var ids = struct {
@@ -47,3 +49,6 @@ func buildID() string {
 	}
 	return fmt.Sprintf("%x-%x", info.Size(), info.ModTime().UnixNano())
 }
+
+// microseconds is the time that stores keep of t.
+func microseconds(t time.Time) time.Time { return saturate.Time(t) }

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/tenter-dev/tenter/engine/internal/execution"
 	"github.com/tenter-dev/tenter/inspect"
 	"github.com/tenter-dev/tenter/internal/run"
 	"github.com/tenter-dev/tenter/internal/saturate"
@@ -69,7 +70,7 @@ func (e *Engine) Journal(ctx context.Context, runID string, after int64, limit i
 	if err := e.usable(ctx); err != nil {
 		return nil, fmt.Errorf("read journal of run %s: %w", runID, err)
 	}
-	if err := checkName(runID); err != nil {
+	if err := execution.CheckName(runID); err != nil {
 		return nil, e.runError("read journal of", runID, err)
 	}
 	const page = 1000
@@ -103,7 +104,7 @@ func (e *Engine) Mailbox(ctx context.Context, runID string) ([]inspect.Message, 
 	if err := e.usable(ctx); err != nil {
 		return nil, fmt.Errorf("read mailbox of run %s: %w", runID, err)
 	}
-	if err := checkName(runID); err != nil {
+	if err := execution.CheckName(runID); err != nil {
 		return nil, e.runError("read mailbox of", runID, err)
 	}
 	found, err := e.store.Mailbox(ctx, runID, inspect.MaxMailbox)
@@ -165,7 +166,7 @@ func (e *Engine) Executing(ctx context.Context, runID string) ([]inspect.Attempt
 	if err := e.usable(ctx); err != nil {
 		return nil, fmt.Errorf("list attempts of run %s: %w", runID, err)
 	}
-	if err := checkName(runID); err != nil {
+	if err := execution.CheckName(runID); err != nil {
 		return nil, e.runError("list attempts of", runID, err)
 	}
 	found, err := e.store.Executing(ctx, runID)

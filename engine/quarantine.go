@@ -116,7 +116,7 @@ func (q *solo) admit(b *batch, begin []*scheduled) []*scheduled {
 				continue
 			}
 			executing = true
-			b.feed(store.Event{Kind: store.StepStarted, Ref: s.ref, At: a.x.now})
+			b.feed(store.Event{Kind: store.StepStarted, Ref: s.ref, At: a.x.Now()}, "")
 			if q.timer == nil {
 				q.timer = time.AfterFunc(soloFor, q.leave)
 			}

@@ -4,6 +4,7 @@ import (
 	"log/slog"
 	"slices"
 
+	"github.com/tenter-dev/tenter/engine/internal/execution"
 	"github.com/tenter-dev/tenter/internal/run"
 	"github.com/tenter-dev/tenter/store"
 )
@@ -21,16 +22,16 @@ func (b *batch) report(t *store.Transition) {
 func (b *batch) log(t *store.Transition) {
 	ctx := b.a.traced
 	debug := b.a.w.log.Enabled(ctx, slog.LevelDebug)
-	for i := range b.passages {
-		p := &b.passages[i]
-		if p.failure == nil {
+	for i := range b.spans {
+		p := &b.spans[i]
+		if p.Failure == nil {
 			continue
 		}
-		log := b.a.logger().With("step", p.name, "step_id", b.a.id+"/"+p.ref, "attempt", p.failure.Attempts, "error", p.failure.Text)
+		log := b.a.logger().With("step", p.Name, "step_id", b.a.id+"/"+p.Ref, "attempt", p.Failure.Attempts, "error", p.Failure.Text)
 		switch {
-		case p.kind == stepRetry:
-			log.WarnContext(ctx, "an attempt of a step failed, and is repeated", "retry_at", p.until)
-		case slices.Contains(p.failure.Is, run.IsCanceled):
+		case p.Kind == execution.StepRetry:
+			log.WarnContext(ctx, "an attempt of a step failed, and is repeated", "retry_at", p.Until)
+		case slices.Contains(p.Failure.Is, run.IsCanceled):
 			log.DebugContext(ctx, "step was canceled")
 		default:
 			log.WarnContext(ctx, "step failed")
@@ -44,7 +45,7 @@ func (b *batch) log(t *store.Transition) {
 	}
 	log := b.a.logger().With("status", t.Status, "took", t.At.Sub(b.a.head.CreatedAt))
 	if t.Status == store.Failed {
-		log.WarnContext(ctx, "run failed", "error", decodeFailure(t.Events[len(t.Events)-1].Data).Text)
+		log.WarnContext(ctx, "run failed", "error", execution.DecodeFailure(t.Events[len(t.Events)-1].Data).Text)
 	} else {
 		log.DebugContext(ctx, "run ended")
 	}

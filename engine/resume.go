@@ -9,6 +9,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/tenter-dev/tenter/engine/internal/execution"
 	"github.com/tenter-dev/tenter/internal/run"
 	"github.com/tenter-dev/tenter/store"
 	"github.com/tenter-dev/tenter/workflow"
@@ -68,7 +69,7 @@ func (e *Engine) resume(ctx context.Context, token string, payload any, opts []w
 }
 
 func (e *Engine) newPayload(req workflow.ResumeRequest) (store.Payload, error) {
-	if err := checkSize("the payload", req.Payload, e.opts.MaxPayload); err != nil {
+	if err := execution.CheckSize("the payload", req.Payload, e.opts.MaxPayload); err != nil {
 		return store.Payload{}, err
 	}
 	p := store.Payload{
@@ -113,7 +114,7 @@ func (e *Engine) offer(ctx context.Context, w *worker, to *address, p store.Payl
 	if errors.Is(err, errDeclined) {
 		return e.accept(ctx, e.store, p)
 	}
-	return hookInfo(*to.hook), err
+	return hookInfo(to.hook), err
 }
 
 // accept takes the long way, through the mailbox.

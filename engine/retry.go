@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/tenter-dev/tenter/engine/internal/execution"
 	"github.com/tenter-dev/tenter/internal/run"
 	"github.com/tenter-dev/tenter/store"
 	"github.com/tenter-dev/tenter/workflow"
@@ -24,7 +25,7 @@ func (e *Engine) retry(ctx context.Context, in operations, runID string) error {
 	if err := e.usable(ctx); err != nil {
 		return fmt.Errorf("retry run %s: %w", runID, err)
 	}
-	if err := checkName(runID); err != nil {
+	if err := execution.CheckName(runID); err != nil {
 		return e.runError("retry", runID, err)
 	}
 	l, err := e.store.Load(ctx, runID, 0)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/tenter-dev/tenter/engine/internal/execution"
 	"github.com/tenter-dev/tenter/internal/run"
 	"github.com/tenter-dev/tenter/store"
 	"github.com/tenter-dev/tenter/workflow"
@@ -19,7 +20,7 @@ func (e *Engine) RunInfo(ctx context.Context, runID string) (workflow.RunInfo, e
 }
 
 func (e *Engine) runInfo(ctx context.Context, in operations, runID string) (workflow.RunInfo, error) {
-	r, err := store.Run{}, checkName(runID)
+	r, err := store.Run{}, execution.CheckName(runID)
 	if err == nil {
 		r, err = in.Run(ctx, runID)
 	}
@@ -64,7 +65,7 @@ func (e *Engine) send(ctx context.Context, in operations, verb string, m store.M
 	if err := e.usable(ctx); err != nil {
 		return fmt.Errorf("%s run %s: %w", verb, m.RunID, err)
 	}
-	err := checkName(m.RunID)
+	err := execution.CheckName(m.RunID)
 	if err == nil {
 		err = in.Send(ctx, m)
 	}
@@ -88,7 +89,7 @@ func (e *Engine) terminate(ctx context.Context, in operations, runID, reason str
 	if err := e.usable(ctx); err != nil {
 		return fmt.Errorf("terminate run %s: %w", runID, err)
 	}
-	if err := checkName(runID); err != nil {
+	if err := execution.CheckName(runID); err != nil {
 		return e.runError("terminate", runID, err)
 	}
 	if len(reason) > run.MaxText {
@@ -98,7 +99,7 @@ func (e *Engine) terminate(ctx context.Context, in operations, runID, reason str
 	if reason != "" {
 		f.Text += ": " + reason
 	}
-	ev := store.Event{Kind: store.RunCanceled, At: microseconds(e.store.Now()), Data: encodeFailure(&f)}
+	ev := store.Event{Kind: store.RunCanceled, At: microseconds(e.store.Now()), Data: execution.EncodeFailure(&f)}
 	if err := in.Terminate(ctx, runID, ev); err != nil {
 		return e.runError("terminate", runID, err)
 	}

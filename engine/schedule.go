@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"sort"
 	"time"
 
+	"github.com/tenter-dev/tenter/engine/internal/execution"
 	"github.com/tenter-dev/tenter/internal/planted"
 	"github.com/tenter-dev/tenter/internal/run"
 	"github.com/tenter-dev/tenter/internal/saturate"
@@ -69,7 +71,7 @@ func (s *schedule) fold(e *store.Event, replayed bool) {
 	case store.StepStarted:
 		st.marked = st.attempts + 1
 	case store.StepRetried:
-		var r retried
+		var r execution.Retried
 		if err := json.Unmarshal(e.Data, &r); err == nil && (!planted.AttemptsForgotten.Here() || !replayed) {
 			st.attempts, st.retryAt = r.Attempts, r.RetryAt
 		}
@@ -115,20 +117,20 @@ func (st *scheduled) failed(err *run.StepError, at time.Time) *store.Event {
 	fatal := err.Fatal && !planted.FatalRetried.Here()
 	if !fatal && !last && st.canceled == nil {
 		next := saturate.After(at, backoff(st.spec.Backoff, f.Attempts, err.RetryAfter))
-		retry := retried{Failure: f, RetryAt: next, MaxAttempts: st.spec.MaxAttempts}
-		return &store.Event{Kind: store.StepRetried, Ref: st.ref, Data: retry.encode()}
+		retry := execution.Retried{Failure: f, RetryAt: next, MaxAttempts: st.spec.MaxAttempts}
+		return &store.Event{Kind: store.StepRetried, Ref: st.ref, Data: retry.Encode()}
 	}
 	// Whatever it returned: it was canceled, and the code can ask for that.
 	if name := canceledName(st.canceled); name != "" && !slices.Contains(f.Is, name) {
 		f.Is = append(slices.Clone(f.Is), name)
 	}
-	return &store.Event{Kind: store.StepFailed, Ref: st.ref, Data: encodeFailure(&f)}
+	return &store.Event{Kind: store.StepFailed, Ref: st.ref, Data: execution.EncodeFailure(&f)}
 }
 
 // unattempted is the event of a step that was canceled while no attempt was executing.
 func (st *scheduled) unattempted() *store.Event {
 	f := run.Failure{Text: st.canceled.Error(), Is: []string{canceledName(st.canceled)}, Attempts: st.attempts}
-	return &store.Event{Kind: store.StepFailed, Ref: st.ref, Data: encodeFailure(&f)}
+	return &store.Event{Kind: store.StepFailed, Ref: st.ref, Data: execution.EncodeFailure(&f)}
 }
 
 // unknownOutcome is the event of a step whose attempt does not return.
@@ -137,7 +139,7 @@ func (st *scheduled) unknownOutcome(why string) *store.Event {
 	if name := canceledName(st.canceled); name != "" {
 		f.Is = append(f.Is, name)
 	}
-	return &store.Event{Kind: store.StepFailed, Ref: st.ref, Data: encodeFailure(&f)}
+	return &store.Event{Kind: store.StepFailed, Ref: st.ref, Data: execution.EncodeFailure(&f)}
 }
 
 // crashed is the event of an attempt, announced in quarantine, whose worker died.
@@ -152,7 +154,7 @@ func canceledName(err error) string {
 	switch {
 	case err == nil:
 		return ""
-	case errors.Is(err, errDeadline):
+	case errors.Is(err, context.DeadlineExceeded):
 		return run.IsDeadlineExceeded
 	default:
 		return run.IsCanceled

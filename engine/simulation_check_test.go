@@ -178,7 +178,7 @@ func (c *checker) place(r *record) {
 		put(s.Payload, hookOf[s.Payload], delivered)
 	}
 	if !r.Run.Status.Ended() || r.terminated() {
-		for _, m := range r.Untaken {
+		for _, m := range r.Unread {
 			put(number(m.Data), m.Ref, "untaken")
 		}
 	}

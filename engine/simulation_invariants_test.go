@@ -277,9 +277,9 @@ func (c *checker) nothingIsStuck(r *record) {
 		return
 	}
 	if r.Finished || r.Run.Status != store.Waiting || r.Run.Worker != "" || !r.Run.WakeAt.IsZero() || len(r.Mail) > 0 ||
-		len(r.Steps) > 0 || len(r.Timers) > 0 || r.Unsettled > 0 {
+		len(r.Steps) > 0 || len(r.Timers) > 0 || r.Pending > 0 {
 		c.errorf("run %s is stuck: %s, worker %q, wake at %v, %d messages, finished %t, steps %v, timers %v, %d unsettled",
-			r.id(), r.Run.Status, r.Run.Worker, r.Run.WakeAt, len(r.Mail), r.Finished, r.Steps, r.Timers, r.Unsettled)
+			r.id(), r.Run.Status, r.Run.Worker, r.Run.WakeAt, len(r.Mail), r.Finished, r.Steps, r.Timers, r.Pending)
 	}
 }
 
@@ -296,7 +296,7 @@ func (c *checker) waitsAreForSomething(r *record) {
 		switch b.verb {
 		case vWait, vRange:
 			if !slices.ContainsFunc(r.Open, func(o store.Hook) bool { return o.ID == b.hook }) ||
-				slices.ContainsFunc(slices.Concat(r.Untaken, r.backlog), func(m store.Message) bool { return m.Ref == b.hook }) {
+				slices.ContainsFunc(slices.Concat(r.Unread, r.backlog), func(m store.Message) bool { return m.Ref == b.hook }) {
 				c.errorf("run %s waits for hook %s, which is closed or has payloads", r.id(), b.hook)
 			}
 		case vCall:
@@ -404,7 +404,7 @@ func (c *checker) unreadIsRecorded(r *record) {
 // hook the journal has one at most that the code has not taken. (After a close all come.)
 func (c *checker) journalHasWhatIsAskedFor(r *record) {
 	untaken := map[string]int{}
-	for _, m := range r.Untaken {
+	for _, m := range r.Unread {
 		closed := slices.ContainsFunc(r.env.trace, func(s entry) bool { return s.What == "close" && s.Hook == m.Ref })
 		if untaken[m.Ref]++; untaken[m.Ref] == 2 && !closed {
 			c.errorf("run %s: the journal has two payloads of hook %s that nobody has taken", r.id(), m.Ref)

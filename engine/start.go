@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 
+	"github.com/tenter-dev/tenter/engine/internal/execution"
 	"github.com/tenter-dev/tenter/internal/strictjson"
 	"github.com/tenter-dev/tenter/store"
 	"github.com/tenter-dev/tenter/workflow"
@@ -60,9 +61,9 @@ func (e *Engine) newRun(req workflow.StartRequest) (store.NewRun, error) {
 		Workflow: req.Workflow,
 		Version:  req.Version,
 		Input:    req.Input,
-		Secret:   newSecret(),
+		Secret:   execution.NewSecret(),
 	}
-	if err := checkName(n.Workflow); err != nil {
+	if err := execution.CheckName(n.Workflow); err != nil {
 		return n, fmt.Errorf("workflow name %q: %w", n.Workflow, err)
 	}
 	if len(e.defs) > 0 && e.defs[n.Workflow] == nil && !e.elsewhere[n.Workflow] {
@@ -74,10 +75,10 @@ func (e *Engine) newRun(req workflow.StartRequest) (store.NewRun, error) {
 	}
 	if n.ID == "" {
 		n.ID = newID()
-	} else if err := checkName(n.ID); err != nil {
+	} else if err := execution.CheckName(n.ID); err != nil {
 		return n, fmt.Errorf("run ID %q: %w", n.ID, err)
 	}
-	if err := checkSize("the input", n.Input, e.opts.MaxPayload); err != nil {
+	if err := execution.CheckSize("the input", n.Input, e.opts.MaxPayload); err != nil {
 		return n, err
 	}
 	if len(n.Input) == 0 {
@@ -91,11 +92,4 @@ func (e *Engine) newRun(req workflow.StartRequest) (store.NewRun, error) {
 		return n, &workflow.InputError{Workflow: n.Workflow, Err: err}
 	}
 	return n, nil
-}
-
-func checkSize(what string, data []byte, limit int) error {
-	if limit > 0 && len(data) > limit {
-		return fmt.Errorf("%w: %s has %d bytes, the limit is %d", workflow.ErrPayloadTooLarge, what, len(data), limit)
-	}
-	return nil
 }

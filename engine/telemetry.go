@@ -11,7 +11,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 	tracenoop "go.opentelemetry.io/otel/trace/noop"
 
-	"github.com/tenter-dev/tenter/internal/run"
+	"github.com/tenter-dev/tenter/engine/internal/execution"
 	"github.com/tenter-dev/tenter/store"
 	"github.com/tenter-dev/tenter/workflow"
 )
@@ -178,36 +178,6 @@ func with(attrs ...attribute.KeyValue) metric.MeasurementOption {
 	return metric.WithAttributeSet(attribute.NewSet(attrs...))
 }
 
-// passage is something in a run that took time and is over. Code that executes live
-// leaves them for the transition that makes them durable.
-type passage struct {
-	kind     passageKind
-	name     string // of the step or hook type
-	ref      string // step or hook ID
-	from, to time.Time
-	failure  *run.Failure // of the step or the attempt
-	until    time.Time    // the next attempt
-	trace    string       // of the payload
-}
-
-type passageKind uint8
-
-const (
-	stepDone passageKind = iota
-	stepRetry
-	hookWaited
-	slept
-	timedOut
-)
-
-// passed notes a passage, unless it is a replay's, or nobody wants to know.
-func (x *execution) passed(p passage) {
-	if x.live && (x.env.observed || p.failure != nil) {
-		p.to = x.now
-		x.passages = append(x.passages, p)
-	}
-}
-
 // committed tells of a transition that is durable.
 func (t *telemetry) committed(b *batch, tr *store.Transition) {
 	if t == nil {
@@ -224,19 +194,19 @@ func (t *telemetry) committed(b *batch, tr *store.Transition) {
 			t.eventLag.Record(ctx, max(0, tr.At.Sub(e.At).Seconds()), with(attrEvent.String(string(e.Kind))))
 		}
 	}
-	for i := range b.passages {
-		p := &b.passages[i]
-		took := p.to.Sub(p.from).Seconds()
-		switch p.kind {
-		case stepDone:
-			t.stepDuration.Record(ctx, took, with(wf, attrStep.String(p.name), outcome(p.failure != nil)))
-		case stepRetry:
-			t.stepRetries.Add(ctx, 1, with(wf, attrStep.String(p.name)))
-		case hookWaited:
-			t.hookWait.Record(ctx, took, with(wf, attrHook.String(p.name)))
-		case slept, timedOut:
+	for i := range b.spans {
+		p := &b.spans[i]
+		took := p.To.Sub(p.From).Seconds()
+		switch p.Kind {
+		case execution.StepDone:
+			t.stepDuration.Record(ctx, took, with(wf, attrStep.String(p.Name), outcome(p.Failure != nil)))
+		case execution.StepRetry:
+			t.stepRetries.Add(ctx, 1, with(wf, attrStep.String(p.Name)))
+		case execution.HookWaited:
+			t.hookWait.Record(ctx, took, with(wf, attrHook.String(p.Name)))
+		case execution.Slept, execution.TimedOut:
 		}
-		t.tracePassage(a, p)
+		t.traceSpan(a, p)
 	}
 	if tr.Status.Ended() {
 		t.ended(ctx, &a.head, tr.Status, tr.At, tr.Events[len(tr.Events)-1].Data)

@@ -10,6 +10,7 @@ import (
 	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/trace"
 
+	"github.com/tenter-dev/tenter/engine/internal/execution"
 	"github.com/tenter-dev/tenter/internal/run"
 	"github.com/tenter-dev/tenter/store"
 	"github.com/tenter-dev/tenter/workflow"
@@ -101,13 +102,13 @@ func (t *telemetry) starting(ctx context.Context, n *store.NewRun) (started func
 }
 
 // startingChildren begins the spans of the children that a transition starts.
-func (t *telemetry) startingChildren(a *actor, tr *store.Transition, effects []effect) (started func(error)) {
+func (t *telemetry) startingChildren(a *actor, tr *store.Transition, effects []execution.Effect) (started func(error)) {
 	if t == nil || !isTraced(a.traced) {
 		return func(error) {}
 	}
 	var all []func(error)
 	for i := range effects {
-		if effects[i].Kind == store.StartRun && !effects[i].again {
+		if effects[i].Kind == store.StartRun && !effects[i].Again {
 			all = append(all, t.starting(a.traced, &tr.Effects[i].Run))
 		}
 	}
@@ -176,32 +177,32 @@ func (t *telemetry) attempt(ctx context.Context, spec run.Step) (_ context.Conte
 	}
 }
 
-// tracePassage emits the span of something that is over.
-func (t *telemetry) tracePassage(a *actor, p *passage) {
+// traceSpan emits the span of something that is over.
+func (t *telemetry) traceSpan(a *actor, p *execution.Span) {
 	if !isTraced(a.traced) {
 		return
 	}
 	attrs := []attribute.KeyValue{attrRun.String(a.id), attrWorkflow.String(a.head.Workflow)}
-	options := []trace.SpanStartOption{trace.WithTimestamp(p.from)}
+	options := []trace.SpanStartOption{trace.WithTimestamp(p.From)}
 	var name string
-	switch p.kind {
-	case hookWaited:
-		name = named("hook", p.name)
-		attrs = append(attrs, attrHook.String(p.name), attrHookID.String(p.ref))
+	switch p.Kind {
+	case execution.HookWaited:
+		name = named("hook", p.Name)
+		attrs = append(attrs, attrHook.String(p.Name), attrHookID.String(p.Ref))
 		options = append(options, trace.WithSpanKind(trace.SpanKindConsumer))
-		if p.trace != "" {
-			sender := trace.SpanContextFromContext(decodeTrace(a.w.ctx, p.trace))
+		if p.Trace != "" {
+			sender := trace.SpanContextFromContext(decodeTrace(a.w.ctx, p.Trace))
 			options = append(options, trace.WithLinks(trace.Link{SpanContext: sender}))
 		}
-	case slept:
+	case execution.Slept:
 		name = "sleep"
-	case timedOut:
+	case execution.TimedOut:
 		name = "timeout"
-	case stepDone, stepRetry:
+	case execution.StepDone, execution.StepRetry:
 		return // its attempts tell
 	}
 	_, span := t.tracer.Start(a.traced, name, append(options, trace.WithAttributes(attrs...))...)
-	span.End(trace.WithTimestamp(p.to))
+	span.End(trace.WithTimestamp(p.To))
 }
 
 // traceRun emits the span of a whole run. ctx has its trace.
@@ -213,7 +214,7 @@ func (t *telemetry) traceRun(ctx context.Context, r *store.Run, status store.Sta
 		trace.WithAttributes(attrRun.String(r.ID), attrWorkflow.String(r.Workflow), attrVersion.Int(r.Version), attrStatus.String(string(status))))
 	failure := ""
 	if status == store.Failed {
-		failure = decodeFailure(data).Text
+		failure = execution.DecodeFailure(data).Text
 	}
 	end(span, failure, trace.WithTimestamp(at))
 }

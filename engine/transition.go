@@ -4,6 +4,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/tenter-dev/tenter/engine/internal/execution"
 	"github.com/tenter-dev/tenter/internal/planted"
 	"github.com/tenter-dev/tenter/internal/run"
 	"github.com/tenter-dev/tenter/store"
@@ -12,13 +13,13 @@ import (
 // transition completes the batch. It returns nil if there is nothing to be written.
 func (b *batch) transition() *store.Transition {
 	a, x := b.a, b.a.x
-	if x.finished {
+	if x.Finished() {
 		return b.end()
 	}
 	now := microseconds(a.w.store.Now())
 	b.begin, b.next = b.due(now)
-	if t := x.timers.next(); t != nil && (b.next.IsZero() || t.at.Before(b.next)) {
-		b.next = t.at
+	if timer, at := x.NextTimer(); timer != 0 && (b.next.IsZero() || at.Before(b.next)) {
+		b.next = at
 	}
 	executing := 0
 	for _, at := range a.attempts {
@@ -26,7 +27,7 @@ func (b *batch) transition() *store.Transition {
 			executing++
 		}
 	}
-	keep := executing > 0 || len(x.unsettled) > 0 || len(x.pulls) > 0
+	keep := executing > 0 || x.Pending() > 0 || x.Pulling()
 	status, wake := store.Waiting, b.next
 	switch {
 	case len(b.begin) > 0 && a.w.draining():
@@ -35,8 +36,9 @@ func (b *batch) transition() *store.Transition {
 	case keep || len(b.begin) > 0:
 		keep, status, wake = true, store.Running, now
 	}
-	deferred, admitted := x.changedBacklogs()
-	if len(b.events) == 0 && len(x.effects) == 0 && len(b.show) == 0 && len(deferred)+len(admitted) == 0 && keep == a.held && a.start == nil {
+	deferred, admitted := x.ChangedBacklogs()
+	b.effects, b.spans = x.TakeEffects(), x.TakeSpans()
+	if len(b.events) == 0 && len(b.effects) == 0 && len(b.show) == 0 && len(deferred)+len(admitted) == 0 && keep == a.held && a.start == nil {
 		return nil
 	}
 	t := a.transition(status)
@@ -63,41 +65,37 @@ func (b *batch) executing(ref string) bool {
 // end makes the transition that ends the run.
 func (b *batch) end() *store.Transition {
 	a, x := b.a, b.a.x
-	f := x.failure
-	if limit := a.w.e.opts.MaxPayload; f == nil && len(x.result) > limit {
-		large := tooLarge("the result of the run", len(x.result), limit)
+	result, f, canceled := x.Result()
+	if limit := a.w.e.opts.MaxPayload; f == nil && len(result) > limit {
+		large := tooLarge("the result of the run", len(result), limit)
 		f = &large
 	}
-	e := store.Event{Kind: store.RunCompleted, Data: x.result, At: x.now}
+	e := store.Event{Kind: store.RunCompleted, Data: result, At: x.Now()}
 	status, parent := store.Completed, store.ChildCompleted
 	if f != nil {
 		e.Kind, status, parent = store.RunFailed, store.Failed, store.ChildFailed
-		if x.cancelRequested && slices.Contains(f.Is, run.IsCanceled) {
+		if canceled && slices.Contains(f.Is, run.IsCanceled) {
 			e.Kind, status = store.RunCanceled, store.Canceled
 			if a.head.Events == 0 { // its code got the order together with its input
 				f = &run.Failure{Text: "canceled before it began", Is: f.Is}
 			}
 			f.Is = append(f.Is, run.IsRunCanceled)
 		}
-		e.Data = encodeFailure(f)
+		e.Data = execution.EncodeFailure(f)
 	}
 	e.Position = a.head.Events + int64(len(b.events)) + 1
 	b.events = append(b.events, e)
+	b.effects, b.spans = x.TakeEffects(), x.TakeSpans()
 	if a.head.ParentID != "" && (!planted.ChildResultLost.Here() || a.head.Epoch <= 1) {
-		x.emit(&store.Effect{Kind: store.Send, Message: store.Message{
+		b.effects = append(b.effects, execution.Effect{Effect: &store.Effect{Kind: store.Send, Message: store.Message{
 			RunID: a.head.ParentID, Kind: parent, Ref: a.head.ParentRef, Data: e.Data,
-		}}, nil)
+		}}})
 	}
 	t := a.transition(status)
 	if !planted.BacklogForgotten.Here() { // NoMailBefore counts what is not in a backlog
-		t.Defer, t.Admit = x.changedBacklogs()
+		t.Defer, t.Admit = x.ChangedBacklogs()
 	}
-	t.TookAny = x.took
-	for _, it := range x.untaken() {
-		t.Unread = append(t.Unread, store.Message{
-			RunID: a.id, Kind: store.PayloadReceived, Ref: it.hookID, Data: it.data, AcceptedAt: it.at, OrStart: it.orStart,
-		})
-	}
+	t.TookAny, t.Unread = x.TookAny(), x.Unread()
 	b.fill(t)
 	return t
 }
@@ -105,7 +103,7 @@ func (b *batch) end() *store.Transition {
 func (b *batch) fill(t *store.Transition) {
 	a := b.a
 	t.Events, t.Took, t.Pulled, t.NoMailBefore = b.events, b.took, b.pulled, b.guard
-	for _, e := range a.x.effects {
+	for _, e := range b.effects {
 		t.Effects = append(t.Effects, *e.Effect)
 	}
 	for _, at := range b.show {

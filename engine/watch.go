@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/tenter-dev/tenter/engine/internal/execution"
 	"github.com/tenter-dev/tenter/inspect"
 	"github.com/tenter-dev/tenter/store"
 	"github.com/tenter-dev/tenter/workflow"
@@ -148,7 +149,7 @@ func (e *Engine) watchRuns(ctx context.Context, runID string, f func(inspect.Cha
 		return err
 	}
 	if runID != "" {
-		if err := checkName(runID); err != nil {
+		if err := execution.CheckName(runID); err != nil {
 			return err
 		}
 	}

@@ -1,10 +1,9 @@
 package engine
 
 import (
-	"bytes"
-	"runtime/pprof"
-	"strings"
 	"time"
+
+	"github.com/tenter-dev/tenter/engine/internal/execution"
 )
 
 // watchdog tells where workflow code blocks on something that is not durable: a
@@ -57,24 +56,10 @@ func (d *watchdog) look(told map[*actor]int64) {
 	if len(stuck) == 0 {
 		return
 	}
-	stacks := stuckStacks()
+	stacks := execution.StuckStacks()
 	for _, a := range stuck {
 		d.w.name(a.id) // if it has mail, and nobody owns it, it is to be seen who executes it
 		a.logger().Error("workflow code blocks outside durable calls: in a workflow use hooks, futures and workflow.Go instead of channels, locks, goroutines and I/O",
 			"for", time.Since(time.Unix(0, a.turnSince.Load())).Round(time.Millisecond), "stack", stacks)
 	}
-}
-
-// stuckStacks returns the stacks of the coroutines that are not parked in a durable
-// call. Normally it is one.
-func stuckStacks() string {
-	var profile bytes.Buffer
-	_ = pprof.Lookup("goroutine").WriteTo(&profile, 1) // a bytes.Buffer never fails
-	var stuck []string
-	for record := range strings.SplitSeq(profile.String(), "\n\n") {
-		if strings.Contains(record, "engine.(*execution).newBranch.func1") && !strings.Contains(record, "engine.(*branch).park") {
-			stuck = append(stuck, record)
-		}
-	}
-	return strings.Join(stuck, "\n\n")
 }

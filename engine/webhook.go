@@ -6,10 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
-	"slices"
 	"strings"
 	"time"
 
+	"github.com/tenter-dev/tenter/engine/internal/execution"
 	"github.com/tenter-dev/tenter/internal/run"
 	"github.com/tenter-dev/tenter/signature"
 	"github.com/tenter-dev/tenter/store"
@@ -51,7 +51,7 @@ func (e *Engine) Webhook(ctx context.Context, token string) (*Webhook, error) {
 	}
 	// A plain hook is looked up like a token that nobody has: it takes as long.
 	if w, at := e.liveHook(token); w != nil && at.hook.Webhook != nil {
-		return e.webhook(*at.hook)
+		return e.webhook(at.hook)
 	}
 	h, err := e.store.Hook(ctx, token)
 	if err == nil && h.Webhook != nil {
@@ -167,7 +167,7 @@ func (w *Webhook) repeat(ctx context.Context, r store.Receipt) (workflow.Respons
 
 // payload verifies the request and makes a payload of it.
 func (w *Webhook) payload(r *workflow.Request) (store.Payload, error) {
-	if err := checkSize("the body", r.Body, w.e.opts.MaxPayload); err != nil {
+	if err := execution.CheckSize("the body", r.Body, w.e.opts.MaxPayload); err != nil {
 		return store.Payload{}, err
 	}
 	now := w.e.store.Now()
@@ -248,19 +248,6 @@ func (w *Webhook) static() workflow.Response {
 		return workflow.Response{Status: a.Status, Header: a.Header, Body: a.Body}
 	}
 	return workflow.Response{Status: 202}
-}
-
-// checkWebhook says why a webhook can't be opened by this engine.
-func (env *environment) checkWebhook(w *run.Webhook) string {
-	switch {
-	case w == nil:
-		return ""
-	case env.publicURL == "":
-		return "it opens a webhook, and the engine has no Options.PublicURL to make its URL from"
-	case w.Verify != "" && !slices.Contains(env.verifiers, w.Verify):
-		return fmt.Sprintf("it opens a webhook with verifier %q, which is not in Options.Verifiers", w.Verify)
-	}
-	return ""
 }
 
 // parsePublicURL checks Options.PublicURL and drops the slash at its end.

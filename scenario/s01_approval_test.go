@@ -124,16 +124,20 @@ func approvalKilled(t *testing.T, db *database) {
 			t.Fatalf("approval of %s: %+v, %v", id, info, err)
 		}
 		<-killed
-	}
-	ctx := within(t, 30*time.Second)
-	for i := range n {
-		id := fmt.Sprint("run-", i)
-		got, err := workflow.Get[decision](s.api, id).Result(ctx)
-		if err != nil {
-			t.Fatal(err)
+		if i%2 == 0 {
+			continue
 		}
-		if want := (decision{i%2 == 0, id}); got != want {
-			t.Errorf("run %s returned %v, want %v", id, got, want)
+		// A run that is there when three processes are killed may be blocked for it. On a slow
+		// machine most would be.
+		for _, i := range []int{i - 1, i} {
+			id := fmt.Sprint("run-", i)
+			got, err := workflow.Get[decision](s.api, id).Result(within(t, time.Minute))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if want := (decision{i%2 == 0, id}); got != want {
+				t.Errorf("run %s returned %v, want %v", id, got, want)
+			}
 		}
 	}
 	t.Logf("%d processes died", s.died())

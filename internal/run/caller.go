@@ -89,7 +89,7 @@ func ownBelow(root, file string) bool {
 		return false
 	}
 	switch path.Dir(rest) {
-	case "workflow", "workflowtest", "engine", "internal/run":
+	case "workflow", "workflowtest", "engine", "engine/internal/execution", "internal/run":
 		return true
 	}
 	return false

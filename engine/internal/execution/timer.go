@@ -1,4 +1,4 @@
-package engine
+package execution
 
 import (
 	"container/heap"
@@ -19,7 +19,7 @@ type timer struct {
 	ready   bool
 	expire  *scope // that ends with it, or nil
 	waiters waitlist
-	x       *execution
+	x       *Execution
 }
 
 func (t *timer) Ready() bool         { return t.ready }
@@ -44,7 +44,7 @@ func (t *timer) stop(b *branch) {
 }
 
 func (s *scope) Timer(kind run.TimerKind, at time.Time) run.Timer {
-	if at = microseconds(at); !at.After(s.x.now) {
+	if at = saturate.Time(at); !at.After(s.x.now) {
 		return &timer{x: s.x, ready: true, index: -1}
 	}
 	return s.x.newTimer(kind, at)
@@ -54,7 +54,7 @@ const timeFormat = "2006-01-02T15:04:05.000000Z"
 
 // newTimer asks for a timer. A replay goes by the recorded time, so that a changed
 // duration changes only timers to come.
-func (x *execution) newTimer(kind run.TimerKind, at time.Time) *timer {
+func (x *Execution) newTimer(kind run.TimerKind, at time.Time) *timer {
 	x.timerCount++
 	if b := x.current.Load(); b != nil {
 		recorded := x.ask(b, string(kind)+" "+strconv.Itoa(x.timerCount)+" until ", at.Format(timeFormat))
@@ -68,9 +68,6 @@ func (x *execution) newTimer(kind run.TimerKind, at time.Time) *timer {
 	heap.Push(&x.timers, t)
 	return t
 }
-
-// microseconds is the time that stores keep of t.
-func microseconds(t time.Time) time.Time { return saturate.Time(t) }
 
 // timerHeap holds the timers of a run that have not fired: the earliest first, ties
 // in the order in which they were asked for.
@@ -118,7 +115,15 @@ func (h timerHeap) next() *timer {
 	return h[0]
 }
 
-func (h *timerHeap) fire(x *execution, ref string) {
+// NextTimer returns the number of the timer that fires next, and when. 0: there is none.
+func (x *Execution) NextTimer() (number int, at time.Time) {
+	if t := x.timers.next(); t != nil {
+		return t.number, t.at
+	}
+	return 0, time.Time{}
+}
+
+func (h *timerHeap) fire(x *Execution, ref string) {
 	for _, t := range *h {
 		if t.ref() == ref {
 			h.remove(t)
@@ -128,7 +133,7 @@ func (h *timerHeap) fire(x *execution, ref string) {
 	}
 }
 
-func (h *timerHeap) wakeSleeps(x *execution) {
+func (h *timerHeap) wakeSleeps(x *Execution) {
 	for _, t := range append(timerHeap(nil), *h...) {
 		if t.kind == run.Sleep {
 			h.remove(t)
@@ -137,13 +142,13 @@ func (h *timerHeap) wakeSleeps(x *execution) {
 	}
 }
 
-func (t *timer) end(x *execution) {
+func (t *timer) end(x *Execution) {
 	t.ready = true
-	what := slept
+	what := Slept
 	if t.kind == run.Deadline {
-		what = timedOut
+		what = TimedOut
 	}
-	x.passed(passage{kind: what, ref: t.ref(), from: t.since})
+	x.over(Span{Kind: what, Ref: t.ref(), From: t.since})
 	t.waiters.wake(x)
 	if t.expire != nil {
 		t.expire.cancel(errDeadline)

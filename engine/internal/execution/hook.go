@@ -1,4 +1,4 @@
-package engine
+package execution
 
 import (
 	"encoding/base64"
@@ -14,7 +14,7 @@ import (
 
 // hook is a hook of the run.
 type hook struct {
-	x       *execution
+	x       *Execution
 	ref     string // its number in the run
 	spec    store.Hook
 	queue   []*item
@@ -47,7 +47,7 @@ type claim struct {
 func (c *claim) Ready() bool         { return c.done }
 func (c *claim) waitlist() *waitlist { return &c.waiters }
 
-func (c *claim) settle() *store.Effect {
+func (c *claim) effect() *store.Effect {
 	return &store.Effect{Kind: store.OpenHook, Hook: c.hook.spec}
 }
 
@@ -58,7 +58,7 @@ func (c *claim) outcome(o store.Outcome) (store.Kind, string, []byte) {
 	return store.HookClaimed, c.hook.ref, quote(o.HookID)
 }
 
-func (c *claim) end(x *execution, e *store.Event) {
+func (c *claim) end(x *Execution, e *store.Event) {
 	id := unquote(e.Data)
 	c.done = true
 	if e.Kind == store.HookConflict {
@@ -95,7 +95,7 @@ func (s *scope) NewHook(spec run.Hook) (run.OpenHook, error) {
 	if err := s.err(); err != nil {
 		return nil, err
 	}
-	if err := checkSize("the metadata", spec.Metadata, x.env.limit); err != nil {
+	if err := CheckSize("the metadata", spec.Metadata, x.env.Limit); err != nil {
 		return nil, fmt.Errorf("new hook: %w", err)
 	}
 	x.hookCount++
@@ -111,14 +111,14 @@ func (s *scope) NewHook(spec run.Hook) (run.OpenHook, error) {
 	}
 	if spec.Webhook != nil {
 		if unable := x.env.checkWebhook(spec.Webhook); unable != "" {
-			x.diverged = &divergence{Unable: unable, Caller: callerLine()}
+			x.diverged = &Divergence{Unable: unable, Caller: callerLine()}
 			b.parkForever()
 		}
 		if h.spec.Webhook, err = json.Marshal(spec.Webhook); err != nil {
 			return nil, fmt.Errorf("encode webhook: %w", err)
 		}
 		if a := spec.Webhook.Static; a != nil {
-			if err := checkAnswer(a, x.env.limit); err != nil {
+			if err := CheckResponse(a, x.env.Limit); err != nil {
 				return nil, fmt.Errorf("new webhook: %w", err)
 			}
 		}
@@ -137,7 +137,7 @@ func (s *scope) NewHook(spec run.Hook) (run.OpenHook, error) {
 	}
 	x.ask(b, "hook "+h.ref+" token "+spec.Token, "")
 	c := &claim{hook: h}
-	x.unsettle(c)
+	x.await(c)
 	x.wait(b, c)
 	if c.owner != "" {
 		return nil, x.conflict(spec.Token, c.owner)
@@ -146,7 +146,7 @@ func (s *scope) NewHook(spec run.Hook) (run.OpenHook, error) {
 }
 
 // conflict is the error of a token that a run has.
-func (x *execution) conflict(token, owner string) error {
+func (x *Execution) conflict(token, owner string) error {
 	e := &run.HookConflict{Token: token, RunID: owner, Relation: x.relation(owner)}
 	if owner == x.info.RunID {
 		for id, h := range x.hookByID {
@@ -159,7 +159,7 @@ func (x *execution) conflict(token, owner string) error {
 }
 
 // relation is what another run is to this one.
-func (x *execution) relation(runID string) run.Relation {
+func (x *Execution) relation(runID string) run.Relation {
 	switch runID {
 	case x.info.RunID:
 		return run.Itself
@@ -180,9 +180,53 @@ func (h *hook) opened() {
 		h.x.hookByID = map[string]*hook{}
 	}
 	h.open = true
-	h.x.changed = append(h.x.changed, h)
+	h.x.hooks = append(h.x.hooks, HookChange{h.spec, true})
 	h.x.hookByID[h.spec.ID] = h
 	h.gather()
+}
+
+// HookChange is a hook that the code has opened, or closed.
+type HookChange struct {
+	Hook store.Hook
+	Open bool
+}
+
+// TakeHookChanges returns the hooks that were opened and closed since this was last called.
+func (x *Execution) TakeHookChanges() []HookChange {
+	changes := x.hooks
+	x.hooks = nil
+	return changes
+}
+
+// OpenHooks calls f with each hook that takes payloads.
+func (x *Execution) OpenHooks(f func(*store.Hook)) {
+	for _, h := range x.hookByID {
+		f(&h.spec)
+	}
+}
+
+// Intake is what becomes of a payload that comes to a hook.
+type Intake int
+
+const (
+	NotOpen  Intake = iota // the hook does not take payloads
+	Direct                 // the code gets it next
+	Behind                 // it waits behind others that the code has not taken
+	Deferred               // it waits in the store, in the hook's backlog
+)
+
+// Intake returns what would become of a payload that came to a hook now.
+func (x *Execution) Intake(hookID string) Intake {
+	h, bl := x.hookByID[hookID], x.backlogs[hookID]
+	switch {
+	case h == nil:
+		return NotOpen
+	case bl != nil && bl.stored:
+		return Deferred
+	case bl != nil || len(h.queue) > 0:
+		return Behind
+	}
+	return Direct
 }
 
 // gather takes the payloads that came while nobody listened: before the hook of a
@@ -193,9 +237,8 @@ func (h *hook) gather() {
 }
 
 // deliver puts a payload into its hook's queue.
-func (x *execution) deliver(e *store.Event) {
+func (x *Execution) deliver(e *store.Event) {
 	it := &item{hookID: e.Ref, at: e.At, data: e.Data, orStart: e.OrStart, trace: x.sender}
-	x.sender = ""
 	if len(x.items) >= 64 && x.taken > len(x.items)/2 {
 		x.items, x.taken = x.untaken(), 0
 	}
@@ -216,8 +259,18 @@ func (x *execution) deliver(e *store.Event) {
 	h.waiters.wake(x)
 }
 
+// Unread returns the payloads of the journal that the code has not taken, as messages.
+func (x *Execution) Unread() (unread []store.Message) {
+	for _, it := range x.untaken() {
+		unread = append(unread, store.Message{
+			RunID: x.info.RunID, Kind: store.PayloadReceived, Ref: it.hookID, Data: it.data, AcceptedAt: it.at, OrStart: it.orStart,
+		})
+	}
+	return unread
+}
+
 // untaken returns the payloads that the code has not taken.
-func (x *execution) untaken() []*item {
+func (x *Execution) untaken() []*item {
 	var left []*item
 	for _, it := range x.items {
 		if !it.taken {
@@ -245,7 +298,7 @@ func (h *hook) Take() ([]byte, bool) {
 	if h.since.IsZero() {
 		h.since = h.x.now // it was there before
 	}
-	h.x.passed(passage{kind: hookWaited, name: h.spec.Type, ref: h.spec.ID, from: h.since, trace: it.trace})
+	h.x.over(Span{Kind: HookWaited, Name: h.spec.Type, Ref: h.spec.ID, From: h.since, Trace: it.trace})
 	h.since = time.Time{}
 	return it.data, true
 }
@@ -265,7 +318,7 @@ func (h *hook) Close() {
 	if planted.CloseLosesPayloads.Here() {
 		h.queue = nil
 	}
-	h.x.changed = append(h.x.changed, h)
+	h.x.hooks = append(h.x.hooks, HookChange{h.spec, false})
 	closing := h.spec
 	closing.ClosedPos = h.x.position
 	h.x.emit(&store.Effect{Kind: store.CloseHook, Hook: closing}, nil)
@@ -277,10 +330,20 @@ func (h *hook) Close() {
 // the mailbox after the close is durable.
 type drain struct{ hook *hook }
 
-func (d *drain) settle() *store.Effect { return nil }
+func (d *drain) effect() *store.Effect { return nil }
 
 func (d *drain) outcome(store.Outcome) (store.Kind, string, []byte) {
 	return store.HookDrained, d.hook.ref, nil
+}
+
+// Drains returns the closed hooks whose last payloads the code waits for, by reference.
+func (x *Execution) Drains() (refs []string) {
+	for _, ask := range x.pending {
+		if d, ok := ask.(*drain); ok {
+			refs = append(refs, d.hook.ref)
+		}
+	}
+	return refs
 }
 
 // askDrain begins the drain of a closed hook, if it has nothing to give.
@@ -290,5 +353,5 @@ func (h *hook) askDrain(b *branch) {
 	}
 	h.asked = true
 	h.x.ask(b, "drain "+h.ref, "")
-	h.x.unsettle(&drain{h})
+	h.x.await(&drain{h})
 }

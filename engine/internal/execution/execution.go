@@ -1,4 +1,4 @@
-package engine
+package execution
 
 import (
 	"context"
@@ -19,7 +19,6 @@ import (
 	"github.com/tenter-dev/tenter/internal/planted"
 	"github.com/tenter-dev/tenter/internal/run"
 	"github.com/tenter-dev/tenter/store"
-	"github.com/tenter-dev/tenter/workflow"
 )
 
 // execution is the workflow code of one run at work: its branches, and what they
@@ -29,13 +28,13 @@ import (
 // what the code asks for is compared with the journal or collected for it.
 //
 // It does no I/O and knows no clock. All calls belong to one goroutine at a time.
-type execution struct {
+type Execution struct {
 	info   run.Info
 	parent string // its run ID
 	secret []byte
 	code   func(run.Scope, []byte) ([]byte, *run.Failure)
 	scene  *run.Scene
-	env    *environment
+	env    *Environment
 	log    *slog.Logger    // of the worker
 	traced context.Context //nolint:containedctx // has the run's trace
 
@@ -56,7 +55,7 @@ type execution struct {
 	cancelRequested bool
 	finished        bool
 
-	steps        map[string]*step
+	steps        map[string]*Step
 	stepCount    map[string]int
 	timers       timerHeap
 	timerCount   int
@@ -64,32 +63,31 @@ type execution struct {
 	respondCount int
 	hookByID     map[string]*hook
 	early        map[string][]*item  // payloads of a reserved hook that is not opened yet
-	backlogs     map[string]*backlog // of hooks, by ID
+	backlogs     map[string]*Backlog // of hooks, by ID
 	pulls        []*hook             // whose next payload is asked for
 	closing      map[string]*hook    // that were pulled after they were closed
 	children     map[string]*child
 	childCount   map[string]int
 	derived      []derivation // few, and a map would take as much room as twenty
 
-	// unsettled are the asks that the store has to decide and whose outcome has not
+	// pending are the asks that the store has to decide and whose outcome has not
 	// been fed yet, in order. After a crash they are asked again.
-	unsettled []settler
+	pending []pendingAsk
 
 	asked   []byte   // lines of this turn
 	expect  string   // lines of the journal still to come in this turn
-	effects []effect // asked for since the last collect
-	logs    []func() // since the last collect
+	effects []Effect // asked for since they were last taken
+	logs    []func() // since they were last taken
+	spans   []Span   // over since they were last taken
+	sender  string   // trace of the payload being handled
 
-	passages []passage // over since the last collect
-	sender   string    // trace of the payload being handled
+	hooks    []HookChange // opened and closed since they were last taken
+	newSteps []*Step      // asked for since they were last taken
+	canceled []*Step      // canceled since then
+	items    []*item      // payloads, in order; most of those taken are dropped
+	taken    int          // in items
 
-	changed  []*hook // opened or closed since the last collect
-	newSteps []*step // asked for since they were last taken
-	canceled []*step // canceled since then
-	items    []*item // payloads, in order; most of those taken are dropped
-	taken    int     // in items
-
-	diverged *divergence
+	diverged *Divergence
 	result   []byte
 	failure  *run.Failure
 }
@@ -100,54 +98,46 @@ type derivation struct {
 	count uint64
 }
 
-// settler is an ask that the store decides.
-type settler interface {
-	// settle returns the effect that asks for it, or nil if reading the mailbox
-	// decides it.
-	settle() *store.Effect
+// pendingAsk is an ask that the store decides.
+type pendingAsk interface {
+	// effect asks the store for it. nil: reading the mailbox decides it.
+	effect() *store.Effect
 	// outcome returns the event that tells what the store has decided. No kind: there
 	// is nothing to tell.
 	outcome(o store.Outcome) (kind store.Kind, ref string, data []byte)
 }
 
-// environment is what an execution may know of the engine.
-type environment struct {
-	client    any
-	publicURL string
-	verifiers []string
-	dedupeFor time.Duration
-	limit     int // of inputs, payloads and results, in bytes
-	observed  bool
-}
-
-func newExecution(r *store.Run, code *run.Workflow, env *environment, log *slog.Logger) *execution {
-	x := &execution{
+// New makes the execution of a run by some code. ctx has the run's trace, and log is the
+// worker's.
+func New(ctx context.Context, r *store.Run, code *run.Workflow, env *Environment, log *slog.Logger) *Execution {
+	x := &Execution{
 		info:   run.Info{RunID: r.ID, Workflow: r.Workflow, Version: code.Version},
 		secret: r.Secret,
 		parent: r.ParentID,
 		code:   code.Func,
 		env:    env,
 		log:    log,
+		traced: ctx,
 		live:   true,
 	}
 	x.root = newScope(x, nil)
-	x.scene = &run.Scene{Scope: x.root, Client: env.client}
+	x.scene = &run.Scene{Scope: x.root, Client: env.Client}
 	return x
 }
 
-func (x *execution) logger() *slog.Logger {
+func (x *Execution) logger() *slog.Logger {
 	return x.log.With("run", x.info.RunID, "workflow", x.info.Workflow)
 }
 
-// replay feeds a recorded event. It returns a divergence if the code asks for other
+// Replay feeds a recorded event. It returns a divergence if the code asks for other
 // things than the journal has.
-func (x *execution) replay(e *store.Event) *divergence {
+func (x *Execution) Replay(e *store.Event) *Divergence {
 	x.live = false
 	x.expect = e.Asked
 	x.feed(e)
 	if x.diverged == nil && x.expect != "" {
 		recorded, _, _ := strings.Cut(x.expect, "\n")
-		x.diverged = &divergence{Recorded: recorded, Attempted: x.whatInstead()}
+		x.diverged = &Divergence{Recorded: recorded, Attempted: x.whatInstead()}
 	}
 	x.live = true
 	if x.diverged != nil {
@@ -156,8 +146,15 @@ func (x *execution) replay(e *store.Event) *divergence {
 	return x.diverged
 }
 
-// live turns: feed fills e.Asked.
-func (x *execution) feed(e *store.Event) {
+// Feed feeds a new event, and fills in what the code asks for. sender is the trace of a
+// payload's sender.
+func (x *Execution) Feed(e *store.Event, sender string) {
+	x.sender = sender
+	x.feed(e)
+	x.sender = ""
+}
+
+func (x *Execution) feed(e *store.Event) {
 	if e.At.After(x.now) {
 		x.now = e.At
 	}
@@ -180,7 +177,7 @@ func (x *execution) feed(e *store.Event) {
 }
 
 // apply changes what the branches wait for.
-func (x *execution) apply(e *store.Event) {
+func (x *Execution) apply(e *store.Event) {
 	switch e.Kind {
 	case store.Started:
 		x.born = e.At
@@ -207,10 +204,10 @@ func (x *execution) apply(e *store.Event) {
 			c.taken(x)
 			return
 		}
-		x.settled(e)
+		x.decided(e)
 	case store.ChildStarted, store.HookClaimed, store.HookConflict, store.HookDrained,
 		store.Responded, store.RespondConflict:
-		x.settled(e)
+		x.decided(e)
 	case store.StepRetried, store.StepCompleted, store.StepFailed:
 		if s := x.steps[e.Ref]; s != nil {
 			s.apply(x, e)
@@ -221,11 +218,11 @@ func (x *execution) apply(e *store.Event) {
 	}
 }
 
-// settled feeds the outcome of an unsettled ask.
-func (x *execution) settled(e *store.Event) {
-	for i, s := range x.unsettled {
-		if ref, ok := settles(s, e); ok && ref == e.Ref {
-			x.unsettled = slices.Delete(x.unsettled, i, i+1)
+// decided feeds the outcome of a pending ask.
+func (x *Execution) decided(e *store.Event) {
+	for i, s := range x.pending {
+		if ref, ok := decides(e, s); ok && ref == e.Ref {
+			x.pending = slices.Delete(x.pending, i, i+1)
 			switch s := s.(type) {
 			case *claim:
 				s.end(x, e)
@@ -234,7 +231,7 @@ func (x *execution) settled(e *store.Event) {
 				s.hook.drained = true
 				s.hook.waiters.wake(x)
 			case *child:
-				s.settled(x, e)
+				s.decided(x, e)
 			case *respond:
 				s.end(x, e)
 			}
@@ -243,7 +240,8 @@ func (x *execution) settled(e *store.Event) {
 	}
 }
 
-func settles(s settler, e *store.Event) (ref string, ok bool) {
+// decides reports whether an event tells what the store has decided of an ask, and of which.
+func decides(e *store.Event, s pendingAsk) (ref string, ok bool) {
 	switch s := s.(type) {
 	case *claim:
 		return s.hook.ref, e.Kind == store.HookClaimed || e.Kind == store.HookConflict
@@ -257,16 +255,61 @@ func settles(s settler, e *store.Event) (ref string, ok bool) {
 	return "", false
 }
 
+// Finished reports whether the code has ended, and with it the run.
+func (x *Execution) Finished() bool { return x.finished }
+
+// Result is what finished code has come to. canceled says that it was asked to cancel.
+func (x *Execution) Result() (data []byte, failure *run.Failure, canceled bool) {
+	return x.result, x.failure, x.cancelRequested
+}
+
+// Divergence returns why the code can't go on, or nil.
+func (x *Execution) Divergence() *Divergence { return x.diverged }
+
+// AtRest reports whether the code waits for events.
+func (x *Execution) AtRest() bool { return !x.finished && x.diverged == nil }
+
+// Now is the time of the last event.
+func (x *Execution) Now() time.Time { return x.now }
+
+// TookAny reports whether the code has ever taken a payload.
+func (x *Execution) TookAny() bool { return x.took }
+
+// Pending is how many asks the store has to decide.
+func (x *Execution) Pending() int { return len(x.pending) }
+
+// TakeEffects returns the effects that were asked for since this was last called.
+func (x *Execution) TakeEffects() []Effect {
+	effects := x.effects
+	x.effects = nil
+	return effects
+}
+
+// TakeSpans returns what is over since this was last called.
+func (x *Execution) TakeSpans() []Span {
+	spans := x.spans
+	x.spans = nil
+	return spans
+}
+
+// Log writes what the code has logged since this was last called.
+func (x *Execution) Log() {
+	for _, log := range x.logs {
+		log()
+	}
+	x.logs = nil
+}
+
 // finish ends the run's code. The first call counts.
-func (x *execution) finish(result []byte, failure *run.Failure) {
+func (x *Execution) finish(result []byte, failure *run.Failure) {
 	if !x.finished && x.diverged == nil {
 		x.finished, x.result, x.failure = true, result, failure
 	}
 }
 
-// close unwinds what has not ended. Its deferred functions are executed; durable
+// Close unwinds what has not ended. Its deferred functions are executed; durable
 // calls in them do nothing.
-func (x *execution) close() {
+func (x *Execution) Close() {
 	x.evict()
 	for _, b := range x.branches {
 		if !b.gone {
@@ -276,7 +319,7 @@ func (x *execution) close() {
 	x.branches = nil
 }
 
-func (x *execution) compact() {
+func (x *Execution) compact() {
 	if len(x.branches) > 16 {
 		ended := 0
 		for _, b := range x.branches {
@@ -292,7 +335,7 @@ func (x *execution) compact() {
 
 // enter begins a durable call: it returns the branch that makes it, or an error on a
 // goroutine that is none.
-func (x *execution) enter() (*branch, error) {
+func (x *Execution) enter() (*branch, error) {
 	b := x.current.Load()
 	if b == nil || b.g.Load() != uintptr(gid.Current()) {
 		return nil, run.Foreign()
@@ -305,7 +348,7 @@ func (x *execution) enter() (*branch, error) {
 }
 
 // wait parks b until w is ready, whatever becomes of its scope.
-func (x *execution) wait(b *branch, w waitable) {
+func (x *Execution) wait(b *branch, w waitable) {
 	if w.Ready() {
 		return
 	}
@@ -327,7 +370,7 @@ type waitable interface {
 // consequence of an event. The line is what identifies it; the
 // detail is recorded and not compared. It returns the detail that counts: the
 // recorded one on replay.
-func (x *execution) ask(b *branch, line, detail string) string {
+func (x *Execution) ask(b *branch, line, detail string) string {
 	if x.live {
 		x.asked = append(x.asked, line...)
 		x.asked = append(x.asked, detail...)
@@ -339,7 +382,7 @@ func (x *execution) ask(b *branch, line, detail string) string {
 		x.expect = rest
 		return recorded[len(line):]
 	}
-	x.diverged = &divergence{Recorded: recorded, Attempted: line + detail, Caller: callerLine()}
+	x.diverged = &Divergence{Recorded: recorded, Attempted: line + detail, Caller: callerLine()}
 	if b != nil {
 		b.parkForever()
 	}
@@ -347,49 +390,61 @@ func (x *execution) ask(b *branch, line, detail string) string {
 }
 
 // expects reports whether a replay comes to a line next.
-func (x *execution) expects(line string) bool {
+func (x *Execution) expects(line string) bool {
 	recorded, _, _ := strings.Cut(x.expect, "\n")
 	return recorded == line
 }
 
-// effect is an effect, and what waits for its outcome, or nil.
-type effect struct {
+// Effect is an effect that a transition is to have.
+type Effect struct {
 	*store.Effect
-	settler settler
-	again   bool // asked for before
+	Again bool // it was asked for before
+	ask   pendingAsk
+}
+
+// Outcome returns the event that tells the code of what the store has decided, or nil.
+func (e *Effect) Outcome(o store.Outcome) *store.Event {
+	if e.ask == nil {
+		return nil
+	}
+	kind, ref, data := e.ask.outcome(o)
+	if kind == "" {
+		return nil
+	}
+	return &store.Event{Kind: kind, Ref: ref, Data: data}
 }
 
 // emit adds an effect. On replay it has happened already.
-func (x *execution) emit(e *store.Effect, s settler) {
+func (x *Execution) emit(e *store.Effect, ask pendingAsk) {
 	if x.live {
-		x.effects = append(x.effects, effect{Effect: e, settler: s})
+		x.effects = append(x.effects, Effect{Effect: e, ask: ask})
 	}
 }
 
-// unsettle adds an ask that the store decides.
-func (x *execution) unsettle(s settler) {
-	x.unsettled = append(x.unsettled, s)
-	if e := s.settle(); e != nil {
-		x.emit(e, s)
+// await adds an ask that the store decides.
+func (x *Execution) await(ask pendingAsk) {
+	x.pending = append(x.pending, ask)
+	if e := ask.effect(); e != nil {
+		x.emit(e, ask)
 	}
 }
 
-// askAgain emits, after a replay, the asks whose outcome the journal does not have.
-func (x *execution) askAgain() {
-	for _, s := range x.unsettled {
-		if e := s.settle(); e != nil {
-			x.effects = append(x.effects, effect{e, s, true})
+// Reask emits, after a replay, the asks whose outcome the journal does not have.
+func (x *Execution) Reask() {
+	for _, ask := range x.pending {
+		if e := ask.effect(); e != nil {
+			x.effects = append(x.effects, Effect{e, true, ask})
 		}
 	}
 	for _, ref := range slices.Sorted(maps.Keys(x.children)) {
 		if c := x.children[ref]; c.derived {
-			x.effects = append(x.effects, effect{c.settle(), c, true})
+			x.effects = append(x.effects, Effect{c.effect(), true, c})
 		}
 	}
 }
 
 // derive returns bytes that only this run can know.
-func (x *execution) derive(label string) (sum [32]byte) {
+func (x *Execution) derive(label string) (sum [32]byte) {
 	i := slices.IndexFunc(x.derived, func(d derivation) bool { return d.label == label })
 	if i < 0 {
 		i = len(x.derived)
@@ -411,14 +466,6 @@ func count(m *map[string]int, name string) string {
 	}
 	(*m)[name]++
 	return name + "#" + strconv.Itoa((*m)[name])
-}
-
-// checkName refuses names and IDs that could not be written in one line.
-func checkName(name string) error {
-	if bad := run.BadName(name, run.MaxName); bad != "" {
-		return fmt.Errorf("%w: %s", workflow.ErrInvalidName, bad)
-	}
-	return nil
 }
 
 func eventName(e *store.Event) string {

@@ -1,4 +1,4 @@
-package engine
+package execution
 
 import (
 	"fmt"
@@ -8,7 +8,7 @@ import (
 )
 
 // divergence says where code and journal part.
-type divergence struct {
+type Divergence struct {
 	Position  int64  // of the event after which the code asked for something else
 	Event     string // that event
 	Recorded  string // what the journal has there; empty: nothing more
@@ -17,7 +17,7 @@ type divergence struct {
 	Unable    string // not a divergence at all: what this engine lacks to go on
 }
 
-func (d *divergence) String() string {
+func (d *Divergence) String() string {
 	if d.Unable != "" {
 		return d.Unable
 	}
@@ -39,7 +39,7 @@ func orNothing(line string) string {
 }
 
 // whatInstead describes what the code does where the journal has more asks.
-func (x *execution) whatInstead() string {
+func (x *Execution) whatInstead() string {
 	if x.finished && x.failure != nil {
 		return "return the error: " + x.failure.Text
 	}

@@ -1,4 +1,4 @@
-package engine
+package execution
 
 import (
 	"context"
@@ -10,6 +10,7 @@ import (
 
 	"github.com/tenter-dev/tenter/internal/planted"
 	"github.com/tenter-dev/tenter/internal/run"
+	"github.com/tenter-dev/tenter/internal/saturate"
 )
 
 var (
@@ -21,7 +22,7 @@ var (
 // calls. Code reaches it only on the branch that is executing, but for the methods
 // of context.Context, which captured contexts call from anywhere.
 type scope struct {
-	x       *execution
+	x       *Execution
 	parent  *scope
 	at      time.Time
 	timer   *timer
@@ -36,7 +37,7 @@ type scope struct {
 // canceler is something that ends with a scope.
 type canceler interface{ cancel(error) }
 
-func newScope(x *execution, parent *scope) *scope {
+func newScope(x *Execution, parent *scope) *scope {
 	s := &scope{x: x, parent: parent}
 	if parent != nil {
 		s.at = parent.at
@@ -82,7 +83,7 @@ func (s *scope) end(err error) {
 }
 
 // watched remembers a scope whose Done somebody has taken.
-func (x *execution) watched(s *scope) {
+func (x *Execution) watched(s *scope) {
 	x.doneMu.Lock()
 	defer x.doneMu.Unlock()
 	x.dones = append(x.dones, s)
@@ -90,7 +91,7 @@ func (x *execution) watched(s *scope) {
 
 // evict closes the Done channels of all scopes, for goroutines that have captured
 // them.
-func (x *execution) evict() {
+func (x *Execution) evict() {
 	x.root.endQuietly()
 	x.doneMu.Lock()
 	dones := x.dones
@@ -197,12 +198,12 @@ func (s *scope) Await(ws ...run.Waitable) (int, error) {
 }
 
 // held is a waitable that code holds, and may have smuggled into another run.
-type held interface{ holder() *execution }
+type held interface{ holder() *Execution }
 
-func (h *hook) holder() *execution   { return h.x }
-func (t *timer) holder() *execution  { return t.x }
-func (c *child) holder() *execution  { return c.x }
-func (f *future) holder() *execution { return f.x }
+func (h *hook) holder() *Execution   { return h.x }
+func (t *timer) holder() *Execution  { return t.x }
+func (c *child) holder() *Execution  { return c.x }
+func (f *future) holder() *Execution { return f.x }
 
 // poll returns the first ready one. An ended scope comes first, so that a canceled
 // wait consumes nothing.
@@ -240,7 +241,7 @@ func (s *scope) Go(fn func(run.Scope)) run.Waitable {
 
 // future is a branch to be waited for.
 type future struct {
-	x       *execution
+	x       *Execution
 	done    bool
 	waiters waitlist
 }
@@ -255,14 +256,14 @@ func (s *scope) WithCancel() (run.Scope, func()) {
 }
 
 func (s *scope) WithDeadline(at time.Time) (run.Scope, func()) {
-	at = microseconds(at)
+	at = saturate.Time(at)
 	inner := newScope(s.x, s)
 	s.adopt(inner)
 	if !s.at.IsZero() && !s.at.After(at) {
 		return inner, inner.canceledByCode // the outer deadline comes first
 	}
 	if planted.WallClockDeadline.Here() {
-		at = microseconds(time.Now().Add(at.Sub(s.x.now)))
+		at = saturate.Time(time.Now().Add(at.Sub(s.x.now)))
 	}
 	inner.at = at
 	switch {
@@ -304,7 +305,7 @@ func (s *scope) canceledByCode() {
 	s.cancel(errCanceled)
 }
 
-func (s *scope) PublicURL() string { return s.x.env.publicURL }
+func (s *scope) PublicURL() string { return s.x.env.PublicURL }
 
 func (s *scope) Now() time.Time { return s.x.now }
 

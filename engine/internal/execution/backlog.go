@@ -1,4 +1,4 @@
-package engine
+package execution
 
 import (
 	"maps"
@@ -21,8 +21,8 @@ import (
 // replay could not know that, since something else is ready too or the hook is closed, a
 // line of the journal says so: "pull 3".
 
-// backlog is what is known of the payloads of a hook that wait for the code to ask.
-type backlog struct {
+// Backlog is what is known of the payloads of a hook that wait for the code to ask.
+type Backlog struct {
 	hook   string          // its ID
 	rows   []store.Message // the first ones, in order
 	stored bool            // the store has them in a backlog, too
@@ -37,9 +37,19 @@ const (
 	mostKept = 16
 )
 
-// defers returns the backlog that a payload is to wait in, or nil if it is journaled now:
-// behind others only, since the code may wait for what comes first.
-func (x *execution) defers(m *store.Message) *backlog {
+// Defer puts a payload into a backlog, behind which there may be more. It returns false if
+// the payload is to be journaled now: it waits behind others only, since the code may wait
+// for what comes first.
+func (x *Execution) Defer(m *store.Message, more bool) bool {
+	bl := x.deferTo(m)
+	if bl == nil {
+		return false
+	}
+	bl.rows, bl.more = append(bl.rows, *m), more
+	return true
+}
+
+func (x *Execution) deferTo(m *store.Message) *Backlog {
 	if m.Kind != store.PayloadReceived || x.draining(m.Ref) || planted.BacklogJournaled.Here() {
 		return nil
 	}
@@ -55,17 +65,17 @@ func (x *execution) defers(m *store.Message) *backlog {
 	return bl
 }
 
-func (x *execution) newBacklog(hook string) *backlog {
+func (x *Execution) newBacklog(hook string) *Backlog {
 	if x.backlogs == nil {
-		x.backlogs = map[string]*backlog{}
+		x.backlogs = map[string]*Backlog{}
 	}
-	bl := &backlog{hook: hook}
+	bl := &Backlog{hook: hook}
 	x.backlogs[hook] = bl
 	return bl
 }
 
 // untakenOf is how many payloads of a hook the journal has and the code has not taken.
-func (x *execution) untakenOf(hook string) int {
+func (x *Execution) untakenOf(hook string) int {
 	n := len(x.early[hook])
 	if h := x.hookByID[hook]; h != nil {
 		n += len(h.queue)
@@ -74,8 +84,8 @@ func (x *execution) untakenOf(hook string) int {
 }
 
 // draining reports whether the code waits for all that a closed hook had accepted.
-func (x *execution) draining(hook string) bool {
-	return slices.ContainsFunc(x.unsettled, func(s settler) bool {
+func (x *Execution) draining(hook string) bool {
+	return slices.ContainsFunc(x.pending, func(s pendingAsk) bool {
 		d, ok := s.(*drain)
 		return ok && d.hook.spec.ID == hook
 	})
@@ -112,7 +122,7 @@ func (h *hook) comes(b *branch, others bool) bool {
 
 // pull has the payloads come that a branch waits for: of the first hook for which one is
 // there by now; else of each, when its time has come.
-func (x *execution) pull(ws []run.Waitable) {
+func (x *Execution) pull(ws []run.Waitable) {
 	if len(x.backlogs) == 0 {
 		return
 	}
@@ -131,28 +141,60 @@ func (x *execution) pull(ws []run.Waitable) {
 	x.pulls = append(x.pulls, later...)
 }
 
-// pulled returns the hook whose next payload is to come before all others, or nil: one
+// Pulling reports whether the code waits for payloads that are known to wait in backlogs.
+func (x *Execution) Pulling() bool { return len(x.pulls) > 0 }
+
+// Pulled returns the backlog whose first payload is to come before all others, or nil: one
 // whose payload is there by now, else the one whose payload was accepted first.
-func (x *execution) pulled() (first *hook) {
+func (x *Execution) Pulled() (first *Backlog) {
 	x.pulls = slices.DeleteFunc(x.pulls, func(h *hook) bool { return !h.waits() || len(h.waiters.branches) == 0 })
 	for _, h := range x.pulls {
-		at := x.acceptedAt(h)
-		if !at.After(x.now) {
-			return h
+		bl := x.backlogs[h.spec.ID]
+		if !bl.Next().After(x.now) {
+			return bl
 		}
-		if first == nil || at.Before(x.acceptedAt(first)) {
-			first = h
+		if first == nil || bl.Next().Before(first.Next()) {
+			first = bl
 		}
 	}
 	return first
 }
 
-// acceptedAt is when the next payload of a hook was accepted.
-func (x *execution) acceptedAt(h *hook) time.Time { return x.backlogs[h.spec.ID].rows[0].AcceptedAt }
+// Next is when the first payload of a backlog was accepted.
+func (bl *Backlog) Next() time.Time { return bl.rows[0].AcceptedAt }
 
-// rejoin tells an execution that has been replayed which payloads wait, the first of each
+// Pull takes the first payload out of a backlog. stored says that it is in the store's
+// backlog, too.
+func (bl *Backlog) Pull() (m store.Message, stored bool) {
+	m = bl.rows[0]
+	bl.rows[0] = store.Message{}
+	bl.rows = bl.rows[1:]
+	return m, bl.stored
+}
+
+// ReadAhead makes sure that it is known whether another payload waits behind the first one.
+// read returns up to n payloads of a hook's backlog that come after one, and whether there
+// are more. ReadAhead returns false if it takes a commit first, or read has failed.
+func (bl *Backlog) ReadAhead(read func(hook string, after int64, n int) ([]store.Message, bool, error)) (bool, error) {
+	switch {
+	case len(bl.rows) > 1 || !bl.more:
+		return true, nil
+	case !bl.stored:
+		return false, nil
+	}
+	bl.page = min(max(2*bl.page, 2), mostPulled)
+	rows, more, err := read(bl.hook, bl.rows[0].ID, bl.page)
+	if err != nil {
+		return false, err
+	}
+	bl.rows, bl.more = append(bl.rows, rows...), more
+	return true, nil
+}
+
+// Rejoin tells an execution that has been replayed which payloads wait, the first of each
 // hook, and has those come that branches wait for.
-func (x *execution) rejoin(first []store.Message) {
+func (x *Execution) Rejoin(first []store.Message) {
+	x.backlogs, x.pulls = nil, nil
 	for _, m := range first {
 		bl := x.newBacklog(m.Ref)
 		bl.rows, bl.stored = []store.Message{m}, true
@@ -170,42 +212,8 @@ func (x *execution) rejoin(first []store.Message) {
 	}
 }
 
-// lookAhead makes sure that it is known whether another payload waits behind the first
-// one. It returns false if that takes a commit first, or could not be found out.
-func (b *batch) lookAhead(bl *backlog) bool {
-	switch {
-	case len(bl.rows) > 1 || !bl.more:
-		return true
-	case !bl.stored:
-		return false
-	}
-	bl.page = min(max(2*bl.page, 2), mostPulled)
-	a := b.a
-	rows, more, err := a.w.store.Backlog(a.w.ctx, a.id, bl.hook, bl.rows[0].ID, bl.page)
-	if err != nil {
-		b.err = err
-		return false
-	}
-	bl.rows, bl.more = append(bl.rows, rows...), more
-	return true
-}
-
-// pull feeds the first payload of a backlog.
-func (b *batch) pull(bl *backlog) {
-	m := bl.rows[0]
-	bl.rows[0] = store.Message{}
-	bl.rows = bl.rows[1:]
-	if bl.stored {
-		b.pulled = append(b.pulled, m.ID)
-	} else {
-		b.took = append(b.took, m.ID)
-	}
-	b.a.x.sender = m.Trace
-	b.feed(store.Event{Kind: m.Kind, Ref: bl.hook, Data: m.Data, At: m.AcceptedAt, OrStart: m.OrStart})
-}
-
-// changedBacklogs returns the hooks whose backlogs begin, and those whose backlogs end.
-func (x *execution) changedBacklogs() (begin, end []string) {
+// ChangedBacklogs returns the hooks whose backlogs begin, and those whose backlogs end.
+func (x *Execution) ChangedBacklogs() (begin, end []string) {
 	for id, bl := range x.backlogs {
 		switch {
 		case len(bl.rows) > 0 && !bl.stored:
@@ -219,8 +227,8 @@ func (x *execution) changedBacklogs() (begin, end []string) {
 	return begin, end
 }
 
-// committedBacklogs is called when the changes are durable.
-func (x *execution) committedBacklogs() {
+// CommittedBacklogs is called when the changes are durable.
+func (x *Execution) CommittedBacklogs() {
 	for id, bl := range x.backlogs {
 		if len(bl.rows) == 0 {
 			delete(x.backlogs, id)
@@ -233,8 +241,8 @@ func (x *execution) committedBacklogs() {
 	}
 }
 
-// unsure says that others may have come to the backlogs since they were looked at.
-func (x *execution) unsure() {
+// UnsureBacklogs says that others may have come to the backlogs since they were looked at.
+func (x *Execution) UnsureBacklogs() {
 	for _, bl := range x.backlogs {
 		bl.more = true
 	}

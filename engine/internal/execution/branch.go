@@ -1,4 +1,4 @@
-package engine
+package execution
 
 import (
 	"errors"
@@ -42,7 +42,7 @@ type branch struct {
 	unwind bool
 }
 
-func (x *execution) newBranch(fn func()) {
+func (x *Execution) newBranch(fn func()) {
 	b := &branch{id: x.nextBranch}
 	x.nextBranch++
 	b.next, b.stop = iter.Pull(func(yield func(struct{}) bool) {
@@ -91,7 +91,7 @@ func (b *branch) parkForever() {
 }
 
 // discard unwinds the branch if it has not ended: its deferred functions are executed.
-func (x *execution) discard(b *branch) {
+func (x *Execution) discard(b *branch) {
 	b.unwind = true
 	x.current.Store(b)
 	defer x.current.Store(nil)
@@ -105,7 +105,7 @@ func (x *execution) discard(b *branch) {
 	select {
 	case <-done:
 	case <-patience.C:
-		x.logger().Error("a deferred function of workflow code blocks: its goroutine is left behind", "stack", stuckStacks())
+		x.logger().Error("a deferred function of workflow code blocks: its goroutine is left behind", "stack", StuckStacks())
 	}
 }
 
@@ -113,7 +113,7 @@ func (x *execution) discard(b *branch) {
 const discardPatience = time.Second
 
 // ready makes a branch go on when its turn comes.
-func (x *execution) ready(b *branch) {
+func (x *Execution) ready(b *branch) {
 	if !b.queued && !b.ended {
 		b.queued = true
 		x.runnable.push(b)
@@ -135,7 +135,7 @@ func (l *waitlist) remove(b *branch) {
 	}
 }
 
-func (l *waitlist) wake(x *execution) {
+func (l *waitlist) wake(x *Execution) {
 	for _, b := range l.branches {
 		x.ready(b)
 	}

@@ -1,4 +1,4 @@
-package engine
+package execution
 
 import (
 	"crypto/rand"
@@ -11,7 +11,7 @@ import (
 
 // child is a child run.
 type child struct {
-	x       *execution
+	x       *Execution
 	ref     string
 	spec    store.NewRun
 	scope   *scope
@@ -34,11 +34,11 @@ func (s *scope) StartChild(spec run.Child) (run.ChildRun, error) {
 		return nil, err
 	}
 	if spec.RunID != "" {
-		if err := checkName(spec.RunID); err != nil {
+		if err := CheckName(spec.RunID); err != nil {
 			return nil, fmt.Errorf("start %s: run ID %q: %w", spec.Workflow, spec.RunID, err)
 		}
 	}
-	if err := checkSize("the input", spec.Input, x.env.limit); err != nil {
+	if err := CheckSize("the input", spec.Input, x.env.Limit); err != nil {
 		return nil, fmt.Errorf("start %s: %w", spec.Workflow, err)
 	}
 	c := &child{x: x, scope: s, ref: count(&x.childCount, spec.Workflow)}
@@ -46,7 +46,7 @@ func (s *scope) StartChild(spec run.Child) (run.ChildRun, error) {
 		ID:        spec.RunID,
 		Workflow:  spec.Workflow,
 		Input:     spec.Input,
-		Secret:    newSecret(),
+		Secret:    NewSecret(),
 		ParentID:  x.info.RunID,
 		ParentRef: c.ref,
 	}
@@ -62,10 +62,10 @@ func (s *scope) StartChild(spec run.Child) (run.ChildRun, error) {
 	if spec.RunID == "" {
 		// Nobody else has such an ID, so the code need not wait for it to be taken.
 		c.derived, c.started = true, true
-		x.emit(c.settle(), c)
+		x.emit(c.effect(), c)
 		return c, nil
 	}
-	x.unsettle(c)
+	x.await(c)
 	x.wait(b, (*childStart)(c))
 	if c.exists {
 		delete(x.children, c.ref)
@@ -75,8 +75,8 @@ func (s *scope) StartChild(spec run.Child) (run.ChildRun, error) {
 	return c, nil
 }
 
-// newSecret draws what the tokens of a run derive from.
-func newSecret() []byte {
+// NewSecret draws what the tokens of a run derive from.
+func NewSecret() []byte {
 	secret := make([]byte, 32)
 	_, _ = rand.Read(secret) // never fails
 	return secret
@@ -93,7 +93,7 @@ func (c *child) Ready() bool                    { return c.done }
 func (c *child) waitlist() *waitlist            { return &c.waiters }
 func (c *child) Result() ([]byte, *run.Failure) { return c.data, c.failure }
 
-func (c *child) settle() *store.Effect {
+func (c *child) effect() *store.Effect {
 	return &store.Effect{Kind: store.StartRun, Run: c.spec}
 }
 
@@ -107,7 +107,7 @@ func (c *child) outcome(o store.Outcome) (store.Kind, string, []byte) {
 	return store.ChildStarted, c.ref, nil
 }
 
-func (c *child) settled(x *execution, e *store.Event) {
+func (c *child) decided(x *Execution, e *store.Event) {
 	c.started, c.exists = e.Kind == store.ChildStarted, e.Kind == store.ChildExists
 	if c.scope.err() != nil {
 		c.cancel(nil) // it came while the ID was being taken
@@ -116,15 +116,15 @@ func (c *child) settled(x *execution, e *store.Event) {
 }
 
 // taken ends a child whose derived ID another run has, against all odds.
-func (c *child) taken(x *execution) {
+func (c *child) taken(x *Execution) {
 	failure := &run.Failure{Text: "run " + c.spec.ID + " exists", As: []run.Typed{{Type: run.AsExists, RunID: c.spec.ID}}}
-	c.end(x, &store.Event{Kind: store.ChildFailed, Data: encodeFailure(failure)})
+	c.end(x, &store.Event{Kind: store.ChildFailed, Data: EncodeFailure(failure)})
 }
 
-func (c *child) end(x *execution, e *store.Event) {
+func (c *child) end(x *Execution, e *store.Event) {
 	c.done = true
 	if e.Kind == store.ChildFailed {
-		failure := decodeFailure(e.Data)
+		failure := DecodeFailure(e.Data)
 		c.failure = &failure
 	} else {
 		c.data = e.Data

@@ -1,4 +1,4 @@
-package engine
+package execution
 
 import (
 	"encoding/json"
@@ -10,34 +10,34 @@ import (
 	"github.com/tenter-dev/tenter/store"
 )
 
-// step is a step that the code has asked for and that has no outcome yet.
-type step struct {
-	x        *execution
-	ref      string
-	spec     run.Step
-	since    time.Time
-	canceled error
+// Step is a step that the code has asked for and that has no outcome yet.
+type Step struct {
+	Ref      string
+	Spec     run.Step
+	Canceled error // why, or nil
 
+	x       *Execution
+	since   time.Time
 	waiters waitlist
 	done    bool
 	data    []byte
 	failed  *run.StepFailed
 }
 
-func (s *step) Ready() bool         { return s.done }
-func (s *step) waitlist() *waitlist { return &s.waiters }
+func (s *Step) Ready() bool         { return s.done }
+func (s *Step) waitlist() *waitlist { return &s.waiters }
 
 // cancel ends the step's retries and its attempt. The outcome comes as an event.
-func (s *step) cancel(err error) {
-	if s.canceled == nil && !s.done {
-		s.canceled = err
+func (s *Step) cancel(err error) {
+	if s.Canceled == nil && !s.done {
+		s.Canceled = err
 		s.x.canceled = append(s.x.canceled, s)
 	}
 }
 
-// takeSteps returns the steps that the code has asked for, and those that it has canceled,
+// TakeSteps returns the steps that the code has asked for, and those that it has canceled,
 // since this was last called. They are good until the next event.
-func (x *execution) takeSteps() (asked, canceled []*step) {
+func (x *Execution) TakeSteps() (asked, canceled []*Step) {
 	asked, canceled = x.newSteps, x.canceled
 	x.newSteps, x.canceled = x.newSteps[:0], x.canceled[:0]
 	return asked, canceled
@@ -48,18 +48,18 @@ func (s *scope) Step(spec run.Step) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := checkName(spec.Name); err != nil {
+	if err := CheckName(spec.Name); err != nil {
 		return nil, fmt.Errorf("step name %q: %w", spec.Name, err)
 	}
 	if err := s.err(); err != nil {
 		return nil, err
 	}
-	st := &step{x: s.x, ref: count(&s.x.stepCount, spec.Name), spec: spec, since: s.x.now}
-	s.x.ask(b, "step "+st.ref, "")
+	st := &Step{x: s.x, Ref: count(&s.x.stepCount, spec.Name), Spec: spec, since: s.x.now}
+	s.x.ask(b, "step "+st.Ref, "")
 	if s.x.steps == nil {
-		s.x.steps = map[string]*step{}
+		s.x.steps = map[string]*Step{}
 	}
-	s.x.steps[st.ref] = st
+	s.x.steps[st.Ref] = st
 	s.x.newSteps = append(s.x.newSteps, st)
 	s.attach(st)
 	s.x.wait(b, st)
@@ -70,14 +70,14 @@ func (s *scope) Step(spec run.Step) ([]byte, error) {
 	return st.data, nil
 }
 
-// retried is the data of a StepRetried event.
-type retried struct {
+// Retried is the data of a StepRetried event.
+type Retried struct {
 	run.Failure
 	RetryAt     time.Time `json:"retry_at"`
 	MaxAttempts int       `json:"max_attempts,omitempty"` // as the code has it now; 0: any number. For who looks
 }
 
-func (r *retried) encode() []byte {
+func (r *Retried) Encode() []byte {
 	data, err := json.Marshal(r)
 	if err != nil {
 		panic("engine: encode retry: " + err.Error()) // it has strings, numbers and a time only
@@ -85,31 +85,32 @@ func (r *retried) encode() []byte {
 	return data
 }
 
-func (s *step) apply(x *execution, e *store.Event) {
+func (s *Step) apply(x *Execution, e *store.Event) {
 	switch e.Kind {
 	case store.StepRetried:
-		var r retried
+		var r Retried
 		if x.live && json.Unmarshal(e.Data, &r) == nil {
-			x.passed(passage{kind: stepRetry, name: s.spec.Name, ref: s.ref, from: s.since, failure: &r.Failure, until: r.RetryAt})
+			x.over(Span{Kind: StepRetry, Name: s.Spec.Name, Ref: s.Ref, From: s.since, Failure: &r.Failure, Until: r.RetryAt})
 		}
 		return
 	case store.StepCompleted:
 		s.data = e.Data
 	default:
-		s.failed = &run.StepFailed{Step: s.ref, Cause: decodeFailure(e.Data)}
+		s.failed = &run.StepFailed{Step: s.Ref, Cause: DecodeFailure(e.Data)}
 		s.failed.Attempts = s.failed.Cause.Attempts
 	}
-	over := passage{kind: stepDone, name: s.spec.Name, ref: s.ref, from: s.since}
+	span := Span{Kind: StepDone, Name: s.Spec.Name, Ref: s.Ref, From: s.since}
 	if s.failed != nil {
-		over.failure = &s.failed.Cause
+		span.Failure = &s.failed.Cause
 	}
-	x.passed(over)
+	x.over(span)
 	s.done = true
-	delete(x.steps, s.ref)
+	delete(x.steps, s.Ref)
 	s.waiters.wake(x)
 }
 
-func decodeFailure(data []byte) run.Failure {
+// DecodeFailure reads a recorded failure.
+func DecodeFailure(data []byte) run.Failure {
 	var f run.Failure
 	if err := json.Unmarshal(data, &f); err != nil {
 		f = run.Failure{Text: strings.ToValidUTF8(string(data), "�")}
@@ -117,7 +118,8 @@ func decodeFailure(data []byte) run.Failure {
 	return f
 }
 
-func encodeFailure(f *run.Failure) []byte {
+// EncodeFailure makes the record of a failure.
+func EncodeFailure(f *run.Failure) []byte {
 	data, err := json.Marshal(f)
 	if err != nil {
 		panic("engine: encode failure: " + err.Error()) // it has strings and numbers only

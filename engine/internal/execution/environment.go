@@ -1,0 +1,32 @@
+package execution
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/tenter-dev/tenter/internal/run"
+)
+
+// Environment is what an execution may know of the engine.
+type Environment struct {
+	Client    any    // for what code asks for by its context
+	PublicURL string // of webhooks; empty: there are none
+	Verifiers []string
+	DedupeFor time.Duration
+	Limit     int  // of inputs, payloads and results, in bytes
+	Observed  bool // spans are wanted
+}
+
+// checkWebhook says why a webhook can't be opened by this engine.
+func (env *Environment) checkWebhook(w *run.Webhook) string {
+	switch {
+	case w == nil:
+		return ""
+	case env.PublicURL == "":
+		return "it opens a webhook, and the engine has no Options.PublicURL to make its URL from"
+	case w.Verify != "" && !slices.Contains(env.Verifiers, w.Verify):
+		return fmt.Sprintf("it opens a webhook with verifier %q, which is not in Options.Verifiers", w.Verify)
+	}
+	return ""
+}

@@ -1,0 +1,93 @@
+package execution
+
+import (
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/tenter-dev/tenter/internal/run"
+	"github.com/tenter-dev/tenter/internal/saturate"
+	"github.com/tenter-dev/tenter/store"
+	"github.com/tenter-dev/tenter/workflow"
+)
+
+// respond is an answer to an HTTP request, given by workflow code.
+type respond struct {
+	ref     string // its number in the run
+	spec    store.Response
+	done    bool
+	first   string // the responder that came first, if it is another one
+	waiters waitlist
+}
+
+func (r *respond) Ready() bool         { return r.done }
+func (r *respond) waitlist() *waitlist { return &r.waiters }
+
+func (s *scope) Respond(request string, a run.Answer) error {
+	x := s.x
+	b, err := x.enter()
+	if err != nil {
+		return err
+	}
+	if err := CheckResponse(&a, x.env.Limit); err != nil {
+		return err
+	}
+	x.respondCount++
+	r := &respond{ref: strconv.Itoa(x.respondCount)}
+	if r.spec, err = NewResponse(request, x.info.RunID, x.info.RunID+"/respond "+r.ref, a, x.now, x.env.DedupeFor); err != nil {
+		return err
+	}
+	x.ask(b, "respond "+r.ref+" to "+request, "")
+	x.await(r)
+	x.wait(b, r)
+	if r.first != "" {
+		return &run.RespondConflict{Responder: r.first}
+	}
+	return nil
+}
+
+// CheckResponse refuses an answer that is too large, with its header.
+func CheckResponse(a *run.Answer, limit int) error {
+	header := 0
+	for name, values := range a.Header {
+		for _, v := range values {
+			header += len(name) + len(v)
+		}
+	}
+	if header > limit {
+		return fmt.Errorf("%w: the header of the response has %d bytes, the limit is %d", workflow.ErrPayloadTooLarge, header, limit)
+	}
+	return CheckSize("the response", a.Body, limit)
+}
+
+func NewResponse(request, runID, responder string, a run.Answer, at time.Time, keep time.Duration) (store.Response, error) {
+	header, err := json.Marshal(a.Header)
+	if err != nil {
+		return store.Response{}, fmt.Errorf("encode header: %w", err)
+	}
+	at = saturate.Time(at)
+	return store.Response{
+		Request: request, RunID: runID, Responder: responder, Status: a.Status, Header: header, Body: a.Body,
+		At: at, KeepUntil: saturate.After(at, keep),
+	}, nil
+}
+
+func (r *respond) effect() *store.Effect {
+	return &store.Effect{Kind: store.Respond, Response: r.spec}
+}
+
+func (r *respond) outcome(o store.Outcome) (store.Kind, string, []byte) {
+	if o.Conflict != "" {
+		return store.RespondConflict, r.ref, quote(o.Conflict)
+	}
+	return store.Responded, r.ref, nil
+}
+
+func (r *respond) end(x *Execution, e *store.Event) {
+	r.done = true
+	if e.Kind == store.RespondConflict {
+		r.first = unquote(e.Data)
+	}
+	r.waiters.wake(x)
+}

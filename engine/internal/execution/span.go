@@ -1,0 +1,38 @@
+package execution
+
+import (
+	"time"
+
+	"github.com/tenter-dev/tenter/internal/run"
+)
+
+// Span is something in a run that took time and is over. Code that executes live leaves
+// spans for the transition that makes them durable.
+type Span struct {
+	Kind     SpanKind
+	Name     string // of the step or hook type
+	Ref      string // step or hook ID
+	From, To time.Time
+	Failure  *run.Failure // of the step or the attempt
+	Until    time.Time    // the next attempt
+	Trace    string       // of the payload
+}
+
+// SpanKind says what took time.
+type SpanKind uint8
+
+const (
+	StepDone SpanKind = iota
+	StepRetry
+	HookWaited
+	Slept
+	TimedOut
+)
+
+// over notes a span, unless it is a replay's, or nobody wants to know.
+func (x *Execution) over(s Span) {
+	if x.live && (x.env.Observed || s.Failure != nil) {
+		s.To = x.now
+		x.spans = append(x.spans, s)
+	}
+}
