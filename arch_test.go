@@ -35,12 +35,16 @@ var layers = []layer{
 		why: "the root only documents the module",
 	},
 	{
-		pkg: "workflow", may: []string{"internal/run", "internal/strictjson"}, std: true,
+		pkg: "workflow", may: []string{"internal/run", "internal/journal", "internal/strictjson"}, std: true,
 		why: "workflow code is compiled into every program that starts a run, so it carries no engine, store or dependency along",
 	},
 	{
-		pkg: "internal/run", std: true,
+		pkg: "internal/run", may: []string{"internal/journal"}, std: true,
 		why: "it is the seam between workflow and engine; whatever it imported, both would",
+	},
+	{
+		pkg: "internal/journal", std: true,
+		why: "it is the language of what is stored, and must not change because something else does",
 	},
 	{
 		pkg: "internal/strictjson", std: true,
@@ -83,7 +87,7 @@ var layers = []layer{
 		why: "it is what the API's server and client have in common; whatever it imported, both would",
 	},
 	{
-		pkg: "inspect", may: []string{"workflow"}, std: true,
+		pkg: "inspect", may: []string{"workflow", "internal/journal"}, std: true,
 		why: "what shows runs works on an engine and on a server alike, so what it is shown belongs to neither",
 	},
 	{
@@ -91,11 +95,11 @@ var layers = []layer{
 		why: "who may do what is decided by the request alone, for the API and the dashboard alike",
 	},
 	{
-		pkg: "engine/internal/execution", may: []string{"workflow", "internal/run", "internal/gid", "internal/planted", "internal/saturate", "store"},
+		pkg: "engine/internal/execution", may: []string{"workflow", "internal/run", "internal/journal", "internal/gid", "internal/planted", "internal/saturate", "store"},
 		why: "a replay has to come to what was recorded, so workflow code is executed without a store, a clock, or a worker",
 	},
 	{
-		pkg: "engine", may: []string{"engine/internal/*", "workflow", "internal/run", "internal/planted", "internal/saturate", "internal/schema", "internal/strictjson", "inspect", "store", "signature"},
+		pkg: "engine", may: []string{"engine/internal/*", "workflow", "internal/run", "internal/journal", "internal/planted", "internal/saturate", "internal/schema", "internal/strictjson", "inspect", "store", "signature"},
 		why: "an engine knows its database by the store contract alone, and its callers not at all",
 	},
 	{
@@ -103,8 +107,8 @@ var layers = []layer{
 		why: "it is a contract, and anybody can implement it",
 	},
 	{
-		pkg: "store/*", may: []string{"store", "internal/planted", "internal/saturate"},
-		why: "a store, like the suite that proves it, knows the contract but no engine and no other store",
+		pkg: "store/*", may: []string{"store", "internal/journal", "internal/planted", "internal/saturate"},
+		why: "a store, like the suite that proves it, knows the contract and the language of what it keeps, but no engine and no other store",
 	},
 	{
 		pkg: "signature", std: true,
@@ -123,7 +127,7 @@ var layers = []layer{
 		why: "the dashboard reads and acts through a small interface of its own, so that it fits an engine and a client",
 	},
 	{
-		pkg: "workflowtest", may: []string{"workflow", "internal/run", "engine", "store", "store/sqlite", "server"},
+		pkg: "workflowtest", may: []string{"workflow", "internal/run", "internal/journal", "engine", "store", "store/sqlite", "server"},
 		why: "the test kit stands between workflow code and the engine, and the engine and its store, where anything public lets it; it changes neither",
 	},
 	{

@@ -156,7 +156,7 @@ func mixedRun(i int, at time.Time) *store.Transition {
 			ID: run.ID + ".h1", RunID: run.ID, Token: "token-" + run.ID, Metadata: []byte(`{"document":"contract.pdf"}`), CreatedAt: at, OpenedPos: 1,
 		}}}
 	default:
-		t.Status, t.Events[0].Asked, t.WakeAt = store.Waiting, "sleep 1 until 2099-01-01T00:00:00Z", time.Date(2099, 1, 1, 0, 0, 0, 0, time.UTC)
+		t.Status, t.Events[0].Asked, t.WakeAt = store.Waiting, "sleep 1 until 2099-01-01T00:00:00.000000Z", time.Date(2099, 1, 1, 0, 0, 0, 0, time.UTC)
 	}
 	return t
 }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/tenter-dev/tenter/engine/internal/execution"
+	"github.com/tenter-dev/tenter/internal/journal"
 	"github.com/tenter-dev/tenter/internal/planted"
 	"github.com/tenter-dev/tenter/internal/run"
 	"github.com/tenter-dev/tenter/store"
@@ -381,7 +382,7 @@ func (a *actor) rebuild(inbox []arrival) (mail []store.Message, left []arrival, 
 		a.seq = max(a.seq, l.Events[n-1].Seq) // it goes on in the same epoch
 	}
 	if a.def = a.w.e.definition(l.Run.Workflow, l.Run.Version); a.def == nil {
-		a.block(inbox, "this worker does not have the workflow "+l.Run.Workflow)
+		a.block(inbox, journal.ReasonNoDefinition(l.Run.Workflow))
 		return nil, nil, false
 	}
 	if !a.enterSolo(inbox) {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/tenter-dev/tenter/internal/journal"
 	"github.com/tenter-dev/tenter/internal/run"
 	"github.com/tenter-dev/tenter/store"
 	"github.com/tenter-dev/tenter/workflow"
@@ -62,7 +63,7 @@ func (a *actor) begin(s *scheduled) {
 	a.attempts[s.ref] = at
 	ctx = w.e.tel.within(ctx, &a.head)
 	info := run.Info{RunID: a.id, Workflow: a.head.Workflow, Version: a.def.Version}
-	info.StepID, info.Step = a.id+"/"+s.ref, s.spec.Name
+	info.StepID, info.Step = journal.StepID(a.id, s.ref), s.spec.Name
 	info.Attempt, info.StartedAt = at.number, at.started
 	ctx = context.WithValue(ctx, run.Key{}, &run.Scene{Info: info, Client: w.e})
 	at.long = time.AfterFunc(longAttempt, func() { a.post(arrival{at: w.store.Now(), long: at}) })
@@ -96,7 +97,7 @@ func (a *actor) execute(ctx context.Context, stop context.CancelFunc, at *attemp
 		}
 	} else {
 		r.begun = true // as good as: it was canceled
-		r.failed = &run.StepError{Failure: run.Failure{Text: context.Canceled.Error(), Is: []string{run.IsCanceled}}}
+		r.failed = &run.StepError{Failure: journal.Failure{Text: context.Canceled.Error(), Is: []string{journal.IsCanceled}}}
 	}
 	returned = true
 }
@@ -154,8 +155,8 @@ func (a *actor) stepEvent(r *result) *store.Event {
 	return s.failed(r.failed, r.at)
 }
 
-func tooLarge(what string, n, limit int) run.Failure {
-	return run.Failure{
+func tooLarge(what string, n, limit int) journal.Failure {
+	return journal.Failure{
 		Text: fmt.Sprintf("payload is too large: %s has %d bytes, the limit is %d", what, n, limit),
 		Is:   []string{workflow.ErrPayloadTooLarge.Error()},
 	}

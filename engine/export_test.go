@@ -3,10 +3,10 @@ package engine
 import (
 	"context"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/tenter-dev/tenter/engine/internal/execution"
+	"github.com/tenter-dev/tenter/internal/journal"
 	"github.com/tenter-dev/tenter/internal/run"
 	"github.com/tenter-dev/tenter/store"
 )
@@ -16,7 +16,7 @@ type Replayed struct {
 	execution.State
 	Finished bool
 	Result   []byte
-	Failure  *run.Failure
+	Failure  *journal.Failure
 }
 
 // Replay feeds a journal to a fresh execution, twice: as a worker does that takes
@@ -50,15 +50,14 @@ func (e *Engine) Replay(l store.Loaded) (*Replayed, error) {
 // pulledBy returns the payloads of backlogs that the code has asked for in the turn of an
 // event.
 func pulledBy(l *store.Loaded, i int) (pulled []store.Message) {
-	for line := range strings.Lines(l.Events[i].Asked) {
-		ref, pulls := strings.CutPrefix(strings.TrimSpace(line), "pull ")
-		if !pulls {
+	for a := range journal.Asks(l.Events[i].Asked) {
+		if a.Op != journal.Pull {
 			continue
 		}
-		id := l.Run.ID + ".h" + ref
+		id := journal.HookID(l.Run.ID, a.Ref)
 		for _, e := range l.Events[:i+1] {
-			if e.Kind == store.HookClaimed && e.Ref == ref {
-				id = strings.Trim(string(e.Data), `"`)
+			if e.Kind == store.HookClaimed && e.Ref == a.Ref {
+				id = journal.DecodeID(e.Data)
 			}
 		}
 		pulled = append(pulled, store.Message{Ref: id})

@@ -2,11 +2,11 @@ package engine
 
 import (
 	"errors"
-	"fmt"
 	"slices"
 	"sync"
 	"time"
 
+	"github.com/tenter-dev/tenter/internal/journal"
 	"github.com/tenter-dev/tenter/store"
 )
 
@@ -35,7 +35,7 @@ func (a *actor) enterSolo(inbox []arrival) bool {
 		return true
 	}
 	if a.head.Crashes >= maxCrashes {
-		a.block(inbox, fmt.Sprintf("its workflow code killed its worker %d times", a.head.Crashes))
+		a.block(inbox, journal.ReasonKilledWorkers(a.head.Crashes))
 		return false
 	}
 	if !a.probation() {

@@ -5,7 +5,7 @@ import (
 	"slices"
 
 	"github.com/tenter-dev/tenter/engine/internal/execution"
-	"github.com/tenter-dev/tenter/internal/run"
+	"github.com/tenter-dev/tenter/internal/journal"
 	"github.com/tenter-dev/tenter/store"
 )
 
@@ -31,7 +31,7 @@ func (b *batch) log(t *store.Transition) {
 		switch {
 		case p.Kind == execution.StepRetry:
 			log.WarnContext(ctx, "an attempt of a step failed, and is repeated", "retry_at", p.Until)
-		case slices.Contains(p.Failure.Is, run.IsCanceled):
+		case slices.Contains(p.Failure.Is, journal.IsCanceled):
 			log.DebugContext(ctx, "step was canceled")
 		default:
 			log.WarnContext(ctx, "step failed")
@@ -45,7 +45,7 @@ func (b *batch) log(t *store.Transition) {
 	}
 	log := b.a.logger().With("status", t.Status, "took", t.At.Sub(b.a.head.CreatedAt))
 	if t.Status == store.Failed {
-		log.WarnContext(ctx, "run failed", "error", execution.DecodeFailure(t.Events[len(t.Events)-1].Data).Text)
+		log.WarnContext(ctx, "run failed", "error", journal.DecodeFailure(t.Events[len(t.Events)-1].Data).Text)
 	} else {
 		log.DebugContext(ctx, "run ended")
 	}

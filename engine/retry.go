@@ -2,14 +2,12 @@ package engine
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/tenter-dev/tenter/engine/internal/execution"
-	"github.com/tenter-dev/tenter/internal/run"
+	"github.com/tenter-dev/tenter/internal/journal"
 	"github.com/tenter-dev/tenter/store"
 	"github.com/tenter-dev/tenter/workflow"
 )
@@ -123,8 +121,7 @@ func planCut(l *store.Loaded) (store.Cut, error) {
 
 // failedStep returns the step whose error a recorded error is, if it is one.
 func failedStep(data []byte) string {
-	var f run.Failure
-	if err := json.Unmarshal(data, &f); err == nil && len(f.As) > 0 && f.As[0].Type == run.AsStep {
+	if f := journal.DecodeFailure(data); len(f.As) > 0 && f.As[0].Type == journal.AsStep {
 		return f.As[0].Step
 	}
 	return ""
@@ -132,11 +129,9 @@ func failedStep(data []byte) string {
 
 // visible returns the first of the asks that could be seen outside.
 func visible(asked string) string {
-	for line := range strings.Lines(asked) {
-		op, rest, _ := strings.Cut(strings.TrimSuffix(line, "\n"), " ")
-		if op == "step" || op == "child" || op == "respond" {
-			ref, _, _ := strings.Cut(rest, " run ")
-			return op + " " + ref
+	for a := range journal.Asks(asked) {
+		if a.Op == journal.Step || a.Op == journal.Child || a.Op == journal.Respond {
+			return string(a.Op) + " " + a.Ref
 		}
 	}
 	return ""

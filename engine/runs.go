@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/tenter-dev/tenter/engine/internal/execution"
+	"github.com/tenter-dev/tenter/internal/journal"
 	"github.com/tenter-dev/tenter/internal/run"
 	"github.com/tenter-dev/tenter/store"
 	"github.com/tenter-dev/tenter/workflow"
@@ -95,11 +96,11 @@ func (e *Engine) terminate(ctx context.Context, in operations, runID, reason str
 	if len(reason) > run.MaxText {
 		return fmt.Errorf("terminate run %s: %w: the reason has %d bytes, the limit is %d", runID, workflow.ErrPayloadTooLarge, len(reason), run.MaxText)
 	}
-	f := run.Failure{Text: "terminated", Is: []string{run.IsRunCanceled, run.IsRunTerminated}}
+	f := journal.Failure{Text: "terminated", Is: []string{journal.IsRunCanceled, journal.IsRunTerminated}}
 	if reason != "" {
 		f.Text += ": " + reason
 	}
-	ev := store.Event{Kind: store.RunCanceled, At: microseconds(e.store.Now()), Data: execution.EncodeFailure(&f)}
+	ev := store.Event{Kind: store.RunCanceled, At: microseconds(e.store.Now()), Data: f.Encode()}
 	if err := in.Terminate(ctx, runID, ev); err != nil {
 		return e.runError("terminate", runID, err)
 	}

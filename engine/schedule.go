@@ -2,14 +2,13 @@ package engine
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
 	"sort"
 	"time"
 
-	"github.com/tenter-dev/tenter/engine/internal/execution"
+	"github.com/tenter-dev/tenter/internal/journal"
 	"github.com/tenter-dev/tenter/internal/planted"
 	"github.com/tenter-dev/tenter/internal/run"
 	"github.com/tenter-dev/tenter/internal/saturate"
@@ -71,8 +70,7 @@ func (s *schedule) fold(e *store.Event, replayed bool) {
 	case store.StepStarted:
 		st.marked = st.attempts + 1
 	case store.StepRetried:
-		var r execution.Retried
-		if err := json.Unmarshal(e.Data, &r); err == nil && (!planted.AttemptsForgotten.Here() || !replayed) {
+		if r, err := journal.DecodeRetry(e.Data); err == nil && (!planted.AttemptsForgotten.Here() || !replayed) {
 			st.attempts, st.retryAt = r.Attempts, r.RetryAt
 		}
 		st.marked, st.begun = 0, false
@@ -117,34 +115,34 @@ func (st *scheduled) failed(err *run.StepError, at time.Time) *store.Event {
 	fatal := err.Fatal && !planted.FatalRetried.Here()
 	if !fatal && !last && st.canceled == nil {
 		next := saturate.After(at, backoff(st.spec.Backoff, f.Attempts, err.RetryAfter))
-		retry := execution.Retried{Failure: f, RetryAt: next, MaxAttempts: st.spec.MaxAttempts}
+		retry := journal.Retry{Failure: f, RetryAt: next, MaxAttempts: st.spec.MaxAttempts}
 		return &store.Event{Kind: store.StepRetried, Ref: st.ref, Data: retry.Encode()}
 	}
 	// Whatever it returned: it was canceled, and the code can ask for that.
 	if name := canceledName(st.canceled); name != "" && !slices.Contains(f.Is, name) {
 		f.Is = append(slices.Clone(f.Is), name)
 	}
-	return &store.Event{Kind: store.StepFailed, Ref: st.ref, Data: execution.EncodeFailure(&f)}
+	return &store.Event{Kind: store.StepFailed, Ref: st.ref, Data: f.Encode()}
 }
 
 // unattempted is the event of a step that was canceled while no attempt was executing.
 func (st *scheduled) unattempted() *store.Event {
-	f := run.Failure{Text: st.canceled.Error(), Is: []string{canceledName(st.canceled)}, Attempts: st.attempts}
-	return &store.Event{Kind: store.StepFailed, Ref: st.ref, Data: execution.EncodeFailure(&f)}
+	f := journal.Failure{Text: st.canceled.Error(), Is: []string{canceledName(st.canceled)}, Attempts: st.attempts}
+	return &store.Event{Kind: store.StepFailed, Ref: st.ref, Data: f.Encode()}
 }
 
 // unknownOutcome is the event of a step whose attempt does not return.
 func (st *scheduled) unknownOutcome(why string) *store.Event {
-	f := run.Failure{Text: "outcome is unknown: " + why, Is: []string{workflow.ErrOutcomeUnknown.Error()}, Attempts: st.attempts + 1}
+	f := journal.Failure{Text: "outcome is unknown: " + why, Is: []string{workflow.ErrOutcomeUnknown.Error()}, Attempts: st.attempts + 1}
 	if name := canceledName(st.canceled); name != "" {
 		f.Is = append(f.Is, name)
 	}
-	return &store.Event{Kind: store.StepFailed, Ref: st.ref, Data: execution.EncodeFailure(&f)}
+	return &store.Event{Kind: store.StepFailed, Ref: st.ref, Data: f.Encode()}
 }
 
 // crashed is the event of an attempt, announced in quarantine, whose worker died.
 func (st *scheduled) crashed(now time.Time) *store.Event {
-	return st.failed(&run.StepError{Failure: run.Failure{
+	return st.failed(&run.StepError{Failure: journal.Failure{
 		Text: fmt.Sprintf("the worker died while attempt %d of %s was executing", st.marked, run.StepTitle(st.ref)),
 	}}, now)
 }
@@ -155,9 +153,9 @@ func canceledName(err error) string {
 	case err == nil:
 		return ""
 	case errors.Is(err, context.DeadlineExceeded):
-		return run.IsDeadlineExceeded
+		return journal.IsDeadlineExceeded
 	default:
-		return run.IsCanceled
+		return journal.IsCanceled
 	}
 }
 

@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"github.com/tenter-dev/tenter/engine"
-	"github.com/tenter-dev/tenter/internal/run"
+	"github.com/tenter-dev/tenter/internal/journal"
 	"github.com/tenter-dev/tenter/store"
 	"github.com/tenter-dev/tenter/workflow"
 )
@@ -598,7 +598,7 @@ func (w *world) retryAfterIsObeyed(l *store.Loaded, ref string) {
 			continue
 		}
 		var retry struct {
-			run.Failure
+			journal.Failure
 			RetryAt time.Time `json:"retry_at"`
 		}
 		if err := json.Unmarshal(e.Data, &retry); err != nil {
@@ -650,16 +650,16 @@ func (c *checker) failuresAreCounted(r *record) {
 		case store.Retried:
 			clear(failed)
 		case store.StepRetried:
-			var f run.Failure
+			var f journal.Failure
 			_ = json.Unmarshal(e.Data, &f)
 			if failed[e.Ref]++; f.Attempts != failed[e.Ref] || f.Attempts >= maxAttempts {
 				c.errorf("run %s: step %s has failed %d times, it says %d, and is retried", r.id(), e.Ref, failed[e.Ref], f.Attempts)
 			}
 		case store.StepFailed:
-			var f run.Failure
+			var f journal.Failure
 			_ = json.Unmarshal(e.Data, &f)
 			last := slices.Contains(f.Is, errNotYet.Error()) && f.Attempts < maxAttempts
-			canceled := slices.Contains(f.Is, run.IsCanceled) || slices.Contains(f.Is, run.IsDeadlineExceeded)
+			canceled := slices.Contains(f.Is, journal.IsCanceled) || slices.Contains(f.Is, journal.IsDeadlineExceeded)
 			if last && !canceled {
 				c.errorf("run %s: step %s was given up after %d attempts", r.id(), e.Ref, f.Attempts)
 			}
@@ -671,7 +671,7 @@ func (c *checker) failuresAreCounted(r *record) {
 // "Fatal obeyed."
 func (c *checker) fatalIsObeyed(r *record) {
 	for _, e := range r.Events {
-		var f run.Failure
+		var f journal.Failure
 		if e.Kind == store.StepRetried && json.Unmarshal(e.Data, &f) == nil && slices.Contains(f.Is, errFatal.Error()) {
 			c.errorf("run %s: step %s failed for good, and is retried", r.id(), e.Ref)
 		}
@@ -700,7 +700,7 @@ func (c *checker) liveIsWhatReplayIs(r *record) {
 	if first := r.Events[0]; r.Run.Status == store.Canceled && first.Epoch == last.Epoch && first.Seq == last.Seq {
 		text = "canceled before it began"
 	}
-	var recorded run.Failure
+	var recorded journal.Failure
 	if err := json.Unmarshal(last.Data, &recorded); err != nil || r.Run.Status == store.Completed || recorded.Text != text {
 		c.errorf("run %s is %s with %s, a replay fails with %s", r.id(), r.Run.Status, last.Data, text)
 	}

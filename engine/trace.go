@@ -11,6 +11,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/tenter-dev/tenter/engine/internal/execution"
+	"github.com/tenter-dev/tenter/internal/journal"
 	"github.com/tenter-dev/tenter/internal/run"
 	"github.com/tenter-dev/tenter/store"
 	"github.com/tenter-dev/tenter/workflow"
@@ -214,7 +215,7 @@ func (t *telemetry) traceRun(ctx context.Context, r *store.Run, status store.Sta
 		trace.WithAttributes(attrRun.String(r.ID), attrWorkflow.String(r.Workflow), attrVersion.Int(r.Version), attrStatus.String(string(status))))
 	failure := ""
 	if status == store.Failed {
-		failure = execution.DecodeFailure(data).Text
+		failure = journal.DecodeFailure(data).Text
 	}
 	end(span, failure, trace.WithTimestamp(at))
 }

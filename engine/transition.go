@@ -5,8 +5,8 @@ import (
 	"time"
 
 	"github.com/tenter-dev/tenter/engine/internal/execution"
+	"github.com/tenter-dev/tenter/internal/journal"
 	"github.com/tenter-dev/tenter/internal/planted"
-	"github.com/tenter-dev/tenter/internal/run"
 	"github.com/tenter-dev/tenter/store"
 )
 
@@ -74,14 +74,14 @@ func (b *batch) end() *store.Transition {
 	status, parent := store.Completed, store.ChildCompleted
 	if f != nil {
 		e.Kind, status, parent = store.RunFailed, store.Failed, store.ChildFailed
-		if canceled && slices.Contains(f.Is, run.IsCanceled) {
+		if canceled && slices.Contains(f.Is, journal.IsCanceled) {
 			e.Kind, status = store.RunCanceled, store.Canceled
 			if a.head.Events == 0 { // its code got the order together with its input
-				f = &run.Failure{Text: "canceled before it began", Is: f.Is}
+				f = &journal.Failure{Text: "canceled before it began", Is: f.Is}
 			}
-			f.Is = append(f.Is, run.IsRunCanceled)
+			f.Is = append(f.Is, journal.IsRunCanceled)
 		}
-		e.Data = execution.EncodeFailure(f)
+		e.Data = f.Encode()
 	}
 	e.Position = a.head.Events + int64(len(b.events)) + 1
 	b.events = append(b.events, e)

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/tenter-dev/tenter/internal/journal"
 	"github.com/tenter-dev/tenter/internal/run"
 	"github.com/tenter-dev/tenter/store"
 )
@@ -34,7 +35,7 @@ func (a *actor) transact(ctx context.Context, at *attempt, spec run.Step, r *res
 		r.data, r.failed, r.message, completed = nil, nil, 0, false
 		c := a.w.e.withTx(tx)
 		if c.err != nil {
-			r.failed = &run.StepError{Failure: run.Failure{Text: c.err.Error()}, Fatal: true}
+			r.failed = &run.StepError{Failure: journal.Failure{Text: c.err.Error()}, Fatal: true}
 			return errRollback
 		}
 		if err := c.in.ClaimStep(ctx, key); err != nil {
@@ -58,7 +59,7 @@ func (a *actor) transact(ctx context.Context, at *attempt, spec run.Step, r *res
 		return
 	case errors.Is(err, store.ErrConflict):
 		err = errCommitted
-		r.failed = &run.StepError{Failure: run.Failure{Text: err.Error()}, Fatal: true}
+		r.failed = &run.StepError{Failure: journal.Failure{Text: err.Error()}, Fatal: true}
 	case errors.Is(err, store.ErrExists), errors.Is(err, store.ErrFenced), errors.Is(err, store.ErrNotFound):
 		// The step is done, or the run is not ours any more: the mailbox knows.
 		r.begun = false
@@ -115,22 +116,22 @@ func begin(ctx context.Context, spec run.Step, do func(tx any, f run.StepFunc) e
 }
 
 // panicked is a panic as an error.
-type panicked struct{ failure run.Failure }
+type panicked struct{ failure journal.Failure }
 
 func (p *panicked) Error() string { return p.failure.Text }
 
 // failureOf is an error in its recorded form.
-func failureOf(err error) run.Failure {
+func failureOf(err error) journal.Failure {
 	err = run.Sound(err)
-	f := run.Failure{Text: run.ErrorText(err)}
+	f := journal.Failure{Text: run.ErrorText(err)}
 	if p, ok := errors.AsType[*panicked](err); ok {
 		f.As = p.failure.As
 	}
 	if errors.Is(err, context.Canceled) {
-		f.Is = append(f.Is, run.IsCanceled)
+		f.Is = append(f.Is, journal.IsCanceled)
 	}
 	if errors.Is(err, context.DeadlineExceeded) {
-		f.Is = append(f.Is, run.IsDeadlineExceeded)
+		f.Is = append(f.Is, journal.IsDeadlineExceeded)
 	}
 	return f
 }

@@ -3,9 +3,9 @@ package engine
 import (
 	"context"
 	"strconv"
-	"strings"
 	"time"
 
+	"github.com/tenter-dev/tenter/internal/journal"
 	"github.com/tenter-dev/tenter/store"
 )
 
@@ -35,9 +35,8 @@ func (e *Engine) warnUnattended(ctx context.Context, runID string) bool {
 func (e *Engine) lookForWorkers(ctx context.Context, runID string) {
 	e.showUp()
 	r, err := e.store.Run(ctx, runID)
-	// The store says "no live worker" of a run, or "no worker is live"; else it is attended,
-	// or blocked, which its worker has said.
-	if err != nil || r.Status != store.Blocked || r.BlockedBuild != "" || !strings.HasPrefix(r.BlockedReason, "no ") {
+	// Else it is attended, or blocked, which its worker has said.
+	if err != nil || r.Status != store.Blocked || r.BlockedBuild != "" || !journal.ReasonCode(r.BlockedReason).Unattended() {
 		return
 	}
 	since, err := e.busySince(ctx, &r)

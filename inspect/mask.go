@@ -9,6 +9,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/tenter-dev/tenter/internal/journal"
 	"github.com/tenter-dev/tenter/workflow"
 )
 
@@ -148,10 +149,8 @@ func aboutStep(kind string) bool {
 
 // maskAsked masks a line of what was asked for, but for the ID of a child.
 func maskAsked(line string) string {
-	if at := childRun.FindStringIndex(line); at != nil && strings.HasPrefix(line, "child ") {
-		return MaskTokens(line[:at[1]]) + line[at[1]:]
-	}
-	return MaskTokens(line)
+	a, _ := journal.Parse(line)
+	return MaskTokens(strings.TrimSuffix(line, a.RunID)) + a.RunID
 }
 
 func maskMessage(m Message) Message {

@@ -3,10 +3,10 @@ package inspect
 import (
 	"container/heap"
 	"encoding/json"
-	"regexp"
 	"strings"
 	"time"
 
+	"github.com/tenter-dev/tenter/internal/journal"
 	"github.com/tenter-dev/tenter/workflow"
 )
 
@@ -277,11 +277,11 @@ func (t *timeline) apply(e *Event) {
 		t.childEnded(e)
 	case hookClaimed:
 		if it := t.hooks[e.Ref]; it != nil {
-			t.opened(it, text(e.Data))
+			t.opened(it, journal.DecodeID(e.Data))
 		}
 	case hookConflict:
 		if it := t.hooks[e.Ref]; it != nil {
-			it.RunID = text(e.Data)
+			it.RunID = journal.DecodeID(e.Data)
 			it.Error = "run " + it.RunID + " has the token"
 			if it.RunID == t.runID {
 				it.Error = "another hook of this run has the token"
@@ -292,7 +292,7 @@ func (t *timeline) apply(e *Event) {
 		t.responses[e.Ref].end(e.At, StateDone)
 	case respondConflict:
 		if it := t.responses[e.Ref]; it != nil {
-			it.Error = text(e.Data) + " had answered already"
+			it.Error = journal.DecodeID(e.Data) + " had answered already"
 			it.end(e.At, StateFailed)
 		}
 	case runCompleted, runFailed, runCanceled:
@@ -310,14 +310,14 @@ func (t *timeline) childEnded(e *Event) {
 		it.Result = e.Data
 		it.end(e.At, StateDone)
 	case e.Kind == childExists:
-		it.RunID = text(e.Data)
+		it.RunID = journal.DecodeID(e.Data)
 		it.Error = "run " + it.RunID + " exists"
 		if it.RunID == t.runID {
 			it.Error = "a run can't be its own child"
 		}
 		it.end(e.At, StateFailed)
 	default:
-		it.Error = decodeFailure(e.Data).Error
+		it.Error = Failure(e.Data)
 		it.end(e.At, StateFailed)
 	}
 }
@@ -335,9 +335,9 @@ func (it *item) attempted(e *Event) {
 		it.State, it.Until = StateOpen, time.Time{}
 		return
 	}
-	var f failure
+	var f journal.Retry
 	if e.Kind != stepCompleted {
-		f = decodeFailure(e.Data)
+		f, _ = journal.DecodeRetry(e.Data)
 	}
 	// A step that was canceled while it waited has failed without another attempt.
 	if e.Kind != stepFailed || f.Attempts >= it.next {
@@ -346,10 +346,10 @@ func (it *item) attempted(e *Event) {
 			it.Attempts = append(it.Attempts, Try{Number: it.next, Begin: it.due})
 			last = &it.Attempts[len(it.Attempts)-1]
 		}
-		last.End, last.Error = e.At, f.Error
+		last.End, last.Error = e.At, f.Text
 	}
 	it.next, it.due = it.next+1, f.RetryAt
-	it.Until, it.MaxAttempts, it.Error = f.RetryAt, f.Max, f.Error
+	it.Until, it.MaxAttempts, it.Error = f.RetryAt, f.MaxAttempts, f.Text
 	switch e.Kind {
 	case stepRetried:
 		it.State = StateBackoff
@@ -382,51 +382,43 @@ func (it *item) executes(a Attempt) {
 
 // ask adds or ends what a line asks for.
 func (t *timeline) ask(e *Event, line string) {
-	op, rest, _ := strings.Cut(line, " ")
-	ref, detail, _ := strings.Cut(rest, " ")
-	it := &item{Item: Item{Name: rest, Position: e.Position, Begin: e.At, State: StateOpen}}
-	switch op {
-	case "step":
+	a, ok := journal.Parse(line)
+	if !ok {
+		return
+	}
+	it := &item{Item: Item{Name: a.Ref, Position: e.Position, Begin: e.At, State: StateOpen}}
+	switch a.Op {
+	case journal.Step:
 		it.Kind, it.next, it.due = KindStep, 1, e.At
-		t.steps[rest] = it // names may have spaces
-	case "hook":
-		it.Kind = KindHook
-		t.hooks[ref] = it
-		if token, ok := strings.CutPrefix(detail, "token "); ok {
-			it.Name = token
-		} else {
-			it.Name = "hook " + ref
-			t.opened(it, t.runID+".h"+ref)
+		t.steps[a.Ref] = it
+	case journal.Hook:
+		it.Kind, it.Name = KindHook, a.Token
+		t.hooks[a.Ref] = it
+		if a.Token == "" {
+			it.Name = "hook " + a.Ref
+			t.opened(it, journal.HookID(t.runID, a.Ref))
 		}
-	case "sleep", "deadline":
-		it.Kind, it.Name = ItemKind(op), op+" "+ref
-		it.Until, _ = time.Parse(time.RFC3339Nano, strings.TrimPrefix(detail, "until "))
-		t.timers[ref] = it
+	case journal.Sleep, journal.Deadline:
+		it.Kind, it.Name, it.Until = ItemKind(a.Op), string(a.Op)+" "+a.Ref, a.Until
+		t.timers[a.Ref] = it
 		heap.Push(&t.running, it)
-	case "child":
-		it.Kind = KindChild
-		if at := childRun.FindStringIndex(rest); at != nil {
-			it.Name, it.RunID = rest[:at[1]-len(" run ")], rest[at[1]:]
-		}
-		t.children[it.Name] = it
-	case "respond":
-		it.Kind, it.Name = KindResponse, "respond "+ref
-		it.Request = strings.TrimPrefix(detail, "to ")
-		t.responses[ref] = it
-	case "close":
-		t.hooks[ref].end(e.At, StateDone)
+	case journal.Child:
+		it.Kind, it.RunID = KindChild, a.RunID
+		t.children[a.Ref] = it
+	case journal.Respond:
+		it.Kind, it.Name, it.Request = KindResponse, "respond "+a.Ref, a.Request
+		t.responses[a.Ref] = it
+	case journal.Close:
+		t.hooks[a.Ref].end(e.At, StateDone)
 		return
-	case "stop":
-		t.timers[ref].end(e.At, StateStopped)
+	case journal.Stop:
+		t.timers[a.Ref].end(e.At, StateStopped)
 		return
-	default: // "drain": the hook is closed, and what it has accepted is still to come; "pull": a payload waits for it
+	case journal.Drain, journal.Pull: // what the hook has accepted is still to come
 		return
 	}
 	t.items = append(t.items, it)
 }
-
-// childRun is what parts the name of a child from its run ID. Both may have spaces.
-var childRun = regexp.MustCompile(`#\d+ run `)
 
 // opened notes the ID of a hook, by which payloads find it.
 func (t *timeline) opened(it *item, id string) {
@@ -434,13 +426,4 @@ func (t *timeline) opened(it *item, id string) {
 	it.Payloads = append(it.Payloads, t.early[id]...)
 	delete(t.early, id)
 	t.hookIDs[id] = it
-}
-
-// text decodes an ID.
-func text(data json.RawMessage) string {
-	var s string
-	if err := json.Unmarshal(data, &s); err != nil {
-		return string(data)
-	}
-	return s
 }

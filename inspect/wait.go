@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/tenter-dev/tenter/internal/journal"
 	"github.com/tenter-dev/tenter/workflow"
 )
 
@@ -55,7 +56,7 @@ func Waits(run workflow.RunInfo, items []Item, mail []Message) []Wait {
 	var waits []Wait
 	if run.Status == workflow.StatusBlocked {
 		w := Wait{For: ForWorker, What: "a worker that can continue it: " + run.Reason, Advice: Advice(run.Reason)}
-		if !strings.HasPrefix(run.Reason, noWorker) {
+		if !journal.ReasonCode(run.Reason).Unattended() {
 			w.Since, w.Retry = run.UpdatedAt, true
 		}
 		waits = append(waits, w)
@@ -205,9 +206,6 @@ func join(parts []string, last string) string {
 	return strings.Join(parts[:n-1], ", ") + " " + last + " " + parts[n-1]
 }
 
-// noWorker begins the reasons that are no one's doing: nobody knows since when.
-const noWorker = "no "
-
 const adviceBusy = "see that a worker is up which has the workflow, and is not overloaded; it goes on by itself then"
 
 const adviceSlow = "if it lasts, the code blocks on something that is not durable, or never ends: the worker's log says where. " +
@@ -215,25 +213,23 @@ const adviceSlow = "if it lasts, the code blocks on something that is not durabl
 
 // Advice says what to do about a run that is blocked for a reason.
 func Advice(reason string) string {
-	for _, a := range advices {
-		if strings.Contains(reason, a.reason) {
-			return a.advice
-		}
+	if advice, ok := advices[journal.ReasonCode(reason)]; ok {
+		return advice
 	}
 	return "deploy code that can continue it; it goes on by itself then. To let the code that is there try again, retry the run"
 }
 
-var advices = []struct{ reason, advice string }{
-	{"no worker is live", "start a worker: a program whose engine has the workflow, with Run at work; the run goes on by itself then"},
-	{"no live worker has the workflow", "deploy a worker that has the workflow; the run goes on by itself then"},
-	{"no live worker has version", "deploy a worker that has this version too, beside newer ones; the run goes on by itself then"},
-	{"this worker does not have the workflow", "deploy a worker that has the workflow; the run goes on by itself then"},
-	{"diverges from the journal", "deploy a build that makes the recorded calls, or one that keeps the old code as a version of its own; " +
-		"the run goes on by itself then. Or terminate it"},
-	{"killed its worker", "look for what kills the process (out of memory, os.Exit, a fatal error) in the worker's log, mend and deploy it, " +
-		"then retry the run"},
-	{"Options.PublicURL", "set engine.Options.PublicURL in the worker and restart it; the run goes on by itself then"},
-	{"Options.Verifiers", "name the verifier in engine.Options.Verifiers of the worker and restart it; the run goes on by itself then"},
+var advices = map[journal.Code]string{
+	journal.NoWorker:     "start a worker: a program whose engine has the workflow, with Run at work; the run goes on by itself then",
+	journal.NoWorkflow:   "deploy a worker that has the workflow; the run goes on by itself then",
+	journal.NoVersion:    "deploy a worker that has this version too, beside newer ones; the run goes on by itself then",
+	journal.NoDefinition: "deploy a worker that has the workflow; the run goes on by itself then",
+	journal.NonDeterministic: "deploy a build that makes the recorded calls, or one that keeps the old code as a version of its own; " +
+		"the run goes on by itself then. Or terminate it",
+	journal.KilledWorkers: "look for what kills the process (out of memory, os.Exit, a fatal error) in the worker's log, mend and deploy it, " +
+		"then retry the run",
+	journal.NoPublicURL: "set engine.Options.PublicURL in the worker and restart it; the run goes on by itself then",
+	journal.NoVerifier:  "name the verifier in engine.Options.Verifiers of the worker and restart it; the run goes on by itself then",
 }
 
 // Explain says in a sentence without a subject what has become of a run, or what it

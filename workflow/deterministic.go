@@ -1,10 +1,11 @@
 package workflow
 
 import (
-	"fmt"
 	"log/slog"
 	"math/rand/v2"
 	"time"
+
+	"github.com/tenter-dev/tenter/internal/journal"
 )
 
 // Now returns the time of the event that the run is handling: when the payload was
@@ -18,17 +19,14 @@ func Now(ctx Context) time.Time {
 // to be guessed by anybody who knows the run. Outside the workflow's own code it
 // panics with [ErrNotInWorkflow].
 func NewID(ctx Context) string {
-	b := mustCheck(ctx).Derive("id")
-	b[6] = b[6]&0x0f | 0x80 // version 8: vendor specific
-	b[8] = b[8]&0x3f | 0x80
-	return fmt.Sprintf("%x-%x-%x-%x-%x", b[0:4], b[4:6], b[6:8], b[8:10], b[10:16])
+	return journal.ID(mustCheck(ctx).Derive(journal.LabelID))
 }
 
 // Rand returns a new source of random numbers: each call gives another one, each
 // replay the same ones. Outside the workflow's own code it panics with
 // [ErrNotInWorkflow].
 func Rand(ctx Context) *rand.Rand {
-	return rand.New(rand.NewChaCha8(mustCheck(ctx).Derive("rand")))
+	return journal.Rand(mustCheck(ctx).Derive(journal.LabelRand))
 }
 
 // Logger returns the engine's logger, with the run's attributes. What workflow code

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"sync"
 
+	"github.com/tenter-dev/tenter/internal/journal"
 	"github.com/tenter-dev/tenter/internal/run"
 )
 
@@ -24,9 +25,9 @@ var (
 	// ErrRunEnded: the run has ended already.
 	ErrRunEnded = DefineError("run has ended")
 	// ErrCanceled: the run was canceled or terminated.
-	ErrCanceled = DefineError(run.IsRunCanceled)
+	ErrCanceled = DefineError(journal.IsRunCanceled)
 	// ErrTerminated: the run was terminated. It is ErrCanceled too.
-	ErrTerminated = DefineError(run.IsRunTerminated)
+	ErrTerminated = DefineError(journal.IsRunTerminated)
 	// ErrPayloadTooLarge: an input, a payload, a result or the metadata of a hook is
 	// above engine.Options.MaxPayload. Nothing was written.
 	ErrPayloadTooLarge = DefineError("payload is too large")
@@ -139,16 +140,16 @@ func (e *RunError) Unwrap() error { return e.Err }
 type RunExistsError struct {
 	RunID string
 
-	relation run.Relation
+	relation journal.Relation
 }
 
 func (e *RunExistsError) Error() string {
 	switch e.relation {
-	case run.Itself:
+	case journal.Itself:
 		return fmt.Sprintf("run %s exists: it is the run that asks, and can't be its own child; choose another RunID", e.RunID)
-	case run.Parent:
+	case journal.Parent:
 		return fmt.Sprintf("run %s exists: it is the parent of the run that asks; choose another RunID", e.RunID)
-	case run.Kid:
+	case journal.Kid:
 		return fmt.Sprintf("run %s exists: the run that asks has started it before; wait for that child, or choose another RunID", e.RunID)
 	default:
 		return fmt.Sprintf("run %s exists: look at it with Get, or choose another RunID", e.RunID)
@@ -167,13 +168,13 @@ type HookConflictError struct {
 	HookID string // of the hook that has it, if the owner is the run that asked
 
 	at       string
-	relation run.Relation
+	relation journal.Relation
 }
 
 func (e *HookConflictError) Error() string {
 	taken := "token " + run.QuoteToken(e.Token) + " is taken by "
 	switch e.relation {
-	case run.Itself:
+	case journal.Itself:
 		hook := "another hook"
 		if e.HookID != "" {
 			hook = "hook " + e.HookID
@@ -183,10 +184,10 @@ func (e *HookConflictError) Error() string {
 			taken += ", opened at " + e.at
 		}
 		return taken + ": use that hook, close it before you open another one, or choose another token"
-	case run.Parent:
+	case journal.Parent:
 		return taken + "run " + e.RunID + ", the parent of this run, which may be waiting for this run: " +
 			"close the parent's hook before the child is started, or choose another token"
-	case run.Kid:
+	case journal.Kid:
 		return taken + "run " + e.RunID + ", a child of this run: wait for its result first, or choose another token"
 	default:
 		return taken + "run " + e.RunID + ": wait until that run closes its hook or ends, or choose another token"

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/tenter-dev/tenter/internal/journal"
 	"github.com/tenter-dev/tenter/internal/run"
 )
 
@@ -24,7 +25,7 @@ const maxRecord = 4 * MaxErrorText
 // have the same text, and are the same to errors.Is for defined errors and to
 // errors.As for the errors of this package. Workflows get the recorded form on the
 // live path too, so that live and replay can't differ.
-func record(err error) *run.Failure {
+func record(err error) *journal.Failure {
 	return (&recorder{errors: 1000, text: maxRecord}).record(err)
 }
 
@@ -35,8 +36,8 @@ type recorder struct {
 	text   int // still to be kept, in bytes
 }
 
-func (r *recorder) record(err error) *run.Failure {
-	f := &run.Failure{Text: r.keep(run.ErrorText(err), MaxErrorText)}
+func (r *recorder) record(err error) *journal.Failure {
+	f := &journal.Failure{Text: r.keep(run.ErrorText(err), MaxErrorText)}
 	canceled, late := false, false
 	run.WalkOn(err, &r.errors, func(e error) (deeper bool) {
 		canceled = canceled || run.Same(e, context.Canceled)
@@ -58,8 +59,8 @@ func (r *recorder) record(err error) *run.Failure {
 			}
 			if cause != nil {
 				t.Cause = r.record(cause)
-				canceled = canceled || slices.Contains(t.Cause.Is, run.IsCanceled)
-				late = late || slices.Contains(t.Cause.Is, run.IsDeadlineExceeded)
+				canceled = canceled || slices.Contains(t.Cause.Is, journal.IsCanceled)
+				late = late || slices.Contains(t.Cause.Is, journal.IsDeadlineExceeded)
 			}
 			f.As = append(f.As, t)
 			return cause == nil // else its cause has the rest
@@ -67,10 +68,10 @@ func (r *recorder) record(err error) *run.Failure {
 		return true
 	})
 	if canceled {
-		addName(f, run.IsCanceled)
+		addName(f, journal.IsCanceled)
 	}
 	if late {
-		addName(f, run.IsDeadlineExceeded)
+		addName(f, journal.IsDeadlineExceeded)
 	}
 	return f
 }
@@ -83,31 +84,31 @@ func (r *recorder) keep(s string, limit int) string {
 }
 
 // typed is an error of this package without what it wraps, which comes apart.
-func typed(err error) (t run.Typed, cause error, ok bool) {
+func typed(err error) (t journal.Typed, cause error, ok bool) {
 	switch e := err.(type) { //nolint:errorlint // one error at a time
 	case *StepError:
-		return run.Typed{Type: run.AsStep, Step: e.Step, Attempts: e.Attempts}, e.Err, true
+		return journal.Typed{Type: journal.AsStep, Step: e.Step, Attempts: e.Attempts}, e.Err, true
 	case *PanicError:
-		return run.Typed{Type: run.AsPanic, At: e.At, Stack: e.Stack}, errors.New(e.Value), true
+		return journal.Typed{Type: journal.AsPanic, At: e.At, Stack: e.Stack}, errors.New(e.Value), true
 	case *RunError:
-		return run.Typed{Type: run.AsRun, RunID: e.RunID, Workflow: e.Workflow}, e.Err, true
+		return journal.Typed{Type: journal.AsRun, RunID: e.RunID, Workflow: e.Workflow}, e.Err, true
 	case *RunExistsError:
-		return run.Typed{Type: run.AsExists, RunID: e.RunID, Relation: e.relation}, nil, true
+		return journal.Typed{Type: journal.AsExists, RunID: e.RunID, Relation: e.relation}, nil, true
 	case *HookConflictError:
-		return run.Typed{Type: run.AsConflict, Token: e.Token, RunID: e.RunID, HookID: e.HookID, At: e.at, Relation: e.relation}, nil, true
+		return journal.Typed{Type: journal.AsConflict, Token: e.Token, RunID: e.RunID, HookID: e.HookID, At: e.at, Relation: e.relation}, nil, true
 	case *PayloadError:
-		return run.Typed{Type: run.AsPayload, Token: e.Token}, e.Err, true
+		return journal.Typed{Type: journal.AsPayload, Token: e.Token}, e.Err, true
 	case *InputError:
-		return run.Typed{Type: run.AsInput, Workflow: e.Workflow}, e.Err, true
+		return journal.Typed{Type: journal.AsInput, Workflow: e.Workflow}, e.Err, true
 	case *HookTypeError:
-		return run.Typed{Type: run.AsHookType, Token: e.Token, Want: e.Want, Got: e.Got}, nil, true
+		return journal.Typed{Type: journal.AsHookType, Token: e.Token, Want: e.Want, Got: e.Got}, nil, true
 	case *RetryRefusedError:
-		return run.Typed{Type: run.AsRefused, RunID: e.RunID, Reason: run.Cut(e.Reason)}, nil, true
+		return journal.Typed{Type: journal.AsRefused, RunID: e.RunID, Reason: run.Cut(e.Reason)}, nil, true
 	}
-	return run.Typed{}, nil, false
+	return journal.Typed{}, nil, false
 }
 
-func addName(f *run.Failure, name string) {
+func addName(f *journal.Failure, name string) {
 	if !slices.Contains(f.Is, name) {
 		f.Is = append(f.Is, name)
 	}
@@ -124,13 +125,13 @@ func (e *recorded) Error() string   { return e.text }
 func (e *recorded) Unwrap() []error { return e.errs }
 
 // restore is the inverse of record.
-func restore(f run.Failure) error {
+func restore(f journal.Failure) error {
 	e := &recorded{text: f.Text}
 	for _, name := range f.Is {
 		switch name {
-		case run.IsCanceled:
+		case journal.IsCanceled:
 			e.errs = append(e.errs, context.Canceled)
-		case run.IsDeadlineExceeded:
+		case journal.IsDeadlineExceeded:
 			e.errs = append(e.errs, context.DeadlineExceeded)
 		default:
 			if known, ok := defined.Load(name); ok {
@@ -146,33 +147,33 @@ func restore(f run.Failure) error {
 	return e
 }
 
-func restoreTyped(t run.Typed) error {
+func restoreTyped(t journal.Typed) error {
 	var cause error
 	if t.Cause != nil {
 		cause = restore(*t.Cause)
 	}
 	switch t.Type {
-	case run.AsStep:
+	case journal.AsStep:
 		return &StepError{Step: t.Step, Attempts: t.Attempts, Err: cause}
-	case run.AsPanic:
+	case journal.AsPanic:
 		e := &PanicError{At: t.At, Stack: t.Stack}
 		if cause != nil {
 			e.Value = cause.Error()
 		}
 		return e
-	case run.AsRun:
+	case journal.AsRun:
 		return &RunError{RunID: t.RunID, Workflow: t.Workflow, Err: cause}
-	case run.AsExists:
+	case journal.AsExists:
 		return &RunExistsError{RunID: t.RunID, relation: t.Relation}
-	case run.AsConflict:
+	case journal.AsConflict:
 		return &HookConflictError{Token: t.Token, RunID: t.RunID, HookID: t.HookID, at: t.At, relation: t.Relation}
-	case run.AsPayload:
+	case journal.AsPayload:
 		return &PayloadError{Token: t.Token, Err: cause}
-	case run.AsInput:
+	case journal.AsInput:
 		return &InputError{Workflow: t.Workflow, Err: cause}
-	case run.AsHookType:
+	case journal.AsHookType:
 		return &HookTypeError{Token: t.Token, Want: t.Want, Got: t.Got}
-	case run.AsRefused:
+	case journal.AsRefused:
 		return &RetryRefusedError{RunID: t.RunID, Reason: t.Reason}
 	default:
 		return errors.New(t.Type)
@@ -182,15 +183,14 @@ func restoreTyped(t run.Typed) error {
 // MarshalError returns the recorded form of an error, for implementations of [Client]
 // that are far from their engine: see [UnmarshalError].
 func MarshalError(err error) json.RawMessage {
-	data, _ := json.Marshal(record(err)) // texts and numbers never fail
-	return data
+	return record(err).Encode()
 }
 
 // UnmarshalError is the inverse of [MarshalError]. The error has the same text, and is
 // the same to errors.Is for errors of [DefineError] and to errors.As for those of this
 // package.
 func UnmarshalError(data json.RawMessage) error {
-	var f run.Failure
+	var f journal.Failure
 	if err := json.Unmarshal(data, &f); err != nil {
 		return fmt.Errorf("decode a recorded error: %w", err)
 	}

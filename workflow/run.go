@@ -5,7 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 
-	"github.com/tenter-dev/tenter/internal/run"
+	"github.com/tenter-dev/tenter/internal/journal"
 )
 
 // Run is the handle of one run, typed by its result. It holds no state.
@@ -66,7 +66,7 @@ func (r *Run[Out]) Result(ctx context.Context) (Out, error) {
 }
 
 func runError(res RunResult) error {
-	var f run.Failure
+	var f journal.Failure
 	if err := json.Unmarshal(res.Error, &f); err != nil {
 		f.Text = string(res.Error)
 	}

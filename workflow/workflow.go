@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"reflect"
 
+	"github.com/tenter-dev/tenter/internal/journal"
 	"github.com/tenter-dev/tenter/internal/run"
 	"github.com/tenter-dev/tenter/internal/strictjson"
 )
@@ -68,7 +69,7 @@ func implement[In, Out any](name string, fn func(Context, In) (Out, error), opts
 		Check:   checkInput[In],
 	}
 	if fn != nil {
-		impl.Func = func(s run.Scope, input []byte) ([]byte, *run.Failure) {
+		impl.Func = func(s run.Scope, input []byte) ([]byte, *journal.Failure) {
 			return execute(s, input, fn)
 		}
 	}
@@ -92,7 +93,7 @@ func checkInput[In any](input []byte) error {
 	return decode(input, new(In))
 }
 
-func execute[In, Out any](s run.Scope, input []byte, fn func(Context, In) (Out, error)) ([]byte, *run.Failure) {
+func execute[In, Out any](s run.Scope, input []byte, fn func(Context, In) (Out, error)) ([]byte, *journal.Failure) {
 	var in In
 	if err := decode(input, &in); err != nil {
 		return nil, record(fmt.Errorf("decode input: %w", err))

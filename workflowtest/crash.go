@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 
 	"github.com/tenter-dev/tenter/engine"
+	"github.com/tenter-dev/tenter/internal/journal"
 	"github.com/tenter-dev/tenter/store"
 )
 
@@ -150,7 +151,7 @@ func newOutcome(r store.Run, events []store.Event) outcome {
 	if r.Status.Ended() && len(events) > 0 {
 		o.data = string(events[0].Data)
 		if r.Status != store.Completed {
-			o.data = failureText(events[0].Data) // and not the stack of a panic
+			o.data = journal.DecodeFailure(events[0].Data).Text // and not the stack of a panic
 		}
 	}
 	o.runID = generatedID.ReplaceAllLiteralString(o.runID, "ID")

@@ -3,10 +3,10 @@ package workflowtest
 import (
 	"context"
 	"fmt"
-	"regexp"
 	"strings"
 	"time"
 
+	"github.com/tenter-dev/tenter/internal/journal"
 	"github.com/tenter-dev/tenter/internal/run"
 	"github.com/tenter-dev/tenter/store"
 )
@@ -74,14 +74,14 @@ func readable(runID, text string) string {
 func eventText(runID string, e store.Event) string {
 	switch e.Kind {
 	case store.StepRetried:
-		r := decodeRetry(e.Data)
+		r, _ := journal.DecodeRetry(e.Data)
 		return fmt.Sprintf("%s %q, again in %s", e.Ref, r.Text, duration(r.RetryAt.Sub(e.At)))
 	case store.StepFailed:
-		return fmt.Sprintf("%s %q", e.Ref, failureText(e.Data))
+		return fmt.Sprintf("%s %q", e.Ref, journal.DecodeFailure(e.Data).Text)
 	case store.ChildFailed, store.RunFailed, store.RunCanceled:
-		return strings.TrimSpace(fmt.Sprintf("%s %q", e.Ref, failureText(e.Data)))
+		return strings.TrimSpace(fmt.Sprintf("%s %q", e.Ref, journal.DecodeFailure(e.Data).Text))
 	case store.PayloadReceived:
-		hook := strings.TrimPrefix(e.Ref, runID+".h")
+		hook := journal.HookNumber(runID, e.Ref)
 		if r, body, err := run.DecodeRequest(e.Data); err == nil && r.Method != "" {
 			return fmt.Sprintf("%s %s %s", hook, r.Method, strings.TrimSpace(shown(query(r.URL)+" "+string(body))))
 		}
@@ -108,17 +108,11 @@ func shown(s string) string {
 	return s
 }
 
-var untilTime = regexp.MustCompile(`^(sleep|deadline) (\d+) until (\S+)$`)
-
 // relative has timers tell how long they last.
 func relative(asked string, at time.Time) string {
-	m := untilTime.FindStringSubmatch(asked)
-	if m == nil {
+	a, ok := journal.Parse(asked)
+	if !ok || a.Until.IsZero() {
 		return asked
 	}
-	until, err := time.Parse(time.RFC3339Nano, m[3])
-	if err != nil {
-		return asked
-	}
-	return fmt.Sprintf("%s %s for %s", m[1], m[2], duration(until.Sub(at)))
+	return fmt.Sprintf("%s %s for %s", a.Op, a.Ref, duration(a.Until.Sub(at)))
 }

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/tenter-dev/tenter/internal/journal"
 	"github.com/tenter-dev/tenter/internal/run"
 	"github.com/tenter-dev/tenter/workflow"
 )
@@ -28,7 +29,7 @@ func (d *definition) WorkflowDefinition() (*run.Workflow, error) {
 		return w, err
 	}
 	spied := *w
-	spied.Func = func(s run.Scope, input []byte) ([]byte, *run.Failure) {
+	spied.Func = func(s run.Scope, input []byte) ([]byte, *journal.Failure) {
 		return w.Func(&scope{Scope: s, rec: d.p.e.record(s.Info().RunID), p: d.p}, input)
 	}
 	return &spied, nil

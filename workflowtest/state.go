@@ -2,13 +2,13 @@ package workflowtest
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"net/url"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/tenter-dev/tenter/internal/journal"
 	"github.com/tenter-dev/tenter/internal/run"
 	"github.com/tenter-dev/tenter/store"
 	"github.com/tenter-dev/tenter/workflow"
@@ -219,7 +219,7 @@ func (e *Engine) describeSteps(s *State, events []store.Event) {
 		step := &s.Steps[i]
 		for _, ev := range events {
 			if ev.Kind == store.StepRetried && ev.Ref == step.ID {
-				r := decodeRetry(ev.Data)
+				r, _ := journal.DecodeRetry(ev.Data)
 				step.Attempt, step.RetryAt, step.Err = r.Attempts+1, r.RetryAt, r.Text
 			}
 		}
@@ -227,19 +227,6 @@ func (e *Engine) describeSteps(s *State, events []store.Event) {
 			step.Attempt, step.Since, step.RetryAt = at.number, at.since, time.Time{}
 		}
 	}
-}
-
-// retry is the data of a StepRetried event.
-type retry struct {
-	run.Failure
-	RetryAt time.Time `json:"retry_at"`
-}
-
-func decodeRetry(data []byte) (r retry) {
-	if err := json.Unmarshal(data, &r); err != nil {
-		r.Text = string(data)
-	}
-	return r
 }
 
 func errorText(events []store.Event) string {
@@ -250,15 +237,7 @@ func errorText(events []store.Event) string {
 	if last.Kind != store.RunFailed && last.Kind != store.RunCanceled {
 		return ""
 	}
-	return failureText(last.Data)
-}
-
-func failureText(data []byte) string {
-	var f run.Failure
-	if err := json.Unmarshal(data, &f); err != nil {
-		return string(data)
-	}
-	return f.Text
+	return journal.DecodeFailure(last.Data).Text
 }
 
 // state describes a run for a failure, whatever becomes of that.

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/tenter-dev/tenter/internal/journal"
 	"github.com/tenter-dev/tenter/internal/run"
 	"github.com/tenter-dev/tenter/workflow"
 )
@@ -249,7 +250,7 @@ func (x *interceptor) execute(ctx context.Context, f run.StepFunc) ([]byte, *run
 	if kill {
 		x.e.t.Logf("workflowtest: step %s of run %s kills its process", x.id, info.RunID)
 		x.p.crash(false)
-		return nil, &run.StepError{Failure: run.Failure{Text: errKilled.Error()}}
+		return nil, &run.StepError{Failure: journal.Failure{Text: errKilled.Error()}}
 	}
 	if failed != nil && failed.RetryAfter == 0 {
 		failed.RetryAfter = backoff(x.spec.Backoff, info.Attempt)
@@ -293,7 +294,7 @@ func (x *interceptor) misfit(f *fake) run.StepFunc {
 	text := fmt.Sprintf("step %s at %s returns %s, and its replacement at %s returns %s", x.id, x.at, resultName(x.spec.Out), f.at, resultName(f.out))
 	x.e.t.Errorf("workflowtest: %s", text)
 	return func(context.Context) ([]byte, *run.StepError) {
-		return nil, &run.StepError{Failure: run.Failure{Text: text}, Fatal: true}
+		return nil, &run.StepError{Failure: journal.Failure{Text: text}, Fatal: true}
 	}
 }
 

@@ -4,6 +4,8 @@ import (
 	"context"
 	"reflect"
 	"time"
+
+	"github.com/tenter-dev/tenter/internal/journal"
 )
 
 // Workflow is an implemented workflow.
@@ -14,7 +16,7 @@ type Workflow struct {
 	// Check decodes an input.
 	Check func(input []byte) error
 	// Func decodes the input, calls the author's function, and encodes its result.
-	Func func(s Scope, input []byte) ([]byte, *Failure)
+	Func func(s Scope, input []byte) ([]byte, *journal.Failure)
 }
 
 // HookType is a defined hook.
@@ -45,7 +47,7 @@ type StepFunc func(ctx context.Context) ([]byte, *StepError)
 
 // StepError is how an attempt of a step failed.
 type StepError struct {
-	Failure    Failure
+	Failure    journal.Failure
 	Fatal      bool
 	RetryAfter time.Duration // 0: by the backoff
 }

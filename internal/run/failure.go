@@ -7,56 +7,8 @@ import (
 	"runtime/debug"
 	"strconv"
 	"strings"
-)
 
-// Failure is an error in its recorded form: what of it survives the journal.
-type Failure struct {
-	Text string `json:"error"`
-	// Is are the names of the defined errors that errors.Is finds in it.
-	Is []string `json:"is,omitempty"`
-	// As are the typed errors that errors.As finds in it, outermost first.
-	As []Typed `json:"as,omitempty"`
-	// Step failures: the number of attempts made.
-	Attempts int `json:"attempts,omitempty"`
-}
-
-// Typed is a recorded typed error.
-type Typed struct {
-	Type     string   `json:"type"`
-	Step     string   `json:"step,omitempty"`
-	Attempts int      `json:"attempts,omitempty"`
-	RunID    string   `json:"run_id,omitempty"`
-	Workflow string   `json:"workflow,omitempty"`
-	Token    string   `json:"token,omitempty"`
-	HookID   string   `json:"hook_id,omitempty"`
-	Relation Relation `json:"relation,omitempty"`
-	At       string   `json:"at,omitempty"` // file and line
-	Stack    string   `json:"stack,omitempty"`
-	Want     string   `json:"want,omitempty"`
-	Got      string   `json:"got,omitempty"`
-	Reason   string   `json:"reason,omitempty"`
-	Cause    *Failure `json:"cause,omitempty"`
-}
-
-// Names of errors that are defined for everybody.
-const (
-	IsCanceled         = "context.Canceled"
-	IsDeadlineExceeded = "context.DeadlineExceeded"
-	IsRunCanceled      = "run canceled"
-	IsRunTerminated    = "run terminated"
-)
-
-// Types of typed errors.
-const (
-	AsStep     = "step"
-	AsPanic    = "panic"
-	AsRun      = "run"
-	AsConflict = "hook_conflict"
-	AsExists   = "run_exists"
-	AsPayload  = "payload"
-	AsInput    = "input"
-	AsHookType = "hook_type"
-	AsRefused  = "retry_refused"
+	"github.com/tenter-dev/tenter/internal/journal"
 )
 
 // MaxStack is how much is kept of a stack, in bytes.
@@ -64,13 +16,13 @@ const MaxStack = 2 * MaxText
 
 // Panicked is the failure of code that panicked with v, for the deferred function that has
 // recovered it.
-func Panicked(v any) Failure {
+func Panicked(v any) journal.Failure {
 	at, stack := authorStack()
 	if at == "" { // it was not the author's code
 		stack = string(debug.Stack())
 	}
-	p := Typed{Type: AsPanic, At: at, Stack: CutTo(stack, MaxStack), Cause: &Failure{Text: PanicValue(v)}}
-	return Failure{Text: Cut(PanicText(p.Cause.Text, at)), As: []Typed{p}}
+	p := journal.Typed{Type: journal.AsPanic, At: at, Stack: CutTo(stack, MaxStack), Cause: &journal.Failure{Text: PanicValue(v)}}
+	return journal.Failure{Text: Cut(PanicText(p.Cause.Text, at)), As: []journal.Typed{p}}
 }
 
 // PanicText says with what code panicked, and where if that is known.
@@ -118,7 +70,7 @@ func StepTitle(ref string) string {
 type StepFailed struct {
 	Step     string // its ID within the run, such as "charge#1"
 	Attempts int
-	Cause    Failure
+	Cause    journal.Failure
 }
 
 func (e *StepFailed) Error() string { return e.Cause.Text }
@@ -128,7 +80,7 @@ type HookConflict struct {
 	Token, RunID string
 	HookID       string // of the hook that has it, if its run is the one that asked
 	At           string // where that was opened, as far as it is known
-	Relation     Relation
+	Relation     journal.Relation
 }
 
 func (e *HookConflict) Error() string { return "token is taken by run " + e.RunID }
@@ -136,20 +88,10 @@ func (e *HookConflict) Error() string { return "token is taken by run " + e.RunI
 // ChildExists is the error of a child whose run ID another run has.
 type ChildExists struct {
 	RunID    string
-	Relation Relation
+	Relation journal.Relation
 }
 
 func (e *ChildExists) Error() string { return "run " + e.RunID + " exists" }
-
-// Relation is what a run is to the one that is in conflict with it.
-type Relation string
-
-// Relations. The others are no relation at all.
-const (
-	Itself Relation = "itself"
-	Parent Relation = "parent"
-	Kid    Relation = "child"
-)
 
 // QuoteToken quotes a token for people. A generated one is a secret, and is masked: it is
 // known by its form.

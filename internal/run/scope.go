@@ -5,6 +5,8 @@ import (
 	"errors"
 	"log/slog"
 	"time"
+
+	"github.com/tenter-dev/tenter/internal/journal"
 )
 
 // Scope is what is behind a workflow's context: one branch of a run under one
@@ -53,7 +55,7 @@ type Scope interface {
 	Now() time.Time
 	// Derive returns 32 bytes that only this run can know: each call with a label
 	// gives other ones, each replay the same.
-	Derive(label string) [32]byte
+	Derive(label journal.Label) [32]byte
 	Logger() *slog.Logger
 	Info() Info
 
@@ -72,8 +74,8 @@ type TimerKind string
 
 // The kinds of timers. Only sleeps end when a run is woken.
 const (
-	Sleep    TimerKind = "sleep"
-	Deadline TimerKind = "deadline"
+	Sleep    = TimerKind(journal.Sleep)
+	Deadline = TimerKind(journal.Deadline)
 )
 
 // Timer is a durable timer.
@@ -100,7 +102,7 @@ type ChildRun interface {
 	Waitable
 	ID() string
 	// Result is the child's outcome. Only after Ready.
-	Result() ([]byte, *Failure)
+	Result() ([]byte, *journal.Failure)
 }
 
 // Info tells code which run and step it is in.

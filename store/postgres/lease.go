@@ -10,6 +10,7 @@ import (
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/tenter-dev/tenter/internal/journal"
 	"github.com/tenter-dev/tenter/store"
 )
 
@@ -94,9 +95,9 @@ func (s *Store) available(lists []string, workflow string, version int) (reason 
 	}
 	switch {
 	case len(lists) == 0:
-		return "no worker is live", nil
+		return journal.ReasonNoWorker(), nil
 	case !known:
-		return fmt.Sprintf("no live worker has the workflow %q", workflow), nil
+		return journal.ReasonNoWorkflow(workflow), nil
 	}
-	return fmt.Sprintf("no live worker has version %d of the workflow %q", version, workflow), nil
+	return journal.ReasonNoVersion(version, workflow), nil
 }

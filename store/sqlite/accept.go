@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/tenter-dev/tenter/internal/journal"
 	"github.com/tenter-dev/tenter/internal/planted"
 	"github.com/tenter-dev/tenter/internal/saturate"
 	"github.com/tenter-dev/tenter/store"
@@ -89,7 +90,7 @@ func (w *writer) accept(p store.Payload) (store.Receipt, error) {
 
 // reserve opens a hook for a run that has just been started and is to adopt it.
 func (w *writer) reserve(r store.NewRun, token string, typ *string, at time.Time) (store.Hook, error) {
-	h := store.Hook{ID: r.ID + ".h0", RunID: r.ID, Token: token, Reserved: true, CreatedAt: at}
+	h := store.Hook{ID: journal.ReservedHookID(r.ID), RunID: r.ID, Token: token, Reserved: true, CreatedAt: at}
 	if typ != nil {
 		h.Type = *typ
 	}

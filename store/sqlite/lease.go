@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/tenter-dev/tenter/internal/journal"
 	"github.com/tenter-dev/tenter/internal/saturate"
 	"github.com/tenter-dev/tenter/store"
 )
@@ -104,9 +105,9 @@ func (s *Store) available(c *conn, workflow string, version int) (reason string,
 	}
 	switch {
 	case len(lists) == 0:
-		return "no worker is live", nil
+		return journal.ReasonNoWorker(), nil
 	case !known:
-		return fmt.Sprintf("no live worker has the workflow %q", workflow), nil
+		return journal.ReasonNoWorkflow(workflow), nil
 	}
-	return fmt.Sprintf("no live worker has version %d of the workflow %q", version, workflow), nil
+	return journal.ReasonNoVersion(version, workflow), nil
 }

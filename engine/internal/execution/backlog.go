@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/tenter-dev/tenter/internal/journal"
 	"github.com/tenter-dev/tenter/internal/planted"
 	"github.com/tenter-dev/tenter/internal/run"
 	"github.com/tenter-dev/tenter/store"
@@ -100,15 +101,15 @@ func (h *hook) waits() bool {
 // comes reports whether the next payload of a hook comes at once, since it is known to
 // wait. others says that something else is ready, which a replay would take.
 func (h *hook) comes(b *branch, others bool) bool {
-	x, line := h.x, "pull "+h.ref
+	x, ask := h.x, journal.Ask{Op: journal.Pull, Ref: h.ref}
 	switch {
-	case !x.live && (!h.closed && !others || !x.expects(line)):
+	case !x.live && (!h.closed && !others || !x.expects(ask)):
 		return false
 	case x.live && (!h.waits() || !h.closed && x.backlogs[h.spec.ID].rows[0].AcceptedAt.After(x.now)):
 		return false
 	}
 	if h.closed || others {
-		x.ask(b, line, "")
+		x.ask(b, ask)
 		if h.closed {
 			h.gather()
 			if x.closing == nil {

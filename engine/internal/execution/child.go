@@ -3,8 +3,8 @@ package execution
 import (
 	"crypto/rand"
 	"fmt"
-	"strings"
 
+	"github.com/tenter-dev/tenter/internal/journal"
 	"github.com/tenter-dev/tenter/internal/run"
 	"github.com/tenter-dev/tenter/store"
 )
@@ -20,7 +20,7 @@ type child struct {
 	exists  bool // its ID is another run's
 	done    bool
 	data    []byte
-	failure *run.Failure
+	failure *journal.Failure
 	waiters waitlist // for its start, then for its end
 }
 
@@ -51,9 +51,9 @@ func (s *scope) StartChild(spec run.Child) (run.ChildRun, error) {
 		ParentRef: c.ref,
 	}
 	if spec.RunID == "" {
-		c.spec.ID = x.info.RunID + "." + strings.ReplaceAll(c.ref, "#", ".")
+		c.spec.ID = journal.ChildRunID(x.info.RunID, c.ref)
 	}
-	x.ask(b, "child "+c.ref+" run "+c.spec.ID, "")
+	x.ask(b, journal.Ask{Op: journal.Child, Ref: c.ref, RunID: c.spec.ID})
 	if x.children == nil {
 		x.children = map[string]*child{}
 	}
@@ -88,10 +88,10 @@ type childStart child
 func (c *childStart) Ready() bool         { return c.started || c.exists }
 func (c *childStart) waitlist() *waitlist { return &c.waiters }
 
-func (c *child) ID() string                     { return c.spec.ID }
-func (c *child) Ready() bool                    { return c.done }
-func (c *child) waitlist() *waitlist            { return &c.waiters }
-func (c *child) Result() ([]byte, *run.Failure) { return c.data, c.failure }
+func (c *child) ID() string                         { return c.spec.ID }
+func (c *child) Ready() bool                        { return c.done }
+func (c *child) waitlist() *waitlist                { return &c.waiters }
+func (c *child) Result() ([]byte, *journal.Failure) { return c.data, c.failure }
 
 func (c *child) effect() *store.Effect {
 	return &store.Effect{Kind: store.StartRun, Run: c.spec}
@@ -99,7 +99,7 @@ func (c *child) effect() *store.Effect {
 
 func (c *child) outcome(o store.Outcome) (store.Kind, string, []byte) {
 	if o.Conflict != "" {
-		return store.ChildExists, c.ref, quote(o.Conflict)
+		return store.ChildExists, c.ref, journal.EncodeID(o.Conflict)
 	}
 	if c.derived {
 		return "", "", nil
@@ -117,14 +117,14 @@ func (c *child) decided(x *Execution, e *store.Event) {
 
 // taken ends a child whose derived ID another run has, against all odds.
 func (c *child) taken(x *Execution) {
-	failure := &run.Failure{Text: "run " + c.spec.ID + " exists", As: []run.Typed{{Type: run.AsExists, RunID: c.spec.ID}}}
-	c.end(x, &store.Event{Kind: store.ChildFailed, Data: EncodeFailure(failure)})
+	failure := &journal.Failure{Text: "run " + c.spec.ID + " exists", As: []journal.Typed{{Type: journal.AsExists, RunID: c.spec.ID}}}
+	c.end(x, &store.Event{Kind: store.ChildFailed, Data: failure.Encode()})
 }
 
 func (c *child) end(x *Execution, e *store.Event) {
 	c.done = true
 	if e.Kind == store.ChildFailed {
-		failure := DecodeFailure(e.Data)
+		failure := journal.DecodeFailure(e.Data)
 		c.failure = &failure
 	} else {
 		c.data = e.Data

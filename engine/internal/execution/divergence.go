@@ -1,9 +1,7 @@
 package execution
 
 import (
-	"fmt"
-	"strings"
-
+	"github.com/tenter-dev/tenter/internal/journal"
 	"github.com/tenter-dev/tenter/internal/run"
 )
 
@@ -21,21 +19,11 @@ func (d *Divergence) String() string {
 	if d.Unable != "" {
 		return d.Unable
 	}
-	var s strings.Builder
-	fmt.Fprintf(&s, "the code diverges from the journal after event %d (%s): recorded %s, attempted %s",
-		d.Position, d.Event, orNothing(d.Recorded), orNothing(d.Attempted))
-	if d.Caller != "" {
-		fmt.Fprintf(&s, ", at %s", d.Caller)
+	const most = run.MaxToken + run.MaxName
+	where := journal.Divergence{
+		Position: d.Position, Event: d.Event, Recorded: run.CutTo(d.Recorded, most), Attempted: run.CutTo(d.Attempted, most), Caller: d.Caller,
 	}
-	s.WriteString("; deploy code that makes the recorded calls, keep the old code as a version of its own, or terminate the run")
-	return run.Cut(s.String())
-}
-
-func orNothing(line string) string {
-	if line == "" {
-		return "nothing more"
-	}
-	return fmt.Sprintf("%q", run.CutTo(line, run.MaxToken+run.MaxName))
+	return run.Cut(where.Reason())
 }
 
 // whatInstead describes what the code does where the journal has more asks.

@@ -1,10 +1,10 @@
 package execution
 
 import (
-	"fmt"
 	"slices"
 	"time"
 
+	"github.com/tenter-dev/tenter/internal/journal"
 	"github.com/tenter-dev/tenter/internal/run"
 )
 
@@ -24,9 +24,9 @@ func (env *Environment) checkWebhook(w *run.Webhook) string {
 	case w == nil:
 		return ""
 	case env.PublicURL == "":
-		return "it opens a webhook, and the engine has no Options.PublicURL to make its URL from"
+		return journal.ReasonNoPublicURL()
 	case w.Verify != "" && !slices.Contains(env.Verifiers, w.Verify):
-		return fmt.Sprintf("it opens a webhook with verifier %q, which is not in Options.Verifiers", w.Verify)
+		return journal.ReasonNoVerifier(w.Verify)
 	}
 	return ""
 }

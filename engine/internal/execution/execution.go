@@ -2,20 +2,17 @@ package execution
 
 import (
 	"context"
-	"crypto/hmac"
-	"crypto/sha256"
-	"encoding/binary"
 	"fmt"
 	"log/slog"
 	"maps"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/tenter-dev/tenter/internal/gid"
+	"github.com/tenter-dev/tenter/internal/journal"
 	"github.com/tenter-dev/tenter/internal/planted"
 	"github.com/tenter-dev/tenter/internal/run"
 	"github.com/tenter-dev/tenter/store"
@@ -32,7 +29,7 @@ type Execution struct {
 	info   run.Info
 	parent string // its run ID
 	secret []byte
-	code   func(run.Scope, []byte) ([]byte, *run.Failure)
+	code   func(run.Scope, []byte) ([]byte, *journal.Failure)
 	scene  *run.Scene
 	env    *Environment
 	log    *slog.Logger    // of the worker
@@ -89,12 +86,12 @@ type Execution struct {
 
 	diverged *Divergence
 	result   []byte
-	failure  *run.Failure
+	failure  *journal.Failure
 }
 
 // derivation is how often something was derived for a purpose.
 type derivation struct {
-	label string
+	label journal.Label
 	count uint64
 }
 
@@ -259,7 +256,7 @@ func decides(e *store.Event, s pendingAsk) (ref string, ok bool) {
 func (x *Execution) Finished() bool { return x.finished }
 
 // Result is what finished code has come to. canceled says that it was asked to cancel.
-func (x *Execution) Result() (data []byte, failure *run.Failure, canceled bool) {
+func (x *Execution) Result() (data []byte, failure *journal.Failure, canceled bool) {
 	return x.result, x.failure, x.cancelRequested
 }
 
@@ -301,7 +298,7 @@ func (x *Execution) Log() {
 }
 
 // finish ends the run's code. The first call counts.
-func (x *Execution) finish(result []byte, failure *run.Failure) {
+func (x *Execution) finish(result []byte, failure *journal.Failure) {
 	if !x.finished && x.diverged == nil {
 		x.finished, x.result, x.failure = true, result, failure
 	}
@@ -367,32 +364,30 @@ type waitable interface {
 }
 
 // ask records that the code asks for something, on a branch or, if that is nil, as a
-// consequence of an event. The line is what identifies it; the
-// detail is recorded and not compared. It returns the detail that counts: the
-// recorded one on replay.
-func (x *Execution) ask(b *branch, line, detail string) string {
+// consequence of an event. It returns the time of a timer that counts: the recorded one
+// on replay.
+func (x *Execution) ask(b *branch, a journal.Ask) time.Time {
 	if x.live {
-		x.asked = append(x.asked, line...)
-		x.asked = append(x.asked, detail...)
-		x.asked = append(x.asked, '\n')
-		return detail
+		x.asked = append(a.Append(x.asked), '\n')
+		return a.Until
 	}
 	recorded, rest, _ := strings.Cut(x.expect, "\n")
-	if strings.HasPrefix(recorded, line) && (detail != "" || len(recorded) == len(line)) {
+	if until, ok := a.Match(recorded); ok {
 		x.expect = rest
-		return recorded[len(line):]
+		return until
 	}
-	x.diverged = &Divergence{Recorded: recorded, Attempted: line + detail, Caller: callerLine()}
+	x.diverged = &Divergence{Recorded: recorded, Attempted: a.String(), Caller: callerLine()}
 	if b != nil {
 		b.parkForever()
 	}
-	return ""
+	return a.Until
 }
 
-// expects reports whether a replay comes to a line next.
-func (x *Execution) expects(line string) bool {
+// expects reports whether a replay comes to an ask next.
+func (x *Execution) expects(a journal.Ask) bool {
 	recorded, _, _ := strings.Cut(x.expect, "\n")
-	return recorded == line
+	_, ok := a.Match(recorded)
+	return ok
 }
 
 // Effect is an effect that a transition is to have.
@@ -444,19 +439,14 @@ func (x *Execution) Reask() {
 }
 
 // derive returns bytes that only this run can know.
-func (x *Execution) derive(label string) (sum [32]byte) {
+func (x *Execution) derive(label journal.Label) [32]byte {
 	i := slices.IndexFunc(x.derived, func(d derivation) bool { return d.label == label })
 	if i < 0 {
 		i = len(x.derived)
 		x.derived = append(x.derived, derivation{label: label})
 	}
 	x.derived[i].count++
-	mac := hmac.New(sha256.New, x.secret)
-	mac.Write([]byte(label))
-	mac.Write([]byte{0})
-	mac.Write(binary.BigEndian.AppendUint64(nil, x.derived[i].count))
-	mac.Sum(sum[:0])
-	return sum
+	return journal.Derive(x.secret, label, x.derived[i].count)
 }
 
 // count returns how often name was counted in m, this time included, as a reference.
@@ -465,7 +455,7 @@ func count(m *map[string]int, name string) string {
 		*m = map[string]int{}
 	}
 	(*m)[name]++
-	return name + "#" + strconv.Itoa((*m)[name])
+	return journal.NumberedRef(name, (*m)[name])
 }
 
 func eventName(e *store.Event) string {

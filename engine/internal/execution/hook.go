@@ -1,12 +1,12 @@
 package execution
 
 import (
-	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"strconv"
 	"time"
 
+	"github.com/tenter-dev/tenter/internal/journal"
 	"github.com/tenter-dev/tenter/internal/planted"
 	"github.com/tenter-dev/tenter/internal/run"
 	"github.com/tenter-dev/tenter/store"
@@ -53,13 +53,13 @@ func (c *claim) effect() *store.Effect {
 
 func (c *claim) outcome(o store.Outcome) (store.Kind, string, []byte) {
 	if o.Conflict != "" {
-		return store.HookConflict, c.hook.ref, quote(o.Conflict)
+		return store.HookConflict, c.hook.ref, journal.EncodeID(o.Conflict)
 	}
-	return store.HookClaimed, c.hook.ref, quote(o.HookID)
+	return store.HookClaimed, c.hook.ref, journal.EncodeID(o.HookID)
 }
 
 func (c *claim) end(x *Execution, e *store.Event) {
-	id := unquote(e.Data)
+	id := journal.DecodeID(e.Data)
 	c.done = true
 	if e.Kind == store.HookConflict {
 		c.owner = id
@@ -70,20 +70,6 @@ func (c *claim) end(x *Execution, e *store.Event) {
 		c.hook.opened()
 	}
 	c.waiters.wake(x)
-}
-
-// IDs stand in events as JSON strings.
-func quote(id string) []byte {
-	data, _ := json.Marshal(id) // a string never fails
-	return data
-}
-
-func unquote(data []byte) string {
-	var id string
-	if err := json.Unmarshal(data, &id); err != nil {
-		return string(data)
-	}
-	return id
 }
 
 func (s *scope) NewHook(spec run.Hook) (run.OpenHook, error) {
@@ -101,7 +87,7 @@ func (s *scope) NewHook(spec run.Hook) (run.OpenHook, error) {
 	x.hookCount++
 	h := &hook{x: x, ref: strconv.Itoa(x.hookCount)}
 	h.spec = store.Hook{
-		ID:        x.info.RunID + ".h" + h.ref,
+		ID:        journal.HookID(x.info.RunID, h.ref),
 		RunID:     x.info.RunID,
 		Token:     spec.Token,
 		Type:      spec.Type,
@@ -124,18 +110,17 @@ func (s *scope) NewHook(spec run.Hook) (run.OpenHook, error) {
 		}
 	}
 	if spec.Token == "" {
-		label := "token"
+		label := journal.LabelToken
 		if planted.TokenFromReplay.Here() && !x.live {
 			label = "replayed token"
 		}
-		sum := x.derive(label)
-		h.spec.Token = base64.RawURLEncoding.EncodeToString(sum[:24])
-		x.ask(b, "hook "+h.ref, "")
+		h.spec.Token = journal.Token(x.derive(label))
+		x.ask(b, journal.Ask{Op: journal.Hook, Ref: h.ref})
 		x.emit(&store.Effect{Kind: store.OpenHook, Hook: h.spec}, nil)
 		h.opened()
 		return h, nil
 	}
-	x.ask(b, "hook "+h.ref+" token "+spec.Token, "")
+	x.ask(b, journal.Ask{Op: journal.Hook, Ref: h.ref, Token: spec.Token})
 	c := &claim{hook: h}
 	x.await(c)
 	x.wait(b, c)
@@ -159,16 +144,16 @@ func (x *Execution) conflict(token, owner string) error {
 }
 
 // relation is what another run is to this one.
-func (x *Execution) relation(runID string) run.Relation {
+func (x *Execution) relation(runID string) journal.Relation {
 	switch runID {
 	case x.info.RunID:
-		return run.Itself
+		return journal.Itself
 	case x.parent:
-		return run.Parent
+		return journal.Parent
 	}
 	for _, c := range x.children {
 		if c.spec.ID == runID && c.started {
-			return run.Kid
+			return journal.Kid
 		}
 	}
 	return ""
@@ -313,7 +298,7 @@ func (h *hook) Close() {
 	if err != nil {
 		panic(err)
 	}
-	h.x.ask(b, "close "+h.ref, "")
+	h.x.ask(b, journal.Ask{Op: journal.Close, Ref: h.ref})
 	h.open, h.closed = false, true
 	if planted.CloseLosesPayloads.Here() {
 		h.queue = nil
@@ -352,6 +337,6 @@ func (h *hook) askDrain(b *branch) {
 		return
 	}
 	h.asked = true
-	h.x.ask(b, "drain "+h.ref, "")
+	h.x.ask(b, journal.Ask{Op: journal.Drain, Ref: h.ref})
 	h.x.await(&drain{h})
 }

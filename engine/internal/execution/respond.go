@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/tenter-dev/tenter/internal/journal"
 	"github.com/tenter-dev/tenter/internal/run"
 	"github.com/tenter-dev/tenter/internal/saturate"
 	"github.com/tenter-dev/tenter/store"
@@ -35,10 +36,10 @@ func (s *scope) Respond(request string, a run.Answer) error {
 	}
 	x.respondCount++
 	r := &respond{ref: strconv.Itoa(x.respondCount)}
-	if r.spec, err = NewResponse(request, x.info.RunID, x.info.RunID+"/respond "+r.ref, a, x.now, x.env.DedupeFor); err != nil {
+	if r.spec, err = NewResponse(request, x.info.RunID, journal.ResponderID(x.info.RunID, r.ref), a, x.now, x.env.DedupeFor); err != nil {
 		return err
 	}
-	x.ask(b, "respond "+r.ref+" to "+request, "")
+	x.ask(b, journal.Ask{Op: journal.Respond, Ref: r.ref, Request: request})
 	x.await(r)
 	x.wait(b, r)
 	if r.first != "" {
@@ -79,7 +80,7 @@ func (r *respond) effect() *store.Effect {
 
 func (r *respond) outcome(o store.Outcome) (store.Kind, string, []byte) {
 	if o.Conflict != "" {
-		return store.RespondConflict, r.ref, quote(o.Conflict)
+		return store.RespondConflict, r.ref, journal.EncodeID(o.Conflict)
 	}
 	return store.Responded, r.ref, nil
 }
@@ -87,7 +88,7 @@ func (r *respond) outcome(o store.Outcome) (store.Kind, string, []byte) {
 func (r *respond) end(x *Execution, e *store.Event) {
 	r.done = true
 	if e.Kind == store.RespondConflict {
-		r.first = unquote(e.Data)
+		r.first = journal.DecodeID(e.Data)
 	}
 	r.waiters.wake(x)
 }

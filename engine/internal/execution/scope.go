@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/tenter-dev/tenter/internal/journal"
 	"github.com/tenter-dev/tenter/internal/planted"
 	"github.com/tenter-dev/tenter/internal/run"
 	"github.com/tenter-dev/tenter/internal/saturate"
@@ -309,7 +310,7 @@ func (s *scope) PublicURL() string { return s.x.env.PublicURL }
 
 func (s *scope) Now() time.Time { return s.x.now }
 
-func (s *scope) Derive(label string) [32]byte { return s.x.derive(label) }
+func (s *scope) Derive(label journal.Label) [32]byte { return s.x.derive(label) }
 
 func (s *scope) Logger() *slog.Logger {
 	return slog.New(&logHandler{x: s.x, to: s.x.logger().Handler()})

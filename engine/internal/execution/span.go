@@ -3,7 +3,7 @@ package execution
 import (
 	"time"
 
-	"github.com/tenter-dev/tenter/internal/run"
+	"github.com/tenter-dev/tenter/internal/journal"
 )
 
 // Span is something in a run that took time and is over. Code that executes live leaves
@@ -13,9 +13,9 @@ type Span struct {
 	Name     string // of the step or hook type
 	Ref      string // step or hook ID
 	From, To time.Time
-	Failure  *run.Failure // of the step or the attempt
-	Until    time.Time    // the next attempt
-	Trace    string       // of the payload
+	Failure  *journal.Failure // of the step or the attempt
+	Until    time.Time        // the next attempt
+	Trace    string           // of the payload
 }
 
 // SpanKind says what took time.

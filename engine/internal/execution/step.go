@@ -1,11 +1,10 @@
 package execution
 
 import (
-	"encoding/json"
 	"fmt"
-	"strings"
 	"time"
 
+	"github.com/tenter-dev/tenter/internal/journal"
 	"github.com/tenter-dev/tenter/internal/run"
 	"github.com/tenter-dev/tenter/store"
 )
@@ -55,7 +54,7 @@ func (s *scope) Step(spec run.Step) ([]byte, error) {
 		return nil, err
 	}
 	st := &Step{x: s.x, Ref: count(&s.x.stepCount, spec.Name), Spec: spec, since: s.x.now}
-	s.x.ask(b, "step "+st.Ref, "")
+	s.x.ask(b, journal.Ask{Op: journal.Step, Ref: st.Ref})
 	if s.x.steps == nil {
 		s.x.steps = map[string]*Step{}
 	}
@@ -70,33 +69,17 @@ func (s *scope) Step(spec run.Step) ([]byte, error) {
 	return st.data, nil
 }
 
-// Retried is the data of a StepRetried event.
-type Retried struct {
-	run.Failure
-	RetryAt     time.Time `json:"retry_at"`
-	MaxAttempts int       `json:"max_attempts,omitempty"` // as the code has it now; 0: any number. For who looks
-}
-
-func (r *Retried) Encode() []byte {
-	data, err := json.Marshal(r)
-	if err != nil {
-		panic("engine: encode retry: " + err.Error()) // it has strings, numbers and a time only
-	}
-	return data
-}
-
 func (s *Step) apply(x *Execution, e *store.Event) {
 	switch e.Kind {
 	case store.StepRetried:
-		var r Retried
-		if x.live && json.Unmarshal(e.Data, &r) == nil {
+		if r, err := journal.DecodeRetry(e.Data); x.live && err == nil {
 			x.over(Span{Kind: StepRetry, Name: s.Spec.Name, Ref: s.Ref, From: s.since, Failure: &r.Failure, Until: r.RetryAt})
 		}
 		return
 	case store.StepCompleted:
 		s.data = e.Data
 	default:
-		s.failed = &run.StepFailed{Step: s.Ref, Cause: DecodeFailure(e.Data)}
+		s.failed = &run.StepFailed{Step: s.Ref, Cause: journal.DecodeFailure(e.Data)}
 		s.failed.Attempts = s.failed.Cause.Attempts
 	}
 	span := Span{Kind: StepDone, Name: s.Spec.Name, Ref: s.Ref, From: s.since}
@@ -107,22 +90,4 @@ func (s *Step) apply(x *Execution, e *store.Event) {
 	s.done = true
 	delete(x.steps, s.Ref)
 	s.waiters.wake(x)
-}
-
-// DecodeFailure reads a recorded failure.
-func DecodeFailure(data []byte) run.Failure {
-	var f run.Failure
-	if err := json.Unmarshal(data, &f); err != nil {
-		f = run.Failure{Text: strings.ToValidUTF8(string(data), "�")}
-	}
-	return f
-}
-
-// EncodeFailure makes the record of a failure.
-func EncodeFailure(f *run.Failure) []byte {
-	data, err := json.Marshal(f)
-	if err != nil {
-		panic("engine: encode failure: " + err.Error()) // it has strings and numbers only
-	}
-	return data
 }

@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/tenter-dev/tenter/internal/journal"
 	"github.com/tenter-dev/tenter/internal/run"
 	"github.com/tenter-dev/tenter/internal/saturate"
 )
@@ -38,7 +39,7 @@ func (t *timer) Stop() {
 // stopped by a branch, or with its context by an event.
 func (t *timer) stop(b *branch) {
 	if t.index >= 0 {
-		t.x.ask(b, "stop "+t.ref(), "")
+		t.x.ask(b, journal.Ask{Op: journal.Stop, Ref: t.ref()})
 		t.x.timers.remove(t)
 	}
 }
@@ -50,19 +51,12 @@ func (s *scope) Timer(kind run.TimerKind, at time.Time) run.Timer {
 	return s.x.newTimer(kind, at)
 }
 
-const timeFormat = "2006-01-02T15:04:05.000000Z"
-
 // newTimer asks for a timer. A replay goes by the recorded time, so that a changed
 // duration changes only timers to come.
 func (x *Execution) newTimer(kind run.TimerKind, at time.Time) *timer {
 	x.timerCount++
 	if b := x.current.Load(); b != nil {
-		recorded := x.ask(b, string(kind)+" "+strconv.Itoa(x.timerCount)+" until ", at.Format(timeFormat))
-		if !x.live {
-			if t, err := time.Parse(timeFormat, recorded); err == nil {
-				at = t
-			}
-		}
+		at = x.ask(b, journal.Ask{Op: journal.Op(kind), Ref: strconv.Itoa(x.timerCount), Until: at})
 	}
 	t := &timer{x: x, number: x.timerCount, kind: kind, since: x.now, at: at}
 	heap.Push(&x.timers, t)

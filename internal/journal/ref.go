@@ -1,0 +1,54 @@
+package journal
+
+import (
+	"encoding/json"
+	"strconv"
+	"strings"
+)
+
+// NumberedRef is the reference of the n-th step or child of a name, such as "charge#1".
+func NumberedRef(name string, n int) string { return name + "#" + strconv.Itoa(n) }
+
+// StepID is the ID of a step, unlike that of any step of another run. Authors hand it to
+// other systems as an idempotency key.
+func StepID(runID, ref string) string { return runID + "/" + ref }
+
+// ResponderID is the place in a run that responds to a request. A repeat by the same one
+// is no conflict.
+func ResponderID(runID, ref string) string { return runID + "/respond " + ref }
+
+// ChildRunID is the ID of a child that has none of the author's own.
+func ChildRunID(parentID, ref string) string {
+	return parentID + "." + strings.ReplaceAll(ref, "#", ".")
+}
+
+// ReservedHook is the number of the hook that a store makes for the run that a payload
+// starts. Hooks that code opens count from 1.
+const ReservedHook = "0"
+
+const hookSuffix = ".h"
+
+// HookID is the ID of a hook.
+func HookID(runID, number string) string { return runID + hookSuffix + number }
+
+// ReservedHookID is the ID of the hook of a run that a payload starts.
+func ReservedHookID(runID string) string { return HookID(runID, ReservedHook) }
+
+// HookNumber is the number of a hook within its run, by its ID; an ID of another run
+// stays as it is.
+func HookNumber(runID, id string) string { return strings.TrimPrefix(id, runID+hookSuffix) }
+
+// EncodeID makes the data of an event that has an ID.
+func EncodeID(id string) []byte {
+	data, _ := json.Marshal(id) // a string never fails
+	return data
+}
+
+// DecodeID is the inverse of EncodeID.
+func DecodeID(data []byte) string {
+	var id string
+	if err := json.Unmarshal(data, &id); err != nil {
+		return string(data)
+	}
+	return id
+}
