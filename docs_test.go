@@ -275,7 +275,7 @@ func proseLines(page string) []string {
 		if fence {
 			fenced = !fenced
 		}
-		if fence || fenced || strings.HasPrefix(line, "    ") || strings.HasPrefix(trimmed, "|") || strings.HasPrefix(trimmed, "[![") {
+		if fence || fenced || strings.HasPrefix(line, "    ") || strings.HasPrefix(trimmed, "|") || strings.HasPrefix(trimmed, "![") || strings.HasPrefix(trimmed, "[![") {
 			lines[i] = ""
 		}
 	}
