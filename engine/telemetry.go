@@ -82,9 +82,9 @@ func newTelemetry(e *Engine) (*telemetry, error) {
 		runLost:    m.count("tenter.run.lost", "{run}", "Runs that others took over from this worker"),
 
 		stepRetries: m.count("tenter.step.retries", "{attempt}", "Attempts that failed and are followed by another"),
-		payloadSent: m.count("tenter.payload.sent", "{payload}", "Payloads and webhook requests sent from here, by what became of them"),
+		payloadSent: m.count("tenter.payload.sent", "{payload}", "Payloads and webhook requests sent from this process, by outcome"),
 
-		cacheHits:    m.count("tenter.cache.hits", "{hit}", "Times that a parked run went on without a replay"),
+		cacheHits:    m.count("tenter.cache.hits", "{hit}", "Times that a parked run continued without a replay"),
 		replayEvents: m.count("tenter.replay.events", "{event}", "Events that were replayed"),
 		leaseLapses:  m.count("tenter.lease.lapses", "{lapse}", "Times that this worker renewed its lease too late"),
 
@@ -92,7 +92,7 @@ func newTelemetry(e *Engine) (*telemetry, error) {
 		stepDuration:    m.times("tenter.step.duration", "Time from a step's call to its outcome, retries and their pauses included", longTimes),
 		attemptDuration: m.times("tenter.attempt.duration", "Time that an attempt of a step executed", shortTimes),
 		hookWait:        m.times("tenter.hook.wait", "Time that a workflow waited for the payload that it got", longTimes),
-		eventLag:        m.times("tenter.event.lag", "Time from when something happened, was accepted or due to when it is in the journal", shortTimes),
+		eventLag:        m.times("tenter.event.lag", "Time from when an event happened, was accepted or became due until it is in the journal", shortTimes),
 		replayDuration:  m.times("tenter.replay.duration", "Time of a replay", shortTimes),
 		commitDuration:  m.times("tenter.commit.duration", "Time of a commit of the store", shortTimes),
 		commitSize:      m.sizes("tenter.commit.size", "{operation}", "Operations in a commit of the store"),
