@@ -99,6 +99,18 @@ var layers = []layer{
 		why: "a replay has to come to what was recorded, so workflow code is executed without a store, a clock, or a worker",
 	},
 	{
+		pkg: "engine/internal/waiting", may: []string{"engine/internal/outage", "store"}, std: true,
+		why: "who waits for what happens elsewhere knows the store's signals, and neither workers nor runs",
+	},
+	{
+		pkg: "engine/internal/outage", may: []string{"engine/internal/jitter"}, std: true,
+		why: "an outage is the same for all that need the store",
+	},
+	{
+		pkg: "engine/internal/jitter", std: true,
+		why: "it draws random numbers for engine and parts alike",
+	},
+	{
 		pkg: "engine", may: []string{"engine/internal/*", "workflow", "internal/run", "internal/journal", "internal/planted", "internal/saturate", "internal/schema", "internal/strictjson", "inspect", "store", "signature"},
 		why: "an engine knows its database by the store contract alone, and its callers not at all",
 	},

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/tenter-dev/tenter/engine/internal/execution"
+	"github.com/tenter-dev/tenter/engine/internal/outage"
 	"github.com/tenter-dev/tenter/internal/journal"
 	"github.com/tenter-dev/tenter/internal/planted"
 	"github.com/tenter-dev/tenter/internal/run"
@@ -55,12 +56,12 @@ type actor struct {
 	behind   bool                 // a payload was sent to the mailbox that was not read since
 	seq      int64
 	attempts map[string]*attempt
-	start    *starting   // of a run born here, until its first transition is durable
-	solo     *solo       // in quarantine
-	stall    stall       // before the store is tried again
-	lapses   int64       // of the lease, before the run was last read or written
-	alarm    *time.Timer // for what is due while this worker owns the run: no claim finds it then
-	warned   int64       // events at the last warning of a long journal
+	start    *starting      // of a run born here, until its first transition is durable
+	solo     *solo          // in quarantine
+	backoff  outage.Backoff // before the store is tried again
+	lapses   int64          // of the lease, before the run was last read or written
+	alarm    *time.Timer    // for what is due while this worker owns the run: no claim finds it then
+	warned   int64          // events at the last warning of a long journal
 }
 
 // arrival is what comes to an actor from this process: one of its fields is set.
@@ -269,7 +270,7 @@ func (a *actor) leave(inbox []arrival) {
 	}
 	a.endSolo()
 	a.hold(false)
-	a.stall.quit(&a.w.e.troubles)
+	a.backoff.Quit(a.w.e.outages)
 	for _, in := range inbox {
 		if in.offer != nil {
 			in.offer.done <- errDeclined
@@ -352,7 +353,7 @@ func (a *actor) foreign(r *store.Run) bool { return r.Worker != "" && r.Worker !
 // rebuild replays the journal of a run that this worker owns. It returns the mail,
 // and what of the arrivals still counts.
 func (a *actor) rebuild(inbox []arrival) (mail []store.Message, left []arrival, ok bool) {
-	if a.stall.pause > 0 { // a replay for nothing is to be spared, if nothing can be written
+	if a.backoff.Waiting() { // a replay for nothing is to be spared, if nothing can be written
 		if _, err := a.w.lease.ensure(); err != nil {
 			a.putBack(inbox)
 			a.troubled("renew the lease", err)
@@ -502,7 +503,7 @@ func (a *actor) troubled(verb string, err error) {
 		a.leave(nil)
 		return
 	}
-	if !pauseFor(a.w.ctx, a.stall.failed(&a.w.e.troubles, verb, a.id, err)) {
+	if !outage.Sleep(a.w.ctx, a.backoff.Failed(a.w.e.outages, verb, a.id, err)) {
 		a.leave(nil)
 	}
 }

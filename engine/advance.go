@@ -64,7 +64,7 @@ func (a *actor) advance(mail []store.Message, inbox []arrival) {
 	}
 	t := b.transition()
 	if t == nil {
-		a.stall.passed(&a.w.e.troubles)
+		a.backoff.Passed(a.w.e.outages)
 		b.stopCanceled() // after a rebuild: what canceled them is durable
 		a.setAlarm(b.next)
 		b.start()
@@ -75,9 +75,11 @@ func (a *actor) advance(mail []store.Message, inbox []arrival) {
 		b.start()
 		b.begin = nil
 	}
+	b.responding(true)
 	outcomes, err := a.commit(t)
 	started(err)
 	if err != nil {
+		b.responding(false)
 		b.refused(t, err)
 		return
 	}

@@ -4,10 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/tenter-dev/tenter/engine/internal/execution"
+	"github.com/tenter-dev/tenter/engine/internal/waiting"
 	"github.com/tenter-dev/tenter/store"
 	"github.com/tenter-dev/tenter/workflow"
 )
@@ -23,108 +24,95 @@ func (e *Engine) AwaitRun(ctx context.Context, runID string) (workflow.RunResult
 	if err := execution.CheckName(runID); err != nil {
 		return workflow.RunResult{}, e.runError("await", runID, err)
 	}
-	ch := e.waiter(runID)
-	defer e.unwait(runID, ch)
-	e.mu.Lock()
-	w, res := e.worker, e.recent.get(runID)
-	e.mu.Unlock()
-	if res != nil {
+	waiter := e.waits.Listen(runEnd(runID))
+	defer waiter.Stop()
+	if res, ok := e.waits.Recent(runEnd(runID)).(*workflow.RunResult); ok {
 		return *res, nil
 	}
-	look := w == nil || !w.executes(runID)
-	// Who executes it tells how it ends. If it hangs, others may have ended the run
-	// before anybody listened, so a look is taken all the same, once. After that it is looked
-	// now and then whether there is anybody.
-	hung := time.NewTimer(time.Second)
-	defer hung.Stop()
-	pause := time.Duration(0) // after which hung fires again
-	missed, caughtUp := e.catchup.missed(), true
-	var stalled stall
-	defer stalled.quit(&e.troubles)
-	var again <-chan time.Time // after the store has failed
-	for waits := false; ; waits = true {
-		var err error
-		if look {
-			var res *workflow.RunResult
-			res, err = e.result(ctx, runID)
-			if res != nil || err != nil && (!waits || errors.Is(err, workflow.ErrRunNotFound) || errors.Is(err, store.ErrClosed)) {
-				return value(res), err
-			}
-			e.listenFor(runID)
-		}
-		if err == nil && !caughtUp {
-			err = e.catchUp(ctx)
-		}
-		switch {
-		case err == nil:
-			stalled.passed(&e.troubles)
-			look, caughtUp, again = false, true, nil
-		case ctx.Err() == nil:
-			again = time.After(stalled.failed(&e.troubles, "look how a run has ended", runID, err))
-		}
-		select {
-		case res := <-ch:
+	e.mu.Lock()
+	w := e.worker
+	e.mu.Unlock()
+	hung := e.askAgain(ctx, waiter, runID)
+	defer hung.stop()
+	now := w == nil || !w.executes(runID) // who executes it tells how it ends
+	first := now
+	var final error
+	end, err := waiter.Wait(ctx, e.closed, waiting.Query{
+		Verb: "look how a run has ended", RunID: runID, Now: now,
+		Look: func(ctx context.Context) (any, bool, error) {
+			res, err := e.result(ctx, runID)
 			if res != nil {
-				return *res, nil
+				return res, true, nil
 			}
-			look = true
-		case <-hung.C:
-			if pause == 0 {
-				look, pause = true, unattendedAfter
-			} else if e.warnUnattended(ctx, runID) {
-				pause *= 2
+			if err != nil && (first || errors.Is(err, workflow.ErrRunNotFound) || errors.Is(err, store.ErrClosed)) {
+				final = err
 			}
-			hung.Reset(pause)
-		case <-missed:
-			missed, caughtUp = e.catchup.missed(), false
-		case <-again:
-		case <-ctx.Done():
-			return workflow.RunResult{}, fmt.Errorf("await run %s: %w", runID, ctx.Err())
-		case <-e.closed:
-			return workflow.RunResult{}, fmt.Errorf("await run %s: %w", runID, workflow.ErrEngineClosed)
-		}
+			first = false
+			e.waits.Elsewhere(runEnd(runID))
+			return nil, final != nil, err
+		},
+	})
+	if res, ok := end.(*workflow.RunResult); ok {
+		return *res, nil
+	}
+	switch {
+	case final != nil:
+		return workflow.RunResult{}, final
+	case errors.Is(err, waiting.ErrStopped):
+		err = workflow.ErrEngineClosed
+	default:
+		err = ctx.Err()
+	}
+	return workflow.RunResult{}, fmt.Errorf("await run %s: %w", runID, err)
+}
+
+// hungWait has one who waits for a run look again after a second: if whoever executes it
+// hangs, others may have ended the run before anybody listened. After that it looks now and
+// then whether there is anybody who executes the run.
+type hungWait struct {
+	e       *Engine
+	ctx     context.Context //nolint:containedctx // of the one who waits
+	waiter  *waiting.Waiter
+	runID   string
+	pause   time.Duration
+	timer   *time.Timer
+	stopped atomic.Bool
+}
+
+func (e *Engine) askAgain(ctx context.Context, w *waiting.Waiter, runID string) *hungWait {
+	h := &hungWait{e: e, ctx: ctx, waiter: w, runID: runID}
+	h.timer = time.AfterFunc(time.Hour, h.check)
+	h.timer.Reset(time.Second)
+	return h
+}
+
+func (h *hungWait) check() {
+	switch {
+	case h.pause == 0:
+		h.waiter.Look()
+		h.pause = unattendedAfter
+	case h.e.warnUnattended(h.ctx, h.runID):
+		h.pause *= 2
+	}
+	h.timer.Reset(h.pause)
+	if h.stopped.Load() {
+		h.timer.Stop()
 	}
 }
 
-// waiters wait for the end of one run.
-type waiters struct {
-	chans []chan *workflow.RunResult // nil says: look again
-	done  func()                     // of the store's Await, once another process may end the run
+func (h *hungWait) stop() {
+	h.stopped.Store(true)
+	h.timer.Stop()
 }
 
-// waiter returns a channel that gets the result of a run, or nil as a hint to look.
-func (e *Engine) waiter(runID string) chan *workflow.RunResult {
-	ch := make(chan *workflow.RunResult, 1)
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	ws := e.waiters[runID]
-	if ws == nil {
-		ws = &waiters{}
-		e.waiters[runID] = ws
-	}
-	ws.chans = append(ws.chans, ch)
-	return ch
-}
+func runEnd(runID string) waiting.Key { return waiting.Key{Kind: waiting.RunEnd, ID: runID} }
 
-// listenFor notes that another process may end a run. Who waits for it has to be told.
-func (e *Engine) listenFor(runID string) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if ws := e.waiters[runID]; ws != nil && ws.done == nil {
-		ws.done = e.store.Await()
-	}
-}
-
-func value(res *workflow.RunResult) workflow.RunResult {
-	if res == nil {
-		return workflow.RunResult{}
-	}
-	return *res
-}
+// largestKept bounds the memory that results take for which nobody waited.
+const largestKept = 4 << 10
 
 // result reads the result of a run that has ended; nil: it has not.
 func (e *Engine) result(ctx context.Context, runID string) (*workflow.RunResult, error) {
-	end, err := e.looks.at(ctx, e.store, runID)
+	end, err := e.ends.Load(ctx, e.store, runID)
 	if err != nil {
 		return nil, e.runError("await", runID, err)
 	}
@@ -154,62 +142,4 @@ func (e *Engine) runError(verb, runID string, err error) error {
 		err = workflow.ErrRunEnded
 	}
 	return fmt.Errorf("%s run %s: %w", verb, runID, err)
-}
-
-// finish hands a result to who waits for it.
-func (e *Engine) finish(runID string, res *workflow.RunResult) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if e.waiters[runID] == nil {
-		e.recent.add(res)
-		return
-	}
-	notify(e.waiters[runID], res)
-	e.dismiss(runID)
-}
-
-// dismiss forgets the waiters of a run. It is called with e.mu held.
-func (e *Engine) dismiss(runID string) {
-	if ws := e.waiters[runID]; ws != nil && ws.done != nil {
-		ws.done()
-	}
-	delete(e.waiters, runID)
-}
-
-// recheck has who waits for the run look again.
-func (e *Engine) recheck(runID string) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	notify(e.waiters[runID], nil)
-}
-
-func notify(ws *waiters, res *workflow.RunResult) {
-	if ws == nil {
-		return
-	}
-	for _, ch := range ws.chans {
-		if res != nil {
-			select { // it matters more than a hint that is there
-			case <-ch:
-			default:
-			}
-		}
-		select {
-		case ch <- res:
-		default:
-		}
-	}
-}
-
-func (e *Engine) unwait(runID string, ch chan *workflow.RunResult) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	ws := e.waiters[runID]
-	if ws == nil {
-		return
-	}
-	ws.chans = slices.DeleteFunc(ws.chans, func(c chan *workflow.RunResult) bool { return c == ch })
-	if len(ws.chans) == 0 {
-		e.dismiss(runID)
-	}
 }

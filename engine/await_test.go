@@ -3,6 +3,8 @@ package engine_test
 import (
 	"context"
 	"errors"
+	"net/http"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -13,6 +15,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/tenter-dev/tenter/engine"
 	"github.com/tenter-dev/tenter/store"
@@ -48,6 +51,52 @@ func TestResultIsPushed(t *testing.T) {
 		}
 		if n := reads.n.Load(); n != 0 {
 			t.Errorf("the store was read %d times", n)
+		}
+	})
+}
+
+// A response of workflow code that is executed here is handed to the one who waits for it:
+// reading it back took two queries.
+func TestResponseIsPushed(t *testing.T) {
+	t.Parallel()
+	inLab(t, func(t *testing.T, l *lab) {
+		wf := workflow.Define("wf", func(ctx workflow.Context, token string) (string, error) {
+			w, err := workflow.NewWebhook(ctx, workflow.Token(token), workflow.RespondManually())
+			if err != nil {
+				return "", err
+			}
+			req, err := w.Wait(ctx)
+			if err != nil {
+				return "", err
+			}
+			header := http.Header{"X-Answer": {"yes"}}
+			return "", req.Respond(ctx, workflow.Response{Status: 201, Header: header, Body: req.Body})
+		})
+		reads := &readCounter{Store: l.store}
+		var stop func() error
+		l.eng, stop = l.runOn(reads, engine.Options{PublicURL: "https://example.com"}, wf)
+		defer func() { _ = stop() }()
+		for i := range 10 {
+			token := "hook-" + strconv.Itoa(i)
+			r := mustStart(l, wf, token)
+			synctest.Wait()
+			hook, err := l.eng.Webhook(t.Context(), token)
+			if err != nil {
+				t.Fatal(err)
+			}
+			reads.n.Store(0)
+			got, err := hook.Deliver(t.Context(), &workflow.Request{Method: "POST", URL: &url.URL{}, Header: http.Header{}, Body: []byte(token)})
+			if err != nil {
+				t.Fatal(err)
+			}
+			want := workflow.Response{Status: 201, Header: http.Header{"X-Answer": {"yes"}}, Body: []byte(token)}
+			if diff := cmp.Diff(want, got, cmpopts.IgnoreUnexported(workflow.Response{})); diff != "" {
+				t.Errorf("response (-want +got):\n%s", diff)
+			}
+			if n := reads.n.Load(); n != 0 {
+				t.Errorf("the store was read %d times", n)
+			}
+			mustResult(l, r)
 		}
 	})
 }
@@ -211,6 +260,11 @@ func (c *readCounter) Run(ctx context.Context, runID string) (store.Run, error) 
 func (c *readCounter) Endings(ctx context.Context, runIDs []string) ([]store.Ending, error) {
 	c.n.Add(1)
 	return c.Store.Endings(ctx, runIDs)
+}
+
+func (c *readCounter) Response(ctx context.Context, request string) (store.Response, error) {
+	c.n.Add(1)
+	return c.Store.Response(ctx, request)
 }
 
 func (c *readCounter) Load(ctx context.Context, runID string, after int64) (store.Loaded, error) {

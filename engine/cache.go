@@ -31,7 +31,7 @@ func (w *worker) idle(a *actor) (victim *actor) {
 		return nil
 	}
 	a.parked = w.parked.PushFront(a)
-	w.e.listenFor(a.id)
+	w.e.waits.Elsewhere(runEnd(a.id))
 	if w.parked.Len() > w.e.opts.CacheSize {
 		victim = w.parked.Back().Value.(*actor) //nolint:forcetypeassert // the list has actors only
 		w.unpark(victim)                        // nobody else is to pick it
@@ -67,6 +67,6 @@ func (w *worker) remove(a *actor) {
 	}
 	w.unpark(a)
 	w.mu.Unlock()
-	w.e.listenFor(a.id)
-	w.e.recheck(a.id)
+	w.e.waits.Elsewhere(runEnd(a.id))
+	w.e.waits.Notify(runEnd(a.id))
 }

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/tenter-dev/tenter/engine/internal/outage"
 	"github.com/tenter-dev/tenter/store"
 )
 
@@ -13,7 +14,7 @@ import (
 func (w *worker) claimLoop(ctx context.Context) {
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
-	defer w.stall.quit(&w.e.troubles)
+	defer w.backoff.Quit(w.e.outages)
 	var due <-chan time.Time
 	for {
 		w.mu.Lock()
@@ -84,7 +85,7 @@ func (w *worker) claim(ctx context.Context) {
 		return
 	}
 	if wait := w.lease.truceFor(); wait > 0 {
-		w.stall.passed(&w.e.troubles)
+		w.backoff.Passed(w.e.outages)
 		w.wakeAt(w.store.Now().Add(wait))
 		return
 	}
@@ -113,7 +114,7 @@ func (w *worker) claim(ctx context.Context) {
 		w.retryClaim(ctx, "claim runs", err)
 		return
 	}
-	w.stall.passed(&w.e.troubles)
+	w.backoff.Passed(w.e.outages)
 	for i := range c.Runs {
 		w.adopt(&c.Runs[i])
 	}
@@ -129,7 +130,7 @@ func (w *worker) claim(ctx context.Context) {
 	case len(c.Runs) == 0 && (c.More || !c.Next.IsZero() && !c.Next.After(now)):
 		// Others are faster, or the store's clock is behind this one. Asking again at
 		// once would get the same answer.
-		w.wakeAt(now.Add(min(firstPause<<w.vain, mostPause)))
+		w.wakeAt(now.Add(min(outage.FirstPause<<w.vain, outage.MostPause)))
 		w.vain = min(w.vain+1, 10)
 	default:
 		w.vain = 0
@@ -158,7 +159,7 @@ func (w *worker) claimNamed(ctx context.Context, named []string) {
 		w.retryClaim(ctx, "claim runs", err)
 		return
 	}
-	w.stall.passed(&w.e.troubles)
+	w.backoff.Passed(w.e.outages)
 	for i := range c.Runs {
 		w.adopt(&c.Runs[i])
 	}
@@ -173,7 +174,7 @@ func (w *worker) claimNamed(ctx context.Context, named []string) {
 
 // retryClaim waits, and has runs claimed again. What is claimed meanwhile would fail.
 func (w *worker) retryClaim(ctx context.Context, verb string, err error) {
-	if ctx.Err() == nil && pauseFor(ctx, w.stall.failed(&w.e.troubles, verb, "", err)) {
+	if ctx.Err() == nil && outage.Sleep(ctx, w.backoff.Failed(w.e.outages, verb, "", err)) {
 		w.trigger()
 	}
 }

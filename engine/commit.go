@@ -28,8 +28,31 @@ func (a *actor) commit(t *store.Transition) ([]store.Outcome, error) {
 	}
 	a.lapses = lapses
 	a.w.e.watches.applied(t)
-	a.stall.passed(&a.w.e.troubles)
+	a.backoff.Passed(a.w.e.outages)
 	return outcomes, nil
+}
+
+// responding has those who wait for the responses of a transition wait for what becomes of
+// it, or look, once that may be unknown.
+func (b *batch) responding(committing bool) {
+	for i := range b.effects {
+		if e := &b.effects[i]; e.Kind == store.Respond && !e.Again {
+			b.a.w.e.waits.Expect(response(e.Response.Request), committing)
+		}
+	}
+}
+
+// responded gives the responses of a transition to those who wait for them.
+func (b *batch) responded(outcomes []store.Outcome) {
+	for i := range outcomes {
+		switch e := &b.effects[i]; {
+		case e.Kind != store.Respond || e.Again:
+		case outcomes[i].Conflict != "":
+			b.a.w.e.waits.Expect(response(e.Response.Request), false)
+		default:
+			b.a.w.e.waits.Deliver(response(e.Response.Request), &e.Response, false)
+		}
+	}
 }
 
 // committed does what had to wait for the transition to be durable.
@@ -57,6 +80,7 @@ func (b *batch) committed(t *store.Transition, outcomes []store.Outcome) {
 		at.shown = true
 	}
 	a.w.follow(a)
+	b.responded(outcomes)
 	if t.Status.Ended() {
 		a.w.ended(a, t)
 		a.leave(nil)

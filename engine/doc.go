@@ -25,12 +25,14 @@
 // The files, from the top to the ground. Calls go down; callbacks, waits and what is
 // returned go up.
 //
-//   - facade: tx, start, resume, webhook, respond, runs, retry, inspect, cursor, catalog,
-//     watch, caller, await, unattended, prune, engine
-//   - worker: worker, claim, watchdog, lease, cache, address, quarantine, txstep, attempt,
-//     doubt, commit, transition, advance, report, handoff, schedule, actor
-//   - waiting: catchup, answers, looks, recent
-//   - telemetry: telemetry, trace, logger, troubles, jitter, id
+//   - facade: tx, start, webhook, resume, respond, retry, inspect, cursor, catalog, runs,
+//     watch, response, await, unattended, prune, engine
+//   - worker: worker, claim, watchdog, resync, lease, cache, address, quarantine, txstep,
+//     attempt, doubt, commit, transition, advance, report, handoff, schedule, actor
+//   - telemetry: telemetry, trace, logger, id
+//   - waiting (internal/waiting): registry, resync, recent, loader
+//   - outage (internal/outage): outage
+//   - jitter (internal/jitter): jitter
 //   - execution (internal/execution): execution, state, respond, child, backlog, hook, step,
 //     timer, scope, branch, logger, span, divergence, stacks, environment, check
 //

@@ -15,6 +15,8 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/tenter-dev/tenter/engine/internal/execution"
+	"github.com/tenter-dev/tenter/engine/internal/outage"
+	"github.com/tenter-dev/tenter/engine/internal/waiting"
 	"github.com/tenter-dev/tenter/internal/run"
 	"github.com/tenter-dev/tenter/signature"
 	"github.com/tenter-dev/tenter/store"
@@ -191,23 +193,20 @@ type Engine struct {
 	elsewhere   map[string]bool
 	hookTypes   map[string]run.HookType
 	env         *execution.Environment
-	answers     answers
-	troubles    troubles
-	catchup     catchup
+	outages     *outage.Log
+	waits       *waiting.Registry
 	tel         *telemetry
 	watches     watches
 	unwatch     func()
 
-	mu      sync.Mutex
-	worker  *worker       // while Run is at work
-	ran     *string       // how Run ended when it was last called; nil: it has not returned yet
-	done    chan struct{} // closed when that worker has ended
-	stop    context.CancelFunc
-	ending  <-chan struct{} // closed when that worker begins to drain
-	closed  chan struct{}
-	waiters map[string]*waiters // by run ID
-	recent  recent
-	looks   looks
+	mu     sync.Mutex
+	worker *worker       // while Run is at work
+	ran    *string       // how Run ended when it was last called; nil: it has not returned yet
+	done   chan struct{} // closed when that worker has ended
+	stop   context.CancelFunc
+	ending <-chan struct{} // closed when that worker begins to drain
+	closed chan struct{}
+	ends   waiting.Loader
 
 	unattended map[string]bool // workflows of which the log was told that nobody executes them
 	attended   time.Time       // when it was last looked whether somebody does
@@ -240,10 +239,9 @@ func New(s store.Store, opts Options) (*Engine, error) {
 		elsewhere: map[string]bool{},
 		hookTypes: map[string]run.HookType{},
 		closed:    make(chan struct{}),
-		waiters:   map[string]*waiters{},
 	}
-	e.troubles.log, e.troubles.database = e.log, s
-	e.catchup.said, e.catchup.busy = make(chan struct{}), make(chan struct{}, 1)
+	e.outages = outage.NewLog(e.log, s)
+	e.waits = waiting.New(s, e.outages)
 	e.env = &execution.Environment{
 		Client: e, PublicURL: publicURL, DedupeFor: opts.DedupeFor, Limit: opts.MaxPayload, Verifiers: slices.Sorted(maps.Keys(opts.Verifiers)),
 	}
@@ -309,7 +307,7 @@ func (e *Engine) Close() error {
 	}
 	e.unwatch()
 	e.tel.close()
-	e.troubles.close()
+	e.outages.Close()
 	return nil
 }
 
@@ -468,14 +466,14 @@ func (e *Engine) signal(s store.Signal) {
 	}
 	for _, id := range s.Ended {
 		if w == nil || !w.ends(id) {
-			e.recheck(id)
+			e.waits.Notify(waiting.Key{Kind: waiting.RunEnd, ID: id})
 		}
 	}
 	for _, id := range s.Responded {
-		e.answers.tell(id)
+		e.waits.Notify(waiting.Key{Kind: waiting.Response, ID: id})
 	}
 	if s.All {
-		e.catchup.all()
+		e.waits.Missed()
 	}
 	e.watches.signal(s)
 }

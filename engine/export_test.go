@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/tenter-dev/tenter/engine/internal/execution"
+	"github.com/tenter-dev/tenter/engine/internal/jitter"
 	"github.com/tenter-dev/tenter/internal/journal"
 	"github.com/tenter-dev/tenter/internal/run"
 	"github.com/tenter-dev/tenter/store"
@@ -85,11 +86,7 @@ func (e *Engine) Evict() {
 }
 
 // SetJitter replaces the source of random pauses until it is restored.
-func SetJitter(f func() float64) (restore func()) {
-	had := jitter
-	jitter = f
-	return func() { jitter = had }
-}
+func SetJitter(f func() float64) (restore func()) { return jitter.Replace(f) }
 
 // HookID returns the ID of the hook that the webhook is.
 func (w *Webhook) HookID() string { return w.hook.ID }

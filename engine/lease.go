@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/tenter-dev/tenter/engine/internal/outage"
 	"github.com/tenter-dev/tenter/internal/planted"
 	"github.com/tenter-dev/tenter/store"
 )
@@ -29,7 +30,7 @@ type lease struct {
 	failing time.Time // since when it can't be renewed; zero: it can
 	truce   atomic.Pointer[time.Time]
 
-	stall   stall // of loop
+	backoff outage.Backoff // of loop
 	beating atomic.Bool
 	kick    chan struct{} // has one when beating has become true and loop does not know yet
 }
@@ -141,8 +142,8 @@ func (l *lease) beat() {
 
 // loop renews the lease while it is needed.
 func (l *lease) loop() {
-	t := &l.w.e.troubles
-	defer l.stall.quit(t)
+	t := l.w.e.outages
+	defer l.backoff.Quit(t)
 	if l.w.store.Shared() {
 		l.beat()
 	}
@@ -157,19 +158,19 @@ func (l *lease) loop() {
 			wait = l.w.e.opts.Lease / 3
 			switch err := l.renew(); {
 			case err == nil:
-				l.stall.passed(t)
+				l.backoff.Passed(t)
 			case l.w.ctx.Err() == nil:
-				wait = min(wait, l.stall.failed(t, "renew the lease", "", err))
+				wait = min(wait, l.backoff.Failed(t, "renew the lease", "", err))
 			}
 		}
 		l.w.tellLost()
-		l.stall.quit(t)
+		l.backoff.Quit(t)
 	}
 }
 
 // pause waits for the time of the next renewal. It returns false if none is needed.
 func (l *lease) pause(d time.Duration) bool {
-	if !pauseFor(l.w.ctx, d) {
+	if !outage.Sleep(l.w.ctx, d) {
 		return false
 	}
 	if l.w.holding.Load() > 0 || l.w.store.Shared() {

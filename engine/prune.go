@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/tenter-dev/tenter/engine/internal/outage"
 	"github.com/tenter-dev/tenter/internal/saturate"
 )
 
@@ -35,8 +36,8 @@ func (w *worker) prune() {
 	}
 	tick := time.NewTicker(pruneEvery)
 	defer tick.Stop()
-	var s stall
-	defer s.quit(&w.e.troubles)
+	var s outage.Backoff
+	defer s.Quit(w.e.outages)
 	for {
 		began := time.Now()
 		_, more, err := w.store.Prune(w.ctx, saturate.After(w.store.Now(), -keep), pruneEvents)
@@ -45,12 +46,12 @@ func (w *worker) prune() {
 		case w.draining():
 			return
 		case err != nil:
-			pause = s.failed(&w.e.troubles, "prune", "", err)
+			pause = s.Failed(w.e.outages, "prune", "", err)
 		default:
-			s.passed(&w.e.troubles)
+			s.Passed(w.e.outages)
 		}
 		if err != nil || more {
-			if !pauseFor(w.ctx, pause) {
+			if !outage.Sleep(w.ctx, pause) {
 				return
 			}
 			continue

@@ -27,15 +27,40 @@ var errWebhook = errors.New("it belongs to a webhook, which takes HTTP requests 
 // does not fit, or it is a webhook, [workflow.ErrInvalidToken], [workflow.ErrPayloadTooLarge].
 func (e *Engine) Resume(ctx context.Context, token string, payload any, opts ...workflow.ResumeOption) (workflow.HookInfo, error) {
 	return e.resume(ctx, token, payload, opts, func(p store.Payload) (workflow.HookInfo, error) {
-		if p.Key == "" {
-			if w := e.running(); w != nil {
-				if to := w.address(p.Token); to != nil {
-					return e.offer(ctx, w, to, p)
-				}
-			}
+		h, err := e.deliver(ctx, p, func(h *store.Hook) error { return e.checkHook(h, p) })
+		if errors.Is(err, errDeclined) {
+			return e.accept(ctx, e.store, p)
 		}
-		return e.accept(ctx, e.store, p)
+		return hookInfo(h), err
 	})
+}
+
+// deliver hands a payload to the live run that has its hook, if check has nothing against the
+// hook: the transition that takes the payload in accepts it. It fails with errDeclined if the
+// payload has to go to the mailbox.
+func (e *Engine) deliver(ctx context.Context, p store.Payload, check func(*store.Hook) error) (store.Hook, error) {
+	if p.Key != "" { // the store knows which keys there were
+		return store.Hook{}, errDeclined
+	}
+	w, at := e.liveHook(p.Token)
+	if w == nil {
+		return store.Hook{}, errDeclined
+	}
+	if err := check(&at.hook); err != nil {
+		return store.Hook{}, err
+	}
+	return at.hook, w.offer(ctx, at, p)
+}
+
+// checkHook says why a live hook does not take a payload.
+func (e *Engine) checkHook(h *store.Hook, p store.Payload) error {
+	if p.Type != nil && *p.Type != h.Type {
+		return &workflow.HookTypeError{Token: p.Token, Want: *p.Type, Got: h.Type}
+	}
+	if h.Webhook != nil {
+		return &workflow.PayloadError{Token: p.Token, Err: errWebhook}
+	}
+	return e.checkPayload(h.Type, p)
 }
 
 // resume checks a payload and has deliver send it.
@@ -99,25 +124,7 @@ func storeKey(key string) string {
 	return "sha256:" + hex.EncodeToString(sum[:])
 }
 
-// offer takes the short way: the transition that takes the payload in accepts it.
-func (e *Engine) offer(ctx context.Context, w *worker, to *address, p store.Payload) (workflow.HookInfo, error) {
-	if p.Type != nil && *p.Type != to.hook.Type {
-		return workflow.HookInfo{}, &workflow.HookTypeError{Token: p.Token, Want: *p.Type, Got: to.hook.Type}
-	}
-	if to.hook.Webhook != nil {
-		return workflow.HookInfo{}, &workflow.PayloadError{Token: p.Token, Err: errWebhook}
-	}
-	if err := e.checkPayload(to.hook.Type, p); err != nil {
-		return workflow.HookInfo{}, err
-	}
-	err := w.offer(ctx, to, p)
-	if errors.Is(err, errDeclined) {
-		return e.accept(ctx, e.store, p)
-	}
-	return hookInfo(to.hook), err
-}
-
-// accept takes the long way, through the mailbox.
+// accept puts a payload into the mailbox.
 func (e *Engine) accept(ctx context.Context, in operations, p store.Payload) (workflow.HookInfo, error) {
 	asked := p.Type
 	for {

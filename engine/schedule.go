@@ -8,6 +8,7 @@ import (
 	"sort"
 	"time"
 
+	"github.com/tenter-dev/tenter/engine/internal/jitter"
 	"github.com/tenter-dev/tenter/internal/journal"
 	"github.com/tenter-dev/tenter/internal/planted"
 	"github.com/tenter-dev/tenter/internal/run"
@@ -175,5 +176,5 @@ func backoff(b run.Backoff, n int, after time.Duration) time.Duration {
 		d = saturate.Sum(d, d)
 	}
 	d = min(d, max(b.Max, 0))
-	return saturate.Sum(d, saturate.Product(d, (jitter()-0.5)*0.4))
+	return saturate.Sum(d, saturate.Product(d, (jitter.Fraction()-0.5)*0.4))
 }

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/tenter-dev/tenter/engine/internal/outage"
 	"github.com/tenter-dev/tenter/internal/journal"
 	"github.com/tenter-dev/tenter/internal/run"
 	"github.com/tenter-dev/tenter/store"
@@ -75,8 +76,8 @@ func (a *actor) transact(ctx context.Context, at *attempt, spec run.Step, r *res
 // the error is store.ErrExists if it was committed, err if it was not.
 func (a *actor) doubtCommit(spec run.Step, key store.TxStep, err error) error {
 	ctx := a.w.ctx // the attempt's own may have ended
-	var stalled stall
-	defer stalled.quit(&a.w.e.troubles)
+	var backoff outage.Backoff
+	defer backoff.Quit(a.w.e.outages)
 	for {
 		looked := begin(ctx, spec, func(tx any, _ run.StepFunc) error {
 			c := a.w.e.withTx(tx)
@@ -89,17 +90,17 @@ func (a *actor) doubtCommit(spec run.Step, key store.TxStep, err error) error {
 			return errRollback
 		})
 		if errors.Is(looked, errRollback) {
-			stalled.passed(&a.w.e.troubles)
+			backoff.Passed(a.w.e.outages)
 			return err
 		}
 		for _, known := range []error{store.ErrExists, store.ErrConflict, store.ErrFenced, store.ErrNotFound} {
 			if errors.Is(looked, known) {
-				stalled.passed(&a.w.e.troubles)
+				backoff.Passed(a.w.e.outages)
 				return looked
 			}
 		}
 		const verb = "find out whether a transaction was committed"
-		if ctx.Err() != nil || !pauseFor(ctx, stalled.failed(&a.w.e.troubles, verb, a.id, looked)) {
+		if ctx.Err() != nil || !outage.Sleep(ctx, backoff.Failed(a.w.e.outages, verb, a.id, looked)) {
 			return store.ErrFenced // who goes on with the run finds out
 		}
 	}

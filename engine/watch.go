@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/tenter-dev/tenter/engine/internal/execution"
+	"github.com/tenter-dev/tenter/engine/internal/outage"
 	"github.com/tenter-dev/tenter/inspect"
 	"github.com/tenter-dev/tenter/store"
 	"github.com/tenter-dev/tenter/workflow"
@@ -177,7 +178,7 @@ func (e *Engine) watchRuns(ctx context.Context, runID string, f func(inspect.Cha
 		case <-e.closed:
 			return workflow.ErrEngineClosed
 		}
-		if runID == "" && !pauseFor(ctx, lookEvery) {
+		if runID == "" && !outage.Sleep(ctx, lookEvery) {
 			return nil
 		}
 	}

@@ -146,7 +146,7 @@ func (w *Webhook) Deliver(ctx context.Context, r *workflow.Request) (workflow.Re
 	if receipt.Duplicate {
 		return w.repeat(ctx, receipt)
 	}
-	return h.wait(ctx)
+	return h.wait(ctx, false)
 }
 
 // repeat answers a request that came before as it was answered then, by a webhook
@@ -161,8 +161,7 @@ func (w *Webhook) repeat(ctx context.Context, r store.Receipt) (workflow.Respons
 	}
 	h := w.e.hold(r.Request, r.Hook.RunID)
 	defer h.release()
-	h.tell() // it may have been answered long ago
-	return h.wait(ctx)
+	return h.wait(ctx, true)
 }
 
 // payload verifies the request and makes a payload of it.
@@ -221,12 +220,12 @@ func (w *Webhook) accept(ctx context.Context, p store.Payload) (store.Receipt, e
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), w.e.opts.RespondWithin)
 	defer cancel()
 	sent := w.e.tel.sending(ctx, &p)
-	err := errDeclined
-	if p.Key == "" {
-		if worker, at := w.e.liveHook(p.Token); worker != nil && at.hook.ID == p.Hook {
-			err = worker.offer(ctx, at, p)
+	_, err := w.e.deliver(ctx, p, func(h *store.Hook) error {
+		if h.ID != p.Hook {
+			return errDeclined
 		}
-	}
+		return nil
+	})
 	receipt := store.Receipt{Hook: w.hook}
 	if errors.Is(err, errDeclined) {
 		receipt, err = w.e.store.Accept(ctx, p)

@@ -11,6 +11,7 @@ import (
 
 	"go.opentelemetry.io/otel/trace"
 
+	"github.com/tenter-dev/tenter/engine/internal/outage"
 	"github.com/tenter-dev/tenter/internal/run"
 	"github.com/tenter-dev/tenter/store"
 )
@@ -52,12 +53,12 @@ type worker struct {
 	yielded []string            // runs that another worker is to claim
 	overdue []string            // and those that it has had some time for
 
-	byNeed   atomic.Bool // whatever has something to do is to be claimed
-	looked   time.Time   // when that was last done; claimLoop's
-	again    atomic.Bool // there may be runs of this worker that nobody here knows of
-	recalled time.Time   // when it last asked for them; claimLoop's
-	stall    stall       // of claimLoop
-	vain     int         // claims in a row that got nothing of what there was; claimLoop's
+	byNeed   atomic.Bool    // whatever has something to do is to be claimed
+	looked   time.Time      // when that was last done; claimLoop's
+	again    atomic.Bool    // there may be runs of this worker that nobody here knows of
+	recalled time.Time      // when it last asked for them; claimLoop's
+	backoff  outage.Backoff // of claimLoop
+	vain     int            // claims in a row that got nothing of what there was; claimLoop's
 
 	timers sync.Pool // of those who wait for an actor
 
@@ -99,7 +100,7 @@ func (w *worker) run(ctx context.Context) error {
 	}
 	w.loops.Go(w.watch.loop)
 	w.loops.Go(w.lease.loop)
-	w.loops.Go(w.catchUp)
+	w.loops.Go(w.resync)
 	w.loops.Go(w.prune)
 	w.trigger()
 	w.claiming.Store(true)
@@ -131,7 +132,7 @@ func (w *worker) shutdown() error {
 	if !w.settle(end.Add(-last)) {
 		w.stopStep()
 		err = errors.New("steps or workflow code were still executing at the end of the drain timeout: they were given up, and will be executed again")
-		if w.e.troubles.present() {
+		if w.e.outages.Present() {
 			err = errors.New("the store failed until the end of the drain timeout: others take the runs over when the lease has lapsed")
 		}
 		w.settle(end.Add(-last / 2))
@@ -283,8 +284,11 @@ func (w *worker) holds(held bool) {
 	}
 }
 
-// ended tells who waits for the run.
+// ended gives the result of a run to those who wait for it.
 func (w *worker) ended(a *actor, t *store.Transition) {
 	last := t.Events[len(t.Events)-1]
-	w.e.finish(a.id, newResult(a.id, a.head.Workflow, t.Status, last.Data))
+	res := newResult(a.id, a.head.Workflow, t.Status, last.Data)
+	// A run that has completed has done so for good; one that has failed may be retried.
+	keep := t.Status == store.Completed && len(res.Output) <= largestKept
+	w.e.waits.Deliver(runEnd(a.id), res, keep)
 }

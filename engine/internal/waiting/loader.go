@@ -1,4 +1,4 @@
-package engine
+package waiting
 
 import (
 	"context"
@@ -8,16 +8,16 @@ import (
 	"github.com/tenter-dev/tenter/store"
 )
 
-// looks asks the store how runs have ended. While one look is under way, all who come wait
-// for the next, which is taken for all of them at once.
-type looks struct {
+// Loader loads from the store how runs have ended. While one batch is being loaded, all who
+// come wait for the next, which is loaded for all of them at once. The zero value is ready.
+type Loader struct {
 	mu      sync.Mutex
-	waiting []*look
-	taking  bool
+	waiting []*batch
+	loading bool
 }
 
-// look is one that several wait for.
-type look struct {
+// batch is what one query loads, for several who wait.
+type batch struct {
 	ctx     context.Context //nolint:containedctx // of who came first, without its end
 	runIDs  []string
 	callers int // that still wait
@@ -26,12 +26,12 @@ type look struct {
 	done    chan struct{}
 }
 
-// mostLooked is how many runs are looked at at once: their results are in memory together,
-// and come or fail together.
-const mostLooked = 16
+// mostLoaded is how many runs a batch has: their results are in memory together, and come or
+// fail together.
+const mostLoaded = 16
 
-// at returns how a run has ended, if it has. ErrNotFound if there is no such run.
-func (l *looks) at(ctx context.Context, s store.Reader, runID string) (store.Ending, error) {
+// Load returns how a run has ended, if it has. ErrNotFound if there is no such run.
+func (l *Loader) Load(ctx context.Context, s store.Reader, runID string) (store.Ending, error) {
 	if err := ctx.Err(); err != nil {
 		return store.Ending{}, err
 	}
@@ -51,32 +51,32 @@ func (l *looks) at(ctx context.Context, s store.Reader, runID string) (store.End
 	return end, mine.err
 }
 
-// join has a run looked at with the next look.
-func (l *looks) join(ctx context.Context, s store.Reader, runID string) *look {
+// join has a run loaded with the next batch.
+func (l *Loader) join(ctx context.Context, s store.Reader, runID string) *batch {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	n := len(l.waiting)
-	if n == 0 || len(l.waiting[n-1].runIDs) == mostLooked {
-		l.waiting = append(l.waiting, &look{ctx: context.WithoutCancel(ctx), done: make(chan struct{})})
+	if n == 0 || len(l.waiting[n-1].runIDs) == mostLoaded {
+		l.waiting = append(l.waiting, &batch{ctx: context.WithoutCancel(ctx), done: make(chan struct{})})
 		n++
 	}
 	next := l.waiting[n-1]
 	next.runIDs = append(next.runIDs, runID)
 	next.callers++
-	if !l.taking {
-		l.taking = true
-		go l.take(s)
+	if !l.loading {
+		l.loading = true
+		go l.load(s)
 	}
 	return next
 }
 
-// take takes one look after the other until nobody waits.
-func (l *looks) take(s store.Reader) {
+// load loads one batch after the other until nobody waits.
+func (l *Loader) load(s store.Reader) {
 	for {
 		l.mu.Lock()
-		l.waiting = slices.DeleteFunc(l.waiting, func(w *look) bool { return w.callers == 0 })
+		l.waiting = slices.DeleteFunc(l.waiting, func(w *batch) bool { return w.callers == 0 })
 		if len(l.waiting) == 0 {
-			l.taking = false
+			l.loading = false
 			l.mu.Unlock()
 			return
 		}

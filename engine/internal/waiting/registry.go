@@ -1,0 +1,255 @@
+// Package waiting lets callers wait for the ends of runs and for responses, which may come
+// from this process or from another one.
+//
+// What happens here is delivered with its value. Of what happens elsewhere the store tells
+// that it did, and whoever waits looks; when it says that signals may have got lost, one of
+// those who wait asks for all.
+package waiting
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/tenter-dev/tenter/engine/internal/outage"
+	"github.com/tenter-dev/tenter/store"
+)
+
+// A Key says what is waited for.
+type Key struct {
+	Kind Kind
+	ID   string
+}
+
+// Kind is what can be waited for.
+type Kind uint8
+
+const (
+	RunEnd   Kind = iota + 1 // the end of the run that has the ID
+	Response                 // the response to the request that has the ID
+)
+
+// Signals is the part of a store that tells what other processes do.
+type Signals interface {
+	Await() (done func())
+	CatchUp(ctx context.Context, s store.Signal) (store.Signal, error)
+}
+
+// Registry knows who waits for what.
+type Registry struct {
+	store   Signals
+	outages *outage.Log
+	resyncs resyncs
+
+	mu      sync.Mutex
+	entries map[Key]*entry
+	recent  recent
+}
+
+// entry is a key that somebody waits for.
+type entry struct {
+	waiters  []*Waiter
+	done     func() // of Signals.Await, if it was called
+	expected bool   // a value is being committed here
+}
+
+// New returns a registry on a store.
+func New(s Signals, outages *outage.Log) *Registry {
+	r := &Registry{store: s, outages: outages, entries: map[Key]*entry{}}
+	r.resyncs.said, r.resyncs.busy = make(chan struct{}), make(chan struct{}, 1)
+	return r
+}
+
+// A Waiter listens for some keys until it is stopped.
+type Waiter struct {
+	r     *Registry
+	keys  []Key
+	wake  chan struct{} // says: there is a value, or look
+	value any           // guarded by Registry.mu
+}
+
+// Listen begins to listen. What is delivered from now on is not missed.
+func (r *Registry) Listen(keys ...Key) *Waiter {
+	w := &Waiter{r: r, keys: keys, wake: make(chan struct{}, 1)}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, k := range keys {
+		e := r.entries[k]
+		if e == nil {
+			e = &entry{}
+			r.entries[k] = e
+		}
+		e.waiters = append(e.waiters, w)
+	}
+	return w
+}
+
+// Recent returns a value of the key that was kept when nobody waited, or nil.
+func (r *Registry) Recent(k Key) any {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.recent.get(k)
+}
+
+// Elsewhere says that another process may decide a key. Those who wait for it have to be
+// signaled.
+func (r *Registry) Elsewhere(k Key) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if e := r.entries[k]; e != nil && e.done == nil {
+		e.done = r.store.Await()
+	}
+}
+
+// Expect says that a value is being committed here: signals of the store need not have those
+// who wait look. With false it takes that back, and they look.
+func (r *Registry) Expect(k Key, expected bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if e := r.entries[k]; e != nil {
+		e.expected = expected
+		if !expected {
+			e.look()
+		}
+	}
+}
+
+// Deliver gives a value to those who wait for a key. If there is nobody, it may be kept for
+// those who come in the next moment.
+func (r *Registry) Deliver(k Key, v any, keep bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	e := r.entries[k]
+	if e == nil {
+		if keep {
+			r.recent.add(k, v)
+		}
+		return
+	}
+	e.expected = false
+	for _, w := range e.waiters {
+		w.value = v
+	}
+	e.look()
+}
+
+func (e *entry) look() {
+	for _, w := range e.waiters {
+		w.Look()
+	}
+}
+
+// Notify has those who wait for a key look.
+func (r *Registry) Notify(k Key) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if e := r.entries[k]; e != nil && !e.expected {
+		e.look()
+	}
+}
+
+// awaited is what somebody waits for.
+func (r *Registry) awaited() (s store.Signal) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for k := range r.entries {
+		if k.Kind == RunEnd {
+			s.Ended = append(s.Ended, k.ID)
+		} else {
+			s.Responded = append(s.Responded, k.ID)
+		}
+	}
+	slices.Sort(s.Ended)
+	slices.Sort(s.Responded)
+	return s
+}
+
+// Look has the waiter look at once.
+func (w *Waiter) Look() {
+	select {
+	case w.wake <- struct{}{}:
+	default:
+	}
+}
+
+// Stop ends the listening.
+func (w *Waiter) Stop() {
+	w.r.mu.Lock()
+	defer w.r.mu.Unlock()
+	for _, k := range w.keys {
+		e := w.r.entries[k]
+		if e.waiters = slices.DeleteFunc(e.waiters, func(other *Waiter) bool { return other == w }); len(e.waiters) > 0 {
+			continue
+		}
+		if e.done != nil {
+			e.done()
+		}
+		delete(w.r.entries, k)
+	}
+}
+
+func (w *Waiter) take() any {
+	w.r.mu.Lock()
+	defer w.r.mu.Unlock()
+	v := w.value
+	w.value = nil
+	return v
+}
+
+// A Query is how somebody looks for what is waited for.
+type Query struct {
+	// Look returns a value, or nil if there is none yet. An error that is final ends the
+	// wait; any other is an outage of the store, and Look is called again.
+	Look  func(context.Context) (v any, final bool, err error)
+	Verb  string // what Look does, for the log
+	RunID string
+	Now   bool // look first
+}
+
+// ErrStopped says that the wait was stopped.
+var ErrStopped = errors.New("stopped")
+
+// Wait blocks until a value is delivered or found. It fails with the cause of ctx's end, or
+// with ErrStopped.
+func (w *Waiter) Wait(ctx context.Context, stop <-chan struct{}, q Query) (any, error) {
+	missed, current := w.r.missed(), true
+	var backoff outage.Backoff
+	defer backoff.Quit(w.r.outages)
+	var again <-chan time.Time // after the store has failed
+	for look := q.Now; ; {
+		var err error
+		if look {
+			var v any
+			var final bool
+			if v, final, err = q.Look(ctx); v != nil || final {
+				return v, err
+			}
+		}
+		if err == nil && !current {
+			err = w.r.resync(ctx)
+		}
+		switch {
+		case err == nil:
+			backoff.Passed(w.r.outages)
+			look, current, again = false, true, nil
+		case ctx.Err() == nil:
+			again = time.After(backoff.Failed(w.r.outages, q.Verb, q.RunID, err))
+		}
+		select {
+		case <-w.wake:
+			if v := w.take(); v != nil {
+				return v, nil
+			}
+			look = true
+		case <-missed:
+			missed, current = w.r.missed(), false
+		case <-again:
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		case <-stop:
+			return nil, ErrStopped
+		}
+	}
+}

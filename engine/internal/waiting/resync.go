@@ -1,0 +1,65 @@
+package waiting
+
+import (
+	"context"
+	"sync"
+)
+
+// resyncs spares those who wait a query each when signals may have got lost: one of them asks
+// for all.
+type resyncs struct {
+	mu    sync.Mutex
+	said  chan struct{} // closed when signals may have got lost, and replaced
+	times int           // how often they may have
+	asked int           // up to which of these times somebody has asked
+	busy  chan struct{} // has one while somebody asks
+}
+
+// Missed notes that signals may have got lost.
+func (r *Registry) Missed() {
+	rs := &r.resyncs
+	rs.mu.Lock()
+	defer rs.mu.Unlock()
+	rs.times++
+	close(rs.said)
+	rs.said = make(chan struct{})
+}
+
+// missed returns a channel that is closed when signals may have got lost.
+func (r *Registry) missed() <-chan struct{} {
+	r.resyncs.mu.Lock()
+	defer r.resyncs.mu.Unlock()
+	return r.resyncs.said
+}
+
+// resync asks the store what those who wait have missed, and has them look, unless that has
+// been done since signals may have got lost.
+func (r *Registry) resync(ctx context.Context) error {
+	rs := &r.resyncs
+	select {
+	case rs.busy <- struct{}{}:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	defer func() { <-rs.busy }()
+	rs.mu.Lock()
+	times, asked := rs.times, rs.asked
+	rs.mu.Unlock()
+	if asked == times {
+		return nil
+	}
+	s, err := r.store.CatchUp(ctx, r.awaited())
+	if err != nil {
+		return err
+	}
+	rs.mu.Lock()
+	rs.asked = times
+	rs.mu.Unlock()
+	for _, id := range s.Ended {
+		r.Notify(Key{RunEnd, id})
+	}
+	for _, id := range s.Responded {
+		r.Notify(Key{Response, id})
+	}
+	return nil
+}

@@ -1,0 +1,105 @@
+package engine
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/tenter-dev/tenter/engine/internal/waiting"
+	"github.com/tenter-dev/tenter/store"
+	"github.com/tenter-dev/tenter/workflow"
+)
+
+// caller waits for the response to its request.
+type caller struct {
+	e       *Engine
+	request string
+	runID   string
+	waiter  *waiting.Waiter
+}
+
+// hold begins to listen for what becomes of a request, until release.
+func (e *Engine) hold(request, runID string) *caller {
+	c := &caller{e: e, request: request, runID: runID, waiter: e.waits.Listen(response(request), runEnd(runID))}
+	e.waits.Elsewhere(runEnd(runID))
+	return c
+}
+
+func (c *caller) release() { c.waiter.Stop() }
+
+func response(request string) waiting.Key { return waiting.Key{Kind: waiting.Response, ID: request} }
+
+// wait waits for the response. now says that it may have been given long ago.
+func (c *caller) wait(ctx context.Context, now bool) (workflow.Response, error) {
+	limited, cancel := context.WithTimeoutCause(ctx, c.e.opts.RespondWithin, ErrResponseTimeout)
+	defer cancel()
+	for {
+		v, err := c.waiter.Wait(limited, c.e.Stopping(), waiting.Query{
+			Verb: "look for the response to a request", RunID: c.runID, Now: now, Look: c.query,
+		})
+		r, ok := v.(*store.Response)
+		switch {
+		case ok:
+			return decodeResponse(r)
+		case err == nil: // the run has ended, and may have responded before
+			now = true
+			continue
+		case errors.Is(err, ErrNoResponse):
+			return workflow.Response{}, err
+		case ctx.Err() != nil:
+			return workflow.Response{}, ErrStopping
+		case errors.Is(err, waiting.ErrStopped):
+			err = ErrStopping
+		}
+		// The response may have come in the moment in which the wait ended.
+		switch r, missing := c.look(ctx); {
+		case missing == nil:
+			return decodeResponse(r)
+		case errors.Is(missing, ErrNoResponse):
+			err = missing
+		}
+		return workflow.Response{}, err
+	}
+}
+
+// query is look for waiting.Query.
+func (c *caller) query(ctx context.Context) (found any, final bool, err error) {
+	r, err := c.look(ctx)
+	switch {
+	case err == nil:
+		return r, true, nil
+	case errors.Is(err, errNoResponseYet):
+		return nil, false, nil
+	}
+	return nil, errors.Is(err, ErrNoResponse), err
+}
+
+var errNoResponseYet = errors.New("no response yet")
+
+// look returns the response, or errNoResponseYet, or ErrNoResponse.
+func (c *caller) look(ctx context.Context) (*store.Response, error) {
+	// First the run, then the response: what a run responds comes before its end.
+	run, err := c.e.store.Run(ctx, c.runID)
+	if err != nil {
+		return nil, fmt.Errorf("look up run %s: %w", c.runID, err)
+	}
+	r, err := c.e.store.Response(ctx, c.request)
+	switch {
+	case errors.Is(err, store.ErrNotFound) && run.Status.Ended():
+		return nil, ErrNoResponse
+	case errors.Is(err, store.ErrNotFound):
+		return nil, errNoResponseYet
+	case err != nil:
+		return nil, fmt.Errorf("look up response: %w", err)
+	}
+	return &r, nil
+}
+
+func decodeResponse(r *store.Response) (workflow.Response, error) {
+	resp := workflow.Response{Status: r.Status, Body: r.Body}
+	if err := json.Unmarshal(r.Header, &resp.Header); err != nil {
+		return workflow.Response{}, fmt.Errorf("decode response: %w", err)
+	}
+	return resp, nil
+}

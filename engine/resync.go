@@ -1,0 +1,64 @@
+package engine
+
+import (
+	"slices"
+
+	"github.com/tenter-dev/tenter/engine/internal/outage"
+	"github.com/tenter-dev/tenter/store"
+)
+
+// resync pokes the runs at work here that have mail, or have been ended, each time
+// the store has said All. Parked ones are found by a claim.
+func (w *worker) resync() {
+	var backoff outage.Backoff
+	defer backoff.Quit(w.e.outages)
+	for {
+		select {
+		case <-w.missed:
+		case <-w.ctx.Done():
+			return
+		}
+		runs := w.atWork()
+		if len(runs) == 0 {
+			continue
+		}
+		s, err := w.store.CatchUp(w.ctx, store.Signal{Mail: runs, Ended: runs})
+		if err != nil {
+			if w.ctx.Err() != nil || !outage.Sleep(w.ctx, backoff.Failed(w.e.outages, "look for messages", "", err)) {
+				return
+			}
+			w.missAll()
+			continue
+		}
+		backoff.Passed(w.e.outages)
+		for _, id := range slices.Concat(s.Mail, s.Ended) {
+			w.mu.Lock()
+			a := w.actors[id]
+			w.mu.Unlock()
+			if a == nil || !a.poke() {
+				w.trigger()
+			}
+		}
+	}
+}
+
+// missAll has resync ask.
+func (w *worker) missAll() {
+	select {
+	case w.missed <- struct{}{}:
+	default:
+	}
+}
+
+// atWork are the runs that no claim would find, because this worker owns them.
+func (w *worker) atWork() []string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	var runs []string
+	for id, a := range w.actors {
+		if a.parked == nil {
+			runs = append(runs, id)
+		}
+	}
+	return runs
+}
