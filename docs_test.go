@@ -265,17 +265,21 @@ func TestWidth(t *testing.T) {
 	}
 }
 
-// proseLines returns the lines of a page, with those of code, tables and images empty.
+// proseLines returns the lines of a page, with those of code, tables and images empty,
+// and those that make bench and its like write.
 func proseLines(page string) []string {
 	lines := strings.Split(page, "\n")
-	fenced := false
+	fenced, generated := false, false
 	for i, line := range lines {
 		trimmed := strings.TrimSpace(line)
 		fence := strings.HasPrefix(trimmed, "```")
 		if fence {
 			fenced = !fenced
 		}
-		if fence || fenced || strings.HasPrefix(line, "    ") || strings.HasPrefix(trimmed, "|") || strings.HasPrefix(trimmed, "![") || strings.HasPrefix(trimmed, "[![") {
+		if strings.HasPrefix(line, "<!--") {
+			generated = strings.HasSuffix(line, ": begin -->")
+		}
+		if generated || fence || fenced || strings.HasPrefix(line, "    ") || strings.HasPrefix(trimmed, "|") || strings.HasPrefix(trimmed, "![") || strings.HasPrefix(trimmed, "[![") {
 			lines[i] = ""
 		}
 	}
