@@ -248,11 +248,15 @@ func exported(t *testing.T) map[string]string {
 // tables and links, which can't.
 func TestWidth(t *testing.T) {
 	t.Parallel()
-	files, err := filepath.Glob("docs/*.md")
-	if err != nil {
-		t.Fatal(err)
+	var files []string
+	for _, pattern := range []string{"*.md", "docs/*.md", "examples/*/*.md"} {
+		found, err := filepath.Glob(pattern)
+		if err != nil {
+			t.Fatal(err)
+		}
+		files = append(files, found...)
 	}
-	for _, file := range append(files, "README.md", "CHANGELOG.md", "CONTRIBUTING.md") {
+	for _, file := range files {
 		text, err := os.ReadFile(file)
 		if err != nil {
 			t.Fatal(err)
