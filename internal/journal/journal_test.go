@@ -13,6 +13,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/tenter-dev/tenter/internal/journal"
+	"github.com/tenter-dev/tenter/workflow"
 )
 
 // pinned says what it means that a form of today differs from the one in this file.
@@ -330,6 +331,22 @@ func TestReasonsArePinned(t *testing.T) {
 		}
 		if unattended := strings.HasPrefix(tt.stored, "no "); tt.code.Unattended() != unattended {
 			t.Errorf("%q: Unattended is %t", tt.stored, !unattended)
+		}
+	}
+}
+
+// The names of defined errors are in recorded errors, by which errors.Is knows them.
+func TestErrorNamesArePinned(t *testing.T) {
+	t.Parallel()
+	for err, want := range map[error]string{
+		workflow.ErrHookNotFound: "hook not found", workflow.ErrHookClosed: "hook is closed", workflow.ErrRunNotFound: "run not found",
+		workflow.ErrRunExists: "run exists", workflow.ErrRunEnded: "run has ended", workflow.ErrCanceled: "run canceled",
+		workflow.ErrTerminated: "run terminated", workflow.ErrPayloadTooLarge: "payload is too large", workflow.ErrOutcomeUnknown: "outcome is unknown",
+		workflow.ErrAlreadyResponded: "already responded", workflow.ErrInvalidName: "invalid name", workflow.ErrUnknownWorkflow: "unknown workflow",
+		workflow.ErrEngineClosed: "engine is closed", workflow.ErrInvalidToken: "invalid token",
+	} {
+		if err.Error() != want {
+			t.Errorf("a defined error has the name %q, want %q: code would no longer know it in what was recorded%s", err, want, pinned)
 		}
 	}
 }
