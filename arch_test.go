@@ -99,7 +99,15 @@ var layers = []layer{
 		why: "a replay has to come to what was recorded, so workflow code is executed without a store, a clock, or a worker",
 	},
 	{
-		pkg: "engine/internal/waiting", may: []string{"engine/internal/outage", "store"}, std: true,
+		pkg: "engine/internal/worker", may: []string{"engine/internal/*", "workflow", "internal/journal", "internal/run", "internal/planted", "internal/saturate", "store"},
+		why: "a worker executes runs for whichever engine; what callers ask is the engine's business",
+	},
+	{
+		pkg: "engine/internal/telemetry", may: []string{"engine/internal/execution", "workflow", "internal/journal", "internal/run", "store"},
+		why: "it tells what it is told, and asks nobody",
+	},
+	{
+		pkg: "engine/internal/waiting", may: []string{"engine/internal/outage", "store", "workflow"}, std: true,
 		why: "who waits for what happens elsewhere knows the store's signals, and neither workers nor runs",
 	},
 	{

@@ -24,9 +24,9 @@ func (e *Engine) AwaitRun(ctx context.Context, runID string) (workflow.RunResult
 	if err := execution.CheckName(runID); err != nil {
 		return workflow.RunResult{}, e.runError("await", runID, err)
 	}
-	waiter := e.waits.Listen(runEnd(runID))
+	waiter := e.waits.Listen(waiting.EndOf(runID))
 	defer waiter.Stop()
-	if res, ok := e.waits.Recent(runEnd(runID)).(*workflow.RunResult); ok {
+	if res, ok := e.waits.Recent(waiting.EndOf(runID)).(*workflow.RunResult); ok {
 		return *res, nil
 	}
 	e.mu.Lock()
@@ -34,7 +34,7 @@ func (e *Engine) AwaitRun(ctx context.Context, runID string) (workflow.RunResult
 	e.mu.Unlock()
 	hung := e.askAgain(ctx, waiter, runID)
 	defer hung.stop()
-	now := w == nil || !w.executes(runID) // who executes it tells how it ends
+	now := w == nil || !w.Executes(runID) // who executes it tells how it ends
 	first := now
 	var final error
 	end, err := waiter.Wait(ctx, e.closed, waiting.Query{
@@ -48,7 +48,7 @@ func (e *Engine) AwaitRun(ctx context.Context, runID string) (workflow.RunResult
 				final = err
 			}
 			first = false
-			e.waits.Elsewhere(runEnd(runID))
+			e.waits.Elsewhere(waiting.EndOf(runID))
 			return nil, final != nil, err
 		},
 	})
@@ -105,11 +105,6 @@ func (h *hungWait) stop() {
 	h.timer.Stop()
 }
 
-func runEnd(runID string) waiting.Key { return waiting.Key{Kind: waiting.RunEnd, ID: runID} }
-
-// largestKept bounds the memory that results take for which nobody waited.
-const largestKept = 4 << 10
-
 // result reads the result of a run that has ended; nil: it has not.
 func (e *Engine) result(ctx context.Context, runID string) (*workflow.RunResult, error) {
 	end, err := e.ends.Load(ctx, e.store, runID)
@@ -119,18 +114,7 @@ func (e *Engine) result(ctx context.Context, runID string) (*workflow.RunResult,
 	if !end.Status.Ended() {
 		return nil, nil //nolint:nilnil // no result yet, and nothing wrong
 	}
-	return newResult(runID, end.Workflow, end.Status, end.Data), nil
-}
-
-// newResult is the result of a run. data is that of its last event.
-func newResult(runID, name string, status store.Status, data []byte) *workflow.RunResult {
-	res := &workflow.RunResult{RunID: runID, Workflow: name, Status: workflow.Status(status)}
-	if status == store.Completed {
-		res.Output = data
-	} else {
-		res.Error = data
-	}
-	return res
+	return waiting.NewResult(runID, end.Workflow, end.Status, end.Data), nil
 }
 
 // runError gives the store's errors about a run the names that callers know.

@@ -16,7 +16,7 @@ func (e *Engine) Catalog(ctx context.Context) (inspect.Catalog, error) {
 	if err := e.usable(ctx); err != nil {
 		return inspect.Catalog{}, fmt.Errorf("list workflows: %w", err)
 	}
-	e.showUp()
+	e.refreshLease()
 	workers, err := e.store.Workers(ctx)
 	if err != nil {
 		return inspect.Catalog{}, fmt.Errorf("list workflows: %w", err)

@@ -26,11 +26,12 @@
 // returned go up.
 //
 //   - facade: tx, start, webhook, resume, respond, retry, inspect, cursor, catalog, runs,
-//     watch, response, await, unattended, prune, engine
-//   - worker: worker, claim, watchdog, resync, lease, cache, address, quarantine, txstep,
-//     attempt, doubt, commit, transition, advance, report, handoff, schedule, actor
-//   - telemetry: telemetry, trace, logger, id
-//   - waiting (internal/waiting): registry, resync, recent, loader
+//     watch, response, await, unattended, prune, engine, logger, id
+//   - worker (internal/worker): worker, claim, watchdog, resync, prune, lease, cache, address,
+//     quarantine, txstep, attempt, doubt, commit, transition, advance, report, handoff,
+//     schedule, actor
+//   - telemetry (internal/telemetry): telemetry, trace
+//   - waiting (internal/waiting): registry, resync, recent, loader, result
 //   - outage (internal/outage): outage
 //   - jitter (internal/jitter): jitter
 //   - execution (internal/execution): execution, state, respond, child, backlog, hook, step,

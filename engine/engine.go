@@ -16,7 +16,9 @@ import (
 
 	"github.com/tenter-dev/tenter/engine/internal/execution"
 	"github.com/tenter-dev/tenter/engine/internal/outage"
+	"github.com/tenter-dev/tenter/engine/internal/telemetry"
 	"github.com/tenter-dev/tenter/engine/internal/waiting"
+	"github.com/tenter-dev/tenter/engine/internal/worker"
 	"github.com/tenter-dev/tenter/internal/run"
 	"github.com/tenter-dev/tenter/signature"
 	"github.com/tenter-dev/tenter/store"
@@ -195,14 +197,14 @@ type Engine struct {
 	env         *execution.Environment
 	outages     *outage.Log
 	waits       *waiting.Registry
-	tel         *telemetry
+	tel         *telemetry.Telemetry
 	watches     watches
 	unwatch     func()
 
 	mu     sync.Mutex
-	worker *worker       // while Run is at work
-	ran    *string       // how Run ended when it was last called; nil: it has not returned yet
-	done   chan struct{} // closed when that worker has ended
+	worker *worker.Worker // while Run is at work
+	ran    *string        // how Run ended when it was last called; nil: it has not returned yet
+	done   chan struct{}  // closed when that worker has ended
 	stop   context.CancelFunc
 	ending <-chan struct{} // closed when that worker begins to drain
 	closed chan struct{}
@@ -277,7 +279,10 @@ func New(s store.Store, opts Options) (*Engine, error) {
 		}
 		e.elsewhere[name] = true
 	}
-	if e.tel, err = newTelemetry(e); err != nil {
+	e.tel, err = telemetry.New(telemetry.Options{
+		Tracers: opts.TracerProvider, Meters: opts.MeterProvider, Store: s, Gauges: e.gauges, Refusals: []error{ErrNotVerified},
+	})
+	if err != nil {
 		return nil, fmt.Errorf("new engine: make the instruments: %w", err)
 	}
 	e.env.Observed = e.tel != nil
@@ -306,7 +311,7 @@ func (e *Engine) Close() error {
 		<-done
 	}
 	e.unwatch()
-	e.tel.close()
+	e.tel.Close()
 	e.outages.Close()
 	return nil
 }
@@ -331,7 +336,7 @@ func (e *Engine) Run(ctx context.Context) error {
 	}
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	w := newWorker(ctx, e)
+	w := e.newWorker(ctx)
 	e.mu.Lock()
 	if err := e.usable(ctx); err != nil { // closed meanwhile
 		e.mu.Unlock()
@@ -350,7 +355,7 @@ func (e *Engine) Run(ctx context.Context) error {
 		e.mu.Unlock()
 		close(done)
 	}()
-	err := w.run(ctx)
+	err := w.Run(ctx)
 	how := "its context had ended"
 	if err != nil {
 		err = fmt.Errorf("run: %w", err)
@@ -360,6 +365,29 @@ func (e *Engine) Run(ctx context.Context) error {
 	e.ran = &how
 	e.mu.Unlock()
 	return err
+}
+
+func (e *Engine) newWorker(ctx context.Context) *worker.Worker {
+	o := &e.opts
+	return worker.New(ctx, newID(), worker.Engine{
+		Options: worker.Options{
+			Build: o.Build, Lease: o.Lease, DrainTimeout: o.DrainTimeout, StepGrace: o.StepGrace, StuckAfter: o.StuckAfter, KeepEnded: o.KeepEnded,
+			MaxRuns: o.MaxRuns, MaxSteps: o.MaxSteps, MaxPayload: o.MaxPayload, CacheSize: o.CacheSize,
+		},
+		Store: e.store, Log: e.log, Outages: e.outages, Waits: e.waits, Telemetry: e.tel, Environment: e.env,
+		Definitions: e.definitions, Definition: e.definition, Applied: e.watches.applied, Join: e.joinTx,
+	})
+}
+
+// gauges returns how the worker is, if there is one.
+func (e *Engine) gauges() (telemetry.Gauges, bool) {
+	e.mu.Lock()
+	w := e.worker
+	e.mu.Unlock()
+	if w == nil {
+		return telemetry.Gauges{}, false
+	}
+	return w.Gauges(), true
 }
 
 func (e *Engine) define(d workflow.Definition) error {
@@ -426,10 +454,10 @@ func (e *Engine) usable(ctx context.Context) error {
 }
 
 // running returns the worker if it takes on runs.
-func (e *Engine) running() *worker {
+func (e *Engine) running() *worker.Worker {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if e.worker == nil || e.worker.draining() {
+	if e.worker == nil || e.worker.Draining() {
 		return nil
 	}
 	return e.worker
@@ -462,15 +490,15 @@ func (e *Engine) signal(s store.Signal) {
 	w := e.worker
 	e.mu.Unlock()
 	if w != nil {
-		w.signal(s)
+		w.Signal(s)
 	}
 	for _, id := range s.Ended {
-		if w == nil || !w.ends(id) {
-			e.waits.Notify(waiting.Key{Kind: waiting.RunEnd, ID: id})
+		if w == nil || !w.Ends(id) {
+			e.waits.Notify(waiting.EndOf(id))
 		}
 	}
 	for _, id := range s.Responded {
-		e.waits.Notify(waiting.Key{Kind: waiting.Response, ID: id})
+		e.waits.Notify(waiting.ResponseTo(id))
 	}
 	if s.All {
 		e.waits.Missed()

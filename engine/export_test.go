@@ -7,6 +7,7 @@ import (
 
 	"github.com/tenter-dev/tenter/engine/internal/execution"
 	"github.com/tenter-dev/tenter/engine/internal/jitter"
+	"github.com/tenter-dev/tenter/engine/internal/worker"
 	"github.com/tenter-dev/tenter/internal/journal"
 	"github.com/tenter-dev/tenter/internal/run"
 	"github.com/tenter-dev/tenter/store"
@@ -72,17 +73,7 @@ func (e *Engine) Evict() {
 	if w == nil {
 		return
 	}
-	w.mu.Lock()
-	var parked []*actor
-	for _, a := range w.actors {
-		if a.parked != nil {
-			parked = append(parked, a)
-		}
-	}
-	w.mu.Unlock()
-	for _, a := range parked {
-		a.evict()
-	}
+	w.EvictAll()
 }
 
 // SetJitter replaces the source of random pauses until it is restored.
@@ -110,5 +101,5 @@ func (e *Engine) Rebuild(l store.Loaded) string {
 
 // Backoff is the wait before the retry that follows the n-th failure.
 func Backoff(initial, most time.Duration, n int) time.Duration {
-	return backoff(run.Backoff{Initial: initial, Max: most}, n, 0)
+	return worker.Backoff(run.Backoff{Initial: initial, Max: most}, n, 0)
 }

@@ -33,7 +33,7 @@ func (e *Engine) Runs(ctx context.Context, f inspect.RunFilter) ([]workflow.RunI
 	if err != nil {
 		return fail(err)
 	}
-	e.showUp()
+	e.refreshLease()
 	found, err := e.store.Runs(ctx, store.Filter{
 		Status: store.Status(f.Status), Workflow: f.Workflow, ParentID: f.ParentID, Prefix: f.Prefix,
 		Since: saturate.Up(f.Since), Until: saturate.Up(f.Until), Before: before, Limit: cmp.Or(f.Limit, defaultLimit),

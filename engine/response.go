@@ -21,14 +21,12 @@ type caller struct {
 
 // hold begins to listen for what becomes of a request, until release.
 func (e *Engine) hold(request, runID string) *caller {
-	c := &caller{e: e, request: request, runID: runID, waiter: e.waits.Listen(response(request), runEnd(runID))}
-	e.waits.Elsewhere(runEnd(runID))
+	c := &caller{e: e, request: request, runID: runID, waiter: e.waits.Listen(waiting.ResponseTo(request), waiting.EndOf(runID))}
+	e.waits.Elsewhere(waiting.EndOf(runID))
 	return c
 }
 
 func (c *caller) release() { c.waiter.Stop() }
-
-func response(request string) waiting.Key { return waiting.Key{Kind: waiting.Response, ID: request} }
 
 // wait waits for the response. now says that it may have been given long ago.
 func (c *caller) wait(ctx context.Context, now bool) (workflow.Response, error) {

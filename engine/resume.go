@@ -10,6 +10,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/tenter-dev/tenter/engine/internal/execution"
+	"github.com/tenter-dev/tenter/engine/internal/worker"
 	"github.com/tenter-dev/tenter/internal/run"
 	"github.com/tenter-dev/tenter/store"
 	"github.com/tenter-dev/tenter/workflow"
@@ -28,7 +29,7 @@ var errWebhook = errors.New("it belongs to a webhook, which takes HTTP requests 
 func (e *Engine) Resume(ctx context.Context, token string, payload any, opts ...workflow.ResumeOption) (workflow.HookInfo, error) {
 	return e.resume(ctx, token, payload, opts, func(p store.Payload) (workflow.HookInfo, error) {
 		h, err := e.deliver(ctx, p, func(h *store.Hook) error { return e.checkHook(h, p) })
-		if errors.Is(err, errDeclined) {
+		if errors.Is(err, worker.ErrDeclined) {
 			return e.accept(ctx, e.store, p)
 		}
 		return hookInfo(h), err
@@ -36,20 +37,20 @@ func (e *Engine) Resume(ctx context.Context, token string, payload any, opts ...
 }
 
 // deliver hands a payload to the live run that has its hook, if check has nothing against the
-// hook: the transition that takes the payload in accepts it. It fails with errDeclined if the
+// hook: the transition that takes the payload in accepts it. It fails with worker.ErrDeclined if the
 // payload has to go to the mailbox.
 func (e *Engine) deliver(ctx context.Context, p store.Payload, check func(*store.Hook) error) (store.Hook, error) {
 	if p.Key != "" { // the store knows which keys there were
-		return store.Hook{}, errDeclined
+		return store.Hook{}, worker.ErrDeclined
 	}
 	w, at := e.liveHook(p.Token)
 	if w == nil {
-		return store.Hook{}, errDeclined
+		return store.Hook{}, worker.ErrDeclined
 	}
-	if err := check(&at.hook); err != nil {
+	if err := check(&at.Hook); err != nil {
 		return store.Hook{}, err
 	}
-	return at.hook, w.offer(ctx, at, p)
+	return at.Hook, w.Offer(ctx, at, p)
 }
 
 // checkHook says why a live hook does not take a payload.
@@ -78,7 +79,7 @@ func (e *Engine) resume(ctx context.Context, token string, payload any, opts []w
 	if err == nil {
 		var p store.Payload
 		p, err = e.newPayload(req)
-		sent := e.tel.sending(ctx, &p)
+		sent := e.tel.Sending(ctx, &p)
 		if err == nil {
 			info, err = deliver(p)
 		}

@@ -16,7 +16,7 @@ func (e *Engine) RunInfo(ctx context.Context, runID string) (workflow.RunInfo, e
 	if err := e.usable(ctx); err != nil {
 		return workflow.RunInfo{}, fmt.Errorf("look up run %s: %w", runID, err)
 	}
-	e.showUp()
+	e.refreshLease()
 	return e.runInfo(ctx, e.direct(), runID)
 }
 
@@ -31,11 +31,11 @@ func (e *Engine) runInfo(ctx context.Context, in operations, runID string) (work
 	return runInfo(&r), nil
 }
 
-// showUp renews the lease of a worker that was idle, lest its runs look as if nobody
+// refreshLease renews the lease of a worker that was idle, lest its runs look as if nobody
 // could execute them.
-func (e *Engine) showUp() {
+func (e *Engine) refreshLease() {
 	if w := e.running(); w != nil {
-		_, _ = w.lease.ensure() // if it fails, so will what comes next
+		w.RefreshLease()
 	}
 }
 
@@ -104,7 +104,7 @@ func (e *Engine) terminate(ctx context.Context, in operations, runID, reason str
 	if err := in.Terminate(ctx, runID, ev); err != nil {
 		return e.runError("terminate", runID, err)
 	}
-	e.tel.terminated(ctx, in, runID, &ev)
+	e.tel.Terminated(ctx, func() (store.Run, error) { return in.Run(ctx, runID) }, &ev)
 	return nil
 }
 
@@ -114,6 +114,6 @@ func (e *Engine) pokeRun(runID string) {
 	w := e.worker
 	e.mu.Unlock()
 	if w != nil {
-		w.signal(store.Signal{Mail: []string{runID}})
+		w.Signal(store.Signal{Mail: []string{runID}})
 	}
 }

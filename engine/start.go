@@ -7,6 +7,7 @@ import (
 	"math"
 
 	"github.com/tenter-dev/tenter/engine/internal/execution"
+	"github.com/tenter-dev/tenter/engine/internal/worker"
 	"github.com/tenter-dev/tenter/internal/strictjson"
 	"github.com/tenter-dev/tenter/store"
 	"github.com/tenter-dev/tenter/workflow"
@@ -20,7 +21,7 @@ func (e *Engine) StartRun(ctx context.Context, req workflow.StartRequest) (strin
 	return e.start(ctx, req, func(n store.NewRun) error {
 		if w := e.running(); w != nil {
 			if def := e.definition(n.Workflow, n.Version); def != nil {
-				if err := w.begin(ctx, n, def); !errors.Is(err, errDeclined) {
+				if err := w.Begin(ctx, n, def); !errors.Is(err, worker.ErrDeclined) {
 					return err
 				}
 			}
@@ -42,7 +43,7 @@ func (e *Engine) start(ctx context.Context, req workflow.StartRequest, insert fu
 	if err := ctx.Err(); err != nil {
 		return fail(err)
 	}
-	started := e.tel.starting(ctx, &n)
+	started := e.tel.Starting(ctx, &n)
 	err = insert(n)
 	started(err)
 	switch {

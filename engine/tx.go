@@ -83,6 +83,12 @@ type txClient struct {
 
 var errAwaitInTx = errors.New("a run does not begin before its transaction commits: wait for it with the engine, after that")
 
+// joinTx is withTx for a worker's steps.
+func (e *Engine) joinTx(tx any) (store.Joined, func(context.Context) context.Context, error) {
+	c := e.withTx(tx)
+	return c.in, c.scene, c.err
+}
+
 // scene has a step find the client of its transaction.
 func (c *txClient) scene(ctx context.Context) context.Context {
 	s := &run.Scene{Client: c}

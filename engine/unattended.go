@@ -33,7 +33,7 @@ func (e *Engine) warnUnattended(ctx context.Context, runID string) bool {
 }
 
 func (e *Engine) lookForWorkers(ctx context.Context, runID string) {
-	e.showUp()
+	e.refreshLease()
 	r, err := e.store.Run(ctx, runID)
 	// Else it is attended, or blocked, which its worker has said.
 	if err != nil || r.Status != store.Blocked || r.BlockedBuild != "" || !journal.ReasonCode(r.BlockedReason).Unattended() {

@@ -273,7 +273,7 @@ func (ws *watches) looked(runID string, v *watch, now map[string]glimpse, missed
 // tellsOf reports whether the run is executed here, or has ended, so that all of its
 // progress is told of.
 func (e *Engine) tellsOf(runID string, v *watch) bool {
-	if w := e.running(); w != nil && w.executes(runID) {
+	if w := e.running(); w != nil && w.Executes(runID) {
 		return true
 	}
 	e.watches.mu.Lock()
@@ -283,7 +283,7 @@ func (e *Engine) tellsOf(runID string, v *watch) bool {
 
 // glimpse looks at a run, or at the newest ones.
 func (e *Engine) glimpse(ctx context.Context, runID string) (map[string]glimpse, error) {
-	e.showUp()
+	e.refreshLease()
 	var runs []store.Run
 	var err error
 	if runID == "" {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/tenter-dev/tenter/engine/internal/execution"
+	"github.com/tenter-dev/tenter/engine/internal/worker"
 	"github.com/tenter-dev/tenter/internal/run"
 	"github.com/tenter-dev/tenter/signature"
 	"github.com/tenter-dev/tenter/store"
@@ -50,8 +51,8 @@ func (e *Engine) Webhook(ctx context.Context, token string) (*Webhook, error) {
 		return nil, fmt.Errorf("look up webhook: %w", workflow.ErrHookNotFound) // nobody can have it
 	}
 	// A plain hook is looked up like a token that nobody has: it takes as long.
-	if w, at := e.liveHook(token); w != nil && at.hook.Webhook != nil {
-		return e.webhook(at.hook)
+	if w, at := e.liveHook(token); w != nil && at.Hook.Webhook != nil {
+		return e.webhook(at.Hook)
 	}
 	h, err := e.store.Hook(ctx, token)
 	if err == nil && h.Webhook != nil {
@@ -86,9 +87,9 @@ func (e *Engine) webhook(h store.Hook) (*Webhook, error) {
 }
 
 // liveHook finds the address of a token in this process.
-func (e *Engine) liveHook(token string) (*worker, *address) {
+func (e *Engine) liveHook(token string) (*worker.Worker, *worker.Address) {
 	if w := e.running(); w != nil {
-		if at := w.address(token); at != nil {
+		if at := w.Address(token); at != nil {
 			return w, at
 		}
 	}
@@ -120,7 +121,7 @@ func (w *Webhook) Deliver(ctx context.Context, r *workflow.Request) (workflow.Re
 		err = workflow.ErrHookNotFound
 	}
 	if err != nil {
-		w.e.tel.sent(ctx, w.hook.Type, false, err)
+		w.e.tel.Sent(ctx, w.hook.Type, false, err)
 		return workflow.Response{}, err
 	}
 	if !w.config.Manual {
@@ -219,15 +220,15 @@ func (w *Webhook) accept(ctx context.Context, p store.Payload) (store.Receipt, e
 	// The caller may hang up at any moment; the outcome is known all the same.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), w.e.opts.RespondWithin)
 	defer cancel()
-	sent := w.e.tel.sending(ctx, &p)
+	sent := w.e.tel.Sending(ctx, &p)
 	_, err := w.e.deliver(ctx, p, func(h *store.Hook) error {
 		if h.ID != p.Hook {
-			return errDeclined
+			return worker.ErrDeclined
 		}
 		return nil
 	})
 	receipt := store.Receipt{Hook: w.hook}
-	if errors.Is(err, errDeclined) {
+	if errors.Is(err, worker.ErrDeclined) {
 		receipt, err = w.e.store.Accept(ctx, p)
 	}
 	if errors.Is(err, store.ErrNotFound) {

@@ -88,11 +88,12 @@ func ownBelow(root, file string) bool {
 	if !below || strings.HasSuffix(file, "_test.go") {
 		return false
 	}
-	switch path.Dir(rest) {
-	case "workflow", "workflowtest", "engine", "engine/internal/execution", "internal/run":
+	switch dir := path.Dir(rest); dir {
+	case "workflow", "workflowtest", "engine", "internal/run":
 		return true
+	default:
+		return strings.HasPrefix(dir, "engine/internal/")
 	}
-	return false
 }
 
 // authored tells code that is neither Tenter's nor the standard library's.

@@ -1,4 +1,4 @@
-package engine
+package worker
 
 import (
 	"slices"
@@ -7,6 +7,7 @@ import (
 
 	"github.com/tenter-dev/tenter/engine/internal/execution"
 	"github.com/tenter-dev/tenter/internal/planted"
+	"github.com/tenter-dev/tenter/internal/saturate"
 	"github.com/tenter-dev/tenter/store"
 )
 
@@ -64,13 +65,13 @@ func (a *actor) advance(mail []store.Message, inbox []arrival) {
 	}
 	t := b.transition()
 	if t == nil {
-		a.backoff.Passed(a.w.e.outages)
+		a.backoff.Passed(a.w.outages)
 		b.stopCanceled() // after a rebuild: what canceled them is durable
 		a.setAlarm(b.next)
 		b.start()
 		return
 	}
-	started := a.w.e.tel.startingChildren(a, t, b.effects)
+	started := a.w.tel.StartingChildren(a.traced, t, b.effects)
 	if planted.StepBeforeCommit.Here() {
 		b.start()
 		b.begin = nil
@@ -92,7 +93,7 @@ func (b *batch) feedAll(mail []store.Message, inbox []arrival) ([]store.Message,
 	a, x := b.a, b.a.x
 	a.turnSince.Store(time.Now().UnixNano())
 	defer a.turnSince.Store(0)
-	now := microseconds(a.w.store.Now())
+	now := saturate.Time(a.w.store.Now())
 	b.mail, b.more = mail, a.moreMail
 	a.moreMail, a.behind = false, a.behind && !a.mailRead
 	x.UnsureBacklogs()
@@ -208,7 +209,7 @@ func (b *batch) take(in arrival) {
 		}
 		if intake := a.x.Intake(in.offer.hookID); intake != execution.Direct || a.behind {
 			a.behind = a.behind || intake == execution.Behind // to accept another one first would be refused
-			in.offer.done <- errDeclined
+			in.offer.done <- ErrDeclined
 			return
 		}
 		if planted.AnsweredTooEarly.Here() {
@@ -219,7 +220,7 @@ func (b *batch) take(in arrival) {
 		b.guard = store.Always
 		b.feed(store.Event{
 			Kind: store.PayloadReceived, Ref: in.offer.hookID, Data: in.offer.data, OrStart: in.offer.orStart,
-			At: microseconds(in.at),
+			At: saturate.Time(in.at),
 		}, in.offer.trace)
 	case in.result != nil:
 		at := a.attempts[in.result.ref]
@@ -251,7 +252,7 @@ func (b *batch) take(in arrival) {
 	case in.overdue != nil:
 		s := a.schedule.steps[in.overdue.ref]
 		if s != nil && a.attempts[s.ref] == in.overdue && in.overdue.result == nil {
-			e := s.unknownOutcome("the attempt has not returned within " + a.w.e.opts.StepGrace.String() + " after it was canceled")
+			e := s.unknownOutcome("the attempt has not returned within " + a.w.opts.StepGrace.String() + " after it was canceled")
 			e.At = in.at
 			b.resolve(s.ref)
 			b.feed(*e, "")
@@ -285,7 +286,7 @@ func (b *batch) resolve(ref string) {
 func (b *batch) feed(e store.Event, sender string) {
 	a := b.a
 	e.Position = a.head.Events + int64(len(b.events)) + 1
-	e.At = microseconds(e.At)
+	e.At = saturate.Time(e.At)
 	a.x.Feed(&e, sender)
 	a.fold(&e, false)
 	b.events = append(b.events, e)

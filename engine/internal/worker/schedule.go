@@ -1,4 +1,4 @@
-package engine
+package worker
 
 import (
 	"context"
@@ -115,7 +115,7 @@ func (st *scheduled) failed(err *run.StepError, at time.Time) *store.Event {
 	last := st.spec.MaxAttempts > 0 && f.Attempts >= st.spec.MaxAttempts
 	fatal := err.Fatal && !planted.FatalRetried.Here()
 	if !fatal && !last && st.canceled == nil {
-		next := saturate.After(at, backoff(st.spec.Backoff, f.Attempts, err.RetryAfter))
+		next := saturate.After(at, Backoff(st.spec.Backoff, f.Attempts, err.RetryAfter))
 		retry := journal.Retry{Failure: f, RetryAt: next, MaxAttempts: st.spec.MaxAttempts}
 		return &store.Event{Kind: store.StepRetried, Ref: st.ref, Data: retry.Encode()}
 	}
@@ -160,8 +160,8 @@ func canceledName(err error) string {
 	}
 }
 
-// backoff returns the wait before the retry that follows the n-th failure.
-func backoff(b run.Backoff, n int, after time.Duration) time.Duration {
+// Backoff returns the wait before the retry that follows the n-th failure.
+func Backoff(b run.Backoff, n int, after time.Duration) time.Duration {
 	if after > 0 {
 		if planted.RetryTooEarly.Here() {
 			return after / 2

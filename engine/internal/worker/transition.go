@@ -1,4 +1,4 @@
-package engine
+package worker
 
 import (
 	"slices"
@@ -7,6 +7,7 @@ import (
 	"github.com/tenter-dev/tenter/engine/internal/execution"
 	"github.com/tenter-dev/tenter/internal/journal"
 	"github.com/tenter-dev/tenter/internal/planted"
+	"github.com/tenter-dev/tenter/internal/saturate"
 	"github.com/tenter-dev/tenter/store"
 )
 
@@ -16,7 +17,7 @@ func (b *batch) transition() *store.Transition {
 	if x.Finished() {
 		return b.end()
 	}
-	now := microseconds(a.w.store.Now())
+	now := saturate.Time(a.w.store.Now())
 	b.begin, b.next = b.due(now)
 	if timer, at := x.NextTimer(); timer != 0 && (b.next.IsZero() || at.Before(b.next)) {
 		b.next = at
@@ -30,7 +31,7 @@ func (b *batch) transition() *store.Transition {
 	keep := executing > 0 || x.Pending() > 0 || x.Pulling()
 	status, wake := store.Waiting, b.next
 	switch {
-	case len(b.begin) > 0 && a.w.draining():
+	case len(b.begin) > 0 && a.w.Draining():
 		b.begin = nil
 		status, wake = store.Running, now
 	case keep || len(b.begin) > 0:
@@ -66,7 +67,7 @@ func (b *batch) executing(ref string) bool {
 func (b *batch) end() *store.Transition {
 	a, x := b.a, b.a.x
 	result, f, canceled := x.Result()
-	if limit := a.w.e.opts.MaxPayload; f == nil && len(result) > limit {
+	if limit := a.w.opts.MaxPayload; f == nil && len(result) > limit {
 		large := tooLarge("the result of the run", len(result), limit)
 		f = &large
 	}
@@ -128,7 +129,7 @@ func (a *actor) transition(status store.Status) *store.Transition {
 		Epoch:     a.head.Epoch,
 		Seq:       a.seq,
 		After:     a.head.Events,
-		At:        microseconds(a.w.store.Now()),
+		At:        saturate.Time(a.w.store.Now()),
 		Status:    status,
 		Suspicion: a.head.Suspicion,
 		Crashes:   a.head.Crashes,

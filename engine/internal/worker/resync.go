@@ -1,4 +1,4 @@
-package engine
+package worker
 
 import (
 	"slices"
@@ -9,9 +9,9 @@ import (
 
 // resync pokes the runs at work here that have mail, or have been ended, each time
 // the store has said All. Parked ones are found by a claim.
-func (w *worker) resync() {
+func (w *Worker) resync() {
 	var backoff outage.Backoff
-	defer backoff.Quit(w.e.outages)
+	defer backoff.Quit(w.outages)
 	for {
 		select {
 		case <-w.missed:
@@ -24,13 +24,13 @@ func (w *worker) resync() {
 		}
 		s, err := w.store.CatchUp(w.ctx, store.Signal{Mail: runs, Ended: runs})
 		if err != nil {
-			if w.ctx.Err() != nil || !outage.Sleep(w.ctx, backoff.Failed(w.e.outages, "look for messages", "", err)) {
+			if w.ctx.Err() != nil || !outage.Sleep(w.ctx, backoff.Failed(w.outages, "look for messages", "", err)) {
 				return
 			}
 			w.missAll()
 			continue
 		}
-		backoff.Passed(w.e.outages)
+		backoff.Passed(w.outages)
 		for _, id := range slices.Concat(s.Mail, s.Ended) {
 			w.mu.Lock()
 			a := w.actors[id]
@@ -43,7 +43,7 @@ func (w *worker) resync() {
 }
 
 // missAll has resync ask.
-func (w *worker) missAll() {
+func (w *Worker) missAll() {
 	select {
 	case w.missed <- struct{}{}:
 	default:
@@ -51,7 +51,7 @@ func (w *worker) missAll() {
 }
 
 // atWork are the runs that no claim would find, because this worker owns them.
-func (w *worker) atWork() []string {
+func (w *Worker) atWork() []string {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	var runs []string

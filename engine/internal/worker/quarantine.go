@@ -1,4 +1,4 @@
-package engine
+package worker
 
 import (
 	"errors"
@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/tenter-dev/tenter/internal/journal"
+	"github.com/tenter-dev/tenter/internal/saturate"
 	"github.com/tenter-dev/tenter/store"
 )
 
@@ -44,7 +45,7 @@ func (a *actor) enterSolo(inbox []arrival) bool {
 	}
 	a.solo = &solo{leave: sync.OnceFunc(func() { <-a.w.solos })}
 	t := a.transition(store.Running)
-	t.Mark, t.Keep, t.WakeAt = true, true, microseconds(a.w.store.Now())
+	t.Mark, t.Keep, t.WakeAt = true, true, saturate.Time(a.w.store.Now())
 	if _, err := a.commit(t); err != nil {
 		a.endSolo()
 		switch {
@@ -74,7 +75,7 @@ func (a *actor) enterSolo(inbox []arrival) bool {
 // worker ends first.
 func (a *actor) probation() bool {
 	if a.head.Crashes > 0 {
-		wait := time.NewTimer(a.w.e.opts.Lease)
+		wait := time.NewTimer(a.w.opts.Lease)
 		defer wait.Stop()
 		select {
 		case <-wait.C:
@@ -111,7 +112,7 @@ func (q *solo) admit(b *batch, begin []*scheduled) []*scheduled {
 			if executing {
 				continue
 			}
-			if a.w.draining() { // it is left to the next worker, without a mark
+			if a.w.Draining() { // it is left to the next worker, without a mark
 				admitted = append(admitted, s)
 				continue
 			}

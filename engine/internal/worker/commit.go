@@ -1,4 +1,4 @@
-package engine
+package worker
 
 import (
 	"errors"
@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/tenter-dev/tenter/engine/internal/waiting"
 	"github.com/tenter-dev/tenter/internal/planted"
 	"github.com/tenter-dev/tenter/store"
 )
@@ -27,8 +28,8 @@ func (a *actor) commit(t *store.Transition) ([]store.Outcome, error) {
 		return nil, err
 	}
 	a.lapses = lapses
-	a.w.e.watches.applied(t)
-	a.backoff.Passed(a.w.e.outages)
+	a.w.applied(t)
+	a.backoff.Passed(a.w.outages)
 	return outcomes, nil
 }
 
@@ -37,7 +38,7 @@ func (a *actor) commit(t *store.Transition) ([]store.Outcome, error) {
 func (b *batch) responding(committing bool) {
 	for i := range b.effects {
 		if e := &b.effects[i]; e.Kind == store.Respond && !e.Again {
-			b.a.w.e.waits.Expect(response(e.Response.Request), committing)
+			b.a.w.waits.Expect(waiting.ResponseTo(e.Response.Request), committing)
 		}
 	}
 }
@@ -48,9 +49,9 @@ func (b *batch) responded(outcomes []store.Outcome) {
 		switch e := &b.effects[i]; {
 		case e.Kind != store.Respond || e.Again:
 		case outcomes[i].Conflict != "":
-			b.a.w.e.waits.Expect(response(e.Response.Request), false)
+			b.a.w.waits.Expect(waiting.ResponseTo(e.Response.Request), false)
 		default:
-			b.a.w.e.waits.Deliver(response(e.Response.Request), &e.Response, false)
+			b.a.w.waits.Deliver(waiting.ResponseTo(e.Response.Request), &e.Response, false)
 		}
 	}
 }
@@ -120,7 +121,7 @@ func (b *batch) stopCanceled() {
 	a := b.a
 	for _, at := range b.stop {
 		at.stop()
-		at.grace = time.AfterFunc(a.w.e.opts.StepGrace, func() { a.post(arrival{at: a.w.store.Now(), overdue: at}) })
+		at.grace = time.AfterFunc(a.w.opts.StepGrace, func() { a.post(arrival{at: a.w.store.Now(), overdue: at}) })
 	}
 }
 
@@ -172,7 +173,7 @@ func (b *batch) refused(t *store.Transition, err error) {
 // decline sends what was offered the long way.
 func (b *batch) decline() {
 	for _, o := range b.offers {
-		o.done <- errDeclined
+		o.done <- ErrDeclined
 	}
 }
 
@@ -183,7 +184,7 @@ func (a *actor) fenced() {
 	mine := slices.ContainsFunc(a.inbox, func(in arrival) bool { return in.claimed != nil })
 	a.mu.Unlock()
 	if a.held && !mine {
-		a.w.e.tel.lost(a.traced)
+		a.w.tel.Lost(a.traced)
 	}
 	a.hold(false)
 	if !mine {
@@ -209,7 +210,7 @@ func (a *actor) repoke() {
 func declineOffers(inbox []arrival) {
 	for _, in := range inbox {
 		if in.offer != nil {
-			in.offer.done <- errDeclined
+			in.offer.done <- ErrDeclined
 		}
 	}
 }

@@ -1,8 +1,10 @@
-package engine
+// Package telemetry is all that the engine tells OpenTelemetry.
+package telemetry
 
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
@@ -16,11 +18,11 @@ import (
 	"github.com/tenter-dev/tenter/workflow"
 )
 
-// telemetry is all that OpenTelemetry is told. It is told what has become durable, and
+// Telemetry tells OpenTelemetry what happens. It is told what has become durable, and
 // nothing that a replay does again. Its methods do nothing on nil: no provider is set.
 //
 // Names, units and attributes are in docs/telemetry.md.
-type telemetry struct {
+type Telemetry struct {
 	tracer trace.Tracer
 
 	runStarted, runEnded, runBlocked, runLost metric.Int64Counter
@@ -31,7 +33,8 @@ type telemetry struct {
 	eventLag, replayDuration, commitDuration             metric.Float64Histogram
 	commitSize                                           metric.Int64Histogram
 
-	unwatch func() // ends what the engine's store and worker are asked for
+	refusals []error // of payloads, beside those of package workflow
+	unwatch  func()  // ends what the engine's store and worker are asked for
 }
 
 // scope names the instrumentation.
@@ -60,9 +63,21 @@ var (
 	sizes      = []float64{1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024}
 )
 
-// newTelemetry makes the instruments of an engine, or nil if nobody wants them.
-func newTelemetry(e *Engine) (*telemetry, error) {
-	tracers, meters := e.opts.TracerProvider, e.opts.MeterProvider
+// Options are what a Telemetry needs to know.
+type Options struct {
+	Tracers  trace.TracerProvider
+	Meters   metric.MeterProvider
+	Store    store.Store
+	Gauges   func() (g Gauges, ok bool) // false: there is no worker
+	Refusals []error                    // of payloads, beside those of package workflow
+}
+
+// Gauges are how a worker is now.
+type Gauges struct{ Owned, Cached, Executing int64 }
+
+// New makes the instruments of an engine. It returns nil if nobody wants them.
+func New(o Options) (*Telemetry, error) {
+	tracers, meters := o.Tracers, o.Meters
 	if tracers == nil && meters == nil {
 		return nil, nil //nolint:nilnil // nil is the telemetry that does nothing
 	}
@@ -73,8 +88,9 @@ func newTelemetry(e *Engine) (*telemetry, error) {
 		meters = metricnoop.NewMeterProvider()
 	}
 	m := instruments{meter: meters.Meter(scopeName)}
-	t := &telemetry{
-		tracer: tracers.Tracer(scopeName),
+	t := &Telemetry{
+		tracer:   tracers.Tracer(scopeName),
+		refusals: o.Refusals,
 
 		runStarted: m.count("tenter.run.started", "{run}", "Runs that began to execute"),
 		runEnded:   m.count("tenter.run.ended", "{run}", "Runs that ended"),
@@ -103,26 +119,19 @@ func newTelemetry(e *Engine) (*telemetry, error) {
 	if m.err != nil {
 		return nil, m.err
 	}
-	asked, err := m.meter.RegisterCallback(func(_ context.Context, o metric.Observer) error {
-		e.mu.Lock()
-		w := e.worker
-		e.mu.Unlock()
-		if w == nil {
-			return nil
+	asked, err := m.meter.RegisterCallback(func(_ context.Context, to metric.Observer) error {
+		if g, ok := o.Gauges(); ok {
+			to.ObserveInt64(owned, g.Owned)
+			to.ObserveInt64(cached, g.Cached)
+			to.ObserveInt64(executing, g.Executing)
 		}
-		w.mu.Lock()
-		parked := w.parked.Len()
-		w.mu.Unlock()
-		o.ObserveInt64(owned, w.holding.Load())
-		o.ObserveInt64(cached, int64(parked))
-		o.ObserveInt64(executing, int64(len(w.slots)))
 		return nil
 	}, owned, cached, executing)
 	if err != nil {
 		return nil, err
 	}
 	unwatch := func() {}
-	if s, ok := e.store.(store.CommitWatcher); ok {
+	if s, ok := o.Store.(store.CommitWatcher); ok {
 		unwatch = s.WatchCommits(func(c store.Commit) {
 			t.commitDuration.Record(context.Background(), c.Took.Seconds()) //nolint:forbidigo // of many callers
 			t.commitSize.Record(context.Background(), int64(c.Operations))  //nolint:forbidigo // as above
@@ -167,7 +176,8 @@ func (m *instruments) sizes(name, unit, about string) metric.Int64Histogram {
 	return h
 }
 
-func (t *telemetry) close() {
+// Close ends what the instruments watch.
+func (t *Telemetry) Close() {
 	if t != nil {
 		t.unwatch()
 	}
@@ -178,13 +188,12 @@ func with(attrs ...attribute.KeyValue) metric.MeasurementOption {
 	return metric.WithAttributeSet(attribute.NewSet(attrs...))
 }
 
-// committed tells of a transition that is durable.
-func (t *telemetry) committed(b *batch, tr *store.Transition) {
+// Committed tells of a transition of a run that is durable. ctx has the run's trace.
+func (t *Telemetry) Committed(ctx context.Context, r *store.Run, tr *store.Transition, spans []execution.Span) {
 	if t == nil {
 		return
 	}
-	a, ctx := b.a, b.a.traced
-	wf := attrWorkflow.String(a.head.Workflow)
+	wf := attrWorkflow.String(r.Workflow)
 	for i := range tr.Events {
 		e := &tr.Events[i]
 		if e.Kind == store.Started {
@@ -194,8 +203,8 @@ func (t *telemetry) committed(b *batch, tr *store.Transition) {
 			t.eventLag.Record(ctx, max(0, tr.At.Sub(e.At).Seconds()), with(attrEvent.String(string(e.Kind))))
 		}
 	}
-	for i := range b.spans {
-		p := &b.spans[i]
+	for i := range spans {
+		p := &spans[i]
 		took := p.To.Sub(p.From).Seconds()
 		switch p.Kind {
 		case execution.StepDone:
@@ -206,70 +215,73 @@ func (t *telemetry) committed(b *batch, tr *store.Transition) {
 			t.hookWait.Record(ctx, took, with(wf, attrHook.String(p.Name)))
 		case execution.Slept, execution.TimedOut:
 		}
-		t.traceSpan(a, p)
+		t.traceSpan(ctx, r, p)
 	}
 	if tr.Status.Ended() {
-		t.ended(ctx, &a.head, tr.Status, tr.At, tr.Events[len(tr.Events)-1].Data)
+		t.ended(ctx, r, tr.Status, tr.At, tr.Events[len(tr.Events)-1].Data)
 	}
 }
 
 // ended tells of the end of a run.
-func (t *telemetry) ended(ctx context.Context, r *store.Run, status store.Status, at time.Time, data []byte) {
+func (t *Telemetry) ended(ctx context.Context, r *store.Run, status store.Status, at time.Time, data []byte) {
 	attrs := with(attrWorkflow.String(r.Workflow), attrStatus.String(string(status)))
 	t.runEnded.Add(ctx, 1, attrs)
 	t.runDuration.Record(ctx, at.Sub(r.CreatedAt).Seconds(), attrs)
 	t.traceRun(ctx, r, status, at, data)
 }
 
-// terminated tells of a run that was ended from outside.
-func (t *telemetry) terminated(ctx context.Context, in operations, runID string, end *store.Event) {
+// Terminated tells of a run that was ended from outside.
+func (t *Telemetry) Terminated(ctx context.Context, load func() (store.Run, error), end *store.Event) {
 	if t == nil {
 		return
 	}
-	r, err := in.Run(ctx, runID)
+	r, err := load()
 	if err != nil {
 		return // it is ended all the same
 	}
-	t.ended(t.within(trace.ContextWithSpanContext(context.WithoutCancel(ctx), trace.SpanContext{}), &r), &r, store.Canceled, end.At, end.Data)
+	t.ended(t.Within(trace.ContextWithSpanContext(context.WithoutCancel(ctx), trace.SpanContext{}), &r), &r, store.Canceled, end.At, end.Data)
 }
 
-func (t *telemetry) blocked(a *actor) {
+// Blocked tells of a run that was blocked.
+func (t *Telemetry) Blocked(ctx context.Context, workflow string) {
 	if t != nil {
-		t.runBlocked.Add(a.traced, 1, with(attrWorkflow.String(a.head.Workflow)))
+		t.runBlocked.Add(ctx, 1, with(attrWorkflow.String(workflow)))
 	}
 }
 
-// replayed tells of a replay that took so long.
-func (t *telemetry) replayed(a *actor, events int, took time.Duration) {
+// Replayed tells of a replay that took so long.
+func (t *Telemetry) Replayed(ctx context.Context, workflow string, events int, took time.Duration) {
 	if t == nil || events == 0 {
 		return
 	}
-	attrs := with(attrWorkflow.String(a.head.Workflow))
-	t.replayEvents.Add(a.traced, int64(events), attrs)
-	t.replayDuration.Record(a.traced, took.Seconds(), attrs)
+	attrs := with(attrWorkflow.String(workflow))
+	t.replayEvents.Add(ctx, int64(events), attrs)
+	t.replayDuration.Record(ctx, took.Seconds(), attrs)
 }
 
-// cached tells of a parked run that goes on.
-func (t *telemetry) cached(w *worker) {
+// Cached tells of a parked run that goes on.
+func (t *Telemetry) Cached(ctx context.Context) {
 	if t != nil {
-		t.cacheHits.Add(w.ctx, 1)
+		t.cacheHits.Add(ctx, 1)
 	}
 }
 
-func (t *telemetry) lost(ctx context.Context) {
+// Lost tells of a run that others have taken over.
+func (t *Telemetry) Lost(ctx context.Context) {
 	if t != nil {
 		t.runLost.Add(ctx, 1)
 	}
 }
 
-func (t *telemetry) lapsed(ctx context.Context) {
+// Lapsed tells of a lease that was renewed too late.
+func (t *Telemetry) Lapsed(ctx context.Context) {
 	if t != nil {
 		t.leaseLapses.Add(ctx, 1)
 	}
 }
 
-// sent counts a payload by what became of it.
-func (t *telemetry) sent(ctx context.Context, hookType string, duplicate bool, err error) {
+// Sent counts a payload by what became of it.
+func (t *Telemetry) Sent(ctx context.Context, hookType string, duplicate bool, err error) {
 	if t == nil {
 		return
 	}
@@ -279,7 +291,7 @@ func (t *telemetry) sent(ctx context.Context, hookType string, duplicate bool, e
 		what = "duplicate"
 	case errors.Is(err, workflow.ErrHookNotFound), errors.Is(err, store.ErrNotFound):
 		what = "not_found"
-	case isRefusal(err):
+	case t.isRefusal(err):
 		what = "refused"
 	case err != nil:
 		what = "failed"
@@ -288,10 +300,13 @@ func (t *telemetry) sent(ctx context.Context, hookType string, duplicate bool, e
 }
 
 // isRefusal reports whether a payload was looked at and not wanted.
-func isRefusal(err error) bool {
+func (t *Telemetry) isRefusal(err error) bool {
 	_, misfit := errors.AsType[*workflow.PayloadError](err)
 	_, foreign := errors.AsType[*workflow.HookTypeError](err)
-	return misfit || foreign || errors.Is(err, ErrNotVerified) || errors.Is(err, workflow.ErrPayloadTooLarge)
+	if misfit || foreign || errors.Is(err, workflow.ErrPayloadTooLarge) {
+		return true
+	}
+	return slices.ContainsFunc(t.refusals, func(refusal error) bool { return errors.Is(err, refusal) })
 }
 
 func outcome(failed bool) attribute.KeyValue {

@@ -1,4 +1,4 @@
-package engine
+package worker
 
 import (
 	"container/list"
@@ -11,18 +11,62 @@ import (
 
 	"go.opentelemetry.io/otel/trace"
 
+	"github.com/tenter-dev/tenter/engine/internal/execution"
 	"github.com/tenter-dev/tenter/engine/internal/outage"
+	"github.com/tenter-dev/tenter/engine/internal/telemetry"
+	"github.com/tenter-dev/tenter/engine/internal/waiting"
 	"github.com/tenter-dev/tenter/internal/run"
 	"github.com/tenter-dev/tenter/store"
 )
 
-// worker executes runs, from the begin to the end of one Engine.Run.
-type worker struct {
-	e     *Engine
+// Options are those of the engine that a worker needs, with their defaults.
+type Options struct {
+	Build        string
+	Lease        time.Duration
+	DrainTimeout time.Duration
+	StepGrace    time.Duration
+	StuckAfter   time.Duration
+	KeepEnded    time.Duration
+	MaxRuns      int
+	MaxSteps     int
+	MaxPayload   int
+	CacheSize    int
+}
+
+// Engine is what a worker needs of the engine that it works for.
+type Engine struct {
+	Options     Options
+	Store       store.Store
+	Log         *slog.Logger
+	Outages     *outage.Log
+	Waits       *waiting.Registry
+	Telemetry   *telemetry.Telemetry
+	Environment *execution.Environment
+	Definitions []store.Definition
+	// Definition finds the code of a workflow's version, or nil. 0 is the highest.
+	Definition func(workflow string, version int) *run.Workflow
+	// Applied is told of each transition that is durable.
+	Applied func(*store.Transition)
+	// Join returns the operations of a transaction of the application, and the context for
+	// what a step does in it.
+	Join func(tx any) (in store.Joined, scene func(context.Context) context.Context, err error)
+}
+
+// Worker executes runs, from the begin to the end of one Engine.Run.
+type Worker struct {
+	opts        Options
+	store       store.Store
+	log         *slog.Logger
+	outages     *outage.Log
+	waits       *waiting.Registry
+	tel         *telemetry.Telemetry
+	env         *execution.Environment
+	definitions []store.Definition
+	definition  func(workflow string, version int) *run.Workflow
+	applied     func(*store.Transition)
+	join        func(tx any) (store.Joined, func(context.Context) context.Context, error)
+
 	id    string
-	build string
-	store store.Store
-	log   *slog.Logger
 	lease lease
 	watch watchdog
 
@@ -47,7 +91,7 @@ type worker struct {
 	mu      sync.Mutex
 	actors  map[string]*actor
 	parked  *list.List          // of idle actors, the last used one in front
-	hooks   map[string]*address // by token, of live runs
+	hooks   map[string]*Address // by token, of live runs
 	next    time.Time           // when to claim again
 	named   []string            // runs to be claimed, as signals have named them
 	yielded []string            // runs that another worker is to claim
@@ -67,22 +111,31 @@ type worker struct {
 	missed chan struct{} // says: signals to runs at work may have got lost
 }
 
-func newWorker(ctx context.Context, e *Engine) *worker {
-	w := &worker{
-		e:      e,
-		id:     newID(),
-		build:  e.opts.Build,
-		store:  e.store,
-		slots:  make(chan struct{}, e.opts.MaxSteps),
+// New returns a worker that has an ID. It drains when ctx ends.
+func New(ctx context.Context, id string, e Engine) *Worker {
+	w := &Worker{
+		opts:        e.Options,
+		store:       e.Store,
+		log:         e.Log.With("worker", id),
+		outages:     e.Outages,
+		waits:       e.Waits,
+		tel:         e.Telemetry,
+		env:         e.Environment,
+		definitions: e.Definitions,
+		definition:  e.Definition,
+		applied:     e.Applied,
+		join:        e.Join,
+
+		id:     id,
+		slots:  make(chan struct{}, e.Options.MaxSteps),
 		solos:  make(chan struct{}, 1),
 		actors: map[string]*actor{},
 		parked: list.New(),
-		hooks:  map[string]*address{},
+		hooks:  map[string]*Address{},
 		claims: make(chan struct{}, 1),
 		rewind: make(chan struct{}, 1),
 		missed: make(chan struct{}, 1),
 	}
-	w.log = e.log.With("worker", w.id)
 	w.ending = ctx.Done()
 	ctx = trace.ContextWithSpanContext(ctx, trace.SpanContext{}) // runs are no part of what called Engine.Run
 	w.ctx, w.cancel = context.WithCancel(context.WithoutCancel(ctx))
@@ -93,8 +146,8 @@ func newWorker(ctx context.Context, e *Engine) *worker {
 	return w
 }
 
-// run works until ctx ends, then drains.
-func (w *worker) run(ctx context.Context) error {
+// Run works until ctx ends, then drains.
+func (w *Worker) Run(ctx context.Context) error {
 	if err := w.lease.renew(); errors.Is(err, store.ErrClosed) {
 		return err // any other will pass
 	}
@@ -121,18 +174,18 @@ const handOver = time.Second
 
 // shutdown lets executing steps finish and hands the runs over. It takes no longer than
 // Options.DrainTimeout, or half a second if that is less, whatever the store does.
-func (w *worker) shutdown() error {
+func (w *Worker) shutdown() error {
 	w.drain.Store(true)
 	w.pokeHeld()
-	drain := max(w.e.opts.DrainTimeout, handOver/2)
+	drain := max(w.opts.DrainTimeout, handOver/2)
 	last := max(min(drain/10, handOver), handOver/2)
-	last = min(last, drain-w.e.opts.DrainTimeout/2) // what is about to end gets some time, too
+	last = min(last, drain-w.opts.DrainTimeout/2) // what is about to end gets some time, too
 	end := time.Now().Add(drain)
 	var err error
 	if !w.settle(end.Add(-last)) {
 		w.stopStep()
 		err = errors.New("steps or workflow code were still executing at the end of the drain timeout: they were given up, and will be executed again")
-		if w.e.outages.Present() {
+		if w.outages.Present() {
 			err = errors.New("the store failed until the end of the drain timeout: others take the runs over when the lease has lapsed")
 		}
 		w.settle(end.Add(-last / 2))
@@ -160,7 +213,7 @@ func (w *worker) shutdown() error {
 }
 
 // settle waits until no run is owned or at work, nor being claimed.
-func (w *worker) settle(until time.Time) bool {
+func (w *Worker) settle(until time.Time) bool {
 	deadline := time.NewTimer(time.Until(until))
 	defer deadline.Stop()
 	for !w.settled() {
@@ -175,33 +228,34 @@ func (w *worker) settle(until time.Time) bool {
 	return true
 }
 
-func (w *worker) settled() bool {
+func (w *Worker) settled() bool {
 	return !w.claiming.Load() && w.holding.Load() <= 0 && w.bustling.Load() <= 0
 }
 
 // tellLost tells the log how many runs others have taken over, if any.
-func (w *worker) tellLost() {
+func (w *Worker) tellLost() {
 	if n := w.lost.Swap(0); n > 0 {
 		w.log.Warn("other workers have taken runs over", "runs", n)
 	}
 }
 
-func (w *worker) draining() bool { return w.drain.Load() }
+// Draining reports whether the worker takes on no more runs.
+func (w *Worker) Draining() bool { return w.drain.Load() }
 
-// begin executes a run that is born here. It returns when the run is durable. After a
+// Begin executes a run that is born here. It returns when the run is durable. After a
 // crash, or before it is known whether there was one, it declines: should the code of the
 // new run be what kills workers, the run has to be durable before, or only innocent ones
 // could be suspected.
-func (w *worker) begin(ctx context.Context, n store.NewRun, def *run.Workflow) error {
+func (w *Worker) Begin(ctx context.Context, n store.NewRun, def *run.Workflow) error {
 	if !w.claimed.Load() || w.doubted.Load() > 0 {
-		return errDeclined
+		return ErrDeclined
 	}
 	start := &starting{handoff: newHandoff(), run: n}
 	a := &actor{w: w, id: n.ID, workflow: n.Workflow, traced: w.ctx, def: def, start: start}
 	w.mu.Lock()
 	if w.actors[n.ID] != nil {
 		w.mu.Unlock()
-		return errDeclined
+		return ErrDeclined
 	}
 	w.actors[n.ID] = a
 	w.mu.Unlock()
@@ -209,8 +263,8 @@ func (w *worker) begin(ctx context.Context, n store.NewRun, def *run.Workflow) e
 	return w.await(ctx, a, &start.handoff)
 }
 
-// signal passes on what the store has seen.
-func (w *worker) signal(s store.Signal) {
+// Signal passes on what the store has seen.
+func (w *Worker) Signal(s store.Signal) {
 	for _, id := range s.Ended { // maybe by somebody else
 		w.mu.Lock()
 		a := w.actors[id]
@@ -241,7 +295,7 @@ func (w *worker) signal(s store.Signal) {
 }
 
 // pokeHeld has the runs at work here look how they are in the store.
-func (w *worker) pokeHeld() {
+func (w *Worker) pokeHeld() {
 	for _, id := range w.atWork() {
 		w.mu.Lock()
 		a := w.actors[id]
@@ -252,23 +306,23 @@ func (w *worker) pokeHeld() {
 	}
 }
 
-// executes reports whether the run is at work here.
-func (w *worker) executes(runID string) bool {
+// Executes reports whether the run is at work here.
+func (w *Worker) Executes(runID string) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	a := w.actors[runID]
 	return a != nil && a.parked == nil
 }
 
-// ends reports whether the run is ended here at this moment. Then its actor tells how.
-func (w *worker) ends(runID string) bool {
+// Ends reports whether the run is ended here at this moment. Then its actor tells how.
+func (w *Worker) Ends(runID string) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	a := w.actors[runID]
 	return a != nil && a.ending.Load()
 }
 
-func (w *worker) doubts(doubted bool) {
+func (w *Worker) doubts(doubted bool) {
 	if doubted {
 		w.doubted.Add(1)
 	} else {
@@ -276,7 +330,7 @@ func (w *worker) doubts(doubted bool) {
 	}
 }
 
-func (w *worker) holds(held bool) {
+func (w *Worker) holds(held bool) {
 	if held {
 		w.holding.Add(1)
 	} else {
@@ -285,10 +339,21 @@ func (w *worker) holds(held bool) {
 }
 
 // ended gives the result of a run to those who wait for it.
-func (w *worker) ended(a *actor, t *store.Transition) {
+func (w *Worker) ended(a *actor, t *store.Transition) {
 	last := t.Events[len(t.Events)-1]
-	res := newResult(a.id, a.head.Workflow, t.Status, last.Data)
+	res := waiting.NewResult(a.id, a.head.Workflow, t.Status, last.Data)
 	// A run that has completed has done so for good; one that has failed may be retried.
 	keep := t.Status == store.Completed && len(res.Output) <= largestKept
-	w.e.waits.Deliver(runEnd(a.id), res, keep)
+	w.waits.Deliver(waiting.EndOf(a.id), res, keep)
+}
+
+// largestKept bounds the memory that results take for which nobody waited.
+const largestKept = 4 << 10
+
+// Gauges returns how the worker is now.
+func (w *Worker) Gauges() telemetry.Gauges {
+	w.mu.Lock()
+	parked := w.parked.Len()
+	w.mu.Unlock()
+	return telemetry.Gauges{Owned: w.holding.Load(), Cached: int64(parked), Executing: int64(len(w.slots))}
 }

@@ -1,4 +1,4 @@
-package engine
+package worker
 
 import (
 	"container/list"
@@ -16,6 +16,7 @@ import (
 	"github.com/tenter-dev/tenter/internal/journal"
 	"github.com/tenter-dev/tenter/internal/planted"
 	"github.com/tenter-dev/tenter/internal/run"
+	"github.com/tenter-dev/tenter/internal/saturate"
 	"github.com/tenter-dev/tenter/store"
 )
 
@@ -26,7 +27,7 @@ import (
 // A parked actor is a cache: it holds no lease, and what it remembers is true for as
 // long as the run's epoch stands still, which each of its transitions checks.
 type actor struct {
-	w        *worker
+	w        *Worker
 	id       string
 	workflow string
 	traced   context.Context //nolint:containedctx // has the run's trace
@@ -265,15 +266,15 @@ func (a *actor) leave(inbox []arrival) {
 		at.abandon()
 	}
 	if a.start != nil {
-		a.start.done <- errDeclined
+		a.start.done <- ErrDeclined
 		a.start = nil
 	}
 	a.endSolo()
 	a.hold(false)
-	a.backoff.Quit(a.w.e.outages)
+	a.backoff.Quit(a.w.outages)
 	for _, in := range inbox {
 		if in.offer != nil {
-			in.offer.done <- errDeclined
+			in.offer.done <- ErrDeclined
 		}
 		if in.claimed != nil {
 			a.w.again.Store(true) // it is ours, and nobody here goes on with it
@@ -313,12 +314,12 @@ func (a *actor) born() []store.Message {
 		CreatedAt: at, Epoch: 1,
 	}
 	a.x = a.newExecution()
-	return []store.Message{{Kind: store.Started, Data: n.Input, AcceptedAt: microseconds(at)}}
+	return []store.Message{{Kind: store.Started, Data: n.Input, AcceptedAt: saturate.Time(at)}}
 }
 
 func (a *actor) newExecution() *execution.Execution {
-	a.traced = a.w.e.tel.within(a.w.ctx, &a.head)
-	return execution.New(a.traced, &a.head, a.def, a.w.e.env, a.w.log)
+	a.traced = a.w.tel.Within(a.w.ctx, &a.head)
+	return execution.New(a.traced, &a.head, a.def, a.w.env, a.w.log)
 }
 
 // readMail loads the mail of a live run, and checks that it is as we remember it.
@@ -336,7 +337,7 @@ func (a *actor) readMail(inbox []arrival) ([]store.Message, bool) {
 	case l.Run.Epoch != a.head.Epoch || l.Run.Events != a.head.Events || l.Run.Status.Ended() || a.foreign(&l.Run):
 		if a.held {
 			a.w.lost.Add(1)
-			a.w.e.tel.lost(a.traced)
+			a.w.tel.Lost(a.traced)
 		}
 		a.leave(inbox)
 		a.w.trigger() // signals may have come to this actor
@@ -382,7 +383,7 @@ func (a *actor) rebuild(inbox []arrival) (mail []store.Message, left []arrival, 
 	if n := len(l.Events); n > 0 && l.Events[n-1].Epoch == a.head.Epoch {
 		a.seq = max(a.seq, l.Events[n-1].Seq) // it goes on in the same epoch
 	}
-	if a.def = a.w.e.definition(l.Run.Workflow, l.Run.Version); a.def == nil {
+	if a.def = a.w.definition(l.Run.Workflow, l.Run.Version); a.def == nil {
 		a.block(inbox, journal.ReasonNoDefinition(l.Run.Workflow))
 		return nil, nil, false
 	}
@@ -434,7 +435,7 @@ func (a *actor) replay(events []store.Event) *execution.Divergence {
 		}
 		a.fold(&events[i], true)
 	}
-	a.w.e.tel.replayed(a, len(events), time.Since(began))
+	a.w.tel.Replayed(a.traced, a.head.Workflow, len(events), time.Since(began))
 	return nil
 }
 
@@ -468,10 +469,10 @@ func (a *actor) block(inbox []arrival, reason string) {
 		return
 	}
 	a.logger().ErrorContext(a.traced, "run is blocked", "reason", reason)
-	a.w.e.tel.blocked(a)
+	a.w.tel.Blocked(a.traced, a.head.Workflow)
 	for {
 		t := a.transition(store.Blocked)
-		t.BlockedBuild, t.BlockedReason = a.w.build, reason
+		t.BlockedBuild, t.BlockedReason = a.w.opts.Build, reason
 		t.WakeAt = t.At
 		t.Suspicion, t.Crashes = 0, 0
 		_, err := a.commit(t)
@@ -503,7 +504,7 @@ func (a *actor) troubled(verb string, err error) {
 		a.leave(nil)
 		return
 	}
-	if !outage.Sleep(a.w.ctx, a.backoff.Failed(a.w.e.outages, verb, a.id, err)) {
+	if !outage.Sleep(a.w.ctx, a.backoff.Failed(a.w.outages, verb, a.id, err)) {
 		a.leave(nil)
 	}
 }

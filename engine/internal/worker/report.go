@@ -1,4 +1,4 @@
-package engine
+package worker
 
 import (
 	"log/slog"
@@ -16,7 +16,7 @@ func (a *actor) logger() *slog.Logger { return a.w.log.With("run", a.id, "workfl
 // of all that happens, and of none of it twice: a replay has no transitions.
 func (b *batch) report(t *store.Transition) {
 	b.log(t)
-	b.a.w.e.tel.committed(b, t)
+	b.a.w.tel.Committed(b.a.traced, &b.a.head, t, b.spans)
 }
 
 func (b *batch) log(t *store.Transition) {

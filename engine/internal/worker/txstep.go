@@ -1,4 +1,4 @@
-package engine
+package worker
 
 import (
 	"context"
@@ -34,18 +34,18 @@ func (a *actor) transact(ctx context.Context, at *attempt, spec run.Step, r *res
 	completed := false
 	err := begin(ctx, spec, func(tx any, f run.StepFunc) error {
 		r.data, r.failed, r.message, completed = nil, nil, 0, false
-		c := a.w.e.withTx(tx)
-		if c.err != nil {
-			r.failed = &run.StepError{Failure: journal.Failure{Text: c.err.Error()}, Fatal: true}
+		in, scene, err := a.w.join(tx)
+		if err != nil {
+			r.failed = &run.StepError{Failure: journal.Failure{Text: err.Error()}, Fatal: true}
 			return errRollback
 		}
-		if err := c.in.ClaimStep(ctx, key); err != nil {
+		if err := in.ClaimStep(ctx, key); err != nil {
 			return err
 		}
-		if r.data, r.failed = a.limited(c.scene(ctx), at, f); r.failed != nil {
+		if r.data, r.failed = a.limited(scene(ctx), at, f); r.failed != nil {
 			return errRollback
 		}
-		m, err := c.in.CompleteStep(ctx, key, r.data)
+		m, err := in.CompleteStep(ctx, key, r.data)
 		if err != nil {
 			return err
 		}
@@ -77,30 +77,30 @@ func (a *actor) transact(ctx context.Context, at *attempt, spec run.Step, r *res
 func (a *actor) doubtCommit(spec run.Step, key store.TxStep, err error) error {
 	ctx := a.w.ctx // the attempt's own may have ended
 	var backoff outage.Backoff
-	defer backoff.Quit(a.w.e.outages)
+	defer backoff.Quit(a.w.outages)
 	for {
 		looked := begin(ctx, spec, func(tx any, _ run.StepFunc) error {
-			c := a.w.e.withTx(tx)
-			if c.err != nil {
-				return c.err
+			in, _, err := a.w.join(tx)
+			if err != nil {
+				return err
 			}
-			if err := c.in.ClaimStep(ctx, key); err != nil {
+			if err := in.ClaimStep(ctx, key); err != nil {
 				return err
 			}
 			return errRollback
 		})
 		if errors.Is(looked, errRollback) {
-			backoff.Passed(a.w.e.outages)
+			backoff.Passed(a.w.outages)
 			return err
 		}
 		for _, known := range []error{store.ErrExists, store.ErrConflict, store.ErrFenced, store.ErrNotFound} {
 			if errors.Is(looked, known) {
-				backoff.Passed(a.w.e.outages)
+				backoff.Passed(a.w.outages)
 				return looked
 			}
 		}
 		const verb = "find out whether a transaction was committed"
-		if ctx.Err() != nil || !outage.Sleep(ctx, backoff.Failed(a.w.e.outages, verb, a.id, looked)) {
+		if ctx.Err() != nil || !outage.Sleep(ctx, backoff.Failed(a.w.outages, verb, a.id, looked)) {
 			return store.ErrFenced // who goes on with the run finds out
 		}
 	}

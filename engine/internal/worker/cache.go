@@ -1,10 +1,14 @@
-package engine
+package worker
+
+import (
+	"github.com/tenter-dev/tenter/engine/internal/waiting"
+)
 
 // busy counts an actor that begins to go round. It is called with a.mu held.
-func (w *worker) busy(a *actor) {
+func (w *Worker) busy(a *actor) {
 	w.mu.Lock()
 	if a.parked != nil {
-		w.e.tel.cached(w)
+		w.tel.Cached(w.ctx)
 	}
 	w.unpark(a)
 	w.mu.Unlock()
@@ -15,8 +19,8 @@ func (w *worker) busy(a *actor) {
 
 // idle counts an actor that has nothing to do. It caches parked runs, and returns
 // the one to be evicted for it, if any. It is called with a.mu held.
-func (w *worker) idle(a *actor) (victim *actor) {
-	if w.bustling.Add(-1) == int64(w.e.opts.MaxRuns)-1 {
+func (w *Worker) idle(a *actor) (victim *actor) {
+	if w.bustling.Add(-1) == int64(w.opts.MaxRuns)-1 {
 		w.trigger()
 	}
 	switch {
@@ -31,15 +35,15 @@ func (w *worker) idle(a *actor) (victim *actor) {
 		return nil
 	}
 	a.parked = w.parked.PushFront(a)
-	w.e.waits.Elsewhere(runEnd(a.id))
-	if w.parked.Len() > w.e.opts.CacheSize {
+	w.waits.Elsewhere(waiting.EndOf(a.id))
+	if w.parked.Len() > w.opts.CacheSize {
 		victim = w.parked.Back().Value.(*actor) //nolint:forcetypeassert // the list has actors only
 		w.unpark(victim)                        // nobody else is to pick it
 	}
 	return victim
 }
 
-func (w *worker) unpark(a *actor) {
+func (w *Worker) unpark(a *actor) {
 	if a.parked != nil {
 		w.parked.Remove(a.parked)
 		a.parked = nil
@@ -60,13 +64,28 @@ func (a *actor) evict() {
 }
 
 // remove takes an actor off the books.
-func (w *worker) remove(a *actor) {
+func (w *Worker) remove(a *actor) {
 	w.mu.Lock()
 	if w.actors[a.id] == a {
 		delete(w.actors, a.id)
 	}
 	w.unpark(a)
 	w.mu.Unlock()
-	w.e.waits.Elsewhere(runEnd(a.id))
-	w.e.waits.Notify(runEnd(a.id))
+	w.waits.Elsewhere(waiting.EndOf(a.id))
+	w.waits.Notify(waiting.EndOf(a.id))
+}
+
+// EvictAll throws all parked runs out of memory, as tests do that want them to be replayed.
+func (w *Worker) EvictAll() {
+	w.mu.Lock()
+	var parked []*actor
+	for _, a := range w.actors {
+		if a.parked != nil {
+			parked = append(parked, a)
+		}
+	}
+	w.mu.Unlock()
+	for _, a := range parked {
+		a.evict()
+	}
 }

@@ -1,4 +1,4 @@
-package engine
+package worker
 
 import (
 	"context"
@@ -8,6 +8,7 @@ import (
 
 	"github.com/tenter-dev/tenter/internal/journal"
 	"github.com/tenter-dev/tenter/internal/run"
+	"github.com/tenter-dev/tenter/internal/saturate"
 	"github.com/tenter-dev/tenter/store"
 	"github.com/tenter-dev/tenter/workflow"
 )
@@ -56,16 +57,16 @@ const longAttempt = time.Second
 func (a *actor) begin(s *scheduled) {
 	w := a.w
 	ctx, stop := context.WithCancel(w.stepCtx)
-	at := &attempt{ref: s.ref, number: s.attempts + 1, epoch: a.head.Epoch, started: microseconds(w.store.Now()), lapses: a.lapses, stop: stop}
+	at := &attempt{ref: s.ref, number: s.attempts + 1, epoch: a.head.Epoch, started: saturate.Time(w.store.Now()), lapses: a.lapses, stop: stop}
 	if a.attempts == nil {
 		a.attempts = map[string]*attempt{}
 	}
 	a.attempts[s.ref] = at
-	ctx = w.e.tel.within(ctx, &a.head)
+	ctx = w.tel.Within(ctx, &a.head)
 	info := run.Info{RunID: a.id, Workflow: a.head.Workflow, Version: a.def.Version}
 	info.StepID, info.Step = journal.StepID(a.id, s.ref), s.spec.Name
 	info.Attempt, info.StartedAt = at.number, at.started
-	ctx = context.WithValue(ctx, run.Key{}, &run.Scene{Info: info, Client: w.e})
+	ctx = context.WithValue(ctx, run.Key{}, &run.Scene{Info: info, Client: w.env.Client})
 	at.long = time.AfterFunc(longAttempt, func() { a.post(arrival{at: w.store.Now(), long: at}) })
 	go a.execute(ctx, stop, at, s.spec)
 }
@@ -82,7 +83,7 @@ func (a *actor) execute(ctx context.Context, stop context.CancelFunc, at *attemp
 			r.failed = &run.StepError{Failure: f}
 		}
 		if r.at.IsZero() {
-			r.at = microseconds(a.w.store.Now())
+			r.at = saturate.Time(a.w.store.Now())
 		}
 		a.post(arrival{at: r.at, result: r})
 	}()
@@ -91,9 +92,9 @@ func (a *actor) execute(ctx context.Context, stop context.CancelFunc, at *attemp
 		// It may have waited for longer than the lease is, and the run be taken over.
 		if lapses, err := a.w.lease.ensure(); err == nil && lapses == at.lapses {
 			r.begun = true
-			ctx, returned := a.w.e.tel.attempt(ctx, spec)
+			ctx, returned := a.w.tel.Attempt(ctx, spec)
 			a.call(ctx, at, spec, r)
-			returned(r)
+			returned(r.failed)
 		}
 	} else {
 		r.begun = true // as good as: it was canceled
@@ -103,7 +104,7 @@ func (a *actor) execute(ctx context.Context, stop context.CancelFunc, at *attemp
 }
 
 // takeSlot waits until one more step may execute, or ctx ends.
-func (w *worker) takeSlot(ctx context.Context) bool {
+func (w *Worker) takeSlot(ctx context.Context) bool {
 	select {
 	case w.slots <- struct{}{}:
 		return true
@@ -133,7 +134,7 @@ func (a *actor) call(ctx context.Context, at *attempt, spec run.Step, r *result)
 // limited calls a step's function, and refuses a result that is too large.
 func (a *actor) limited(ctx context.Context, at *attempt, f run.StepFunc) ([]byte, *run.StepError) {
 	data, failed := f(ctx)
-	if limit := a.w.e.opts.MaxPayload; failed == nil && len(data) > limit {
+	if limit := a.w.opts.MaxPayload; failed == nil && len(data) > limit {
 		return nil, &run.StepError{Failure: tooLarge("result of "+run.StepTitle(at.ref), len(data), limit), Fatal: true}
 	}
 	return data, failed

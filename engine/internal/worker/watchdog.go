@@ -1,4 +1,4 @@
-package engine
+package worker
 
 import (
 	"time"
@@ -9,7 +9,7 @@ import (
 // watchdog tells where workflow code blocks on something that is not durable: a
 // plain channel, a mutex, I/O. Nothing else can be done about it from outside.
 type watchdog struct {
-	w    *worker
+	w    *Worker
 	kick chan struct{}
 }
 
@@ -30,7 +30,7 @@ func (d *watchdog) loop() {
 		}
 		told := map[*actor]int64{}
 		for d.w.bustling.Load() > 0 {
-			t := time.NewTimer(d.w.e.opts.StuckAfter / 2)
+			t := time.NewTimer(d.w.opts.StuckAfter / 2)
 			select {
 			case <-t.C:
 			case <-d.w.ctx.Done():
@@ -47,7 +47,7 @@ func (d *watchdog) look(told map[*actor]int64) {
 	var stuck []*actor
 	for _, a := range d.w.actors {
 		since := a.turnSince.Load()
-		if since != 0 && told[a] != since && time.Since(time.Unix(0, since)) >= d.w.e.opts.StuckAfter {
+		if since != 0 && told[a] != since && time.Since(time.Unix(0, since)) >= d.w.opts.StuckAfter {
 			told[a] = since
 			stuck = append(stuck, a)
 		}

@@ -1,4 +1,4 @@
-package engine
+package worker
 
 import (
 	"bytes"
@@ -37,7 +37,7 @@ func (b *batch) doubt(t *store.Transition, err error) {
 	case cutSince(&l, t):
 		tell(err) // it may have been written and cut off again
 	default:
-		tell(errDeclined)
+		tell(ErrDeclined)
 	}
 	a.settle(t, &l)
 }

@@ -1,4 +1,4 @@
-package engine
+package worker
 
 import (
 	"context"
@@ -6,15 +6,16 @@ import (
 	"time"
 
 	"github.com/tenter-dev/tenter/engine/internal/outage"
+	"github.com/tenter-dev/tenter/internal/saturate"
 	"github.com/tenter-dev/tenter/store"
 )
 
 // claimLoop claims runs when somebody says that there may be some, and when the next
 // one is due.
-func (w *worker) claimLoop(ctx context.Context) {
+func (w *Worker) claimLoop(ctx context.Context) {
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
-	defer w.backoff.Quit(w.e.outages)
+	defer w.backoff.Quit(w.outages)
 	var due <-chan time.Time
 	for {
 		w.mu.Lock()
@@ -48,7 +49,7 @@ func (w *worker) claimLoop(ctx context.Context) {
 const slowPoll = 30 * time.Second
 
 // untilClaim returns how long to wait before the next claim; less than 0: for ever.
-func (w *worker) untilClaim(next time.Time) time.Duration {
+func (w *Worker) untilClaim(next time.Time) time.Duration {
 	wait := time.Duration(-1)
 	if !next.IsZero() {
 		wait = max(0, next.Sub(w.store.Now()))
@@ -64,8 +65,8 @@ const maxClaim = 256
 
 // claim claims runs: those that signals have named, or, if somebody asks for that, of all
 // that have something to do those in the greatest need.
-func (w *worker) claim(ctx context.Context) {
-	room := w.e.opts.MaxRuns - int(w.bustling.Load())
+func (w *Worker) claim(ctx context.Context) {
+	room := w.opts.MaxRuns - int(w.bustling.Load())
 	w.mu.Lock()
 	named := w.named
 	w.named = nil
@@ -77,7 +78,7 @@ func (w *worker) claim(ctx context.Context) {
 	if !byNeed && len(named) == 0 {
 		return // they have been claimed with others
 	}
-	if room <= 0 || len(w.e.defs) == 0 {
+	if room <= 0 || len(w.definitions) == 0 {
 		return // idle triggers the next claim
 	}
 	if _, err := w.lease.ensure(); err != nil {
@@ -85,7 +86,7 @@ func (w *worker) claim(ctx context.Context) {
 		return
 	}
 	if wait := w.lease.truceFor(); wait > 0 {
-		w.backoff.Passed(w.e.outages)
+		w.backoff.Passed(w.outages)
 		w.wakeAt(w.store.Now().Add(wait))
 		return
 	}
@@ -103,10 +104,10 @@ func (w *worker) claim(ctx context.Context) {
 	}
 	c, err := w.store.Claim(ctx, store.Claim{
 		Worker:      w.id,
-		Build:       w.build,
-		Definitions: w.e.definitions,
+		Build:       w.opts.Build,
+		Definitions: w.definitions,
 		Limit:       limit,
-		Now:         microseconds(w.store.Now()),
+		Now:         saturate.Time(w.store.Now()),
 		Again:       again,
 	})
 	if err != nil {
@@ -114,7 +115,7 @@ func (w *worker) claim(ctx context.Context) {
 		w.retryClaim(ctx, "claim runs", err)
 		return
 	}
-	w.backoff.Passed(w.e.outages)
+	w.backoff.Passed(w.outages)
 	for i := range c.Runs {
 		w.adopt(&c.Runs[i])
 	}
@@ -144,14 +145,14 @@ const busyPause = 50 * time.Millisecond
 
 // claimNamed claims runs that signals have named. They are new, or were parked, and to look
 // at them alone costs less than to look for all that have something to do.
-func (w *worker) claimNamed(ctx context.Context, named []string) {
+func (w *Worker) claimNamed(ctx context.Context, named []string) {
 	slices.Sort(named)
 	named = slices.Compact(named)
 	c, err := w.store.Claim(ctx, store.Claim{
 		Worker:      w.id,
-		Build:       w.build,
-		Definitions: w.e.definitions,
-		Now:         microseconds(w.store.Now()),
+		Build:       w.opts.Build,
+		Definitions: w.definitions,
+		Now:         saturate.Time(w.store.Now()),
 		Runs:        named,
 	})
 	if err != nil {
@@ -159,7 +160,7 @@ func (w *worker) claimNamed(ctx context.Context, named []string) {
 		w.retryClaim(ctx, "claim runs", err)
 		return
 	}
-	w.backoff.Passed(w.e.outages)
+	w.backoff.Passed(w.outages)
 	for i := range c.Runs {
 		w.adopt(&c.Runs[i])
 	}
@@ -168,19 +169,19 @@ func (w *worker) claimNamed(ctx context.Context, named []string) {
 	}
 	w.wakeAt(c.Next)
 	if w.store.Shared() { // others may have got some, and die
-		w.wakeAt(w.store.Now().Add(w.e.opts.Lease))
+		w.wakeAt(w.store.Now().Add(w.opts.Lease))
 	}
 }
 
 // retryClaim waits, and has runs claimed again. What is claimed meanwhile would fail.
-func (w *worker) retryClaim(ctx context.Context, verb string, err error) {
-	if ctx.Err() == nil && outage.Sleep(ctx, w.backoff.Failed(w.e.outages, verb, "", err)) {
+func (w *Worker) retryClaim(ctx context.Context, verb string, err error) {
+	if ctx.Err() == nil && outage.Sleep(ctx, w.backoff.Failed(w.outages, verb, "", err)) {
 		w.trigger()
 	}
 }
 
 // adopt gives a claimed run to its actor.
-func (w *worker) adopt(r *store.Run) {
+func (w *Worker) adopt(r *store.Run) {
 	for {
 		w.mu.Lock()
 		a := w.actors[r.ID]
@@ -197,7 +198,7 @@ func (w *worker) adopt(r *store.Run) {
 }
 
 // name has runs that have something to do claimed soon.
-func (w *worker) name(runs ...string) {
+func (w *Worker) name(runs ...string) {
 	w.mu.Lock()
 	if w.named = append(w.named, runs...); len(w.named) > maxClaim {
 		w.named = nil
@@ -209,7 +210,7 @@ func (w *worker) name(runs ...string) {
 
 // yield has a run claimed if the worker that was chosen for it has not done so in a moment,
 // with all that have come since.
-func (w *worker) yield(run string) {
+func (w *Worker) yield(run string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if len(w.yielded)+len(w.overdue) == 0 {
@@ -219,7 +220,7 @@ func (w *worker) yield(run string) {
 }
 
 // claimYielded has those claimed that were yielded before it was last called.
-func (w *worker) claimYielded() {
+func (w *Worker) claimYielded() {
 	w.mu.Lock()
 	runs := w.overdue
 	w.overdue, w.yielded = w.yielded, nil
@@ -231,13 +232,13 @@ func (w *worker) claimYielded() {
 }
 
 // trigger has runs claimed soon, whichever have something to do.
-func (w *worker) trigger() {
+func (w *Worker) trigger() {
 	w.byNeed.Store(true)
 	w.rouse()
 }
 
 // rouse has claimLoop claim.
-func (w *worker) rouse() {
+func (w *Worker) rouse() {
 	select {
 	case w.claims <- struct{}{}:
 	default:
@@ -245,7 +246,7 @@ func (w *worker) rouse() {
 }
 
 // wakeAt has runs claimed at t, if not before. Zero is never.
-func (w *worker) wakeAt(t time.Time) {
+func (w *Worker) wakeAt(t time.Time) {
 	if t.IsZero() {
 		return
 	}

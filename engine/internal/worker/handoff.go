@@ -1,4 +1,4 @@
-package engine
+package worker
 
 import (
 	"context"
@@ -15,7 +15,7 @@ import (
 // and what a caller brings is to be durable soon all the same. Then the caller takes it
 // back, and writes it to the run's mailbox itself.
 type handoff struct {
-	// done gets one value: nil if it is durable, errDeclined if it was not taken and
+	// done gets one value: nil if it is durable, ErrDeclined if it was not taken and
 	// nothing was written.
 	done  chan error
 	state atomic.Int32
@@ -27,7 +27,8 @@ const (
 	takenBack       // by the caller
 )
 
-var errDeclined = errors.New("declined")
+// ErrDeclined says that a run was not given what was handed to it, and that nothing was written.
+var ErrDeclined = errors.New("declined")
 
 func newHandoff() handoff { return handoff{done: make(chan error, 1)} }
 
@@ -67,8 +68,8 @@ func (a *actor) slow() bool {
 }
 
 // await waits for what becomes of something that was handed to an actor. It fails with
-// errDeclined if its caller has to write it to the mailbox.
-func (w *worker) await(ctx context.Context, a *actor, h *handoff) error {
+// ErrDeclined if its caller has to write it to the mailbox.
+func (w *Worker) await(ctx context.Context, a *actor, h *handoff) error {
 	wait := slowTurn
 	look := w.timer(wait)
 	defer w.timers.Put(look)
@@ -82,7 +83,7 @@ func (w *worker) await(ctx context.Context, a *actor, h *handoff) error {
 		case <-look.C:
 		}
 		if a.slow() && h.takeBack() {
-			return errDeclined
+			return ErrDeclined
 		}
 		wait = min(2*wait, time.Second) // others are in front, or it is being committed
 		look.Reset(wait)
@@ -91,7 +92,7 @@ func (w *worker) await(ctx context.Context, a *actor, h *handoff) error {
 
 // timer returns one that fires after d. They are used again: there is one for each Start
 // and each Resume.
-func (w *worker) timer(d time.Duration) *time.Timer {
+func (w *Worker) timer(d time.Duration) *time.Timer {
 	if t, ok := w.timers.Get().(*time.Timer); ok {
 		t.Reset(d)
 		return t

@@ -1,4 +1,4 @@
-package engine
+package worker
 
 import (
 	"context"
@@ -19,7 +19,7 @@ import (
 // agree, and a worker that was frozen knows before others could have taken its runs
 // that it has to ask first.
 type lease struct {
-	w      *worker
+	w      *Worker
 	sent   atomic.Pointer[time.Time] // when the last successful renewal was
 	lapses atomic.Int64              // how often it was renewed only after it had lapsed
 	tries  atomic.Int64              // renewals that have an answer
@@ -38,13 +38,18 @@ type lease struct {
 // ensure returns when the lease has some time left, and how often it had lapsed: who
 // knows from before the last time that it owns a run has to ask the store.
 func (l *lease) ensure() (lapses int64, err error) {
-	if l.age() >= l.w.e.opts.Lease/3*2 && !planted.LeaseUnchecked.Here() {
+	if l.age() >= l.w.opts.Lease/3*2 && !planted.LeaseUnchecked.Here() {
 		if err := l.renew(); err != nil {
 			return 0, err
 		}
 	}
 	l.beat()
 	return l.lapses.Load(), nil
+}
+
+// RefreshLease renews a lease that has not been renewed for some time.
+func (w *Worker) RefreshLease() {
+	_, _ = w.lease.ensure() // if it fails, so will what comes next
 }
 
 // never is the age of a lease that has not been granted yet.
@@ -72,7 +77,7 @@ func (l *lease) renew() error {
 	}
 	defer func() { <-l.busy }()
 	switch {
-	case l.age() < l.w.e.opts.Lease/4:
+	case l.age() < l.w.opts.Lease/4:
 		return nil
 	case l.tries.Load() != asked:
 		return l.err
@@ -83,7 +88,7 @@ func (l *lease) renew() error {
 }
 
 func (l *lease) try() error {
-	most := l.w.e.opts.Lease
+	most := l.w.opts.Lease
 	sent := time.Now()
 	// An answer that comes later than that is worth nothing.
 	ctx, cancel := context.WithTimeout(l.w.ctx, most)
@@ -91,8 +96,8 @@ func (l *lease) try() error {
 	err := l.w.store.Renew(ctx, store.Lease{
 		Worker:      l.w.id,
 		For:         most,
-		Build:       l.w.build,
-		Definitions: l.w.e.definitions,
+		Build:       l.w.opts.Build,
+		Definitions: l.w.definitions,
 	})
 	if err != nil {
 		if l.failing.IsZero() {
@@ -115,7 +120,7 @@ func (l *lease) try() error {
 		l.lapses.Add(1) // a run may be about to be born, or to be owned again
 	}
 	if lapsed {
-		l.w.e.tel.lapsed(l.w.ctx)
+		l.w.tel.Lapsed(l.w.ctx)
 		if owned := l.w.holding.Load(); owned > 0 {
 			l.w.log.Warn("the lease had lapsed: others may have taken runs over", "for", (had - most).Round(time.Millisecond), "runs", owned)
 		}
@@ -142,7 +147,7 @@ func (l *lease) beat() {
 
 // loop renews the lease while it is needed.
 func (l *lease) loop() {
-	t := l.w.e.outages
+	t := l.w.outages
 	defer l.backoff.Quit(t)
 	if l.w.store.Shared() {
 		l.beat()
@@ -153,9 +158,9 @@ func (l *lease) loop() {
 			return
 		case <-l.kick:
 		}
-		for wait := l.w.e.opts.Lease / 3; l.pause(wait); {
+		for wait := l.w.opts.Lease / 3; l.pause(wait); {
 			l.w.tellLost()
-			wait = l.w.e.opts.Lease / 3
+			wait = l.w.opts.Lease / 3
 			switch err := l.renew(); {
 			case err == nil:
 				l.backoff.Passed(t)

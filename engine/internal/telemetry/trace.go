@@ -1,4 +1,4 @@
-package engine
+package telemetry
 
 import (
 	"context"
@@ -66,9 +66,9 @@ func decodeTrace(ctx context.Context, text string) context.Context {
 	return propagation.TraceContext{}.Extract(ctx, &t)
 }
 
-// within has what is done with ctx be a part of the run's trace. A run that was started
+// Within has what is done with ctx be a part of the run's trace. A run that was started
 // without has none later either: its spans would be orphans.
-func (t *telemetry) within(ctx context.Context, r *store.Run) context.Context {
+func (t *Telemetry) Within(ctx context.Context, r *store.Run) context.Context {
 	if t == nil {
 		return ctx
 	}
@@ -91,8 +91,8 @@ func text(err error) string {
 	return err.Error()
 }
 
-// starting begins the span of a start. It is what the run's own are children of.
-func (t *telemetry) starting(ctx context.Context, n *store.NewRun) (started func(error)) {
+// Starting begins the span of a start. It is what the run's own are children of.
+func (t *Telemetry) Starting(ctx context.Context, n *store.NewRun) (started func(error)) {
 	if t == nil {
 		return func(error) {}
 	}
@@ -102,15 +102,15 @@ func (t *telemetry) starting(ctx context.Context, n *store.NewRun) (started func
 	return func(err error) { end(span, text(err)) }
 }
 
-// startingChildren begins the spans of the children that a transition starts.
-func (t *telemetry) startingChildren(a *actor, tr *store.Transition, effects []execution.Effect) (started func(error)) {
-	if t == nil || !isTraced(a.traced) {
+// StartingChildren begins the spans of the children that a transition starts.
+func (t *Telemetry) StartingChildren(ctx context.Context, tr *store.Transition, effects []execution.Effect) (started func(error)) {
+	if t == nil || !isTraced(ctx) {
 		return func(error) {}
 	}
 	var all []func(error)
 	for i := range effects {
 		if effects[i].Kind == store.StartRun && !effects[i].Again {
-			all = append(all, t.starting(a.traced, &tr.Effects[i].Run))
+			all = append(all, t.Starting(ctx, &tr.Effects[i].Run))
 		}
 	}
 	return func(err error) {
@@ -120,8 +120,8 @@ func (t *telemetry) startingChildren(a *actor, tr *store.Transition, effects []e
 	}
 }
 
-// sending begins the span of a payload, and counts what becomes of it.
-func (t *telemetry) sending(ctx context.Context, p *store.Payload) (sent func(workflow.HookInfo, error)) {
+// Sending begins the span of a payload, and counts what becomes of it.
+func (t *Telemetry) Sending(ctx context.Context, p *store.Payload) (sent func(workflow.HookInfo, error)) {
 	if t == nil {
 		return func(workflow.HookInfo, error) {}
 	}
@@ -139,7 +139,7 @@ func (t *telemetry) sending(ctx context.Context, p *store.Payload) (sent func(wo
 		if err == nil {
 			span.SetAttributes(attrRun.String(h.RunID), attrHookID.String(h.ID))
 		}
-		t.sent(ctx, h.Type, h.Duplicate, err)
+		t.Sent(ctx, h.Type, h.Duplicate, err)
 		end(span, text(err))
 	}
 }
@@ -151,10 +151,10 @@ func named(what, name string) string {
 	return what + " " + name
 }
 
-// attempt begins the span of an attempt: what the step does is part of it.
-func (t *telemetry) attempt(ctx context.Context, spec run.Step) (_ context.Context, returned func(*result)) {
+// Attempt begins the span of an attempt: what the step does is part of it.
+func (t *Telemetry) Attempt(ctx context.Context, spec run.Step) (_ context.Context, returned func(*run.StepError)) {
 	if t == nil {
-		return ctx, func(*result) {}
+		return ctx, func(*run.StepError) {}
 	}
 	began := time.Now()
 	scene, _ := ctx.Value(run.Key{}).(*run.Scene) // begin has put it there
@@ -165,13 +165,13 @@ func (t *telemetry) attempt(ctx context.Context, spec run.Step) (_ context.Conte
 			attrWorkflow.String(info.Workflow), attrVersion.Int(info.Version), attrStep.String(spec.Name),
 			attrStepID.String(info.StepID), attrAttempt.Int(info.Attempt)))
 	}
-	return ctx, func(r *result) {
+	return ctx, func(failed *run.StepError) {
 		t.attemptDuration.Record(ctx, time.Since(began).Seconds(),
-			with(attrWorkflow.String(info.Workflow), attrStep.String(spec.Name), outcome(r.failed != nil)))
+			with(attrWorkflow.String(info.Workflow), attrStep.String(spec.Name), outcome(failed != nil)))
 		if span != nil {
 			failure := ""
-			if r.failed != nil {
-				failure = r.failed.Failure.Text
+			if failed != nil {
+				failure = failed.Failure.Text
 			}
 			end(span, failure)
 		}
@@ -179,11 +179,11 @@ func (t *telemetry) attempt(ctx context.Context, spec run.Step) (_ context.Conte
 }
 
 // traceSpan emits the span of something that is over.
-func (t *telemetry) traceSpan(a *actor, p *execution.Span) {
-	if !isTraced(a.traced) {
+func (t *Telemetry) traceSpan(ctx context.Context, r *store.Run, p *execution.Span) {
+	if !isTraced(ctx) {
 		return
 	}
-	attrs := []attribute.KeyValue{attrRun.String(a.id), attrWorkflow.String(a.head.Workflow)}
+	attrs := []attribute.KeyValue{attrRun.String(r.ID), attrWorkflow.String(r.Workflow)}
 	options := []trace.SpanStartOption{trace.WithTimestamp(p.From)}
 	var name string
 	switch p.Kind {
@@ -192,7 +192,7 @@ func (t *telemetry) traceSpan(a *actor, p *execution.Span) {
 		attrs = append(attrs, attrHook.String(p.Name), attrHookID.String(p.Ref))
 		options = append(options, trace.WithSpanKind(trace.SpanKindConsumer))
 		if p.Trace != "" {
-			sender := trace.SpanContextFromContext(decodeTrace(a.w.ctx, p.Trace))
+			sender := trace.SpanContextFromContext(decodeTrace(ctx, p.Trace))
 			options = append(options, trace.WithLinks(trace.Link{SpanContext: sender}))
 		}
 	case execution.Slept:
@@ -202,12 +202,12 @@ func (t *telemetry) traceSpan(a *actor, p *execution.Span) {
 	case execution.StepDone, execution.StepRetry:
 		return // its attempts tell
 	}
-	_, span := t.tracer.Start(a.traced, name, append(options, trace.WithAttributes(attrs...))...)
+	_, span := t.tracer.Start(ctx, name, append(options, trace.WithAttributes(attrs...))...)
 	span.End(trace.WithTimestamp(p.To))
 }
 
 // traceRun emits the span of a whole run. ctx has its trace.
-func (t *telemetry) traceRun(ctx context.Context, r *store.Run, status store.Status, at time.Time, data []byte) {
+func (t *Telemetry) traceRun(ctx context.Context, r *store.Run, status store.Status, at time.Time, data []byte) {
 	if !isTraced(ctx) {
 		return
 	}
