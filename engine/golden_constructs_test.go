@@ -39,17 +39,17 @@ var constructs = []construct{
 	},
 	{
 		name: "retries",
-		define: func(*stage) []workflow.Definition {
+		define: func(w *stage) []workflow.Definition {
 			return defs(workflow.Define("retries", func(ctx workflow.Context, _ string) ([]string, error) {
 				a := said(workflow.Step(ctx, "third time", func(ctx context.Context) (int, error) {
 					n := workflow.InfoOf(ctx).Attempt
 					if n < 3 {
-						return 0, workflow.RetryAfter(fmt.Errorf("attempt %d: %w", n, errGolden), time.Minute)
+						return 0, workflow.RetryAfter(fmt.Errorf("attempt %d: %w", n, errGolden), w.again)
 					}
 					return n, nil
 				}))
 				_, err := workflow.Step(ctx, "never", func(context.Context) (int, error) {
-					return 0, workflow.RetryAfter(errGolden, 20*time.Second)
+					return 0, workflow.RetryAfter(errGolden, w.again)
 				}, workflow.MaxAttempts(2))
 				step, ok := errors.AsType[*workflow.StepError](err)
 				if !ok {
@@ -121,7 +121,7 @@ var constructs = []construct{
 			w.resume("hooks: a", "of another hook")
 			w.resume("hooks: a", "its second one")
 			w.resume("hooks: a token", "2")
-			for _, token := range []string{"hooks: a token ", "hooks: a token 1#2 run", w.generated("hooks", 3), w.generated("hooks", 4)} {
+			for _, token := range []string{"hooks: a token ", "hooks: a token 1#2 run", w.generated("hooks", 5), w.generated("hooks", 6)} {
 				w.resume(token, "first")
 				w.resume(token, "second")
 			}
@@ -429,13 +429,13 @@ var constructs = []construct{
 		},
 		begin: func(w *stage) {
 			w.start("webhooks", "webhooks", "null")
-			if got := w.request("webhooks", 0, "one"); got != "short and stout" {
+			if got := w.request("webhooks", 1, "one"); got != "short and stout" {
 				w.Errorf("the static answer is %q", got)
 			}
 		},
 		finish: func(w *stage) {
 			for _, body := range []string{"two", "three\nlines"} {
-				if got := w.request("webhooks", 1, body); !strings.Contains(got, `"got"`) {
+				if got := w.request("webhooks", 2, body); !strings.Contains(got, `"got"`) {
 					w.Errorf("the answer is %q", got)
 				}
 			}
@@ -556,8 +556,8 @@ var constructs = []construct{
 		},
 		begin: func(w *stage) { w.start("values", "values", "null") },
 		finish: func(w *stage) {
-			w.resume(w.generated("values", 0), "")
 			w.resume(w.generated("values", 1), "")
+			w.resume(w.generated("values", 2), "")
 		},
 	},
 }

@@ -1,6 +1,7 @@
 package engine_test
 
 import (
+	"bytes"
 	"encoding/hex"
 	"fmt"
 	"regexp"
@@ -27,7 +28,7 @@ func formatGolden(l store.Loaded) string {
 	if l.Run.ParentID != "" {
 		fmt.Fprintf(&b, "parent %s\n", l.Run.ParentID)
 	}
-	if string(l.Run.Secret) == goldenSecret {
+	if bytes.Equal(l.Run.Secret, goldenSecret(l.Run.ID)) {
 		fmt.Fprintf(&b, "secret %x\n", l.Run.Secret)
 	}
 	for _, e := range l.Events {

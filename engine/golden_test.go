@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -30,8 +31,10 @@ var updateGolden = flag.Bool("update", false, "write golden journals that are no
 
 const goldenDir = "testdata/golden"
 
-// goldenSecret is what tokens, IDs and random numbers of golden runs derive from.
-const goldenSecret = "0123456789abcdef0123456789abcdef"
+// goldenSecret is what tokens, IDs and random numbers of a golden run derive from.
+func goldenSecret(runID string) []byte {
+	return []byte(runID + "0123456789abcdef0123456789abcdef")[:32]
+}
 
 // goldenStart is when golden runs begin: time in a bubble begins then.
 var goldenStart = time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)
@@ -63,49 +66,67 @@ type stage struct {
 	// rest lets everything happen that can; pass lets time pass before.
 	rest   func()
 	pass   func(d time.Duration)
-	mended bool // what was broken while runs began
+	real   bool          // time is real
+	again  time.Duration // after that failed steps are attempted again
+	mended bool          // what was broken while runs began
 }
 
 // start starts a run, with what derives from its secret as in all golden runs.
 func (w *stage) start(id, workflow string, input string) {
 	w.Helper()
-	err := w.st.Start(w.Context(), store.NewRun{ID: id, Workflow: workflow, Input: []byte(input), Secret: []byte(goldenSecret)})
+	err := w.st.Start(w.Context(), store.NewRun{ID: id, Workflow: workflow, Input: []byte(input), Secret: goldenSecret(id)})
 	if err != nil {
 		w.Fatal(err)
 	}
 	w.rest()
 }
 
+// until tries something until it is so. With fake time it is so at once, or never.
+func (w *stage) until(what string, try func() (bool, error)) {
+	w.Helper()
+	for since := time.Now(); ; {
+		ok, err := try()
+		switch {
+		case err != nil:
+			w.Fatalf("%s: %v", what, err)
+		case ok:
+			return
+		case !w.real || time.Since(since) > time.Minute:
+			w.Fatalf("%s: it never comes to that", what)
+		}
+	}
+}
+
 // resume sends a payload, as soon as the hook is open.
 func (w *stage) resume(token string, payload any, opts ...workflow.ResumeOption) {
 	w.Helper()
-	for {
+	w.until(fmt.Sprintf("resume %q", token), func() (bool, error) {
 		_, err := w.eng.Resume(w.Context(), token, payload, opts...)
-		switch {
-		case err == nil:
-			w.rest()
-			return
-		case !errors.Is(err, workflow.ErrHookNotFound) || w.Context().Err() != nil:
-			w.Fatalf("resume %q: %v", token, err)
+		if errors.Is(err, workflow.ErrHookNotFound) {
+			return false, nil
 		}
-	}
+		return true, err
+	})
+	w.rest()
 }
 
-// generated returns the token of the n-th open hook of a run, as soon as it is open.
-func (w *stage) generated(runID string, n int) string {
+// generated returns the token of the n-th hook of a run, as soon as it is open.
+func (w *stage) generated(runID string, n int) (token string) {
 	w.Helper()
-	for {
+	id := journal.HookID(runID, strconv.Itoa(n))
+	w.until("hook "+id, func() (bool, error) {
 		hooks, err := w.eng.Hooks(w.Context(), inspect.HookFilter{RunID: runID})
-		if err != nil {
-			w.Fatal(err)
+		for _, h := range hooks {
+			if h.ID == id {
+				token = h.Token
+			}
 		}
-		if len(hooks) > n {
-			return hooks[n].Token
-		}
-	}
+		return token != "", err
+	})
+	return token
 }
 
-// request sends an HTTP request to the n-th open hook of a run and returns the answer.
+// request sends an HTTP request to the n-th hook of a run and returns the answer.
 func (w *stage) request(runID string, n int, body string) string {
 	w.Helper()
 	hook, err := w.eng.Webhook(w.Context(), w.generated(runID, n))
@@ -130,31 +151,17 @@ func TestGoldenJournals(t *testing.T) {
 	t.Parallel()
 	var known []string
 	for _, c := range constructs {
-		known = append(known, c.name)
-		known = append(known, c.runs...)
+		known = append(known, c.all()...)
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			inBank(t, func(t *testing.T, b *bank) {
-				w := &stage{T: t, st: b.store, db: b, rest: synctest.Wait, pass: b.advance}
+				w := b.stage(t)
 				defs := c.define(w)
-				if c.old == nil {
-					c.old = c.define
-				}
-				b.run(goldenOptions(c.old(w)))
+				b.run(goldenOptions(c.before(w)))
 				w.eng = b.eng
 				c.begin(w)
-				w.mended = true
-				b.run(goldenOptions(defs))
-				w.eng = b.eng
-				b.advance(time.Until(goldenStart.Add(goldenPause))) // however long it took to stop
-				c.finish(w)
-				w.rest()
-				for _, id := range append([]string{c.name}, c.runs...) {
-					l, err := b.store.Load(t.Context(), id, 0)
-					if err != nil {
-						t.Fatalf("run %s: %v", id, err)
-					}
-					checkRecorded(t, id, anonymous(formatGolden(l)))
+				b.finish(w, &c, defs)
+				for _, id := range c.all() {
 					replayGolden(t, b.eng, id)
 				}
 			})
@@ -164,6 +171,40 @@ func TestGoldenJournals(t *testing.T) {
 		if name := goldenName(path); !slices.Contains(known, name) {
 			t.Errorf("%s is of the run %q, which no construct has: what was recorded can't be given up", path, name)
 		}
+	}
+}
+
+// all are the runs whose journals are golden.
+func (c *construct) all() []string { return append([]string{c.name}, c.runs...) }
+
+// before are its workflows when the run begins.
+func (c *construct) before(w *stage) []workflow.Definition {
+	if c.old != nil {
+		return c.old(w)
+	}
+	return c.define(w)
+}
+
+// stage is one with fake time.
+func (b *bank) stage(t *testing.T) *stage {
+	return &stage{T: t, st: b.store, db: b, rest: synctest.Wait, pass: b.advance, again: time.Minute}
+}
+
+// finish brings the runs of a construct to their end, and compares what they have recorded.
+func (b *bank) finish(w *stage, c *construct, defs []workflow.Definition) {
+	w.Helper()
+	w.mended = true
+	b.run(goldenOptions(defs))
+	w.eng = b.eng
+	b.advance(time.Until(goldenStart.Add(goldenPause))) // however long it took to stop
+	c.finish(w)
+	w.rest()
+	for _, id := range c.all() {
+		l, err := b.store.Load(w.Context(), id, 0)
+		if err != nil {
+			w.Fatalf("run %s: %v", id, err)
+		}
+		checkRecorded(w.T, id, anonymous(formatGolden(l)))
 	}
 }
 

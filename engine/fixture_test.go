@@ -1,0 +1,315 @@
+package engine_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"zombiezen.com/go/sqlite"
+	"zombiezen.com/go/sqlite/sqlitex"
+
+	"github.com/tenter-dev/tenter/engine"
+	"github.com/tenter-dev/tenter/internal/pgtest"
+	"github.com/tenter-dev/tenter/store"
+	"github.com/tenter-dev/tenter/store/postgres"
+	sqlitestore "github.com/tenter-dev/tenter/store/sqlite"
+	"github.com/tenter-dev/tenter/workflow"
+)
+
+// Fixture databases are scripts that make a database as a released version has left it,
+// with a run of each golden construct in its middle. Today's version has to open each,
+// and bring all runs to the end that the golden journals have. A database of a new schema
+// gets a script beside the others: remove nothing, name the next one, and -update writes it.
+const (
+	fixtureDir      = "testdata/fixture"
+	sqliteFixture   = "sqlite-schema-2.sql"
+	postgresFixture = "postgres-schema-2.sql"
+)
+
+const fixtureLost = "Databases of the version that has left this one could not be opened, or their runs would not go on as they have begun."
+
+func TestFixturesOfSQLite(t *testing.T) {
+	t.Parallel()
+	fixture(t, sqliteFixture, recordSQLite)
+	for _, path := range fixtures(t, "sqlite-*.sql") {
+		script := readGolden(t, path)
+		for _, c := range constructs {
+			t.Run(filepath.Base(path)+"/"+c.name, func(t *testing.T) {
+				t.Parallel()
+				inFixture(t, script, func(t *testing.T, b *bank) {
+					w := b.stage(t)
+					b.finish(w, &c, allDefinitions(w))
+					if t.Failed() {
+						t.Log(advice(fixtureLost, "Migrate what is there, and let old journals replay."))
+					}
+				})
+			})
+		}
+	}
+}
+
+func TestFixturesOfPostgres(t *testing.T) {
+	t.Parallel()
+	fixture(t, postgresFixture, recordPostgres)
+	for _, path := range fixtures(t, "postgres-*.sql") {
+		t.Run(filepath.Base(path), func(t *testing.T) {
+			t.Parallel()
+			database := pgtest.Database(t)
+			pgtest.Script(t, database, readGolden(t, path))
+			st, err := postgres.Open(t.Context(), database)
+			if err != nil {
+				t.Fatalf("%v\n%s", err, advice(fixtureLost, "Migrate what is there."))
+			}
+			defer func() { _ = st.Close() }()
+			logs := &logbook{}
+			w := &stage{T: t, st: st, db: noTx{}, rest: func() {}, again: time.Millisecond, real: true, mended: true}
+			opts := goldenOptions(allDefinitions(w))
+			opts.Logger = slog.New(slog.NewTextHandler(logs, nil))
+			if w.eng, err = engine.New(st, opts); err != nil {
+				t.Fatal(err)
+			}
+			ctx, stop := context.WithCancel(context.WithoutCancel(t.Context()))
+			ran := make(chan error, 1)
+			go func() { ran <- w.eng.Run(ctx) }()
+			defer func() {
+				stop()
+				if err := errors.Join(<-ran, w.eng.Close()); err != nil {
+					t.Error(err)
+				}
+			}()
+			for _, c := range constructs {
+				w.pass = func(time.Duration) { w.settled(c.name) } // the time of the fixture is long ago
+				c.finish(w)
+				for _, id := range c.all() {
+					w.wantEnd(id)
+				}
+			}
+			if t.Failed() {
+				t.Log(advice(fixtureLost, "Migrate what is there, and let old journals replay.") + "\n" + logs.String())
+			}
+		})
+	}
+}
+
+// noTx is for steps that have been executed.
+type noTx struct{}
+
+func (noTx) Transact(context.Context, func(*sqlite.Conn, any) error) error {
+	return errors.New("a step that the journal has is executed again")
+}
+
+// settled waits until a run waits for something to come from outside, or has ended.
+func (w *stage) settled(runID string) {
+	w.Helper()
+	w.until("run "+runID+" waits", func() (bool, error) {
+		r, err := w.eng.RunInfo(w.Context(), runID)
+		if r.Status == workflow.StatusBlocked {
+			err = errors.New("it is blocked: " + r.Reason)
+		}
+		return r.Status.Ended() || r.Status == workflow.StatusWaiting && (r.WakeAt.IsZero() || r.WakeAt.After(time.Now())), err
+	})
+}
+
+// goldenTime is what differs between two databases.
+var goldenTime = regexp.MustCompile(`\d{4}-\d\d-\d\dT[0-9:.]+Z`)
+
+// wantEnd waits for the end of a run, which is to be that of its golden journal.
+func (w *stage) wantEnd(runID string) {
+	w.Helper()
+	files := goldenFiles(w.T, runID)
+	golden, err := parseGolden(readGolden(w.T, files[len(files)-1]))
+	if err != nil {
+		w.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(w.Context(), time.Minute)
+	defer cancel()
+	if _, err := w.eng.AwaitRun(ctx, runID); err != nil {
+		w.Fatalf("run %s: %v", runID, err)
+	}
+	l, err := w.st.Load(w.Context(), runID, 0)
+	if err != nil {
+		w.Fatal(err)
+	}
+	end := func(l store.Loaded) string {
+		last := l.Events[len(l.Events)-1]
+		return goldenTime.ReplaceAllString(anonymous(fmt.Sprintf("%s %s", last.Kind, last.Data)), "TIME")
+	}
+	if diff := cmp.Diff(end(golden), end(l)); diff != "" {
+		w.Errorf("run %s has come to another end than its golden journal has (-golden +now):\n%s", runID, diff)
+	}
+}
+
+// allDefinitions are the workflows of all constructs.
+func allDefinitions(w *stage) (all []workflow.Definition) {
+	for _, c := range constructs {
+		all = append(all, c.define(w)...)
+	}
+	return all
+}
+
+func fixtures(t *testing.T, pattern string) []string {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(fixtureDir, pattern))
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no fixtures %s, %v: go test ./engine -run Fixtures -update writes them", pattern, err)
+	}
+	return files
+}
+
+// fixture writes a fixture that is not there.
+func fixture(t *testing.T, name string, record func(t *testing.T) string) {
+	t.Helper()
+	path := filepath.Join(fixtureDir, name)
+	if _, err := os.Stat(path); err == nil || !*updateGolden {
+		return
+	}
+	script := record(t)
+	if t.Failed() {
+		return
+	}
+	if err := os.WriteFile(path, []byte(script), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("%s is new", path)
+}
+
+// inFixture calls f in a bubble with the database that a script makes.
+func inFixture(t *testing.T, script string, f func(t *testing.T, b *bank)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		path := fixtureFile(t, script)
+		st, err := sqlitestore.Open(path)
+		if err != nil {
+			t.Fatalf("%v\n%s", err, advice(fixtureLost, "Migrate what is there."))
+		}
+		defer func() { _ = st.Close() }()
+		pool, err := sqlitex.NewPool(path, sqlitex.PoolOptions{PoolSize: 2})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = pool.Close() }()
+		l := &lab{T: t, store: st, logs: &logbook{}, stop: func() error { return nil }}
+		defer func() { _ = l.stop() }()
+		f(t, &bank{lab: l, pool: pool})
+	})
+}
+
+func fixtureFile(t *testing.T, script string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "fixture.db")
+	c, err := sqlite.OpenConn(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(sqlitex.ExecuteScript(c, script, nil), c.Close()); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// recordSQLite begins a run of each construct, kills the worker, and dumps the database.
+func recordSQLite(t *testing.T) (script string) {
+	t.Helper()
+	inBank(t, func(t *testing.T, b *bank) {
+		w := b.stage(t)
+		var defs []workflow.Definition
+		for _, c := range constructs {
+			defs = append(defs, c.before(w)...)
+		}
+		b.run(goldenOptions(defs))
+		w.eng = b.eng
+		for _, c := range constructs {
+			c.begin(w)
+		}
+		b.kill()
+		if err := b.tx(func(c *sqlite.Conn) (err error) { script, err = dumpSQLite(c); return err }); err != nil {
+			t.Fatal(err)
+		}
+	})
+	return script
+}
+
+// dumpSQLite is a script that makes the database again.
+func dumpSQLite(c *sqlite.Conn) (string, error) {
+	var b strings.Builder
+	var tables, names []string
+	b.WriteString("-- A database of Tenter with schema 2. It is never edited: see fixture_test.go.\n\n")
+	err := sqlitex.ExecuteTransient(c, "SELECT name, type, sql FROM sqlite_schema WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite_%' ORDER BY rowid", &sqlitex.ExecOptions{
+		ResultFunc: func(s *sqlite.Stmt) error {
+			if s.ColumnText(1) == "table" {
+				names = append(names, s.ColumnText(0))
+			}
+			tables = append(tables, s.ColumnText(2)+";\n")
+			return nil
+		},
+	})
+	if err != nil {
+		return "", err
+	}
+	b.WriteString(strings.Join(tables, "\n"))
+	for _, name := range append(names, "sqlite_sequence") {
+		var columns []string
+		err := sqlitex.ExecuteTransient(c, "SELECT name FROM pragma_table_info(?) ORDER BY cid", &sqlitex.ExecOptions{
+			Args: []any{name}, ResultFunc: func(s *sqlite.Stmt) error { columns = append(columns, "quote("+s.ColumnText(0)+")"); return nil },
+		})
+		if err != nil {
+			return "", err
+		}
+		fmt.Fprintf(&b, "\n-- %s\n", name)
+		err = sqlitex.ExecuteTransient(c, "SELECT "+strings.Join(columns, " || ', ' || ")+" FROM "+name, &sqlitex.ExecOptions{
+			ResultFunc: func(s *sqlite.Stmt) error {
+				fmt.Fprintf(&b, "INSERT INTO %s VALUES (%s);\n", name, s.ColumnText(0))
+				return nil
+			},
+		})
+		if err != nil {
+			return "", err
+		}
+	}
+	return b.String(), nil
+}
+
+// recordPostgres moves the runs of the fixture of SQLite to PostgreSQL, and dumps that.
+func recordPostgres(t *testing.T) string {
+	t.Helper()
+	from, err := sqlitestore.Open(fixtureFile(t, readGolden(t, filepath.Join(fixtureDir, sqliteFixture))))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = from.Close() }()
+	database := pgtest.Database(t)
+	to, err := postgres.Open(t.Context(), database)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = to.Close() }()
+	runs, err := from.Runs(t.Context(), store.Filter{Limit: 1000})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var archives []store.Archive
+	for _, r := range runs {
+		a, err := from.Export(t.Context(), r.ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		archives = append(archives, a)
+	}
+	if taken, err := to.Import(t.Context(), archives); err != nil {
+		t.Fatalf("%s: %v", taken, err)
+	}
+	script := pgtest.Dump(t, database, "tenter")
+	// What only pg_dump's own version and psql know.
+	script = regexp.MustCompile(`(?m)^(SET (?:[^c]|c[^h]).*|\\(?:un)?restrict .*|SELECT pg_catalog\.set_config.*|-- Dumped .*|--)\n`).ReplaceAllString(script, "")
+	script = regexp.MustCompile(`\n{3,}`).ReplaceAllString(script, "\n\n")
+	return "-- A schema of Tenter at step 2. It is never edited: see fixture_test.go.\n" + script
+}
