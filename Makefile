@@ -6,9 +6,10 @@ SEEDS ?= 10000
 FIRST ?= 1
 PLATFORMS = windows/amd64 darwin/arm64 linux/arm64 linux/386
 TOOL = $(GO) tool -modfile=tools/go.mod
+VALE = $(GO) tool -modfile=tools/vale/go.mod vale --config=tools/vale/vale.ini --output=line
 
 .NOTPARALLEL:
-.PHONY: help test simulate planted check fmt tidy vet fix lint arch longest format bench growth soak fuzz bench-dashboard race screenshots test-postgres need-go need-cc need-postgres need-chromium need-nginx
+.PHONY: help test simulate planted check fmt tidy vet fix lint prose arch longest format bench growth soak fuzz bench-dashboard race screenshots test-postgres need-go need-cc need-postgres need-chromium need-nginx
 
 help: ## Show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s%s\n", $$1, $$2 }' Makefile
@@ -30,7 +31,7 @@ planted: need-go ## Have the simulation find each of the bugs of internal/plante
 	$(GO) vet -tags plantedbugs ./engine ./store/sqlite
 	$(GO) test ./engine -tags plantedbugs -count=1 -v -timeout 0 -run TestPlantedBugs $(PLANTED)
 
-check: fmt tidy vet fix lint arch test simulate planted ## Run everything that must pass before a commit lands
+check: fmt tidy vet fix lint prose arch test simulate planted ## Run everything that must pass before a commit lands
 	@echo 'check: everything passes'
 
 fmt: need-go ## Fail if gofumpt would change a file
@@ -54,6 +55,9 @@ fix: need-go ## Fail if go fix would modernize a file
 lint: need-go ## Run the linters of .golangci.yml (building them takes minutes, once)
 	$(TOOL) golangci-lint run ./...
 	cd examples/telemetry && $(GO) tool -modfile=../../tools/go.mod golangci-lint run -c ../../.golangci.yml ./...
+
+prose: need-cc ## Check the English of docs, comments and messages, by the rules of tools/vale
+	@$(VALE) --glob='!{engine,store}/**' .
 
 arch: need-go ## Check who imports whom, and that each package is documented
 	$(GO) test -run 'TestArchitecture|TestPackageDocs' .
@@ -99,7 +103,7 @@ need-go:
 
 need-cc: need-go
 	@cc=$$($(GO) env CC); cc=$${cc%% *}; command -v "$$cc" >/dev/null 2>&1 || \
-		{ echo "make: there is no C compiler '$$cc', which go test -race needs; without one: go test ./..." >&2; exit 1; }
+		{ echo "make: there is no C compiler '$$cc', which go test -race and make prose need; without one: go test ./..." >&2; exit 1; }
 
 need-postgres:
 	@command -v initdb >/dev/null 2>&1 || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || \

@@ -76,7 +76,7 @@ var layers = []layer{
 	},
 	{
 		pkg: "internal/apicheck",
-		why: "it holds the API against its description, and would believe the code if it knew it",
+		why: "it checks the API against its description, and would believe the code if it knew it",
 	},
 	{
 		pkg: "internal/schema",

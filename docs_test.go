@@ -290,7 +290,7 @@ func proseLines(page string) []string {
 	return lines
 }
 
-// TestSupplyChain holds the dependencies against the table that says what they are for.
+// TestSupplyChain checks the dependencies against the table that says what they are for.
 func TestSupplyChain(t *testing.T) {
 	t.Parallel()
 	text, err := os.ReadFile("docs/security.md")

@@ -200,7 +200,7 @@ func TestSession(t *testing.T) {
 	}
 }
 
-// Who has a token can't fill the memory with sessions, nor end those of others.
+// The holder of a token can't fill the memory with sessions, nor end those of others.
 func TestManySessions(t *testing.T) {
 	t.Parallel()
 	g := access.NewGuard(access.Policy{Tokens: tokens})

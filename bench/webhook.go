@@ -158,7 +158,7 @@ const (
 	fromStep     = "a step"
 )
 
-// webhookWorkflow takes requests for ever, and answers them if it is told where.
+// webhookWorkflow takes requests forever, and answers them if it is told where.
 var webhookWorkflow = workflow.Define("webhook", func(ctx workflow.Context, answer string) (int, error) {
 	var opts []workflow.WebhookOption
 	if answer != "" {

@@ -74,7 +74,7 @@ func TestErrorsOfRuns(t *testing.T) {
 		w.is(err, workflow.ErrRunNotFound)
 		_, err = c.Executing(ctx, "nobody")
 		w.is(err, workflow.ErrRunNotFound)
-		w.is(c.Watch(ctx, "nobody", func(inspect.Change) { w.Error("told of nobody") }), workflow.ErrRunNotFound)
+		w.is(c.Watch(ctx, "nobody", func(inspect.Change) { w.Error("a change of nobody") }), workflow.ErrRunNotFound)
 		// Old cursors were IDs.
 		for _, cursor := range []string{"nobody", "nobody.h1", "01k5d8x0jyxh3j0q8v5t2m4r6n", "aG9va3MgMQ", "cnVucyAx", "cnVucyB4IHk", "%", "\"", " "} {
 			if cursor != "aG9va3MgMQ" { // which is that of a hook
@@ -537,7 +537,7 @@ func TestCatalog(t *testing.T) {
 	})
 }
 
-// Who looks whenever it is told misses nothing.
+// A watcher that reads after each notification misses nothing.
 func TestWatch(t *testing.T) {
 	t.Parallel()
 	both(t, func(w *world, c inspect.Client) {
@@ -564,7 +564,7 @@ func TestWatch(t *testing.T) {
 				select {
 				case ch := <-told:
 					if !ch.All && !slices.Contains(ch.Runs, r.ID()) {
-						w.Errorf("told of %+v", ch)
+						w.Errorf("notified of %+v", ch)
 					}
 				case <-ctx.Done():
 					w.Fatal("not told")

@@ -20,8 +20,8 @@ type Options struct {
 	// refuses everything.
 	Token string
 
-	// HTTPClient makes the requests. The default is http.DefaultClient. A Timeout that it
-	// has bounds single requests: who waits for a result makes as many as it takes.
+	// HTTPClient makes the requests. The default is http.DefaultClient. A Timeout that it has
+	// bounds single requests: a caller that waits for a result makes as many as it takes.
 	HTTPClient *http.Client
 }
 

@@ -12,8 +12,8 @@
 // an engine, to errors.Is and errors.As too, errors of workflow.DefineError included; what
 // else a server answers is an [*Error].
 //
-// Calls that are safe to repeat are, when the connection or the server fails: those that
-// only look, a start (the client chooses the ID if nobody else does), and a resume with
-// workflow.IdempotencyKey. Others are if nothing can have reached the server. Who waits
-// for a result, or watches, goes on through restarts of the server until its context ends.
+// When the connection or the server fails, the client retries calls that are safe to repeat: reads,
+// a start (the client chooses the ID if the caller does not), and a resume with
+// workflow.IdempotencyKey. It retries others if nothing can have reached the server. Waiting for a
+// result, and watching, continue through restarts of the server until the context ends.
 package client

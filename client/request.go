@@ -19,7 +19,7 @@ import (
 	"github.com/tenter-dev/tenter/workflow"
 )
 
-// Error is an answer that is no error of an engine: a token that is missing or not
+// Error is a response that does not carry an error of an engine: a token that is missing or not
 // enough, a proxy in between that fails, a server that is another one.
 type Error struct {
 	Status int    // of HTTP
@@ -185,7 +185,7 @@ func (c *Client) send(ctx context.Context, r request) (*http.Response, error) {
 	return nil, failure(resp)
 }
 
-// failure is the error that an answer tells of.
+// failure is the error that a response carries.
 func failure(resp *http.Response) error {
 	var p api.Problem
 	data, _ := io.ReadAll(io.LimitReader(resp.Body, 1<<20))

@@ -160,7 +160,7 @@ func failing(fails bool, err error) error {
 	return nil
 }
 
-// Who waits goes on through whatever becomes of the connection, once there was one.
+// A waiting call survives any failure of the connection, once there was one.
 func TestWaitingSurvivesTheConnection(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -214,7 +214,7 @@ func TestWaitingSurvivesTheConnection(t *testing.T) {
 	select {
 	case <-told:
 	case <-ctx.Done():
-		t.Error("who watches is not told after a reconnect")
+		t.Error("a watcher is not notified after a reconnect")
 	}
 	stop()
 	w.ok(<-watched)
@@ -261,7 +261,8 @@ func TestSilentStream(t *testing.T) {
 	})
 }
 
-// Who has seen enough ends the context, and is not told of what has come already.
+// A watcher that has seen enough ends the context, and gets no further changes, not even those that
+// have arrived.
 func TestWatchEnds(t *testing.T) {
 	t.Parallel()
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {

@@ -115,7 +115,7 @@ func TestMisspeltField(t *testing.T) {
 	})
 }
 
-// ofType says of which type the hook has to be, as who has no handle may.
+// ofType says of which type the hook has to be, as a caller without a handle may.
 func ofType(name string) workflow.ResumeOption {
 	return func(r *workflow.ResumeRequest) error {
 		r.Type = &name

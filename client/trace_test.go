@@ -17,7 +17,7 @@ import (
 	"github.com/tenter-dev/tenter/workflow"
 )
 
-// The span of who calls the client is the parent of what the engine behind the API does.
+// The caller's span is the parent of the spans of the engine behind the API.
 func TestTraceGoesThroughTheAPI(t *testing.T) {
 	t.Parallel()
 	st, err := sqlite.Open(filepath.Join(t.TempDir(), "a.db"))

@@ -13,8 +13,8 @@ const sessionCookie = "tenter_session"
 
 var errNotAllowed = &problem{http.StatusForbidden, "Not allowed", errors.New("you are not allowed to look at this")}
 
-// identify finds out what who asks may do. It fails if that is nothing; of a page in a
-// browser that can sign in, it answers itself then, and done is true.
+// identify determines the scope of a request. It fails if that is none; of a page in a browser that
+// can sign in, it answers itself then, and done is true.
 func (d *dashboard) identify(r *request) (done bool, err error) {
 	scope, err := d.guard.Check(r.Request)
 	if errors.Is(err, access.ErrNoToken) {
@@ -74,10 +74,9 @@ func mountedAt(r *http.Request) string {
 	}
 }
 
-// SignInURL is a link that signs a browser in with a token, for the terminal of who has
-// started the program. The dashboard is mounted at base, such as
-// "http://localhost:8080/tenter/". The link leads on to a page without the token in its
-// URL.
+// SignInURL is a link that signs a browser in with a token, for the terminal of the person who has
+// started the program. The dashboard is mounted at base, such as "http://localhost:8080/tenter/".
+// The link leads on to a page without the token in its URL.
 func SignInURL(base string, t access.Token) string {
 	return strings.TrimSuffix(base, "/") + "/" + to("signin", "token", t.Secret)
 }
@@ -88,7 +87,7 @@ type signInPage struct {
 	Generated bool // the token is in the log
 }
 
-// signInForm asks for a token, or takes the one of a link.
+// signInForm asks for a token, or takes that of a link.
 func (d *dashboard) signInForm(r *request) error {
 	back := r.query.Get("back")
 	if token := r.query.Get("token"); token != "" {

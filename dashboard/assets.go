@@ -14,8 +14,7 @@ var static embed.FS
 //go:embed templates
 var templates embed.FS
 
-// assetPath is where the static files are. It changes with them, so they can be cached
-// for ever.
+// assetPath is where the static files are. It changes with them, so they can be cached forever.
 var assetPath = "static/" + digest(static) + "/"
 
 func digest(files fs.FS) string {

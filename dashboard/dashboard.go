@@ -10,16 +10,16 @@ import (
 	"github.com/tenter-dev/tenter/inspect"
 )
 
-// Options are options of [New]. The zero value is a dashboard for who can read the log of
+// Options are options of [New]. The zero value is a dashboard for people who can read the log of
 // the process: it has the link to sign in with.
 type Options struct {
 	// Title is shown beside the name, to tell dashboards apart: such as "production".
 	Title string
 
-	// Access says who may look and who may act. With tokens people sign in with one of
-	// them; who has one for reading only sees what ReadOnly shows. With the zero value there
-	// is one token, which may do everything and is made when the program starts; a link with
-	// it is logged when somebody comes who needs it.
+	// Access says who may look and who may act. With tokens people sign in with one of them; a
+	// token for reading only shows what ReadOnly shows. With the zero value there is one token,
+	// which may do everything and is made when the program starts; a link with it is logged when
+	// somebody comes who needs it.
 	Access access.Policy
 
 	// ReadOnly leaves out all that changes anything, whoever asks, and masks generated

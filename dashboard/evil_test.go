@@ -121,7 +121,7 @@ func TestEvil(t *testing.T) {
 			t.Errorf("%s: %s", page, found)
 		}
 		if body := get(b, chromedp.Evaluate[string](`document.documentElement.outerHTML`)); strings.Contains(body, "the-secret-of-the-sender") {
-			t.Errorf("%s shows the secret of who called the webhook", page)
+			t.Errorf("%s shows the secret of the webhook's caller", page)
 		}
 		b.mu.Lock()
 		for _, p := range b.problems {

@@ -478,7 +478,7 @@ func (f *form) spread(s *schema, name string, data json.RawMessage) error {
 	case kindList:
 		var items []json.RawMessage
 		if err := json.Unmarshal(data, &items); err != nil || len(items) > maxItems {
-			return fmt.Errorf("%s is no list that fits", where)
+			return fmt.Errorf("%s is not a list of the right type", where)
 		}
 		f.draft[name+"#"] = strconv.Itoa(len(items))
 		for i, item := range items {
@@ -489,12 +489,12 @@ func (f *form) spread(s *schema, name string, data json.RawMessage) error {
 	case kindText, kindArea:
 		var v string
 		if err := json.Unmarshal(data, &v); err != nil {
-			return fmt.Errorf("%s is no text", where)
+			return fmt.Errorf("%s is not a text", where)
 		}
 		f.draft[name] = v
 	case kindNumber:
 		if !numbers.Match(bytes.TrimSpace(data)) {
-			return fmt.Errorf("%s is no number", where)
+			return fmt.Errorf("%s is not a number", where)
 		}
 		f.draft[name] = string(bytes.TrimSpace(data))
 	case kindChoice:

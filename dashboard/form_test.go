@@ -180,7 +180,7 @@ func FuzzForm(f *testing.F) {
 		}
 		form := newForm(json.RawMessage(schema), "Payload", values, json.RawMessage(prefill))
 		if payload, ok := form.Payload(); ok && !json.Valid(payload) {
-			t.Errorf("what the form amounts to is no JSON: %q", payload)
+			t.Errorf("the form does not produce JSON: %q", payload)
 		}
 	})
 }

@@ -225,7 +225,7 @@ func TestSignIn(t *testing.T) {
 		}
 	}
 
-	// Who reads sees, and no more.
+	// A reader sees, and no more.
 	for _, path := range []string{
 		"", "run?id=one", "hooks", "workflows", "hook?run=one&id=one.h1",
 		"run?id=" + hidden.RunID, "hook?run=" + hidden.RunID + "&id=" + hidden.ID, "journal?id=" + hidden.RunID, "event?position=1&id=" + hidden.RunID,
@@ -253,7 +253,7 @@ func TestSignIn(t *testing.T) {
 		}
 	}
 
-	// Who writes acts, by a token in the header too.
+	// A writer acts, by a token in the header too.
 	_, body := v.get("hooks", "Authorization", "Bearer "+writeSecret)
 	if !strings.Contains(body, secret) {
 		t.Error("who may resume does not see the token")
@@ -320,11 +320,11 @@ func TestSignOut(t *testing.T) {
 		t.Error("signing out everywhere has ended the session of another token")
 	}
 
-	// Who signs in again leaves no session behind.
+	// Signing in again leaves no session behind.
 	v, cookie = signIn(readSecret)
 	v.ask(http.MethodPost, "signin", url.Values{"token": {writeSecret}})
 	if status(cookie) != http.StatusSeeOther {
-		t.Error("the session before is good after signing in anew")
+		t.Error("the previous session is valid after signing in again")
 	}
 }
 
@@ -520,13 +520,13 @@ func TestProblems(t *testing.T) {
 		{"GET", "run?id=", nil, 422, "it is empty"},
 		{"GET", "journal?id=%ff", nil, 422, "not valid UTF-8"},
 		{"GET", "live?run=%ff", nil, 422, "not valid UTF-8"},
-		{"GET", "hook?run=%ff&id=x", nil, 400, "is no text"},
-		{"GET", "?workflow=%ff", nil, 400, "is no text"},
-		{"GET", "?prefix=%00", nil, 400, "is no text"},
-		{"GET", "hooks?type=%ff", nil, 400, "is no text"},
+		{"GET", "hook?run=%ff&id=x", nil, 400, "is not a text"},
+		{"GET", "?workflow=%ff", nil, 400, "is not a text"},
+		{"GET", "?prefix=%00", nil, 400, "is not a text"},
+		{"GET", "hooks?type=%ff", nil, 400, "is not a text"},
 		{"GET", "live?run=nobody", nil, 404, "No such run"},
 		{"GET", "?status=asleep", nil, 400, "there is no status"},
-		{"GET", "?since=yesterday", nil, 400, "is no time"},
+		{"GET", "?since=yesterday", nil, 400, "is not a time"},
 		{"GET", "start", nil, 400, "which workflow"},
 		{"GET", "nothing/here", nil, 404, "No such page"},
 		{"GET", "act?id=done&do=cancel", nil, 409, "is completed by now"},
@@ -624,9 +624,9 @@ func TestStream(t *testing.T) {
 	select {
 	case <-told:
 	case <-time.After(patience):
-		t.Error("nobody was told of a new run")
+		t.Error("nobody was notified of a new run")
 	}
-	// A server that shuts down does not wait for who looks on.
+	// A server that shuts down does not wait for viewers.
 	ctx, cancel := context.WithTimeout(t.Context(), patience/10)
 	defer cancel()
 	if err := w.srv.Shutdown(ctx); err != nil {

@@ -41,7 +41,7 @@ func jsonDoc(data []byte, limit int, url string) *doc {
 	return d
 }
 
-// textDoc prepares other data. What is no text is not shown.
+// textDoc prepares other data. Only text is shown.
 func textDoc(data []byte, limit int, url string) *doc {
 	d := &doc{Size: len(data), URL: url}
 	text := data

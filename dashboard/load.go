@@ -16,8 +16,8 @@ const (
 	kept = 2 * shown
 )
 
-// load gathers what there is to be seen of a run, but for what would not fit into memory
-// if runs were made to fill it: all of large payloads, and all of very long journals.
+// load gathers everything that a page of a run shows, except what would not fit into memory if runs
+// were made to fill it: all of large payloads, and all of very long journals.
 func load(ctx context.Context, c inspect.Client, run workflow.RunInfo) (*inspect.Detail, error) {
 	if run.Events <= maxDrawn {
 		return inspect.Load(ctx, frugal{c}, run.ID)
@@ -48,8 +48,8 @@ func load(ctx context.Context, c inspect.Client, run workflow.RunInfo) (*inspect
 	return detail, loadWaits(ctx, c, detail)
 }
 
-// loadWaits finds out what a run waits for without its timeline: what is known of its
-// hooks, its next time and its steps.
+// loadWaits determines what a run waits for without its timeline: what is known of its hooks, its
+// next time and its steps.
 func loadWaits(ctx context.Context, c inspect.Client, detail *inspect.Detail) error {
 	run := detail.Run
 	detail.Waits = inspect.Waits(run, nil, detail.Mail)

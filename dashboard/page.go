@@ -21,8 +21,8 @@ type request struct {
 	w        http.ResponseWriter
 	query    url.Values
 	now      time.Time
-	client   inspect.Client // what who asks may see, and do
-	write    bool           // who asks may change things
+	client   inspect.Client // what the caller may see, and do
+	write    bool           // the caller may change things
 	signedIn bool           // with a session
 }
 

@@ -144,7 +144,7 @@ func parseTime(s string) (time.Time, error) {
 			return t, nil
 		}
 	}
-	return time.Time{}, fmt.Errorf("%q is no time: write it as 2006-01-02T15:04, in UTC", s)
+	return time.Time{}, fmt.Errorf("%q is not a time: write it as 2006-01-02T15:04, in UTC", s)
 }
 
 func clone(q url.Values) url.Values {

@@ -76,7 +76,7 @@ func (b *tab) clean(what string) {
 	b.problems = nil
 }
 
-// views are all pages, with what there is on them.
+// views are all pages, with everything on them.
 func views(w *world) map[string]string {
 	failed := start(w, crash, "thing")
 	ended(w, failed)

@@ -375,8 +375,8 @@ func (w *world) tokensHaveOneOwner() {
 	}
 }
 
-// "What was accepted before is still delivered after Close while the run goes on": who
-// was told that a hook is drained has got all.
+// "What was accepted before is still delivered after Close while the run goes on": code that has
+// drained a hook has got all.
 func (c *checker) drainDelivers(r *record) {
 	for _, s := range r.env.trace {
 		if s.Hook == "" || s.What != "end of payloads" && !strings.Contains(s.Is, workflow.ErrHookClosed.Error()) {
@@ -706,7 +706,7 @@ func (c *checker) liveIsWhatReplayIs(r *record) {
 	}
 }
 
-// "Start returns when the run is durable", and ErrRunExists is told of one that is.
+// "Start returns when the run is durable", and ErrRunExists names one that is.
 func (w *world) started(c *startCall) {
 	if c.err != nil && !errors.Is(c.err, workflow.ErrRunExists) {
 		return

@@ -40,15 +40,15 @@ type Client interface {
 	// Catalog returns what can be started and resumed here, with JSON Schemas.
 	Catalog(ctx context.Context) (Catalog, error)
 
-	// Watch calls f, one call at a time: once when it has begun to watch, and then soon
-	// after changes, until ctx ends, which is no error. Who looks at what it shows in each
-	// call misses nothing, and who ends ctx in a call is told no more. With a run ID it is
-	// told of each progress of that run, and fails with [workflow.ErrRunNotFound] if there
-	// is none; without, of all runs, about once a second at most.
+	// Watch calls f, one call at a time: once when it has begun to watch, and then soon after
+	// changes, until ctx ends, which is not an error. A caller that reads what it shows in each
+	// call misses nothing; after ctx has ended, even in a call, f is not called again. With a run
+	// ID, Watch reports each progress of that run, and fails with [workflow.ErrRunNotFound] if
+	// there is no such run; without, it reports changes of all runs, about once a second at most.
 	//
-	// Changes are pushed and merged, with one exception: progress that another process
-	// makes, of a run that neither ends nor gets messages, is found by a look about once
-	// a second; if all runs are watched, only that of the newest 100.
+	// Changes are pushed and merged, with one exception: progress that another process makes, of a
+	// run that neither ends nor gets messages, is found by polling about once a second; if all runs
+	// are watched, only that of the newest 100.
 	Watch(ctx context.Context, runID string, f func(Change)) error
 }
 

@@ -49,7 +49,7 @@ func ExampleLoad() {
 		panic(err)
 	}
 	waiting := make(chan struct{})
-	go func() { // an engine tells of progress
+	go func() { // an engine reports progress
 		watched, enough := context.WithCancel(ctx)
 		_ = eng.Watch(watched, run.ID(), func(inspect.Change) {
 			if info, err := run.Info(ctx); err == nil && info.Status == workflow.StatusWaiting {

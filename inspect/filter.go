@@ -72,7 +72,7 @@ func (f HookFilter) Validate() error {
 // checkText refuses what no store can have.
 func checkText(name, text string) error {
 	if !utf8.ValidString(text) || strings.ContainsRune(text, 0) {
-		return fmt.Errorf("%s: %q is no text", name, text)
+		return fmt.Errorf("%s: %q is not a text", name, text)
 	}
 	return nil
 }

@@ -198,7 +198,7 @@ func TestReadOnlyHooks(t *testing.T) {
 		}
 	}
 
-	// Page by page, and no cursor tells of a token that is not shown.
+	// Page by page, and no cursor reveals a token that is not shown.
 	f := inspect.HookFilter{Prefix: "X", Limit: 1}
 	var paged []string
 	for {

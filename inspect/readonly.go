@@ -15,11 +15,11 @@ import (
 // ErrReadOnly is the error of a [ReadOnly] client that is to change something.
 var ErrReadOnly = errors.New("this client only looks: nothing was changed")
 
-// ReadOnly returns a client for those who may look and not act. All that would change
-// something fails with [ErrReadOnly], and what it shows has generated tokens of hooks
-// masked, wherever they stand: in lists, journals, payloads, headers, URLs and errors, see
-// [MaskTokens]. They can't be searched for by their beginning either. So who looks can't
-// resume a hook by another way, such as the URL of a webhook. Custom tokens are shown.
+// ReadOnly returns a client for those who may look and not act. All that would change something
+// fails with [ErrReadOnly], and what it shows has generated tokens of hooks masked, wherever they
+// stand: in lists, journals, payloads, headers, URLs and errors, see [MaskTokens]. They can't be
+// searched for by their beginning either. So a reader can't resume a hook by another way, such as
+// the URL of a webhook. Custom tokens are shown.
 func ReadOnly(c Client) Client { return &readOnly{c} }
 
 type readOnly struct{ all Client }
@@ -63,8 +63,8 @@ func (c *readOnly) HookByToken(ctx context.Context, token string) (workflow.Hook
 	return maskHook(h), err
 }
 
-// Hooks lists open hooks. By the beginning of their tokens it finds those alone whose
-// tokens it shows: else a secret could be found out letter by letter.
+// Hooks lists open hooks. By the beginning of their tokens it finds those alone whose tokens it
+// shows: otherwise a secret could be guessed letter by letter.
 func (c *readOnly) Hooks(ctx context.Context, f HookFilter) ([]workflow.HookInfo, error) {
 	if f.Prefix == "" || strings.ContainsFunc(f.Prefix, func(r rune) bool { return r >= utf8.RuneSelf || !inWord(byte(r)) }) {
 		hooks, err := c.all.Hooks(ctx, f) // all are listed, or no generated token begins so

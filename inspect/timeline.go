@@ -83,7 +83,7 @@ const (
 
 // Try is one attempt of a step.
 type Try struct {
-	Number int `json:"number"` // from 1; a retry of the run counts anew
+	Number int `json:"number"` // from 1; a retry of the run starts over
 	// Begin is when the attempt began if it executes or was in quarantine, else when it
 	// was due, which is the same unless the workers were busy or down.
 	Begin  time.Time `json:"begin"`

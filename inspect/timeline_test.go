@@ -23,8 +23,8 @@ import (
 
 var update = flag.Bool("update", false, "write testdata")
 
-// TestTimeline holds the timelines of real runs against golden files, at moments that
-// each scene names.
+// TestTimeline compares the timelines of real runs with golden files, at moments that each scene
+// names.
 func TestTimeline(t *testing.T) {
 	t.Parallel()
 	for _, s := range scenes {

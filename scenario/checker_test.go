@@ -11,10 +11,10 @@ import (
 	"github.com/tenter-dev/tenter/store"
 )
 
-// A checker holds what is in a database against what a test has seen, once all work is
-// done. It proves that every run that was started finished once, every payload was
-// delivered once and in order, nobody wrote to a run after having lost it, nothing was
-// left behind, and no step was executed twice without a reason.
+// A checker compares a database with what a test has seen, once all work is done. It proves that
+// every run that was started finished once, every payload was delivered once and in order, nobody
+// wrote to a run after having lost it, nothing was left behind, and no step was executed twice
+// without a reason.
 type checker struct {
 	inv     *inventory
 	chron   *chronicle

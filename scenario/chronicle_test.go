@@ -33,7 +33,7 @@ type asked struct {
 // payload is a text that was sent to a hook.
 type payload struct {
 	text, token, key string
-	sender           string // who sends one after the other
+	sender           string // sends one after the other
 	number           int    // of the sender's
 	certain          bool   // Resume has returned
 	refused          bool   // nothing may have been written

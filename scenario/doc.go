@@ -6,10 +6,9 @@
 // without, and with the engine crashing at every write of the way, before it and
 // after it. That is in a bubble of fake time, on SQLite.
 //
-// Where only real processes will do, the test binary executes itself as a worker, or
-// as a process that takes requests, on either store (see onEachStore); it is killed,
-// frozen, terminated, and cut off from its database by a proxy. Where there is a load
-// (see load), a checker holds the database against what the test has seen: see checker
-// for what it proves. Loads last for seconds, or for as long as -scenario.for and
-// -scenario.kills say.
+// Where only real processes will do, the test binary executes itself as a worker, or as a process
+// that takes requests, on either store (see onEachStore); it is killed, frozen, terminated, and cut
+// off from its database by a proxy. Where there is a load (see load), a checker compares the
+// database with what the test has seen: see checker for what it proves. Loads last for seconds, or
+// for as long as -scenario.for and -scenario.kills say.
 package scenario

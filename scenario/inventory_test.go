@@ -23,7 +23,7 @@ type inventory struct {
 	stale     []string             // what the audit has caught
 }
 
-// An auditor looks at each event when it is committed, from within the database: who
+// An auditor looks at each event when it is committed, from within the database: which worker
 // writes it must have claimed the run last. Nothing of that can be seen afterwards.
 const auditor = `
 CREATE SCHEMA audit;

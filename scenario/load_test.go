@@ -423,8 +423,8 @@ func (l *load) stop(channel int) (runID string) {
 	return runID
 }
 
-// end waits until all has been asked for, and ends what would listen for ever. Then
-// it waits for the runs.
+// end waits until all has been asked for, and ends what would listen forever. Then it waits for the
+// runs.
 func (l *load) end(unfinished func() ([]string, error)) {
 	l.t.Helper()
 	l.all.Wait()

@@ -79,8 +79,8 @@ func (r sqliteRecords) audit(context.Context) error {
 	return r.open(sqlite.OpenReadWrite, func(c *sqlite.Conn) error { return sqlitex.ExecuteScript(c, sqliteAuditor, nil) })
 }
 
-// read opens the file anew: the scene has it open no longer than it must, so that
-// whoever opens it after all others have died has a log to recover.
+// read opens the file again: the scene has it open no longer than it must, so that whoever opens it
+// after all others have died has a log to recover.
 func (r sqliteRecords) read(_ context.Context, f func(snapshot) error) error {
 	return r.open(sqlite.OpenReadWrite, func(c *sqlite.Conn) (err error) {
 		defer sqlitex.Transaction(c)(&err)

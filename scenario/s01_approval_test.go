@@ -45,7 +45,7 @@ func (a *approver) token(t *testing.T, doc string) string {
 	defer a.mu.Unlock()
 	told := a.tokens[doc]
 	if len(told) == 0 {
-		t.Fatalf("nobody was told of %s", doc)
+		t.Fatalf("nobody was notified of %s", doc)
 	}
 	for _, token := range told {
 		if token != told[0] || len(token) < 22 {

@@ -12,9 +12,9 @@ import (
 // S10: a second run claims an active token: it gets the owner's run ID at once and
 // hands its own payload over. After the first closes or ends, the token is free.
 
-// A guest comes to the room. If it is free the guest takes it, and collects what is
-// said there until somebody says bye; "go on" closes the room's door only. If the
-// room is taken the guest says its name to who is there.
+// A guest comes to the room. If it is free the guest takes it, and collects what is said there
+// until somebody says bye; "go on" closes the room's door only. If the room is taken the guest says
+// its name to the run that has it.
 var guest = workflow.Define("guest", visit)
 
 func visit(ctx workflow.Context, name string) (string, error) {

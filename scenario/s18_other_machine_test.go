@@ -133,7 +133,7 @@ func otherMachine(t *testing.T, db *database) {
 				t.Errorf("%s was answered with %q, %v", text, answer, err)
 			}
 			if !slices.ContainsFunc(workers, func(w *service) bool { return w.id() == by }) {
-				t.Errorf("%s was answered by process %d, which is no worker", text, by)
+				t.Errorf("%s was answered by process %d, which is not a worker", text, by)
 			}
 		})
 	}

@@ -110,7 +110,7 @@ func TestStopWithAHungDatabase(t *testing.T) {
 				_, err := client.StartRun(context.WithoutCancel(t.Context()), workflow.StartRequest{Workflow: "busy", Input: []byte(`""`)})
 				lost <- err
 			}()
-			// What it takes beside that is what a busy machine needs. It was 30 s, or for ever.
+			// What it takes beside that is what a busy machine needs. It was 30 s, or forever.
 			const slack = 4 * time.Second
 			stopped := time.Now()
 			cancel()

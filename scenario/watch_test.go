@@ -19,8 +19,8 @@ func gate(runID string) chan struct{} {
 
 var gates sync.Map // by run ID
 
-// gated executes steps that end as they are told to. Nothing but the end of each tells
-// of it: no message comes.
+// gated executes steps that end as they are told to. Nothing but the end of each reveals it: no
+// message comes.
 var gated = workflow.Define("gated", func(ctx workflow.Context, n int) (int, error) {
 	for range n {
 		err := workflow.Do(ctx, "gate", func(ctx context.Context) error {
@@ -38,7 +38,7 @@ var gated = workflow.Define("gated", func(ctx workflow.Context, n int) (int, err
 	return n, nil
 })
 
-// Who watches in one process is told of the progress that another one makes.
+// A watcher in one process is notified of progress in another.
 func TestWatchAnotherProcess(t *testing.T) {
 	t.Parallel()
 	onEachStore(t, func(t *testing.T, db *database) {
@@ -77,7 +77,7 @@ func TestWatchAnotherProcess(t *testing.T) {
 				}
 				seen = info.Events
 				if passed == 1 && runID != "" || info.Status.Ended() {
-					enough() // the others are for who watches all runs
+					enough() // the others are for watchers of all runs
 					return
 				}
 				select {

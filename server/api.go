@@ -76,8 +76,8 @@ type apiHandler struct {
 	maxBody int64
 }
 
-// stopping returns a channel that is closed when who waits is to come again later, if the
-// client of the API knows.
+// stopping returns a channel that is closed when waiting callers are to retry later, if the client
+// of the API knows.
 func (a *apiHandler) stopping() <-chan struct{} {
 	if e, ok := a.client.(interface{ Stopping() <-chan struct{} }); ok {
 		return e.Stopping()
@@ -261,7 +261,7 @@ func (c *call) time(name string) (time.Time, error) {
 	}
 	t, err := time.Parse(time.RFC3339Nano, text)
 	if err != nil {
-		return t, badRequest(name, fmt.Sprintf("%q is no time as in 2026-01-31T12:00:00Z", text))
+		return t, badRequest(name, fmt.Sprintf("%q is not a time such as 2026-01-31T12:00:00Z", text))
 	}
 	return t, nil
 }

@@ -428,7 +428,7 @@ func TestEvents(t *testing.T) {
 	})
 }
 
-// Who does not read what it asked for is left, and holds up nobody.
+// A client that does not read its response is dropped, and delays nobody.
 func TestEventsThatNobodyReads(t *testing.T) {
 	t.Parallel()
 	left := make(chan struct{})

@@ -13,8 +13,7 @@ import (
 // heartbeat keeps proxies from ending a stream in which nothing happens.
 const heartbeat = 15 * time.Second
 
-// watch streams changes. Who reads slowly holds up nobody: what changes meanwhile is
-// merged by who watches.
+// watch streams changes. A slow reader delays nobody: the watcher merges changes meanwhile.
 func watch(c *call) (any, error) {
 	runID := c.query.Get("run_id")
 	ctx, stop := context.WithCancel(c.Context())
@@ -69,7 +68,7 @@ func (s *stream) send(ch inspect.Change) error {
 	return s.write("event: change\ndata: " + string(data) + "\n\n")
 }
 
-// write writes text and has it sent.
+// write writes text and flushes it.
 func (s *stream) write(text string) error {
 	_ = s.out.SetWriteDeadline(time.Now().Add(s.within))
 	if !s.begun {

@@ -35,7 +35,7 @@ var faults = []fault{
 	{"engine_closed", http.StatusServiceUnavailable, "The server stops", is(workflow.ErrEngineClosed)},
 }
 
-// Codes of problems that are no errors of an engine.
+// Codes of problems that are not errors of an engine.
 const (
 	codeBadRequest   = "bad_request"
 	codeUnauthorized = "unauthorized"

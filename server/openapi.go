@@ -58,7 +58,7 @@ func newDescription() object {
 		}
 		p[strings.ToLower(r.method)] = d.operation(r, problem)
 	}
-	// Of events, which are no answers of their own.
+	// For events, which are not responses.
 	d.schema(reflect.TypeFor[inspect.Change]())
 	return object{
 		"openapi": "3.1.0",

@@ -305,7 +305,7 @@ func TestRespondFromChild(t *testing.T) {
 	}
 }
 
-// A run that ends without an answer has its callers told at once, however it ends.
+// When a run ends without an answer, its callers are told at once, however it ends.
 func TestNoResponse(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)

@@ -145,7 +145,7 @@ func orPayload(field string) string {
 	return field
 }
 
-// resumeProblem tells no more than who may resume this hook, and no other, may know.
+// resumeProblem reveals no more than a caller may know that may resume only this hook.
 func resumeProblem(err error) problem {
 	f := findFault(err)
 	switch {

@@ -166,7 +166,7 @@ func TestResume(t *testing.T) {
 			t.Errorf("%.60s: %s, %v", tt.body, a.body, err)
 		}
 		if strings.Contains(a.body, "EOF") {
-			t.Errorf("%q: that is no English: %s", tt.body, a.body)
+			t.Errorf("%q: that is not English: %s", tt.body, a.body)
 		}
 	}
 	for body, want := range map[string]string{ // in the words of JSON

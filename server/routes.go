@@ -188,10 +188,10 @@ func init() { // one of them describes them all
 			status: 200, answer: reflect.TypeFor[inspect.Catalog](), serve: getCatalog,
 		},
 		{
-			method: "GET", path: "events", id: "watch", summary: "Be told of changes, as server-sent events",
+			method: "GET", path: "events", id: "watch", summary: "Watch changes, as server-sent events",
 			more: "Each event of the type change has a Change as its data. The first one comes at once, also after a reconnect: look then, and after " +
 				"each further one, at what you show, and you miss nothing. Events have no IDs, and Last-Event-ID means nothing. Changes of all runs " +
-				"come about once a second at most. Who reads slowly gets fewer events, in which more is merged.",
+				"come about once a second at most. A slow reader gets fewer events, each of which covers more changes.",
 			query:  []param{{"run_id", aText, "only of this run, and of each progress that it makes"}},
 			status: 200, faults: []string{"run_not_found"}, serve: watch,
 		},

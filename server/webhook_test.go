@@ -223,7 +223,7 @@ func TestBodyLimit(t *testing.T) {
 	}
 }
 
-// Who asks before sending a body is told no before sending it.
+// A client that asks before it sends a body is refused before it sends the body.
 func TestExpectContinue(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)

@@ -15,8 +15,8 @@ type Request struct {
 	Body   []byte      // the exact bytes received
 }
 
-// A Verifier decides whether a request comes from who it should come from. It
-// is safe for concurrent use.
+// A Verifier decides whether a request comes from the expected sender. It is safe for concurrent
+// use.
 type Verifier interface {
 	// Verify returns nil if the request is genuine. The verifiers of this package
 	// return an [*Error] otherwise.

@@ -405,7 +405,7 @@ func TestStandardWebhooksID(t *testing.T) {
 	}
 }
 
-// A public key is no secret, so nobody may get in with an HMAC made with it.
+// A public key is not a secret, so an HMAC made with it must not be accepted.
 func TestStandardWebhooksKeyConfusion(t *testing.T) {
 	t.Parallel()
 	public := publicKey("VEVTVFNJR05JTkdLRVlET05PVFVTRVRISVNGT1JBTlk=")

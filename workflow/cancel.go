@@ -26,9 +26,9 @@ func WithDeadline(ctx Context, t time.Time) (Context, context.CancelFunc) {
 	return scopeContext{s}, cancel
 }
 
-// WithCancel returns a Context whose durable calls fail with [context.Canceled] once
-// cancel is called or ctx ends. Steps being executed under it have their contexts
-// canceled, child runs started under it are asked to cancel.
+// WithCancel returns a Context whose durable calls fail with [context.Canceled] once cancel is
+// called or ctx ends. It cancels the contexts of steps that are executing under it, and asks child
+// runs that were started under it to cancel.
 func WithCancel(ctx Context) (Context, context.CancelFunc) {
 	mustCheck(ctx)
 	s, cancel := scopeOf(ctx).WithCancel()

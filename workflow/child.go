@@ -7,11 +7,11 @@ import (
 	"github.com/tenter-dev/tenter/internal/run"
 )
 
-// Call starts a child run and waits for its result. The child is a run of its own:
-// any worker may execute it. If it does not complete the error is a *[RunError]. If
-// ctx ends the child is asked to cancel and Call returns ctx.Err() at once. With
-// [RunID] of a run that exists, be it of the same workflow, the error is a
-// *[RunExistsError]. A workflow that no worker has leaves the child blocked.
+// Call starts a child run and waits for its result. The child is a separate run: any worker may
+// execute it. If it does not complete, the error is a *[RunError]. If ctx ends, the child is asked
+// to cancel and Call returns ctx.Err() at once. If a run with the given [RunID] exists, even of the
+// same workflow, the error is a *[RunExistsError]. A workflow that no worker has leaves the child
+// blocked.
 func (w *Workflow[In, Out]) Call(ctx Context, in In, opts ...StartOption) (Out, error) {
 	return w.Go(ctx, in, opts...).Wait(ctx)
 }

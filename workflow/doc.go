@@ -38,9 +38,8 @@
 //
 // # Deferred functions
 //
-// A run that waits may be put out of memory, and comes back by being called again.
-// Its deferred functions are executed when it goes, although it has not ended: what
-// is durable in them ([Hook.Close], a step, a line of [Logger]) does nothing then,
-// and comes when the run really gets there. So side effects belong into steps there
-// too. A recover does not see it.
+// A run that waits may be put out of memory, and comes back by being called again. Its deferred
+// functions are executed when it goes, although it has not ended: what is durable in them
+// ([Hook.Close], a step, a line of [Logger]) does nothing then, and comes when the run really gets
+// there. So side effects belong in steps there too. A recover does not see it.
 package workflow

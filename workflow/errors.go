@@ -76,12 +76,11 @@ type definedError struct{ name string }
 
 func (e *definedError) Error() string { return e.name }
 
-// DefineError returns a sentinel error that survives the journal: when a step or a
-// child run fails with an error that wraps it, errors.Is holds in the workflow, live
-// and on replay, and for who awaits the result, also in another process that has
-// defined it too. The name must be unique in the program and stay as it is as long
-// as journals have it. Define errors in package-level variables; DefineError panics
-// if the name is empty, longer than 512 bytes, or defined already.
+// DefineError returns a sentinel error that survives the journal: when a step or a child run fails
+// with an error that wraps it, errors.Is holds in the workflow, live and on replay, and for callers
+// that await the result, also in another process that has defined it too. The name must be unique
+// in the program and stay as it is as long as journals have it. Define errors in package-level
+// variables; DefineError panics if the name is empty, longer than 512 bytes, or defined already.
 func DefineError(name string) error {
 	e := &definedError{name: name}
 	if name == "" || len(name) > maxErrorName {

@@ -7,7 +7,7 @@ import (
 	"github.com/tenter-dev/tenter/workflow"
 )
 
-// A hook with a generated token: who has the token can resume the run, nobody else.
+// A hook with a generated token: only holders of the token can resume the run.
 func ExampleNewHook() {
 	links := make(chan string, 1)
 	signUp := workflow.Define("sign-up", func(ctx workflow.Context, mail string) (string, error) {

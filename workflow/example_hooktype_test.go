@@ -22,7 +22,7 @@ func (d Decision) Validate() error {
 	return nil
 }
 
-// Decisions is shared by the workflow and by who resumes it.
+// Decisions is shared by the workflow and the code that resumes it.
 var Decisions = workflow.DefineHook[Decision]("decision")
 
 // A defined hook is typed at both ends: another payload does not compile, and one that

@@ -56,10 +56,10 @@ var errNilBranch = errors.New("the function of a branch is nil")
 
 func isNil[T any](fn func(Context) (T, error)) bool { return fn == nil }
 
-// First calls all fns concurrently, each in a branch of its own, and returns the
-// index and outcome of the first that returns, be it with an error. It cancels the
-// others before it returns: a hook.Wait among them takes no payload any more. They
-// are functions so that hook.Wait and future.Wait fit as they are:
+// First calls all fns concurrently, each in a branch of its own, and returns the index and outcome
+// of the first that returns, even if with an error. It cancels the others before it returns: a
+// hook.Wait among them takes no payload any more. They are functions so that hook.Wait and
+// future.Wait fit as they are:
 //
 //	i, decision, err := workflow.First(ctx, legal.Wait, finance.Wait)
 //

@@ -65,7 +65,7 @@ func Token(token string) HookOption {
 	})
 }
 
-// Metadata attaches v, as JSON, to the hook, for who looks it up or resumes it.
+// Metadata attaches v, as JSON, to the hook, for callers that look it up or resume it.
 func Metadata(v any) HookOption {
 	return hookOption(func(h *run.Hook) error {
 		data, err := encode(v)
@@ -113,11 +113,11 @@ func openHook[T any](ctx Context, spec run.Hook, decode func([]byte) (T, error))
 	return &Hook[T]{open, decode}, nil
 }
 
-// Token returns the hook's token. It is the same after every replay. A generated
-// token is a secret: who has it can resume the hook.
+// Token returns the hook's token. It is the same after every replay. A generated token is a secret:
+// anyone who has it can resume the hook.
 func (h *Hook[T]) Token() string { return h.must().Token() }
 
-// ID returns the hook's ID, which is no secret.
+// ID returns the hook's ID, which is not a secret.
 func (h *Hook[T]) ID() string { return h.must().ID() }
 
 // must panics if there is no hook.

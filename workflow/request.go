@@ -62,7 +62,7 @@ func (r *Request) Form() (url.Values, error) {
 		return form.Value, nil
 	}
 	if kind != "application/x-www-form-urlencoded" {
-		return nil, fmt.Errorf("form of request %s: content type %q is no form", r.ID, kind)
+		return nil, fmt.Errorf("form of request %s: content type %q is not a form", r.ID, kind)
 	}
 	values, err := url.ParseQuery(string(r.Body))
 	if err != nil {
@@ -76,7 +76,7 @@ func (r *Request) Form() (url.Values, error) {
 func (r *Request) MultipartForm() (*multipart.Form, error) {
 	kind, params, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if err != nil || kind != "multipart/form-data" || params["boundary"] == "" {
-		return nil, fmt.Errorf("form of request %s: content type %q is no multipart form", r.ID, r.Header.Get("Content-Type"))
+		return nil, fmt.Errorf("form of request %s: content type %q is not a multipart form", r.ID, r.Header.Get("Content-Type"))
 	}
 	form, err := multipart.NewReader(bytes.NewReader(r.Body), params["boundary"]).ReadForm(int64(len(r.Body)) + 1)
 	if err != nil {

@@ -36,7 +36,7 @@ func FuzzRequest(f *testing.F) {
 		}
 		form, err := r.Form()
 		if _, multi := r.MultipartForm(); multi == nil && err != nil {
-			t.Errorf("a multipart form is no form: %v", err)
+			t.Errorf("a multipart form is not a form: %v", err)
 		}
 		if err == nil && form == nil {
 			t.Error("neither form nor error")

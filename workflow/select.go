@@ -8,9 +8,9 @@ import (
 	"github.com/tenter-dev/tenter/internal/run"
 )
 
-// Case is one of the things a [Select] waits for. It may be used in one Select after
-// another, and the time of an OnTimer then begins anew; but not twice in one Select,
-// nor in two branches at the same time.
+// Case is one of the things a [Select] waits for. It may be used in one Select after another, and
+// the time of an OnTimer then starts over; but not twice in one Select, nor in two branches at the
+// same time.
 type Case interface {
 	// begin returns what to wait for, take consumes it, drop says that another case
 	// was taken.

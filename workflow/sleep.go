@@ -6,9 +6,9 @@ import (
 	"github.com/tenter-dev/tenter/internal/run"
 )
 
-// Sleep pauses the branch for d, be it a year: a sleeping run costs nothing but its
-// rows in the store. It returns early with ctx.Err() if ctx ends, and with nil if
-// the run is woken ([Run.Wake]). With d of 0 or less it returns at once.
+// Sleep pauses the branch for d, even if it is a year: a sleeping run costs nothing but its rows in
+// the store. It returns early with ctx.Err() if ctx ends, and with nil if the run is woken
+// ([Run.Wake]). With d of 0 or less it returns at once.
 func Sleep(ctx Context, d time.Duration) error {
 	if err := scopeOf(ctx).Check(); err != nil {
 		return err

@@ -30,16 +30,14 @@ func RunID(id string) StartOption {
 // It does not wait for code that blocks: a run whose first code takes longer than 100 ms
 // to come to a durable call is made durable before it has.
 //
-// Whether the run's hooks can be resumed by then depends on who begins it. If c is an
-// engine that has the workflow and whose Run is at work, the code has as a rule gone
-// as far as it could without waiting: the hooks that it opened on its way, up to and
-// including the first with a [Token], take payloads when Start returns; those that it
-// opens after a step or a wait come later. Otherwise the run is on disk and no more,
-// and a Resume fails with [ErrHookNotFound] until a worker has begun it: before Run
-// and while it drains, if others execute the workflow, for a while after a crash, and
-// while the run's first code blocks.
-// To send a first payload without depending on that, Resume with [OrStart] in place
-// of Start.
+// Whether the run's hooks can be resumed by then depends on which engine begins it. If c is an
+// engine that has the workflow and whose Run is at work, the code has as a rule gone as far as it
+// could without waiting: the hooks that it opened on its way, up to and including the first with a
+// [Token], take payloads when Start returns; those that it opens after a step or a wait come later.
+// Otherwise the run is on disk and no more, and a Resume fails with [ErrHookNotFound] until a
+// worker has begun it: before Run and while it drains, if others execute the workflow, for a while
+// after a crash, and while the run's first code blocks. To send a first payload without depending
+// on that, Resume with [OrStart] in place of Start.
 func (w *Workflow[In, Out]) Start(ctx context.Context, c Client, in In, opts ...StartOption) (*Run[Out], error) {
 	req, err := w.request(in, opts)
 	if err != nil {

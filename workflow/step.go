@@ -33,15 +33,14 @@ func Backoff(first, most time.Duration) StepOption {
 	return func(s *run.Step) { s.Backoff = run.Backoff{Initial: first, Max: max(first, most)} }
 }
 
-// Timeout bounds each attempt: its context ends after d, by the clock of the worker.
-// An attempt that fails for it is retried like any other. The default is no bound,
-// and so is 0 or less.
+// Timeout bounds each attempt: its context ends after d, by the clock of the worker. An attempt
+// that fails for it is retried like any other. By default there is no bound, and so is 0 or less.
 func Timeout(d time.Duration) StepOption {
 	return func(s *run.Step) { s.Timeout = d }
 }
 
-// Step executes fn and returns its result, which is recorded once: a replay returns
-// the record and does not execute fn again. Side effects belong into steps.
+// Step executes fn and returns its result, which is recorded once: a replay returns the record and
+// does not execute fn again. Side effects belong in steps.
 //
 // An attempt that returns an error or panics is repeated (see [MaxAttempts],
 // [Backoff], [Fatal], [RetryAfter]); then Step returns a *[StepError]. A crash in

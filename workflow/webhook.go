@@ -27,10 +27,10 @@ func (w *Webhook) URL() string { return w.url }
 // NewWebhook opens a webhook, as [NewHook] opens a hook. An engine without
 // Options.PublicURL blocks the run until it gets one.
 //
-// POST, PUT, PATCH and DELETE requests are taken, unless [Methods] says otherwise.
-// Each is answered with 202 Accepted once it is durable; or as [RespondWith] says; or
-// by the run, with [RespondManually]. Who knows the URL can send: with a [Token] that
-// can be guessed use [Verify].
+// POST, PUT, PATCH and DELETE requests are taken, unless [Methods] says otherwise. Each is answered
+// with 202 Accepted once it is durable; or as [RespondWith] says; or by the run, with
+// [RespondManually]. Anyone who knows the URL can send: with a [Token] that can be guessed use
+// [Verify].
 func NewWebhook(ctx Context, opts ...WebhookOption) (*Webhook, error) {
 	spec := run.Hook{Webhook: &run.Webhook{}}
 	for _, opt := range opts {
@@ -66,7 +66,7 @@ type webhookOption func(*run.Hook) error
 
 func (o webhookOption) applyHook(h *run.Hook) error { return o(h) }
 
-// RespondWith has every request answered with r, as soon as it is durable.
+// RespondWith answers every request with r, as soon as it is durable.
 func RespondWith(r Response) WebhookOption {
 	return webhookOption(func(h *run.Hook) error {
 		a, err := r.answer()
@@ -120,7 +120,7 @@ func Methods(methods ...string) WebhookOption {
 func DedupeHeader(name string) WebhookOption {
 	return webhookOption(func(h *run.Hook) error {
 		if !validName(name) {
-			return fmt.Errorf("dedupe header: %q is no name of a header", name)
+			return fmt.Errorf("dedupe header: %q is not the name of a header", name)
 		}
 		h.Webhook.Dedupe = http.CanonicalHeaderKey(name)
 		return nil

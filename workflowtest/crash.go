@@ -71,7 +71,7 @@ type crashes struct {
 
 // point is a moment in the life of a run.
 type point struct {
-	runID  string // if it was drawn at random "ID": a step that starts a run anew each time must not cause crashes without end
+	runID  string // if it was drawn at random "ID": a step that starts another run each time must not cause crashes without end
 	after  int64  // length of the journal
 	events bool   // it grows
 	status store.Status

@@ -24,9 +24,9 @@ import (
 
 // Test calls f in a bubble of fake time, with an engine at work on an empty database.
 //
-// Of the options, PublicURL has a default here ("https://app.test"), and what is logged
-// goes to the test's output if there is no Logger. The engine ends with the test,
-// without waiting for steps; it is no error if runs have not ended.
+// Of the options, PublicURL has a default here ("https://app.test"), and what is logged goes to the
+// test's output if there is no Logger. The engine ends with the test, without waiting for steps;
+// runs that have not ended are not an error.
 func Test(t *testing.T, opts engine.Options, f func(t *testing.T, eng *Engine)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) { newEngine(t, opts, nil).call(f) })

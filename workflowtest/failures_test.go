@@ -192,7 +192,7 @@ var failures = map[string]failure{
 	}), []string{`there is no network in a test, only app.test`}},
 	"no webhook": {isolated(func(t *testing.T, eng *workflowtest.Engine) {
 		eng.Hook(workflowtest.Start(eng, order, "")).PostJSON(1)
-	}), []string{`failures_test.go:\d+: hook \S+ is no webhook: it has no URL`}},
+	}), []string{`failures_test.go:\d+: hook \S+ is not a webhook: it has no URL`}},
 }
 
 var ticking = workflow.Define("ticking", func(ctx workflow.Context, _ string) (string, error) {

@@ -141,7 +141,7 @@ func (p *process) Renew(ctx context.Context, l store.Lease) error {
 		return err
 	}
 	p.worker.Store(&l.Worker)
-	if p.e.renewals.Add(1)%maxRenewals == 0 { // who waits for a commit may have waited long enough
+	if p.e.renewals.Add(1)%maxRenewals == 0 { // callers that wait for a commit may have waited long enough
 		p.e.wake()
 	}
 	return p.Store.Renew(ctx, l)

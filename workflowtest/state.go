@@ -113,7 +113,7 @@ func (h *Hook) Resume(payload any, opts ...workflow.ResumeOption) workflow.HookI
 func (h *Hook) URL() string {
 	h.e.t.Helper()
 	if !h.Webhook {
-		h.e.t.Fatalf("hook %s is no webhook: it has no URL", h.ID)
+		h.e.t.Fatalf("hook %s is not a webhook: it has no URL", h.ID)
 	}
 	return strings.TrimSuffix(h.e.opts.PublicURL, "/") + run.WebhookPath + url.PathEscape(h.Token)
 }

@@ -122,8 +122,8 @@ func (s *Step) Kill(executions ...int) {
 	s.change(func() { s.kills = append(s.kills, injected{in: executions}) })
 }
 
-// Restore has the steps executed as they are from now on: it takes back what was asked
-// for by any Step with their name.
+// Restore makes the steps execute unchanged from now on: it undoes what was asked for by any Step
+// with their name.
 func (s *Step) Restore() {
 	s.e.mu.Lock()
 	defer s.e.mu.Unlock()

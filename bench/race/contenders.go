@@ -10,7 +10,7 @@ type contender struct {
 	module   string   // whose version is told
 	settings string   // what differs from the engine's defaults, and defaults that matter
 	promise  string   // what an acknowledged step means, and what else to know
-	server   *release // a server that is no Go module
+	server   *release // a server that is not a Go module
 }
 
 // contenders are in the order of the tables.

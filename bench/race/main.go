@@ -96,7 +96,7 @@ func raceAll(ctx context.Context, args []string) (err error) {
 	return errors.Join(os.WriteFile(*plot, draw(outcomes), 0o644), report.ReplaceSection(*doc, "race", text))
 }
 
-// rounds races all, in an order that changes, and then weighs them. Who fails is out.
+// rounds races all, in an order that changes, and then weighs them. An engine that fails is out.
 func (r *race) rounds(ctx context.Context, outcomes []*outcome, rounds int) {
 	for _, o := range outcomes {
 		o.version = r.builds[o.peer].version

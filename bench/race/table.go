@@ -38,7 +38,7 @@ func tables(outcomes []*outcome, l limits) string {
 	}
 	s.WriteString("\nMedians; lowest – highest of the rounds below them.")
 	s.WriteString(remarks(outcomes))
-	s.WriteString("\n### Who raced, and what an answer is worth\n\n| | version | settings | what is acknowledged is … |\n|---|---|---|---|\n")
+	s.WriteString("\n### The contenders, and what their acknowledgements mean\n\n| | version | settings | what is acknowledged is … |\n|---|---|---|---|\n")
 	for _, o := range outcomes {
 		fmt.Fprintf(&s, "| %s | %s | %s | %s |\n", o.label(), o.version, o.settings, o.promise)
 	}

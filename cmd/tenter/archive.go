@@ -287,9 +287,9 @@ func (r *archiveReader) head() (exportHead, error) {
 	case errors.Is(err, io.EOF):
 		return exportHead{}, usage("the export is empty: the command that should have written it has failed")
 	case err != nil:
-		return exportHead{}, usage("this is no export of tenter: %w", err)
+		return exportHead{}, usage("this is not an export of tenter: %w", err)
 	case l.Export == nil:
-		return exportHead{}, usage("this is no export of tenter: it does not begin as one")
+		return exportHead{}, usage("this is not an export of tenter: it does not begin like one")
 	case l.Export.Format != exportFormat:
 		return exportHead{}, usage("the export has format %d, this tenter knows %d: use the version that wrote it", l.Export.Format, exportFormat)
 	}

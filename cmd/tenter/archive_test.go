@@ -31,7 +31,7 @@ func TestArchiveKeepsEverything(t *testing.T) {
 	} {
 		*id = a.Run.ID
 	}
-	// These are of where it was, and found anew where it comes to.
+	// These belong to the database of origin, and are determined again in the new one.
 	a.Mail[0].Deferred, a.Unread[0].Message.Deferred, a.Hooks[0].Hook.Number = false, false, 0
 	var b bytes.Buffer
 	if err := json.NewEncoder(&b).Encode(exportLine{Tree: &exportTree{Root: "r", Runs: 2}}); err != nil {
@@ -54,7 +54,7 @@ func TestArchiveKeepsEverything(t *testing.T) {
 	if _, err := r.tree(); !errors.Is(err, io.EOF) {
 		t.Errorf("at the end the error is %v, want io.EOF", err)
 	}
-	// What is cut off anywhere is no tree.
+	// A tree that is cut off anywhere is not a tree.
 	for cut := 1; cut < len(whole); cut += 7 {
 		r := &archiveReader{dec: json.NewDecoder(bytes.NewReader([]byte(whole[:len(whole)-1-cut])))}
 		if runs, err := r.tree(); err == nil || runs != nil {

@@ -52,7 +52,7 @@ func helpPages(t *testing.T) string {
 		}
 		help := helpOf(t, strings.Fields(path(n)))
 		if n.Parent != nil {
-			// The flags that all commands have are told of once.
+			// The flags that all commands have are described once.
 			help, _, _ = strings.Cut(help, "\nWhere the runs are\n")
 		}
 		b.WriteString("\n### " + strings.TrimSpace("tenter "+path(n)) + "\n\n```text\n" + strings.TrimSpace(help) + "\n```\n")
@@ -84,7 +84,7 @@ func TestHelp(t *testing.T) {
 		}
 		for _, f := range n.Flags {
 			if !strings.HasSuffix(f.Help, ".") {
-				t.Errorf("tenter %s: help of --%s %q is no sentence", path(n), f.Name, f.Help)
+				t.Errorf("tenter %s: help of --%s %q is not a sentence", path(n), f.Name, f.Help)
 			}
 		}
 		for line := range strings.Lines(helpOf(t, strings.Fields(path(n)))) {

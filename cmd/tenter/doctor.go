@@ -144,7 +144,7 @@ func (d *doctor) workers() {
 	d.add(f)
 }
 
-// list says what there is to say of runs, and names a few of them.
+// list summarizes runs, and names a few of them.
 func (d *doctor) list(f finding, found store.FoundRuns, note func(r *store.Run) string) {
 	if found.Count == 0 {
 		return
@@ -209,7 +209,7 @@ func (d *doctor) blocked() {
 func (d *doctor) quarantined() {
 	d.list(finding{
 		Level: "warning", What: plural(d.x.Quarantined.Count, "run") + " in quarantine: their workers have died more than once",
-		Advice: "look for what kills the process in the workers' logs, such as lack of memory; the engine finds out by itself which step it is",
+		Advice: "look for what kills the process in the workers' logs, such as lack of memory; the engine determines by itself which step it is",
 	}, d.x.Quarantined, func(r *store.Run) string { return plural(r.Suspicion, "take-over") + " without progress" })
 }
 
@@ -219,7 +219,7 @@ func (d *doctor) orphans() {
 	}
 	f := finding{
 		Level: "problem", What: plural(d.x.Orphans.Count, "hook") + " open though the run has ended or is not there, which must not be",
-		Advice: "their tokens are taken for ever: close them by hand (set closed_at), and report it",
+		Advice: "their tokens are taken forever: close them by hand (set closed_at), and report it",
 	}
 	for _, h := range d.x.Orphans.First {
 		f.Runs = append(f.Runs, h.RunID)

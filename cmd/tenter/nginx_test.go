@@ -78,7 +78,7 @@ func TestBehindNginx(t *testing.T) {
 			t.Errorf("%s: anybody gets %d for the start of a run", what, status)
 		}
 		if status, body := send(t, fronts[what], http.MethodGet, "/api/v1/runs", "", http.Header{"Authorization": {"Bearer " + token}}); status != http.StatusOK {
-			t.Errorf("%s: who has the token gets %d %s", what, status, body)
+			t.Errorf("%s: with the token, the response is %d %s", what, status, body)
 		}
 	}
 	for what, front := range map[string]*http.Client{"dashboard": fronts["dashboard"], "tenter dashboard": fronts["tenter dashboard"]} {

@@ -126,5 +126,5 @@ func (w *when) UnmarshalText(text []byte) error {
 			return nil
 		}
 	}
-	return fmt.Errorf("%q is no time: give a duration that has passed since, such as 90m or 3d, or a time such as 2026-01-31T15:04:05", s)
+	return fmt.Errorf("%q is not a time: give the duration since then, such as 90m or 3d, or a time such as 2026-01-31T15:04:05", s)
 }

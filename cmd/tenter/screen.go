@@ -101,8 +101,8 @@ func statusStyle(status workflow.Status) style {
 	}
 }
 
-// json prints a value as one line. What a terminal could take for a control character
-// is escaped, which changes nothing for who reads JSON.
+// json prints a value as one line. What a terminal could take for a control character is escaped,
+// which makes no difference to JSON decoders.
 func (s *screen) json(v any) error {
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)

@@ -153,7 +153,7 @@ func (a *app) serve(addr string, h http.Handler, announce func(url string)) erro
 		return err
 	case <-a.ctx.Done():
 	}
-	stop() // who watches would hold the end up
+	stop() // watchers would delay the end
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(a.ctx), 3*time.Second)
 	defer cancel()
 	if err := srv.Shutdown(ctx); err != nil {

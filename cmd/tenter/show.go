@@ -95,8 +95,7 @@ type runView struct {
 	all      bool
 }
 
-// loadChildren finds out what the children wait for, and theirs: what holds a run up
-// may be far below.
+// loadChildren loads what the children wait for, and theirs: what holds a run up may be far below.
 func (v *runView) loadChildren(ctx context.Context, cl inspect.Client) {
 	const depth, most = 5, 3
 	v.children = map[string]string{}

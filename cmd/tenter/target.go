@@ -23,7 +23,7 @@ type target struct {
 	flags              []string // that name it, for commands to be copied
 }
 
-// target finds out where the runs are: flags come before the environment.
+// target determines where the runs are: flags come before the environment.
 func (a *app) target() (target, error) {
 	t := target{db: a.cli.DB, schema: a.cli.Schema, server: a.cli.Server}
 	if t.db != "" && t.server != "" {

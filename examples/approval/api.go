@@ -67,8 +67,8 @@ func (a *app) handleApprove(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// handleStatus lists the newest runs. It shows the tokens because this is a
-// demonstration: who has a token can decide.
+// handleStatus lists the newest runs. It shows the tokens because this is a demonstration: anyone
+// with a token can decide.
 func (a *app) handleStatus(w http.ResponseWriter, r *http.Request) {
 	type waiting struct {
 		Document json.RawMessage `json:"document"`

@@ -49,7 +49,7 @@ func (a *app) begin(ctx context.Context) error {
 	return err
 }
 
-// ask stands for the mail to who decides. Who has the token can.
+// ask stands for the mail to the person who decides. Anyone with the token can.
 func (a *app) ask(document, token string) error {
 	_, err := fmt.Printf(`%[1]s waits for a decision. Yours?
 

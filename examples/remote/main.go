@@ -87,7 +87,7 @@ func main() {
 	})
 }
 
-// act has an article published, and decides about it, from afar.
+// act starts the publication of an article, and decides about it, remotely.
 func act(ctx context.Context, url, token string, a Article, good bool) error {
 	c, err := client.New(url, client.Options{Token: token})
 	if err != nil {

@@ -37,7 +37,7 @@ func deliveries(ctx workflow.Context, branch string) (int, error) {
 		}
 		var p push
 		if err := req.JSON(&p); err != nil {
-			workflow.Logger(ctx).Warn("a delivery that is no push", "request", req, "error", err)
+			workflow.Logger(ctx).Warn("a delivery that is not a push", "request", req, "error", err)
 			continue
 		}
 		if p.Deleted {

@@ -19,7 +19,7 @@ type Message struct {
 	Text    string `json:"text"`
 }
 
-// token is the address of a channel's bot. Who knows the channel knows it.
+// token is the address of a channel's bot. Anyone who knows the channel knows it.
 func token(channel string) string { return "slack_messages:" + channel }
 
 type bot struct{ slack *slack }

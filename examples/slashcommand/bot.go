@@ -17,7 +17,7 @@ type bot struct {
 }
 
 func (b *bot) run(ctx workflow.Context, channel string) (int, error) {
-	// Who knows the channel can guess the URL. Outside of a demonstration, verify.
+	// Anyone who knows the channel can guess the URL. Outside of a demonstration, verify.
 	opts := append([]workflow.WebhookOption{
 		workflow.Token("slack_command:" + channel),
 		workflow.RespondManually(),

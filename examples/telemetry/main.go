@@ -1,8 +1,7 @@
-// Command telemetry takes orders over HTTP and shows what OpenTelemetry is told of
-// them: metrics for Prometheus at /metrics, of which dashboard.json makes a Grafana
-// dashboard, and both traces and metrics sent to where OTEL_EXPORTER_OTLP_ENDPOINT says,
-// such as http://127.0.0.1:4318. What is set up for it is in providers.go, the workflow in
-// orders.go.
+// Command telemetry takes orders over HTTP and shows what OpenTelemetry reports about them: metrics
+// for Prometheus at /metrics, of which dashboard.json makes a Grafana dashboard, and both traces
+// and metrics sent to where OTEL_EXPORTER_OTLP_ENDPOINT says, such as http://127.0.0.1:4318. What
+// is set up for it is in providers.go, the workflow in orders.go.
 //
 // It is a module of its own, so that nobody else gets the dependencies.
 package main

@@ -102,8 +102,8 @@ const (
 	approvalTrace, approvalSpan = "0b000000000000000000000000000001", "0b00000000000001"
 )
 
-// orderInTwo has an order ordered in one process, and approved and paid in the next. It
-// returns what Prometheus gets of the second.
+// orderInTwo places an order in one process, and approves and pays it in the next. It returns what
+// Prometheus gets of the second.
 func orderInTwo(t *testing.T) (scrape string) {
 	t.Helper()
 	db := filepath.Join(t.TempDir(), "orders.db")

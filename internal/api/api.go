@@ -18,7 +18,7 @@ import (
 // Path is where the API is served.
 const Path = "/api/v1/"
 
-// MaxWait is how long a request for a result is held at most. Who waits longer asks
+// MaxWait is how long a request for a result is held at most. A client that waits longer asks
 // again.
 const MaxWait = 60 * time.Second
 

@@ -1,5 +1,5 @@
-// Package apicheck holds what the HTTP API does against the OpenAPI document that it
-// serves. Tests put it between a server and its callers.
+// Package apicheck checks the behavior of the HTTP API against the OpenAPI document that it serves.
+// Tests put it between a server and its callers.
 //
 // It knows the document alone, and neither server nor client.
 package apicheck

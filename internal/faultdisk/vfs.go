@@ -68,7 +68,7 @@ func install() error {
 	return shim.err
 }
 
-// allocate makes what SQLite keeps a pointer to: outside of Go's heap, and for ever.
+// allocate makes what SQLite keeps a pointer to: outside of Go's heap, and forever.
 func allocate[T any](tls *libc.TLS) (*T, uintptr) {
 	address := libc.Xcalloc(tls, 1, libc.Tsize_t(unsafe.Sizeof(*new(T))))
 	return at[T](address), address

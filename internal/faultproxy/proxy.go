@@ -87,8 +87,8 @@ func (p *Proxy) Close() error {
 	return err
 }
 
-// Inject has a fault done: at once if it needs no occasion, else to the first
-// connection that gives one.
+// Inject injects a fault: at once if it needs no occasion, else to the first connection that gives
+// one.
 func (p *Proxy) Inject(k Kind) {
 	switch k {
 	case Refuse:

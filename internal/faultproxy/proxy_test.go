@@ -285,7 +285,7 @@ func TestRefuse(t *testing.T) {
 			break
 		}
 		if time.Since(until) > 10*time.Second {
-			t.Fatalf("connections are refused for ever: %v", err)
+			t.Fatalf("connections are refused forever: %v", err)
 		}
 	}
 	if early := time.Until(until); early > 0 {

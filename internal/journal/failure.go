@@ -59,7 +59,7 @@ const (
 // Relation is what a run is to the one that is in conflict with it.
 type Relation string
 
-// Relations. The others are no relation at all.
+// Relations. The others are unrelated.
 const (
 	Itself Relation = "itself"
 	Parent Relation = "parent"

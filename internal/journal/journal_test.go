@@ -66,7 +66,7 @@ func TestAskIsPinned(t *testing.T) {
 	}
 }
 
-// The recorded time counts, and is no part of what is compared.
+// The recorded time counts, and is not compared.
 func TestMatchGoesByTheRecordedTime(t *testing.T) {
 	t.Parallel()
 	recorded := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)

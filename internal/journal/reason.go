@@ -22,8 +22,8 @@ const (
 	Unknown          Code = "unknown"
 )
 
-// signs are what the texts of reasons are known by. A text that is changed keeps its sign
-// here, beside the new one: runs that are blocked have it stored.
+// signs are what the texts of reasons are known by. A text that is changed keeps its sign here,
+// beside the new one: it is stored with blocked runs.
 var signs = []struct {
 	text string
 	code Code

@@ -13,8 +13,8 @@ func NumberedRef(name string, n int) string { return name + "#" + strconv.Itoa(n
 // other systems as an idempotency key.
 func StepID(runID, ref string) string { return runID + "/" + ref }
 
-// ResponderID is the place in a run that responds to a request. A repeat by the same one
-// is no conflict.
+// ResponderID is the place in a run that responds to a request. A repeat by the same one is not a
+// conflict.
 func ResponderID(runID, ref string) string { return runID + "/respond " + ref }
 
 // ChildRunID is the ID of a child that has none of the author's own.

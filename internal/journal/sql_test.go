@@ -31,7 +31,7 @@ func TestKindsArePinned(t *testing.T) {
 	}
 }
 
-// SQL can't use the constants of Go, so its literals are held against them here.
+// SQL can't use the constants of Go, so this test compares its literals with them.
 func TestSQLSpeaksTheSameLanguage(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {

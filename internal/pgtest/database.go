@@ -14,9 +14,9 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// Database returns the URL of an empty database of the test's own, which is dropped in
-// the end. Its owner, who the URL logs in as, is no superuser. The server is shared by the
-// tests of the process, and does not wait for the disk: nothing in it outlives the process.
+// Database returns the URL of an empty database of the test's own, which is dropped in the end. Its
+// owner, the URL's user, is not a superuser. The server is shared by the tests of the process, and
+// does not wait for the disk: nothing in it outlives the process.
 func Database(t testing.TB) string {
 	t.Helper()
 	ctx := context.WithoutCancel(t.Context()) // cleanups need it, when t's own has ended
@@ -41,7 +41,7 @@ func sharedServer(ctx context.Context, t testing.TB) url.URL {
 	if given := os.Getenv("TENTER_TEST_POSTGRES"); given != "" {
 		u, err := url.Parse(given)
 		if err != nil || u.Scheme != "postgres" && u.Scheme != "postgresql" {
-			t.Fatal("TENTER_TEST_POSTGRES is no URL such as postgres://user:password@localhost:5432/postgres")
+			t.Fatal("TENTER_TEST_POSTGRES is not a URL such as postgres://user:password@localhost:5432/postgres")
 		}
 		return *u
 	}
@@ -67,7 +67,7 @@ var shared struct {
 	err     error
 }
 
-// ordinary is a role that may make databases, and is no superuser.
+// ordinary is a role that may create databases, and is not a superuser.
 const ordinary = "tenter"
 
 func newShared(ctx context.Context) (*cluster, error) {

@@ -10,7 +10,7 @@
 //   - TENTER_TEST_POSTGRES is the URL of a server for [Database] to use instead, with a
 //     role that may CREATE DATABASE.
 //   - TENTER_TEST_POSTGRES_BIN is the folder of the programs of PostgreSQL, of another version
-//     than the one that is found. make test-postgres has the tests run on each supported one.
+//     than the one that is found. make test-postgres runs the tests on each supported one.
 //   - TENTER_REQUIRE_POSTGRES, if it is not empty, makes tests fail that would be skipped
 //     because there is no PostgreSQL. make test sets it.
 package pgtest

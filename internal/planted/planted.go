@@ -19,7 +19,7 @@ const (
 	AnsweredTooEarly   Bug = "Resume returns before the payload is durable"
 	TwiceAfterDoubt    Bug = "a payload is sent again though the doubtful transition had taken it in"
 	DroppedAtTakeOver  Bug = "payloads in the mailbox are dropped when a run is taken over"
-	SwappedMailbox     Bug = "the last two messages of a mailbox are taken in in the wrong order"
+	SwappedMailbox     Bug = "the last two messages of a mailbox are taken in the wrong order"
 	LoserConsumes      Bug = "a select takes the payloads of the cases that lost, too"
 	CloseLosesPayloads Bug = "Close throws away what was accepted before"
 	DrainUnread        Bug = "a drain ends without a look at the mailbox"

@@ -48,7 +48,7 @@ func TestAuthored(t *testing.T) {
 	}
 }
 
-// TestStandard holds the list of the standard library against the one that is here.
+// TestStandard compares the list of the standard library with that of this Go version.
 func TestStandard(t *testing.T) {
 	t.Parallel()
 	out, err := exec.CommandContext(t.Context(), "go", "list", "std").Output()

@@ -113,8 +113,8 @@ func (h *Header) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-// EncodeURL returns the URL of a request as text, for ParseURL. Bytes of the query
-// that are not ASCII are escaped, which changes nothing for who reads its fields.
+// EncodeURL returns the URL of a request as text, for ParseURL. Bytes of the query that are not
+// ASCII are escaped, which makes no difference to readers of its fields.
 func EncodeURL(u *url.URL) string {
 	if u == nil {
 		return ""

@@ -119,8 +119,8 @@ type Info struct {
 // Key is the context key under which a step or workflow finds its Scene.
 type Key struct{}
 
-// CheckOutside returns an error if ctx is a workflow's: what talks to a client is a side
-// effect, and belongs into a step.
+// CheckOutside returns an error if ctx is a workflow's: what talks to a client is a side effect,
+// and belongs in a step.
 func CheckOutside(ctx context.Context) error {
 	if ctx == nil {
 		return errors.New("the context is nil: pass context.Background() if there is no other")

@@ -100,7 +100,7 @@ func WalkOn(err error, left *int, f func(error) (deeper bool)) {
 }
 
 // unwrap is what an error wraps: nothing, if its method panics.
-func unwrap(err error) (one error, many []error, ok bool) { //nolint:staticcheck // what it returns are no failures of its own
+func unwrap(err error) (one error, many []error, ok bool) { //nolint:staticcheck // the errors that it returns are results, not failures
 	defer func() {
 		if recover() != nil {
 			one, many, ok = nil, nil, false

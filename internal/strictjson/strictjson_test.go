@@ -111,7 +111,7 @@ func TestTaken(t *testing.T) {
 			t.Error(diff)
 		}
 	}
-	// What does not fit is told of by encoding/json.
+	// Mismatches are reported by encoding/json.
 	var wrong *json.UnmarshalTypeError
 	if err := strictjson.Unmarshal([]byte(`{"items": {"a": 1}}`), new(order)); !errors.As(err, &wrong) {
 		t.Errorf("an object for a list: %v", err)

@@ -64,7 +64,7 @@ const (
 // margin is what is free on each side.
 const margin = 12
 
-// Begin begins a picture of a size, without its margins. The title is for who can't see it.
+// Begin begins a picture of a size, without its margins. The title is for readers who can't see it.
 func Begin(b *bytes.Buffer, width, height int, title string) {
 	width, height = width+2*margin, height+2*margin
 	fmt.Fprintf(b, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="%d %d %d %d" width="%d" height="%d" role="img">`, -margin, -margin, width, height, width, height)

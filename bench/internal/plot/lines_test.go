@@ -22,7 +22,7 @@ func TestDraw(t *testing.T) {
 		if _, err := d.Token(); errors.Is(err, io.EOF) {
 			break
 		} else if err != nil {
-			t.Fatalf("the plot is no XML: %v\n%s", err, svg)
+			t.Fatalf("the plot is not XML: %v\n%s", err, svg)
 		}
 	}
 	for _, want := range []string{"A &amp; B", "µs &lt; ms", "SQLite", "10,000", `points="56.0,`} {

@@ -41,7 +41,7 @@ func ParentOf(pid int) (int, error) {
 	return s.parent, err
 }
 
-// stat is what the system tells of a process; times in ticks.
+// stat is what the system reports about a process; times in ticks.
 type stat struct {
 	parent        int
 	cpu, endedCPU int64 // of itself, and of its children that have ended

@@ -63,7 +63,7 @@ func run(ctx context.Context, db string, opts engine.Options, play func(context.
 	ctx, cancel := context.WithCancel(ctx)
 	ended := make(chan error, 1)
 	go func() {
-		defer cancel() // without an engine, play would wait for ever
+		defer cancel() // without an engine, play would wait forever
 		ended <- eng.Run(ctx)
 	}()
 	err = play(ctx, eng)

@@ -58,7 +58,7 @@ func Start(t *testing.T, bin, dir string, args ...string) *Process {
 	p := &Process{t: t, done: make(chan struct{}), printed: make(chan struct{})}
 	p.cmd = exec.CommandContext(t.Context(), bin, args...)
 	p.cmd.Dir, p.cmd.Stdout, p.cmd.Stderr = dir, p, p
-	p.cmd.Env = append(os.Environ(), "TMPDIR="+dir) // who is killed leaves something there
+	p.cmd.Env = append(os.Environ(), "TMPDIR="+dir) // a killed program leaves files there
 	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
