@@ -32,32 +32,17 @@ func (e *Engine) AwaitRun(ctx context.Context, runID string) (workflow.RunResult
 	e.mu.Lock()
 	w := e.worker
 	e.mu.Unlock()
-	hung := e.askAgain(ctx, waiter, runID)
-	defer hung.stop()
 	now := w == nil || !w.Executes(runID) // who executes it tells how it ends
-	first := now
-	var final error
-	end, err := waiter.Wait(ctx, e.closed, waiting.Query{
-		Verb: "look how a run has ended", RunID: runID, Now: now,
-		Look: func(ctx context.Context) (any, bool, error) {
-			res, err := e.result(ctx, runID)
-			if res != nil {
-				return res, true, nil
-			}
-			if err != nil && (first || errors.Is(err, workflow.ErrRunNotFound) || errors.Is(err, store.ErrClosed)) {
-				final = err
-			}
-			first = false
-			e.waits.Elsewhere(waiting.EndOf(runID))
-			return nil, final != nil, err
-		},
-	})
+	q := &endQuery{e: e, ctx: ctx, waiter: waiter, runID: runID, first: now}
+	q.start()
+	defer q.stop()
+	end, err := waiter.Wait(ctx, e.closed, now, q)
 	if res, ok := end.(*workflow.RunResult); ok {
 		return *res, nil
 	}
 	switch {
-	case final != nil:
-		return workflow.RunResult{}, final
+	case q.failed != nil:
+		return workflow.RunResult{}, q.failed
 	case errors.Is(err, waiting.ErrStopped):
 		err = workflow.ErrEngineClosed
 	default:
@@ -66,43 +51,62 @@ func (e *Engine) AwaitRun(ctx context.Context, runID string) (workflow.RunResult
 	return workflow.RunResult{}, fmt.Errorf("await run %s: %w", runID, err)
 }
 
-// hungWait has one who waits for a run look again after a second: if whoever executes it
-// hangs, others may have ended the run before anybody listened. After that it looks now and
-// then whether there is anybody who executes the run.
-type hungWait struct {
-	e       *Engine
-	ctx     context.Context //nolint:containedctx // of the one who waits
-	waiter  *waiting.Waiter
-	runID   string
-	pause   time.Duration
+// endQuery looks how a run has ended, for one who waits for it.
+type endQuery struct {
+	e      *Engine
+	ctx    context.Context //nolint:containedctx // of the one who waits
+	waiter *waiting.Waiter
+	runID  string
+	first  bool  // the first look is the one before the wait, and its error counts
+	failed error // that ends the wait
+
 	timer   *time.Timer
+	pause   time.Duration
 	stopped atomic.Bool
 }
 
-func (e *Engine) askAgain(ctx context.Context, w *waiting.Waiter, runID string) *hungWait {
-	h := &hungWait{e: e, ctx: ctx, waiter: w, runID: runID}
-	h.timer = time.AfterFunc(time.Hour, h.check)
-	h.timer.Reset(time.Second)
-	return h
+// Look implements waiting.Query.
+func (q *endQuery) Look(ctx context.Context) (found any, final bool, err error) {
+	res, err := q.e.result(ctx, q.runID)
+	if res != nil {
+		return res, true, nil
+	}
+	if err != nil && (q.first || errors.Is(err, workflow.ErrRunNotFound) || errors.Is(err, store.ErrClosed)) {
+		q.failed = err
+	}
+	q.first = false
+	q.e.waits.Elsewhere(waiting.EndOf(q.runID))
+	return nil, q.failed != nil, err
 }
 
-func (h *hungWait) check() {
+// Describe implements waiting.Query.
+func (q *endQuery) Describe() (verb, runID string) { return "look how a run has ended", q.runID }
+
+// start has the waiter look again after a second: if whoever executes the run hangs, others
+// may have ended it before anybody listened. After that it is looked now and then whether
+// there is anybody who executes it.
+func (q *endQuery) start() {
+	q.timer = time.AfterFunc(time.Hour, q.tick)
+	q.timer.Reset(time.Second)
+}
+
+func (q *endQuery) tick() {
 	switch {
-	case h.pause == 0:
-		h.waiter.Look()
-		h.pause = unattendedAfter
-	case h.e.warnUnattended(h.ctx, h.runID):
-		h.pause *= 2
+	case q.pause == 0:
+		q.waiter.Look()
+		q.pause = unattendedAfter
+	case q.e.warnUnattended(q.ctx, q.runID):
+		q.pause *= 2
 	}
-	h.timer.Reset(h.pause)
-	if h.stopped.Load() {
-		h.timer.Stop()
+	q.timer.Reset(q.pause)
+	if q.stopped.Load() {
+		q.timer.Stop()
 	}
 }
 
-func (h *hungWait) stop() {
-	h.stopped.Store(true)
-	h.timer.Stop()
+func (q *endQuery) stop() {
+	q.stopped.Store(true)
+	q.timer.Stop()
 }
 
 // result reads the result of a run that has ended; nil: it has not.

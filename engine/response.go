@@ -33,9 +33,7 @@ func (c *caller) wait(ctx context.Context, now bool) (workflow.Response, error) 
 	limited, cancel := context.WithTimeoutCause(ctx, c.e.opts.RespondWithin, ErrResponseTimeout)
 	defer cancel()
 	for {
-		v, err := c.waiter.Wait(limited, c.e.Stopping(), waiting.Query{
-			Verb: "look for the response to a request", RunID: c.runID, Now: now, Look: c.query,
-		})
+		v, err := c.waiter.Wait(limited, c.e.Stopping(), now, c)
 		r, ok := v.(*store.Response)
 		switch {
 		case ok:
@@ -61,8 +59,8 @@ func (c *caller) wait(ctx context.Context, now bool) (workflow.Response, error) 
 	}
 }
 
-// query is look for waiting.Query.
-func (c *caller) query(ctx context.Context) (found any, final bool, err error) {
+// Look implements waiting.Query.
+func (c *caller) Look(ctx context.Context) (found any, final bool, err error) {
 	r, err := c.look(ctx)
 	switch {
 	case err == nil:
@@ -71,6 +69,11 @@ func (c *caller) query(ctx context.Context) (found any, final bool, err error) {
 		return nil, false, nil
 	}
 	return nil, errors.Is(err, ErrNoResponse), err
+}
+
+// Describe implements waiting.Query.
+func (c *caller) Describe() (verb, runID string) {
+	return "look for the response to a request", c.runID
 }
 
 var errNoResponseYet = errors.New("no response yet")

@@ -51,8 +51,9 @@ type Registry struct {
 // entry is a key that somebody waits for.
 type entry struct {
 	waiters  []*Waiter
-	done     func() // of Signals.Await, if it was called
-	expected bool   // a value is being committed here
+	one      [1]*Waiter // room for the first of them
+	done     func()     // of Signals.Await, if it was called
+	expected bool       // a value is being committed here
 }
 
 // New returns a registry on a store.
@@ -65,20 +66,22 @@ func New(s Signals, outages *outage.Log) *Registry {
 // A Waiter listens for some keys until it is stopped.
 type Waiter struct {
 	r     *Registry
-	keys  []Key
+	keys  [2]Key        // no more are waited for at once
 	wake  chan struct{} // says: there is a value, or look
 	value any           // guarded by Registry.mu
 }
 
-// Listen begins to listen. What is delivered from now on is not missed.
+// Listen begins to listen for one key, or two. What is delivered from now on is not missed.
 func (r *Registry) Listen(keys ...Key) *Waiter {
-	w := &Waiter{r: r, keys: keys, wake: make(chan struct{}, 1)}
+	w := &Waiter{r: r, wake: make(chan struct{}, 1)}
+	copy(w.keys[:], keys)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, k := range keys {
 		e := r.entries[k]
 		if e == nil {
 			e = &entry{}
+			e.waiters = e.one[:0]
 			r.entries[k] = e
 		}
 		e.waiters = append(e.waiters, w)
@@ -180,6 +183,9 @@ func (w *Waiter) Stop() {
 	defer w.r.mu.Unlock()
 	for _, k := range w.keys {
 		e := w.r.entries[k]
+		if e == nil {
+			continue
+		}
 		if e.waiters = slices.DeleteFunc(e.waiters, func(other *Waiter) bool { return other == w }); len(e.waiters) > 0 {
 			continue
 		}
@@ -199,26 +205,25 @@ func (w *Waiter) take() any {
 }
 
 // A Query is how somebody looks for what is waited for.
-type Query struct {
+type Query interface {
 	// Look returns a value, or nil if there is none yet. An error that is final ends the
 	// wait; any other is an outage of the store, and Look is called again.
-	Look  func(context.Context) (v any, final bool, err error)
-	Verb  string // what Look does, for the log
-	RunID string
-	Now   bool // look first
+	Look(ctx context.Context) (v any, final bool, err error)
+	// Describe says what Look does, for the log, and of which run.
+	Describe() (verb, runID string)
 }
 
 // ErrStopped says that the wait was stopped.
 var ErrStopped = errors.New("stopped")
 
-// Wait blocks until a value is delivered or found. It fails with the cause of ctx's end, or
+// Wait blocks until a value is delivered or found; now has it look first. It fails with the cause of ctx's end, or
 // with ErrStopped.
-func (w *Waiter) Wait(ctx context.Context, stop <-chan struct{}, q Query) (any, error) {
+func (w *Waiter) Wait(ctx context.Context, stop <-chan struct{}, now bool, q Query) (any, error) {
 	missed, current := w.r.missed(), true
 	var backoff outage.Backoff
 	defer backoff.Quit(w.r.outages)
 	var again <-chan time.Time // after the store has failed
-	for look := q.Now; ; {
+	for look := now; ; {
 		var err error
 		if look {
 			var v any
@@ -235,7 +240,8 @@ func (w *Waiter) Wait(ctx context.Context, stop <-chan struct{}, q Query) (any, 
 			backoff.Passed(w.r.outages)
 			look, current, again = false, true, nil
 		case ctx.Err() == nil:
-			again = time.After(backoff.Failed(w.r.outages, q.Verb, q.RunID, err))
+			verb, runID := q.Describe()
+			again = time.After(backoff.Failed(w.r.outages, verb, runID, err))
 		}
 		select {
 		case <-w.wake:

@@ -4,7 +4,6 @@ import (
 	"container/list"
 	"context"
 	"errors"
-	"maps"
 	"runtime"
 	"slices"
 	"sync"
@@ -415,10 +414,10 @@ func (a *actor) rebuild(inbox []arrival) (mail []store.Message, left []arrival, 
 	slices.SortStableFunc(left, func(x, y arrival) int { return x.at.Compare(y.at) })
 	a.mailRead, a.moreMail = true, l.More
 	if a.solo != nil {
-		a.solo.suspects = slices.Sorted(maps.Keys(a.schedule.steps))
+		a.solo.suspects = a.schedule.refs()
 	}
 	for ref, at := range a.attempts {
-		if a.schedule.steps[ref] == nil && at.result != nil {
+		if a.schedule.get(ref) == nil && at.result != nil {
 			delete(a.attempts, ref)
 		}
 	}
@@ -444,7 +443,7 @@ func (a *actor) fold(e *store.Event, replayed bool) {
 	a.schedule.fold(e, replayed)
 	asked, canceled := a.x.TakeSteps()
 	for _, s := range asked {
-		a.schedule.ask(s.Ref, s.Spec)
+		a.schedule.ask(s.Ref, &s.Spec)
 	}
 	for _, s := range canceled {
 		a.schedule.cancel(s.Ref, s.Canceled)

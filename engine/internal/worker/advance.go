@@ -193,13 +193,13 @@ func (b *batch) take(in arrival) {
 		in.event.At = in.at
 		b.feed(*in.event, "")
 	case in.crashed != "":
-		if s := a.schedule.steps[in.crashed]; s != nil && s.marked > 0 && a.attempts[s.ref] == nil {
+		if s := a.schedule.get(in.crashed); s != nil && s.marked > 0 && a.attempts[s.ref] == nil {
 			e := s.crashed(a.w.store.Now())
 			e.At = in.at
 			b.feed(*e, "")
 		}
 	case in.unbegun != "":
-		if s := a.schedule.steps[in.unbegun]; s != nil && a.attempts[s.ref] == nil {
+		if s := a.schedule.get(in.unbegun); s != nil && a.attempts[s.ref] == nil {
 			a.schedule.canceled = append(a.schedule.canceled, s)
 			b.settleCanceled()
 		}
@@ -232,7 +232,7 @@ func (b *batch) take(in arrival) {
 		e := a.stepEvent(in.result)
 		if e == nil {
 			delete(a.attempts, at.ref)
-			if s := a.schedule.steps[at.ref]; s != nil && s.canceled != nil {
+			if s := a.schedule.get(at.ref); s != nil && s.canceled != nil {
 				// Nobody attempts it again. What ends it may be in the mailbox.
 				a.arrive(arrival{at: in.at, unbegun: s.ref})
 				a.repoke()
@@ -250,7 +250,7 @@ func (b *batch) take(in arrival) {
 			b.show = append(b.show, in.long)
 		}
 	case in.overdue != nil:
-		s := a.schedule.steps[in.overdue.ref]
+		s := a.schedule.get(in.overdue.ref)
 		if s != nil && a.attempts[s.ref] == in.overdue && in.overdue.result == nil {
 			e := s.unknownOutcome("the attempt has not returned within " + a.w.opts.StepGrace.String() + " after it was canceled")
 			e.At = in.at
@@ -302,7 +302,7 @@ func (b *batch) settleCanceled() {
 	for len(a.schedule.canceled) > 0 && !a.x.Finished() && !b.more { // what it was done by may be in the mailbox
 		s := a.schedule.canceled[0]
 		a.schedule.canceled = a.schedule.canceled[1:]
-		if a.schedule.steps[s.ref] == nil {
+		if a.schedule.get(s.ref) == nil {
 			continue
 		}
 		if at := a.attempts[s.ref]; at != nil && !slices.Contains(b.resolved, s.ref) {

@@ -68,7 +68,7 @@ func (a *actor) begin(s *scheduled) {
 	info.Attempt, info.StartedAt = at.number, at.started
 	ctx = context.WithValue(ctx, run.Key{}, &run.Scene{Info: info, Client: w.env.Client})
 	at.long = time.AfterFunc(longAttempt, func() { a.post(arrival{at: w.store.Now(), long: at}) })
-	go a.execute(ctx, stop, at, s.spec)
+	go a.execute(ctx, stop, at, *s.spec)
 }
 
 // execute calls the step's function and posts the result.
@@ -143,7 +143,7 @@ func (a *actor) limited(ctx context.Context, at *attempt, f run.StepFunc) ([]byt
 // stepEvent turns the result of an attempt into an event, or returns nil if it does
 // not count.
 func (a *actor) stepEvent(r *result) *store.Event {
-	s := a.schedule.steps[r.ref]
+	s := a.schedule.get(r.ref)
 	if s == nil || !r.begun {
 		return nil
 	}

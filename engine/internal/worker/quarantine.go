@@ -131,7 +131,7 @@ func (q *solo) admit(b *batch, begin []*scheduled) []*scheduled {
 // only once all its suspect steps have an outcome.
 func (a *actor) suspicion(progress bool) (suspicion, crashes int) {
 	if a.solo != nil {
-		progress = !slices.ContainsFunc(a.solo.suspects, func(ref string) bool { return a.schedule.steps[ref] != nil })
+		progress = !slices.ContainsFunc(a.solo.suspects, func(ref string) bool { return a.schedule.get(ref) != nil })
 	}
 	if progress {
 		return 0, 0

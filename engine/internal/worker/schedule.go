@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"sort"
 	"time"
 
 	"github.com/tenter-dev/tenter/engine/internal/jitter"
@@ -21,16 +20,15 @@ import (
 // and that have no outcome yet, and is folded from the same events as the execution, so a
 // replay comes to the same schedule.
 type schedule struct {
-	steps    map[string]*scheduled
-	asked    int          // steps, in the whole run
+	steps    []*scheduled // in the order of asking
+	unused   []scheduled
 	canceled []*scheduled // steps whose outcome is to be that they were canceled, in order
 }
 
 // scheduled is a step that has no outcome yet.
 type scheduled struct {
 	ref      string
-	spec     run.Step
-	order    int       // of asking
+	spec     *run.Step
 	attempts int       // that have failed
 	retryAt  time.Time // of the next attempt, if one has failed
 	marked   int       // attempt announced by a StepStarted event, 0: none
@@ -39,17 +37,39 @@ type scheduled struct {
 }
 
 // ask adds a step.
-func (s *schedule) ask(ref string, spec run.Step) {
-	if s.steps == nil {
-		s.steps = map[string]*scheduled{}
+func (s *schedule) ask(ref string, spec *run.Step) {
+	if len(s.unused) == 0 {
+		s.unused = make([]scheduled, 4) // one allocation for all steps of a short run
 	}
-	s.asked++
-	s.steps[ref] = &scheduled{ref: ref, spec: spec, order: s.asked}
+	st := &s.unused[0]
+	s.unused = s.unused[1:]
+	st.ref, st.spec = ref, spec
+	s.steps = append(s.steps, st)
+}
+
+// get returns a step that has no outcome yet, or nil. There are few.
+func (s *schedule) get(ref string) *scheduled {
+	if i := s.index(ref); i >= 0 {
+		return s.steps[i]
+	}
+	return nil
+}
+
+func (s *schedule) index(ref string) int {
+	return slices.IndexFunc(s.steps, func(st *scheduled) bool { return st.ref == ref })
+}
+
+// refs returns the steps that have no outcome yet.
+func (s *schedule) refs() (refs []string) {
+	for _, st := range s.steps {
+		refs = append(refs, st.ref)
+	}
+	return refs
 }
 
 // cancel ends the retries of a step, and its attempt.
 func (s *schedule) cancel(ref string, err error) {
-	if st := s.steps[ref]; st != nil {
+	if st := s.get(ref); st != nil {
 		st.canceled = err
 		s.canceled = append(s.canceled, st)
 	}
@@ -63,10 +83,11 @@ func (s *schedule) fold(e *store.Event, replayed bool) {
 		}
 		return
 	}
-	st := s.steps[e.Ref]
-	if st == nil {
+	i := s.index(e.Ref)
+	if i < 0 {
 		return
 	}
+	st := s.steps[i]
 	switch e.Kind {
 	case store.StepStarted:
 		st.marked = st.attempts + 1
@@ -76,7 +97,8 @@ func (s *schedule) fold(e *store.Event, replayed bool) {
 		}
 		st.marked, st.begun = 0, false
 	case store.StepCompleted, store.StepFailed:
-		delete(s.steps, e.Ref)
+		st.spec = nil
+		s.steps = slices.Delete(s.steps, i, i+1)
 	default:
 	}
 }
@@ -101,9 +123,6 @@ func (s *schedule) due(now time.Time, executing func(ref string) bool) (begin []
 		default:
 			begin = append(begin, st)
 		}
-	}
-	if len(begin) > 1 {
-		sort.Slice(begin, func(i, j int) bool { return begin[i].order < begin[j].order })
 	}
 	return begin, next
 }
