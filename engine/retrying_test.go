@@ -183,17 +183,17 @@ func TestDivergence(t *testing.T) {
 		code *workflow.Workflow[string, string]
 		says []string
 	}{
-		"another step": {changing("other"), []string{"after event 2 (step_completed first#1)", `recorded "step second#1"`, `attempted "step other#1"`, "retrying_test.go:"}},
-		"a step more":  {changing("second", "third"), []string{"after event 3", `recorded "hook 1 token changing"`, `attempted "step third#1"`, "retrying_test.go:"}},
+		"another step": {changing("other"), []string{"after event 2 (step_completed first#1)", `the journal has "step second#1"`, `the code asked for "step other#1"`, "retrying_test.go:"}},
+		"a step more":  {changing("second", "third"), []string{"after event 3", `the journal has "hook 1 token changing"`, `the code asked for "step third#1"`, "retrying_test.go:"}},
 		"nothing more": {workflow.Define("changing", func(ctx workflow.Context, _ string) (string, error) {
 			return "", workflow.Do(ctx, "first", func(context.Context) error { return nil })
-		}), []string{"after event 2", `recorded "step second#1"`, `attempted "return"`}},
+		}), []string{"after event 2", `the journal has "step second#1"`, `the code asked for "return"`}},
 		"an error": {workflow.Define("changing", func(ctx workflow.Context, _ string) (string, error) {
 			if err := workflow.Do(ctx, "first", func(context.Context) error { return nil }); err != nil {
 				return "", err
 			}
 			return "", errors.New("mine")
-		}), []string{"after event 2", `recorded "step second#1"`, "return the error: mine"}},
+		}), []string{"after event 2", `the journal has "step second#1"`, "return the error: mine"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -167,7 +167,7 @@ var failures = map[string]failure{
 			workflowtest.Result(eng, workflowtest.Start(eng, moody, ""))
 		})
 	}, []string{
-		`the code diverges from the journal after event 1 \(started\): recorded "step .#1", attempted "step .#1", at \S*failures_test.go:\d+`,
+		`the code is non-deterministic: after event 1 \(started\) the journal has "step .#1", and the code asked for "step .#1", at \S*failures_test.go:\d+`,
 		`--- PASS: TestFailing/nondeterminism/no_crash|after_each_commit`,
 	}},
 	"another result": {func(t *testing.T) {

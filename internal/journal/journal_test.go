@@ -317,8 +317,8 @@ func TestReasonsArePinned(t *testing.T) {
 			journal.NoVerifier, "no_verifier",
 		},
 		{
-			diverged.Reason(), `the code diverges from the journal after event 3 (step_completed charge#1): recorded "hook 1 token a", ` +
-				"attempted nothing more, at main.go:7; deploy code that makes the recorded calls, keep the old code as a version of its own, or terminate the run",
+			diverged.Reason(), `the code is non-deterministic: after event 3 (step_completed charge#1) the journal has "hook 1 token a", ` +
+				"and the code asked for nothing more, at main.go:7; deploy code that makes the recorded calls, keep the old code as a version of its own, or terminate the run",
 			journal.NonDeterministic, "non_deterministic",
 		},
 		{"the moon", "the moon", journal.Unknown, "unknown"},

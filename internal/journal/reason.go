@@ -32,7 +32,7 @@ var signs = []struct {
 	{"no live worker has the workflow", NoWorkflow},
 	{"no live worker has version", NoVersion},
 	{"this worker does not have the workflow", NoDefinition},
-	{"diverges from the journal", NonDeterministic},
+	{"the code is non-deterministic", NonDeterministic},
 	{"its workflow code killed its worker", KilledWorkers},
 	{"Options.PublicURL", NoPublicURL},
 	{"Options.Verifiers", NoVerifier},
@@ -94,10 +94,10 @@ type Divergence struct {
 	Caller    string // where it asked; empty: not known
 }
 
-// Reason is the reason of a run whose code diverges from the journal.
+// Reason is the reason of a run whose code is non-deterministic.
 func (d *Divergence) Reason() string {
 	var s strings.Builder
-	fmt.Fprintf(&s, "the code diverges from the journal after event %d (%s): recorded %s, attempted %s",
+	fmt.Fprintf(&s, "the code is non-deterministic: after event %d (%s) the journal has %s, and the code asked for %s",
 		d.Position, d.Event, orNothing(d.Recorded), orNothing(d.Attempted))
 	if d.Caller != "" {
 		fmt.Fprintf(&s, ", at %s", d.Caller)
