@@ -326,8 +326,8 @@ var constructs = []construct{
 				for range 3 {
 					err := workflow.Select(ctx,
 						workflow.OnPayload(hook, take),
-						workflow.OnDone(branch, func(v string, err error) error { return take(said(v, err)) }),
-						workflow.OnTimer(time.Minute, func() error { return take("late") }))
+						workflow.OnDone(branch, func(v string, err error) error { got = append(got, said(v, err)); return nil }),
+						workflow.OnTimer(time.Minute, func() error { got = append(got, "late"); return nil }))
 					if err != nil {
 						return nil, err
 					}

@@ -113,12 +113,12 @@ func Parse(line string) (a Ask, ok bool) {
 	default:
 		return a, false
 	}
-	switch a.Op {
-	case Hook:
+	switch {
+	case a.Op == Hook:
 		a.Token = strings.TrimPrefix(rest, "token ")
-	case Respond:
+	case a.Op == Respond:
 		a.Request = strings.TrimPrefix(rest, "to ")
-	case Sleep, Deadline:
+	case a.timer():
 		a.Until, _ = time.Parse(timeFormat, strings.TrimPrefix(rest, "until "))
 	}
 	return a, a.Ref != "" && a.String() == line
