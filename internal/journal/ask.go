@@ -3,6 +3,7 @@ package journal
 import (
 	"iter"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 )
@@ -58,6 +59,7 @@ func (a *Ask) timer() bool { return a.Op == Sleep || a.Op == Deadline }
 // Append appends the line of a, without a newline.
 func (a Ask) Append(line []byte) []byte {
 	word, object := a.object()
+	line = slices.Grow(line, len(a.Op)+1+len(a.Ref)+len(word)+len(object)+len(timeFormat)) // at most once
 	line = append(line, a.Op...)
 	line = append(line, ' ')
 	line = append(line, a.Ref...)
