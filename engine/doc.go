@@ -27,8 +27,8 @@
 //
 //   - facade: tx, start, webhook, resume, respond, retry, inspect, cursor, catalog, runs,
 //     watch, response, await, unattended, prune, engine, logger, id
-//   - worker (internal/worker): worker, claim, watchdog, resync, prune, lease, cache, address,
-//     quarantine, txstep, attempt, doubt, commit, transition, advance, report, handoff,
+//   - worker (internal/worker): worker, claim, watchdog, resync, prune, lease, cache, hookindex,
+//     quarantine, txstep, attempt, unknowncommit, commit, transition, advance, report, handoff,
 //     schedule, actor
 //   - telemetry (internal/telemetry): telemetry, trace
 //   - waiting (internal/waiting): registry, resync, recent, loader, result

@@ -50,7 +50,7 @@ func (e *Engine) deliver(ctx context.Context, p store.Payload, check func(*store
 	if err := check(&at.Hook); err != nil {
 		return store.Hook{}, err
 	}
-	return at.Hook, w.Offer(ctx, at, p)
+	return at.Hook, w.Deliver(ctx, at, p)
 }
 
 // checkHook says why a live hook does not take a payload.

@@ -18,7 +18,7 @@ import (
 	"github.com/tenter-dev/tenter/store"
 )
 
-// execution is the workflow code of one run at work: its branches, and what they
+// Execution is the workflow code of one run at work: its branches, and what they
 // wait for. It is fed the events of the journal one at a time; after each, the
 // runnable branches go on until all wait. Being fed the same events it comes to the
 // same state, so a replay and a live run are one code path; they differ in whether

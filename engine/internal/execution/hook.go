@@ -193,6 +193,7 @@ func (x *Execution) OpenHooks(f func(*store.Hook)) {
 // Intake is what becomes of a payload that comes to a hook.
 type Intake int
 
+// What becomes of a payload.
 const (
 	NotOpen  Intake = iota // the hook does not take payloads
 	Direct                 // the code gets it next

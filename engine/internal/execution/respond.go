@@ -62,6 +62,7 @@ func CheckResponse(a *run.Answer, limit int) error {
 	return CheckSize("the response", a.Body, limit)
 }
 
+// NewResponse makes the response to a request that is given at a time, and kept for so long.
 func NewResponse(request, runID, responder string, a run.Answer, at time.Time, keep time.Duration) (store.Response, error) {
 	header, err := json.Marshal(a.Header)
 	if err != nil {

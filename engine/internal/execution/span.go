@@ -21,6 +21,7 @@ type Span struct {
 // SpanKind says what took time.
 type SpanKind uint8
 
+// What took time.
 const (
 	StepDone SpanKind = iota
 	StepRetry

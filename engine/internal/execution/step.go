@@ -23,7 +23,9 @@ type Step struct {
 	failed  *run.StepFailed
 }
 
-func (s *Step) Ready() bool         { return s.done }
+// Ready implements run.Waitable.
+func (s *Step) Ready() bool { return s.done }
+
 func (s *Step) waitlist() *waitlist { return &s.waiters }
 
 // cancel ends the step's retries and its attempt. The outcome comes as an event.

@@ -106,6 +106,7 @@ func (l *Log) Close() {
 	}
 }
 
+// The pauses before the store is tried again grow from the first to the longest.
 const (
 	FirstPause = 10 * time.Millisecond
 	MostPause  = 5 * time.Second

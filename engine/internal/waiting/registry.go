@@ -26,6 +26,7 @@ type Key struct {
 // Kind is what can be waited for.
 type Kind uint8
 
+// What can be waited for.
 const (
 	RunEnd   Kind = iota + 1 // the end of the run that has the ID
 	Response                 // the response to the request that has the ID

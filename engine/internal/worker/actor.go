@@ -31,11 +31,11 @@ type actor struct {
 	workflow string
 	traced   context.Context //nolint:containedctx // has the run's trace
 
-	mu     sync.Mutex
-	inbox  []arrival
-	poked  bool // there may be mail
-	active bool // a goroutine goes round
-	gone   bool // not the run's actor any more
+	mu      sync.Mutex
+	inbox   []arrival
+	hasMail bool // there may be mail
+	active  bool // a goroutine goes round
+	gone    bool // not the run's actor any more
 
 	ending atomic.Bool // it commits the end of the run, and tells what comes of it; here it costs no padding
 
@@ -45,36 +45,36 @@ type actor struct {
 
 	// The rest belongs to the goroutine that goes round.
 
-	head     store.Run // as of our last transition
-	def      *run.Workflow
-	x        *execution.Execution // nil: to be rebuilt from the journal
-	schedule schedule             // of the execution's steps
-	held     bool                 // this worker owns the run
-	doubted  bool                 // and its last owner died
-	mailRead bool                 // the mailbox was read in this round
-	moreMail bool                 // and there is more than was read
-	behind   bool                 // a payload was sent to the mailbox that was not read since
-	seq      int64
-	attempts map[string]*attempt
-	start    *starting      // of a run born here, until its first transition is durable
-	solo     *solo          // in quarantine
-	backoff  outage.Backoff // before the store is tried again
-	lapses   int64          // of the lease, before the run was last read or written
-	alarm    *time.Timer    // for what is due while this worker owns the run: no claim finds it then
-	warned   int64          // events at the last warning of a long journal
+	head       store.Run // as of our last transition
+	def        *run.Workflow
+	x          *execution.Execution // nil: to be rebuilt from the journal
+	schedule   schedule             // of the execution's steps
+	owned      bool                 // this worker owns the run
+	suspect    bool                 // and its last owner died
+	mailRead   bool                 // the mailbox was read in this round
+	moreMail   bool                 // and there is more than was read
+	behind     bool                 // a payload was sent to the mailbox that was not read since
+	seq        int64
+	attempts   map[string]*attempt
+	start      *starting      // of a run born here, until its first transition is durable
+	quarantine *quarantine    // nil: the run is not in quarantine
+	backoff    outage.Backoff // before the store is tried again
+	lapses     int64          // of the lease, before the run was last read or written
+	alarm      *time.Timer    // for what is due while this worker owns the run: no claim finds it then
+	warned     int64          // events at the last warning of a long journal
 }
 
 // arrival is what comes to an actor from this process: one of its fields is set.
 type arrival struct {
-	at      time.Time
-	offer   *offer
-	result  *result      // of an attempt
-	long    *attempt     // executes for so long that it is to be shown
-	overdue *attempt     // has not returned within the grace period
-	claimed *store.Run   // this worker has claimed the run
-	event   *store.Event // about something that this worker has found out
-	crashed string       // step whose attempt was announced by a worker that died
-	unbegun string       // canceled step whose attempt has not called its function
+	at       time.Time
+	delivery *delivery
+	result   *result      // of an attempt
+	long     *attempt     // executes for so long that it is to be shown
+	overdue  *attempt     // has not returned within the grace period
+	claimed  *store.Run   // this worker has claimed the run
+	event    *store.Event // about something that this worker has found out
+	crashed  string       // step whose attempt was announced by a worker that died
+	unbegun  string       // canceled step whose attempt has not called its function
 }
 
 // resultRef returns the step whose result this is, or nothing.
@@ -91,8 +91,8 @@ type starting struct {
 	run store.NewRun
 }
 
-// offer is a payload that may be accepted by the very transition that takes it in.
-type offer struct {
+// delivery is a payload that may be accepted by the very transition that takes it in.
+type delivery struct {
 	handoff
 	hookID  string
 	data    []byte
@@ -112,14 +112,14 @@ func (a *actor) post(in arrival) bool {
 	return true
 }
 
-// poke says that there may be mail. It returns false if the actor is gone.
-func (a *actor) poke() bool {
+// notify says that there may be mail. It returns false if the actor is gone.
+func (a *actor) notify() bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.gone {
 		return false
 	}
-	a.poked = true
+	a.hasMail = true
 	a.wake()
 	return true
 }
@@ -137,8 +137,8 @@ func (a *actor) loop() {
 	growStack()
 	for {
 		a.mu.Lock()
-		inbox, poked := a.inbox, a.poked
-		if (len(inbox) == 0 && !poked && a.x != nil) || a.gone {
+		inbox, hasMail := a.inbox, a.hasMail
+		if (len(inbox) == 0 && !hasMail && a.x != nil) || a.gone {
 			a.active = false
 			victim := a.w.idle(a)
 			a.mu.Unlock()
@@ -147,9 +147,9 @@ func (a *actor) loop() {
 			}
 			return
 		}
-		a.inbox, a.poked = nil, false
+		a.inbox, a.hasMail = nil, false
 		a.mu.Unlock()
-		a.round(inbox, poked)
+		a.round(inbox, hasMail)
 	}
 }
 
@@ -164,17 +164,17 @@ func growStack() {
 }
 
 // round takes in what has arrived. What can't be taken in now is put back.
-func (a *actor) round(inbox []arrival, poked bool) {
+func (a *actor) round(inbox []arrival, hasMail bool) {
 	for _, in := range inbox {
 		if in.claimed != nil {
 			if a.start != nil { // its ID is taken, by the run that was claimed
 				a.start.done <- store.ErrExists
 				a.start = nil
 			}
-			poked = a.claimed(in.claimed) || poked
+			hasMail = a.claimed(in.claimed) || hasMail
 		}
 	}
-	if a.start == nil && !a.held && a.x == nil {
+	if a.start == nil && !a.owned && a.x == nil {
 		a.leave(inbox) // whoever claims the run goes on with it
 		a.w.trigger()
 		return
@@ -188,7 +188,7 @@ func (a *actor) round(inbox []arrival, poked bool) {
 		if mail, inbox, ok = a.rebuild(inbox); !ok {
 			return
 		}
-	case poked:
+	case hasMail:
 		var ok bool
 		if mail, ok = a.readMail(inbox); !ok {
 			return
@@ -201,7 +201,7 @@ func (a *actor) round(inbox []arrival, poked bool) {
 // goes on without a replay. It reports whether there may be mail.
 func (a *actor) claimed(r *store.Run) bool {
 	if r.Epoch <= a.head.Epoch {
-		return !a.held // it came along with others, and if it is not at work here that was long ago
+		return !a.owned // it came along with others, and if it is not at work here that was long ago
 	}
 	changed := (r.Epoch != a.head.Epoch+1 || r.Events != a.head.Events) && !planted.ParkedKept.Here()
 	if a.x != nil && (changed || r.Suspicion >= suspicious) {
@@ -209,21 +209,21 @@ func (a *actor) claimed(r *store.Run) bool {
 	}
 	a.head = *r
 	a.seq = 0
-	a.hold(true)
+	a.own(true)
 	return true
 }
 
-// hold says whether this worker owns the run.
-func (a *actor) hold(held bool) {
-	if a.held != held {
-		a.held = held
-		a.w.holds(held)
+// own says whether this worker owns the run.
+func (a *actor) own(owned bool) {
+	if a.owned != owned {
+		a.owned = owned
+		a.w.countOwned(owned)
 	}
-	if doubted := held && a.head.Suspicion > 0; a.doubted != doubted {
-		a.doubted = doubted
-		a.w.doubts(doubted)
+	if suspect := owned && a.head.Suspicion > 0; a.suspect != suspect {
+		a.suspect = suspect
+		a.w.countSuspect(suspect)
 	}
-	if !held && a.alarm != nil {
+	if !owned && a.alarm != nil {
 		a.alarm.Stop()
 	}
 }
@@ -231,12 +231,12 @@ func (a *actor) hold(held bool) {
 // setAlarm has an owned run go round at a time; zero is never.
 func (a *actor) setAlarm(at time.Time) {
 	switch {
-	case !a.held || at.IsZero():
+	case !a.owned || at.IsZero():
 		if a.alarm != nil {
 			a.alarm.Stop()
 		}
 	case a.alarm == nil:
-		a.alarm = time.AfterFunc(at.Sub(a.w.store.Now()), func() { a.poke() })
+		a.alarm = time.AfterFunc(at.Sub(a.w.store.Now()), func() { a.notify() })
 	default:
 		a.alarm.Reset(at.Sub(a.w.store.Now()))
 	}
@@ -252,7 +252,7 @@ func (a *actor) forget() {
 }
 
 // leave ends the actor: the run is another worker's, or nobody's here. What was
-// offered goes the long way, through the mailbox.
+// delivered goes through the mailbox.
 func (a *actor) leave(inbox []arrival) {
 	a.mu.Lock()
 	a.gone = true
@@ -268,12 +268,12 @@ func (a *actor) leave(inbox []arrival) {
 		a.start.done <- ErrDeclined
 		a.start = nil
 	}
-	a.endSolo()
-	a.hold(false)
+	a.leaveQuarantine()
+	a.own(false)
 	a.backoff.Quit(a.w.outages)
 	for _, in := range inbox {
-		if in.offer != nil {
-			in.offer.done <- ErrDeclined
+		if in.delivery != nil {
+			in.delivery.done <- ErrDeclined
 		}
 		if in.claimed != nil {
 			a.w.again.Store(true) // it is ours, and nobody here goes on with it
@@ -295,12 +295,12 @@ func (a *actor) putBack(inbox []arrival) {
 	a.inbox = append(kept, a.inbox...)
 }
 
-// declineInbox answers the offers that have arrived.
+// declineInbox answers the deliveries that have arrived.
 func (a *actor) declineInbox() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	declineOffers(a.inbox)
-	a.inbox = slices.DeleteFunc(a.inbox, func(in arrival) bool { return in.offer != nil })
+	declineAll(a.inbox)
+	a.inbox = slices.DeleteFunc(a.inbox, func(in arrival) bool { return in.delivery != nil })
 }
 
 // born makes the execution of a run that begins here, and its first message.
@@ -334,7 +334,7 @@ func (a *actor) readMail(inbox []arrival) ([]store.Message, bool) {
 		a.troubled("read the mailbox", err)
 		return nil, false
 	case l.Run.Epoch != a.head.Epoch || l.Run.Events != a.head.Events || l.Run.Status.Ended() || a.foreign(&l.Run):
-		if a.held {
+		if a.owned {
 			a.w.lost.Add(1)
 			a.w.tel.Lost(a.traced)
 		}
@@ -343,7 +343,7 @@ func (a *actor) readMail(inbox []arrival) ([]store.Message, bool) {
 		return nil, false
 	}
 	a.lapses, a.mailRead, a.moreMail = lapses, true, l.More
-	a.hold(l.Run.Worker == a.w.id)
+	a.own(l.Run.Worker == a.w.id)
 	return l.Mail, true
 }
 
@@ -378,7 +378,7 @@ func (a *actor) rebuild(inbox []arrival) (mail []store.Message, left []arrival, 
 	}
 	a.lapses = lapses
 	a.head = l.Run
-	a.hold(l.Run.Worker == a.w.id)
+	a.own(l.Run.Worker == a.w.id)
 	if n := len(l.Events); n > 0 && l.Events[n-1].Epoch == a.head.Epoch {
 		a.seq = max(a.seq, l.Events[n-1].Seq) // it goes on in the same epoch
 	}
@@ -386,7 +386,7 @@ func (a *actor) rebuild(inbox []arrival) (mail []store.Message, left []arrival, 
 		a.block(inbox, journal.ReasonNoDefinition(l.Run.Workflow))
 		return nil, nil, false
 	}
-	if !a.enterSolo(inbox) {
+	if !a.enterQuarantine(inbox) {
 		return nil, nil, false
 	}
 	x := a.newExecution()
@@ -400,7 +400,7 @@ func (a *actor) rebuild(inbox []arrival) (mail []store.Message, left []arrival, 
 	// Results are found through the attempts, outcomes by asking again.
 	left = slices.DeleteFunc(inbox, func(in arrival) bool {
 		at := a.attempts[in.resultRef()]
-		return in.offer == nil && (at == nil || at.result != nil)
+		return in.delivery == nil && (at == nil || at.result != nil)
 	})
 	a.schedule.takenOver(a.w.store.Now())
 	for _, s := range a.schedule.steps {
@@ -413,8 +413,8 @@ func (a *actor) rebuild(inbox []arrival) (mail []store.Message, left []arrival, 
 	}
 	slices.SortStableFunc(left, func(x, y arrival) int { return x.at.Compare(y.at) })
 	a.mailRead, a.moreMail = true, l.More
-	if a.solo != nil {
-		a.solo.suspects = a.schedule.refs()
+	if a.quarantine != nil {
+		a.quarantine.suspects = a.schedule.refs()
 	}
 	for ref, at := range a.attempts {
 		if a.schedule.get(ref) == nil && at.result != nil {
@@ -464,7 +464,7 @@ func (a *actor) arrive(in arrival) {
 func (a *actor) block(inbox []arrival, reason string) {
 	a.forget()
 	if a.start != nil {
-		a.leave(inbox) // it is started the long way, and whoever claims it blocks it
+		a.leave(inbox) // it is started through the mailbox, and whoever claims it blocks it
 		return
 	}
 	a.logger().ErrorContext(a.traced, "run is blocked", "reason", reason)
@@ -478,7 +478,7 @@ func (a *actor) block(inbox []arrival, reason string) {
 		switch {
 		case errors.Is(err, store.ErrConflict):
 			a.putBack(inbox)
-			a.repoke()
+			a.markMail()
 			return
 		case err == nil, errors.Is(err, store.ErrFenced):
 			a.leave(inbox)
@@ -490,12 +490,12 @@ func (a *actor) block(inbox []arrival, reason string) {
 			return
 		}
 		a.head = l.Run
-		a.hold(true)
+		a.own(true)
 	}
 }
 
-// troubled waits before the store is tried again. What was offered meanwhile goes the
-// long way, where its sender learns of the trouble.
+// troubled waits before the store is tried again. What was delivered meanwhile goes through
+// the mailbox, where its sender learns of the trouble.
 func (a *actor) troubled(verb string, err error) {
 	a.forget()
 	a.declineInbox()

@@ -16,22 +16,22 @@ const maxBatch = 256
 
 // batch is a transition in the making.
 type batch struct {
-	a        *actor
-	mail     []store.Message // as it was read
-	events   []store.Event
-	took     []int64
-	pulled   []int64   // from backlogs
-	more     bool      // there is mail that was not read
-	err      error     // of reading a backlog
-	guard    time.Time // becomes NoMailBefore
-	offers   []*offer
-	resolved []string // steps whose attempt has become an event
-	stop     []*attempt
-	show     []*attempt
-	begin    []*scheduled
-	next     time.Time // when the run has something to do of itself: a timer or a retry
-	effects  []execution.Effect
-	spans    []execution.Span
+	a          *actor
+	mail       []store.Message // as it was read
+	events     []store.Event
+	took       []int64
+	pulled     []int64   // from backlogs
+	more       bool      // there is mail that was not read
+	err        error     // of reading a backlog
+	guard      time.Time // becomes NoMailBefore
+	deliveries []*delivery
+	resolved   []string // steps whose attempt has become an event
+	stop       []*attempt
+	show       []*attempt
+	begin      []*scheduled
+	next       time.Time // when the run has something to do of itself: a timer or a retry
+	effects    []execution.Effect
+	spans      []execution.Span
 }
 
 // advance feeds what has arrived, in the order of time, and commits what comes of it.
@@ -41,22 +41,22 @@ func (a *actor) advance(mail []store.Message, inbox []arrival) {
 	if b.err != nil {
 		b.decline()
 		a.putBack(inbox)
-		a.repoke()
+		a.markMail()
 		a.troubled("read a backlog", b.err)
 		return
 	}
 	if d := a.x.Divergence(); d != nil {
-		b.decline() // what was offered waits in the mailbox, as the rest does
+		b.decline() // what was delivered waits in the mailbox, as the rest does
 		a.block(inbox, d.String())
 		return
 	}
 	if a.x.Finished() {
-		declineOffers(inbox)
+		declineAll(inbox)
 		inbox = nil
 	}
 	a.putBack(inbox)
 	if len(mail) > 0 || b.more || a.x.Pulling() {
-		a.repoke()
+		a.markMail()
 	}
 	if !b.carry() {
 		b.decline()
@@ -203,25 +203,25 @@ func (b *batch) take(in arrival) {
 			a.schedule.canceled = append(a.schedule.canceled, s)
 			b.settleCanceled()
 		}
-	case in.offer != nil:
-		if in.offer.isTakenBack() {
+	case in.delivery != nil:
+		if in.delivery.isTakenBack() {
 			return
 		}
-		if intake := a.x.Intake(in.offer.hookID); intake != execution.Direct || a.behind {
+		if intake := a.x.Intake(in.delivery.hookID); intake != execution.Direct || a.behind {
 			a.behind = a.behind || intake == execution.Behind // to accept another one first would be refused
-			in.offer.done <- ErrDeclined
+			in.delivery.done <- ErrDeclined
 			return
 		}
 		if planted.AnsweredTooEarly.Here() {
-			in.offer.done <- nil
+			in.delivery.done <- nil
 		} else {
-			b.offers = append(b.offers, in.offer)
+			b.deliveries = append(b.deliveries, in.delivery)
 		}
 		b.guard = store.Always
 		b.feed(store.Event{
-			Kind: store.PayloadReceived, Ref: in.offer.hookID, Data: in.offer.data, OrStart: in.offer.orStart,
+			Kind: store.PayloadReceived, Ref: in.delivery.hookID, Data: in.delivery.data, OrStart: in.delivery.orStart,
 			At: saturate.Time(in.at),
-		}, in.offer.trace)
+		}, in.delivery.trace)
 	case in.result != nil:
 		at := a.attempts[in.result.ref]
 		if at == nil || at.number != in.result.number || slices.Contains(b.resolved, at.ref) {
@@ -235,7 +235,7 @@ func (b *batch) take(in arrival) {
 			if s := a.schedule.get(at.ref); s != nil && s.canceled != nil {
 				// Nobody attempts it again. What ends it may be in the mailbox.
 				a.arrive(arrival{at: in.at, unbegun: s.ref})
-				a.repoke()
+				a.markMail()
 			}
 			return
 		}
@@ -261,13 +261,13 @@ func (b *batch) take(in arrival) {
 }
 
 // carry reports whether all that was handed to the run is still the transition's to
-// carry. If its caller has lost patience with the code, it is in the mailbox, or about to
+// carry. If its caller has lost commitTimeout with the code, it is in the mailbox, or about to
 // be, and the code has to meet it there.
 func (b *batch) carry() bool {
 	if s := b.a.start; s != nil && !s.carry() {
 		return false
 	}
-	for _, o := range b.offers {
+	for _, o := range b.deliveries {
 		if !o.carry() {
 			return false
 		}

@@ -12,7 +12,7 @@ func (w *Worker) busy(a *actor) {
 	}
 	w.unpark(a)
 	w.mu.Unlock()
-	if w.bustling.Add(1) == 1 {
+	if w.busyActors.Add(1) == 1 {
 		w.watch.wake()
 	}
 }
@@ -20,11 +20,11 @@ func (w *Worker) busy(a *actor) {
 // idle counts an actor that has nothing to do. It caches parked runs, and returns
 // the one to be evicted for it, if any. It is called with a.mu held.
 func (w *Worker) idle(a *actor) (victim *actor) {
-	if w.bustling.Add(-1) == int64(w.opts.MaxRuns)-1 {
+	if w.busyActors.Add(-1) == int64(w.opts.MaxRuns)-1 {
 		w.trigger()
 	}
 	switch {
-	case a.gone || a.held:
+	case a.gone || a.owned:
 		return nil
 	case w.over.Load():
 		return a

@@ -66,7 +66,7 @@ const maxClaim = 256
 // claim claims runs: those that signals have named, or, if somebody asks for that, of all
 // that have something to do those in the greatest need.
 func (w *Worker) claim(ctx context.Context) {
-	room := w.opts.MaxRuns - int(w.bustling.Load())
+	room := w.opts.MaxRuns - int(w.busyActors.Load())
 	w.mu.Lock()
 	named := w.named
 	w.named = nil
@@ -100,7 +100,7 @@ func (w *Worker) claim(ctx context.Context) {
 	}
 	if again {
 		w.recalled = time.Now()
-		limit += int(w.holding.Load()) // which come along
+		limit += int(w.owned.Load()) // which come along
 	}
 	c, err := w.store.Claim(ctx, store.Claim{
 		Worker:      w.id,

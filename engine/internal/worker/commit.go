@@ -15,7 +15,7 @@ import (
 // to own it.
 func (a *actor) commit(t *store.Transition) ([]store.Outcome, error) {
 	lapses := a.lapses
-	if t.Keep || a.held {
+	if t.Keep || a.owned {
 		var err error
 		if lapses, err = a.w.lease.ensure(); err != nil {
 			return nil, fmt.Errorf("%w: %w", errUnleased, err)
@@ -64,12 +64,12 @@ func (b *batch) committed(t *store.Transition, outcomes []store.Outcome) {
 	a.head.Status, a.head.Version = t.Status, t.Version
 	b.report(t)
 	x.CommittedBacklogs()
-	a.hold(t.Keep)
+	a.own(t.Keep)
 	if a.start != nil {
 		a.start.done <- nil
 		a.start = nil
 	}
-	for _, o := range b.offers {
+	for _, o := range b.deliveries {
 		o.done <- nil
 	}
 	x.Log()
@@ -98,7 +98,7 @@ func (b *batch) committed(t *store.Transition, outcomes []store.Outcome) {
 			a.arrive(arrival{at: a.w.store.Now(), event: &store.Event{Kind: store.HookDrained, Ref: ref}})
 			continue
 		}
-		a.repoke()
+		a.markMail()
 	}
 	b.stopCanceled()
 	if !t.WakeAt.IsZero() && !t.Keep {
@@ -106,10 +106,10 @@ func (b *batch) committed(t *store.Transition, outcomes []store.Outcome) {
 	}
 	a.setAlarm(b.next)
 	b.start()
-	if a.solo != nil && len(a.attempts) == 0 {
-		a.endSolo()
+	if a.quarantine != nil && len(a.attempts) == 0 {
+		a.leaveQuarantine()
 	}
-	if !a.held && a.head.Suspicion >= suspicious {
+	if !a.owned && a.head.Suspicion >= suspicious {
 		a.leave(nil) // what comes next for it has to pass the quarantine again
 		a.w.trigger()
 	}
@@ -135,10 +135,10 @@ func (b *batch) start() {
 	switch {
 	case err != nil:
 		a.troubled("renew the lease", err)
-		a.repoke()
+		a.markMail()
 		return
 	case lapses != a.lapses: // the run may have been taken over
-		a.repoke()
+		a.markMail()
 		return
 	}
 	for _, s := range b.begin {
@@ -160,19 +160,19 @@ func (b *batch) refused(t *store.Transition, err error) {
 	case errors.Is(err, store.ErrConflict):
 		b.decline()
 		a.forget()
-		a.repoke()
+		a.markMail()
 	case errors.Is(err, errUnleased):
 		b.decline()
 		a.troubled("renew the lease", err)
-		a.repoke()
+		a.markMail()
 	default:
-		b.doubt(t, err)
+		b.resolveUnknown(t, err)
 	}
 }
 
-// decline sends what was offered the long way.
+// decline sends what was delivered through the mailbox.
 func (b *batch) decline() {
-	for _, o := range b.offers {
+	for _, o := range b.deliveries {
 		o.done <- ErrDeclined
 	}
 }
@@ -183,10 +183,10 @@ func (a *actor) fenced() {
 	a.mu.Lock()
 	mine := slices.ContainsFunc(a.inbox, func(in arrival) bool { return in.claimed != nil })
 	a.mu.Unlock()
-	if a.held && !mine {
+	if a.owned && !mine {
 		a.w.tel.Lost(a.traced)
 	}
-	a.hold(false)
+	a.own(false)
 	if !mine {
 		a.leave(nil)
 		a.w.trigger() // signals may have come to this actor
@@ -199,18 +199,18 @@ func (a *actor) isGone() bool {
 	return a.gone
 }
 
-// repoke makes the next round read the mailbox.
-func (a *actor) repoke() {
+// markMail makes the next round read the mailbox.
+func (a *actor) markMail() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.poked = true
+	a.hasMail = true
 }
 
-// declineOffers answers offers that can't be taken in now.
-func declineOffers(inbox []arrival) {
+// declineAll answers deliveries that can't be taken in now.
+func declineAll(inbox []arrival) {
 	for _, in := range inbox {
-		if in.offer != nil {
-			in.offer.done <- ErrDeclined
+		if in.delivery != nil {
+			in.delivery.done <- ErrDeclined
 		}
 	}
 }

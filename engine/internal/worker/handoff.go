@@ -54,7 +54,7 @@ func (a *actor) startOver() {
 		return
 	}
 	a.forget()
-	a.repoke()
+	a.markMail()
 }
 
 // slowTurn is how long workflow code may execute in one go before callers no longer wait

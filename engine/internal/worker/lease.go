@@ -121,10 +121,10 @@ func (l *lease) try() error {
 	}
 	if lapsed {
 		l.w.tel.Lapsed(l.w.ctx)
-		if owned := l.w.holding.Load(); owned > 0 {
+		if owned := l.w.owned.Load(); owned > 0 {
 			l.w.log.Warn("the lease had lapsed: others may have taken runs over", "for", (had - most).Round(time.Millisecond), "runs", owned)
 		}
-		l.w.pokeHeld() // each has to find out
+		l.w.notifyOwned() // each has to find out
 	}
 	return nil
 }
@@ -178,11 +178,11 @@ func (l *lease) pause(d time.Duration) bool {
 	if !outage.Sleep(l.w.ctx, d) {
 		return false
 	}
-	if l.w.holding.Load() > 0 || l.w.store.Shared() {
+	if l.w.owned.Load() > 0 || l.w.store.Shared() {
 		return true
 	}
 	l.beating.Store(false)
-	return l.w.holding.Load() > 0 && l.beating.CompareAndSwap(false, true)
+	return l.w.owned.Load() > 0 && l.beating.CompareAndSwap(false, true)
 }
 
 // errUnleased is the error of what was not even tried, because the lease could not be

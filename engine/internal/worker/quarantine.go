@@ -15,24 +15,24 @@ const (
 	suspicious = 2 // take-overs from a lapsed lease without progress, from which on a run is in quarantine
 	maxCrashes = 3 // of its code in quarantine, before the run is blocked
 
-	// soloFor is how long an attempt in quarantine keeps others out.
-	soloFor = 10 * time.Second
+	// quarantineFor is how long an attempt in quarantine keeps others out.
+	quarantineFor = 10 * time.Second
 )
 
-// solo is a run in quarantine. Something has killed its worker more than once, maybe
+// quarantine is a run in quarantine. Something has killed its worker more than once, maybe
 // this run: so at most one run at a time, and of its suspect steps one at a time,
 // executes under a durable mark. A crash then convicts exactly what was marked, and
 // nothing else.
-type solo struct {
+type quarantine struct {
 	suspects []string // steps that were outstanding
 	leave    func()
 	timer    *time.Timer
 }
 
-// enterSolo waits for the run's turn in quarantine, if it is to go there. It returns
+// enterQuarantine waits for the run's turn in quarantine, if it is to go there. It returns
 // false if the run was given up.
-func (a *actor) enterSolo(inbox []arrival) bool {
-	if a.solo != nil || a.head.Suspicion < suspicious {
+func (a *actor) enterQuarantine(inbox []arrival) bool {
+	if a.quarantine != nil || a.head.Suspicion < suspicious {
 		return true
 	}
 	if a.head.Crashes >= maxCrashes {
@@ -43,11 +43,11 @@ func (a *actor) enterSolo(inbox []arrival) bool {
 		a.leave(inbox)
 		return false
 	}
-	a.solo = &solo{leave: sync.OnceFunc(func() { <-a.w.solos })}
+	a.quarantine = &quarantine{leave: sync.OnceFunc(func() { <-a.w.quarantineSlot })}
 	t := a.transition(store.Running)
 	t.Mark, t.Keep, t.WakeAt = true, true, saturate.Time(a.w.store.Now())
 	if _, err := a.commit(t); err != nil {
-		a.endSolo()
+		a.leaveQuarantine()
 		switch {
 		case errors.Is(err, store.ErrFenced):
 			a.leave(inbox)
@@ -62,7 +62,7 @@ func (a *actor) enterSolo(inbox []arrival) bool {
 			}
 		}
 		a.putBack(inbox)
-		a.repoke()
+		a.markMail()
 		return false
 	}
 	a.logger().WarnContext(a.traced, "run is in quarantine: its worker died more than once")
@@ -84,26 +84,26 @@ func (a *actor) probation() bool {
 		}
 	}
 	select {
-	case a.w.solos <- struct{}{}:
+	case a.w.quarantineSlot <- struct{}{}:
 		return true
 	case <-a.w.ending:
 		return false
 	}
 }
 
-// endSolo lets the next one in.
-func (a *actor) endSolo() {
-	if a.solo != nil {
-		if a.solo.timer != nil {
-			a.solo.timer.Stop()
+// leaveQuarantine lets the next one in.
+func (a *actor) leaveQuarantine() {
+	if a.quarantine != nil {
+		if a.quarantine.timer != nil {
+			a.quarantine.timer.Stop()
 		}
-		a.solo.leave()
-		a.solo = nil
+		a.quarantine.leave()
+		a.quarantine = nil
 	}
 }
 
 // admit lets one suspect step begin at a time, and marks it.
-func (q *solo) admit(b *batch, begin []*scheduled) []*scheduled {
+func (q *quarantine) admit(b *batch, begin []*scheduled) []*scheduled {
 	a := b.a
 	executing := slices.ContainsFunc(q.suspects, b.executing)
 	var admitted []*scheduled
@@ -119,7 +119,7 @@ func (q *solo) admit(b *batch, begin []*scheduled) []*scheduled {
 			executing = true
 			b.feed(store.Event{Kind: store.StepStarted, Ref: s.ref, At: a.x.Now()}, "")
 			if q.timer == nil {
-				q.timer = time.AfterFunc(soloFor, q.leave)
+				q.timer = time.AfterFunc(quarantineFor, q.leave)
 			}
 		}
 		admitted = append(admitted, s)
@@ -130,8 +130,8 @@ func (q *solo) admit(b *batch, begin []*scheduled) []*scheduled {
 // suspicion returns what is to be recorded: progress clears a run, in quarantine
 // only once all its suspect steps have an outcome.
 func (a *actor) suspicion(progress bool) (suspicion, crashes int) {
-	if a.solo != nil {
-		progress = !slices.ContainsFunc(a.solo.suspects, func(ref string) bool { return a.schedule.get(ref) != nil })
+	if a.quarantine != nil {
+		progress = !slices.ContainsFunc(a.quarantine.suspects, func(ref string) bool { return a.schedule.get(ref) != nil })
 	}
 	if progress {
 		return 0, 0

@@ -7,7 +7,7 @@ import (
 	"github.com/tenter-dev/tenter/store"
 )
 
-// resync pokes the runs at work here that have mail, or have been ended, each time
+// resync notifies the runs at work here that have mail, or have been ended, each time
 // the store has said All. Parked ones are found by a claim.
 func (w *Worker) resync() {
 	var backoff outage.Backoff
@@ -35,7 +35,7 @@ func (w *Worker) resync() {
 			w.mu.Lock()
 			a := w.actors[id]
 			w.mu.Unlock()
-			if a == nil || !a.poke() {
+			if a == nil || !a.notify() {
 				w.trigger()
 			}
 		}

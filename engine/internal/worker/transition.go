@@ -39,7 +39,7 @@ func (b *batch) transition() *store.Transition {
 	}
 	deferred, admitted := x.ChangedBacklogs()
 	b.effects, b.spans = x.TakeEffects(), x.TakeSpans()
-	if len(b.events) == 0 && len(b.effects) == 0 && len(b.show) == 0 && len(deferred)+len(admitted) == 0 && keep == a.held && a.start == nil {
+	if len(b.events) == 0 && len(b.effects) == 0 && len(b.show) == 0 && len(deferred)+len(admitted) == 0 && keep == a.owned && a.start == nil {
 		return nil
 	}
 	t := a.transition(status)
@@ -51,8 +51,8 @@ func (b *batch) transition() *store.Transition {
 // due returns the steps to begin now, and when the next one is to begin otherwise.
 func (b *batch) due(now time.Time) (begin []*scheduled, next time.Time) {
 	begin, next = b.a.schedule.due(now, b.executing)
-	if b.a.solo != nil {
-		begin = b.a.solo.admit(b, begin)
+	if b.a.quarantine != nil {
+		begin = b.a.quarantine.admit(b, begin)
 	}
 	return begin, next
 }

@@ -53,7 +53,7 @@ func (a *actor) transact(ctx context.Context, at *attempt, spec run.Step, r *res
 		return nil
 	})
 	if completed && err != nil {
-		err = a.doubtCommit(spec, key, err)
+		err = a.resolveCommit(spec, key, err)
 	}
 	switch {
 	case r.failed != nil || err == nil:
@@ -64,17 +64,17 @@ func (a *actor) transact(ctx context.Context, at *attempt, spec run.Step, r *res
 	case errors.Is(err, store.ErrExists), errors.Is(err, store.ErrFenced), errors.Is(err, store.ErrNotFound):
 		// The step is done, or the run is not ours any more: the mailbox knows.
 		r.begun = false
-		a.poke()
+		a.notify()
 	default:
 		r.failed = &run.StepError{Failure: failureOf(fmt.Errorf("transaction of %s: %w", run.StepTitle(at.ref), err))}
 	}
 	r.message, r.at = 0, time.Time{}
 }
 
-// doubtCommit finds out what became of a transaction whose commit has failed. It was
+// resolveCommit finds out what became of a transaction whose commit has failed. It was
 // committed, or not, or still may be. Claiming its step waits until that is settled:
 // the error is store.ErrExists if it was committed, err if it was not.
-func (a *actor) doubtCommit(spec run.Step, key store.TxStep, err error) error {
+func (a *actor) resolveCommit(spec run.Step, key store.TxStep, err error) error {
 	ctx := a.w.ctx // the attempt's own may have ended
 	var backoff outage.Backoff
 	defer backoff.Quit(a.w.outages)

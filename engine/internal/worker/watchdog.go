@@ -29,7 +29,7 @@ func (d *watchdog) loop() {
 			return
 		}
 		told := map[*actor]int64{}
-		for d.w.bustling.Load() > 0 {
+		for d.w.busyActors.Load() > 0 {
 			t := time.NewTimer(d.w.opts.StuckAfter / 2)
 			select {
 			case <-t.C:

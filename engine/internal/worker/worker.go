@@ -70,23 +70,23 @@ type Worker struct {
 	lease lease
 	watch watchdog
 
-	ctx      context.Context //nolint:containedctx // of the worker's own store operations, ends last
-	cancel   context.CancelFunc
-	stepCtx  context.Context //nolint:containedctx // of the steps, ends when they are given up
-	stopStep context.CancelFunc
-	loops    sync.WaitGroup
-	slots    chan struct{} // one for each step that may execute
-	solos    chan struct{} // one for the run in quarantine
+	ctx            context.Context //nolint:containedctx // of the worker's own store operations, ends last
+	cancel         context.CancelFunc
+	stepCtx        context.Context //nolint:containedctx // of the steps, ends when they are given up
+	stopStep       context.CancelFunc
+	loops          sync.WaitGroup
+	slots          chan struct{} // one for each step that may execute
+	quarantineSlot chan struct{} // one for the run in quarantine
 
-	ending   <-chan struct{} // closed when the worker begins to drain
-	drain    atomic.Bool
-	over     atomic.Bool  // runs that come to rest are thrown out of memory at once
-	holding  atomic.Int64 // runs owned
-	lost     atomic.Int64 // runs that were owned, and that others have taken over, since the log was told
-	claimed  atomic.Bool  // a claim has come back: runs whose last owner died are known
-	doubted  atomic.Int64 // of those, runs whose last owner died, before they have made progress
-	bustling atomic.Int64 // actors with a goroutine
-	claiming atomic.Bool  // claimLoop is at work
+	ending     <-chan struct{} // closed when the worker begins to drain
+	drain      atomic.Bool
+	over       atomic.Bool  // runs that come to rest are thrown out of memory at once
+	owned      atomic.Int64 // runs owned
+	lost       atomic.Int64 // runs that were owned, and that others have taken over, since the log was told
+	claimed    atomic.Bool  // a claim has come back: runs whose last owner died are known
+	suspect    atomic.Int64 // of those, runs whose last owner died, before they have made progress
+	busyActors atomic.Int64 // actors with a goroutine
+	claiming   atomic.Bool  // claimLoop is at work
 
 	mu      sync.Mutex
 	actors  map[string]*actor
@@ -126,15 +126,15 @@ func New(ctx context.Context, id string, e Engine) *Worker {
 		applied:     e.Applied,
 		join:        e.Join,
 
-		id:     id,
-		slots:  make(chan struct{}, e.Options.MaxSteps),
-		solos:  make(chan struct{}, 1),
-		actors: map[string]*actor{},
-		parked: list.New(),
-		hooks:  map[string]*Address{},
-		claims: make(chan struct{}, 1),
-		rewind: make(chan struct{}, 1),
-		missed: make(chan struct{}, 1),
+		id:             id,
+		slots:          make(chan struct{}, e.Options.MaxSteps),
+		quarantineSlot: make(chan struct{}, 1),
+		actors:         map[string]*actor{},
+		parked:         list.New(),
+		hooks:          map[string]*Address{},
+		claims:         make(chan struct{}, 1),
+		rewind:         make(chan struct{}, 1),
+		missed:         make(chan struct{}, 1),
 	}
 	w.ending = ctx.Done()
 	ctx = trace.ContextWithSpanContext(ctx, trace.SpanContext{}) // runs are no part of what called Engine.Run
@@ -176,7 +176,7 @@ const handOver = time.Second
 // Options.DrainTimeout, or half a second if that is less, whatever the store does.
 func (w *Worker) shutdown() error {
 	w.drain.Store(true)
-	w.pokeHeld()
+	w.notifyOwned()
 	drain := max(w.opts.DrainTimeout, handOver/2)
 	last := max(min(drain/10, handOver), handOver/2)
 	last = min(last, drain-w.opts.DrainTimeout/2) // what is about to end gets some time, too
@@ -229,7 +229,7 @@ func (w *Worker) settle(until time.Time) bool {
 }
 
 func (w *Worker) settled() bool {
-	return !w.claiming.Load() && w.holding.Load() <= 0 && w.bustling.Load() <= 0
+	return !w.claiming.Load() && w.owned.Load() <= 0 && w.busyActors.Load() <= 0
 }
 
 // tellLost tells the log how many runs others have taken over, if any.
@@ -247,7 +247,7 @@ func (w *Worker) Draining() bool { return w.drain.Load() }
 // new run be what kills workers, the run has to be durable before, or only innocent ones
 // could be suspected.
 func (w *Worker) Begin(ctx context.Context, n store.NewRun, def *run.Workflow) error {
-	if !w.claimed.Load() || w.doubted.Load() > 0 {
+	if !w.claimed.Load() || w.suspect.Load() > 0 {
 		return ErrDeclined
 	}
 	start := &starting{handoff: newHandoff(), run: n}
@@ -259,7 +259,7 @@ func (w *Worker) Begin(ctx context.Context, n store.NewRun, def *run.Workflow) e
 	}
 	w.actors[n.ID] = a
 	w.mu.Unlock()
-	a.poke()
+	a.notify()
 	return w.await(ctx, a, &start.handoff)
 }
 
@@ -270,7 +270,7 @@ func (w *Worker) Signal(s store.Signal) {
 		a := w.actors[id]
 		w.mu.Unlock()
 		if a != nil {
-			a.poke()
+			a.notify()
 		}
 	}
 	for _, id := range s.Mail {
@@ -281,7 +281,7 @@ func (w *Worker) Signal(s store.Signal) {
 		// whose code does not yield can't take it in: the run is claimed, so that it is seen
 		// who executes it.
 		switch {
-		case a != nil && a.poke() && !a.ending.Load() && !a.slow():
+		case a != nil && a.notify() && !a.ending.Load() && !a.slow():
 		case s.Yield:
 			w.yield(id)
 		default:
@@ -294,14 +294,14 @@ func (w *Worker) Signal(s store.Signal) {
 	}
 }
 
-// pokeHeld has the runs at work here look how they are in the store.
-func (w *Worker) pokeHeld() {
+// notifyOwned has the runs at work here look how they are in the store.
+func (w *Worker) notifyOwned() {
 	for _, id := range w.atWork() {
 		w.mu.Lock()
 		a := w.actors[id]
 		w.mu.Unlock()
 		if a != nil {
-			a.poke()
+			a.notify()
 		}
 	}
 }
@@ -322,19 +322,19 @@ func (w *Worker) Ends(runID string) bool {
 	return a != nil && a.ending.Load()
 }
 
-func (w *Worker) doubts(doubted bool) {
-	if doubted {
-		w.doubted.Add(1)
+func (w *Worker) countSuspect(suspect bool) {
+	if suspect {
+		w.suspect.Add(1)
 	} else {
-		w.doubted.Add(-1)
+		w.suspect.Add(-1)
 	}
 }
 
-func (w *Worker) holds(held bool) {
-	if held {
-		w.holding.Add(1)
+func (w *Worker) countOwned(owned bool) {
+	if owned {
+		w.owned.Add(1)
 	} else {
-		w.holding.Add(-1)
+		w.owned.Add(-1)
 	}
 }
 
@@ -355,5 +355,5 @@ func (w *Worker) Gauges() telemetry.Gauges {
 	w.mu.Lock()
 	parked := w.parked.Len()
 	w.mu.Unlock()
-	return telemetry.Gauges{Owned: w.holding.Load(), Cached: int64(parked), Executing: int64(len(w.slots))}
+	return telemetry.Gauges{Owned: w.owned.Load(), Cached: int64(parked), Executing: int64(len(w.slots))}
 }

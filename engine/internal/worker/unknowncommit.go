@@ -10,12 +10,12 @@ import (
 	"github.com/tenter-dev/tenter/store"
 )
 
-// patience is how long those who wait for a transition are kept waiting for the truth
+// commitTimeout is how long those who wait for a transition are kept waiting for the truth
 // about it. Then they are told the error: nobody knows.
-const patience = 2 * time.Second
+const commitTimeout = 2 * time.Second
 
-// doubt goes on after a transition whose answer is lost.
-func (b *batch) doubt(t *store.Transition, err error) {
+// resolveUnknown goes on after a transition whose answer is lost.
+func (b *batch) resolveUnknown(t *store.Transition, err error) {
 	a, start, told := b.a, b.a.start, false
 	a.start = nil
 	tell := func(err error) {
@@ -47,7 +47,7 @@ func (b *batch) answer(start *starting, err error) {
 	if start != nil {
 		start.done <- err
 	}
-	for _, o := range b.offers {
+	for _, o := range b.deliveries {
 		o.done <- err
 	}
 }
@@ -73,7 +73,7 @@ func (a *actor) clarify(t *store.Transition, err error, tell func(error)) (store
 		switch {
 		case err == nil, errors.Is(err, store.ErrNotFound):
 			return l, true
-		case time.Since(since) < patience:
+		case time.Since(since) < commitTimeout:
 			continue
 		}
 		tell(err)
@@ -124,7 +124,7 @@ func cutSince(l *store.Loaded, t *store.Transition) bool {
 	return n > 0 && l.Events[n-1].Kind == store.RunCanceled && l.Run.Epoch > t.Epoch+1
 }
 
-// settle goes on once a doubt is clarified, with the run as the store has it.
+// settle goes on once it is known what became of a transition, with the run as the store has it.
 func (a *actor) settle(t *store.Transition, l *store.Loaded) {
 	switch {
 	case t.Status.Ended() && wrote(l, t):
@@ -136,7 +136,7 @@ func (a *actor) settle(t *store.Transition, l *store.Loaded) {
 		a.w.trigger()
 	default:
 		a.head = l.Run
-		a.hold(true)
-		a.repoke()
+		a.own(true)
+		a.markMail()
 	}
 }
