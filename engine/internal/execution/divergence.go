@@ -5,7 +5,7 @@ import (
 	"github.com/tenter-dev/tenter/internal/run"
 )
 
-// divergence says where code and journal part.
+// Divergence says where code and journal part.
 type Divergence struct {
 	Position  int64  // of the event after which the code asked for something else
 	Event     string // that event
