@@ -22,7 +22,7 @@ import (
 	"github.com/tenter-dev/tenter/workflow"
 )
 
-// Who waits for a run that is executed here is told its result: reading it from the
+// A caller that waits for a run that is executed here gets its result from memory: reading it from the
 // store would cost more than a step.
 func TestResultIsPushed(t *testing.T) {
 	t.Parallel()
@@ -101,7 +101,7 @@ func TestResponseIsPushed(t *testing.T) {
 	})
 }
 
-// Who resumes a run and then asks for its result is told what is known here already.
+// A caller that resumes a run and then asks for its result gets what is known here already.
 func TestResultOfWhatHasJustCompleted(t *testing.T) {
 	t.Parallel()
 	inLab(t, func(t *testing.T, l *lab) {

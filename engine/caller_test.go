@@ -222,7 +222,7 @@ var panics = map[string]func(ctx workflow.Context) error{
 	},
 	"in a deferred function": func(workflow.Context) error {
 		defer func() {
-			panic("anew") // line: in a deferred function
+			panic("again") // line: in a deferred function
 		}()
 		panic("at first")
 	},

@@ -80,7 +80,7 @@ func TestChildExists(t *testing.T) {
 }
 
 // Should somebody have taken the very ID that a child would get, the call fails; it
-// does not wait for the run of somebody else for ever.
+// does not wait forever for another caller's run.
 func TestAChildWhoseGeneratedIDIsTakenFails(t *testing.T) {
 	t.Parallel()
 	inLab(t, func(t *testing.T, l *lab) {

@@ -74,7 +74,7 @@ func hookCursor(f *store.HookFilter, hooks []store.Hook) string {
 }
 
 // separator returns the shortest text that is greater than a token and begins the next
-// one. Cursors are seen in URLs, where no token is to be read: who has it can resume the
+// one. Cursors are seen in URLs, where no token may be read: anyone who has it can resume the
 // hook.
 func separator(token, next string) string {
 	n := 0

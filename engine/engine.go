@@ -79,7 +79,7 @@ type Options struct {
 	// with their journals and results, as if they had never been: Get does not know them,
 	// and their IDs may be used again. It is at least a minute, and at least DedupeFor, so
 	// that no repeated Start or Resume comes too late to find its run. All engines that
-	// execute runs on a database should say the same. The default is for ever.
+	// execute runs on a database should say the same. The default is forever.
 	KeepEnded time.Duration
 
 	// Lease is how long the runs of a worker that died are left alone before others
@@ -464,7 +464,7 @@ func (e *Engine) running() *worker.Worker {
 }
 
 // Stopping returns a channel that is closed when the engine begins to stop: when the
-// context of Run ends, or by Close. Who serves others is to let go of those who wait.
+// context of Run ends, or by Close. Servers then release the callers that wait.
 func (e *Engine) Stopping() <-chan struct{} {
 	e.mu.Lock()
 	defer e.mu.Unlock()

@@ -53,7 +53,7 @@ var constructs = []construct{
 				}, workflow.MaxAttempts(2))
 				step, ok := errors.AsType[*workflow.StepError](err)
 				if !ok {
-					return nil, errors.New("it is no StepError")
+					return nil, errors.New("it is not a StepError")
 				}
 				return []string{a, step.Step, fmt.Sprint(step.Attempts, errors.Is(err, errGolden))}, nil
 			}))

@@ -491,7 +491,7 @@ func TestARepeatIsNotHeldToTheTypeOfTheNextOwner(t *testing.T) {
 	})
 }
 
-// A hook that a send has reserved has the time of the reservation, also for who resumes
+// A hook that a send has reserved has the time of the reservation, also for a caller that resumes
 // it once its run is live.
 func TestReservedHookKeepsItsTime(t *testing.T) {
 	t.Parallel()

@@ -20,7 +20,7 @@ var ids = struct {
 }{entropy: ulid.Monotonic(rand.Reader, 0)}
 
 // newID returns an ID that sorts by time, so that new rows of a store are neighbors,
-// and is unlike any other. It is no secret.
+// and is unlike any other. It is not a secret.
 func newID() string {
 	ids.Lock()
 	defer ids.Unlock()

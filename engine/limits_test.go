@@ -73,7 +73,7 @@ func TestNotSerializable(t *testing.T) {
 	})
 }
 
-// An input that does not decode, and was sent by who could not know, fails its run, with a
+// An input that does not decode, and was sent by a client that could not know, fails its run, with a
 // message.
 func TestUnreadableInput(t *testing.T) {
 	t.Parallel()

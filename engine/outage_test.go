@@ -280,7 +280,7 @@ func (l *lab) resume2(e *engine.Engine, token string, payload any) {
 	synctest.Wait()
 }
 
-// Who waits for a result when the store begins to fail goes on waiting.
+// A caller that waits for a result when the store begins to fail continues to wait.
 func TestResultSurvivesAnOutage(t *testing.T) {
 	t.Parallel()
 	inLab(t, func(t *testing.T, l *lab) {

@@ -48,7 +48,7 @@ func (c *caller) wait(ctx context.Context, now bool) (workflow.Response, error) 
 		case errors.Is(err, waiting.ErrStopped):
 			err = ErrStopping
 		}
-		// The response may have come in the moment in which the wait ended.
+		// The response may have come at the moment at which the wait ended.
 		switch r, missing := c.look(ctx); {
 		case missing == nil:
 			return decodeResponse(r)

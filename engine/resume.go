@@ -19,7 +19,7 @@ import (
 var errWebhook = errors.New("it belongs to a webhook, which takes HTTP requests at its URL")
 
 // Resume sends a payload, as JSON, to the hook that has the token, and returns when
-// it is durable: then it will be delivered, whatever crashes. Who may call it is up
+// it is durable: then it will be delivered, whatever crashes. Access to it is up
 // to the app: the token names a hook, it does not authorize. Options:
 // [workflow.IdempotencyKey], [workflow.OrStart].
 //
@@ -143,7 +143,7 @@ func (e *Engine) accept(ctx context.Context, in operations, p store.Payload) (wo
 			}
 			switch {
 			case fits == nil, open && asked != nil && *asked != h.Type, err != nil && p.OrStart == nil:
-				// The run finds out, or Accept refuses it.
+				// The run notices, or Accept refuses it.
 			default:
 				if err := e.checkPayload(*fits, p); err != nil {
 					return e.repeated(ctx, in, p, err)

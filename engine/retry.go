@@ -100,7 +100,7 @@ func planCut(l *store.Loaded) (store.Cut, error) {
 		if began := visible(e.Asked); began != "" && events[from].Kind == store.StepFailed {
 			return cut, &workflow.RetryRefusedError{
 				RunID:  l.Run.ID,
-				Reason: fmt.Sprintf("%s began after %s had failed; start it anew instead", began, events[from].Ref),
+				Reason: fmt.Sprintf("%s began after %s had failed; start it again instead", began, events[from].Ref),
 			}
 		}
 	}

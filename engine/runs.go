@@ -108,7 +108,7 @@ func (e *Engine) terminate(ctx context.Context, in operations, runID, reason str
 	return nil
 }
 
-// pokeRun has a live run look whether it is still ours.
+// pokeRun makes a live run check whether it is still ours.
 func (e *Engine) pokeRun(runID string) {
 	e.mu.Lock()
 	w := e.worker

@@ -240,7 +240,7 @@ func TestSelectTimerStops(t *testing.T) {
 	})
 }
 
-// A case can be used in one Select after another; the time of a timer begins anew.
+// A case can be used in one Select after another; the time of a timer starts over.
 func TestACaseCanBeUsedAgain(t *testing.T) {
 	t.Parallel()
 	got, err := inWorkflow(t, func(ctx workflow.Context) (string, error) {

@@ -53,7 +53,7 @@ const (
 	vSend       verb = "send"    // a payload to token, from a step
 	vFail       verb = "fail"    // return an error
 	vPanic      verb = "panic"   //
-	slots            = 3         // hooks and futures are named modulo what there is
+	slots            = 3         // hooks and futures are named modulo their number
 	maxPrograms      = 3         //
 )
 

@@ -26,7 +26,7 @@ type action struct {
 	do      deed
 	node    int // through which of the nodes; after the last one, a pure client
 	program int
-	target  int    // which of the open hooks, or of the runs, modulo what there is
+	target  int    // which of the open hooks, or of the runs, modulo their number
 	token   string // instead of an open hook
 	run     string // ID of the run to start
 	key     string // of idempotency

@@ -17,7 +17,7 @@ type turns struct {
 	mu      sync.Mutex
 	rand    *rand.Rand
 	waiting []*turn
-	idle    []chan struct{} // of who waits until nothing happens any more
+	idle    []chan struct{} // of callers that wait until nothing happens any more
 	pausing int             // operations that take their time
 	open    bool            // all may begin at once
 	news    chan struct{}

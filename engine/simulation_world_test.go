@@ -546,7 +546,7 @@ func (w *world) settle() error {
 		case next.IsZero():
 			return nil
 		case events > maxEvents:
-			return fmt.Errorf("the runs are at work for ever: %d events", events)
+			return fmt.Errorf("the runs are at work forever: %d events", events)
 		case events != last:
 			since, last, pause = time.Now(), events, time.Second
 		}

@@ -76,7 +76,7 @@ func TestDocumentedMetrics(t *testing.T) {
 	same(t, "the table", documented, made)
 	for _, name := range []string{"run", "workflow", "version", "status", "step", "step_id", "attempt", "hook", "hook_id"} {
 		if !strings.Contains(string(page), "`tenter."+name+"`") {
-			t.Errorf("docs/telemetry.md does not tell of the attribute tenter.%s of spans", name)
+			t.Errorf("docs/telemetry.md does not describe the attribute tenter.%s of spans", name)
 		}
 	}
 }

@@ -148,7 +148,7 @@ func same(t *testing.T, what string, got, want any) {
 
 var approvals = workflow.DefineHook[string]("approval")
 
-// payment and order use all that is told of.
+// payment and order use everything that is reported.
 var payment = workflow.Define("pay", func(ctx workflow.Context, amount int) (int, error) {
 	return workflow.Step(ctx, "transfer", func(context.Context) (int, error) { return amount, nil })
 })
@@ -190,7 +190,7 @@ func newOrder(s *scope) *workflow.Workflow[string, int] {
 	})
 }
 
-// scene has an order ordered, approved and paid. each is called between what happens.
+// scene orders, approves and pays. each is called between what happens.
 func orderScene(t *testing.T, l *lab, s *scope, order *workflow.Workflow[string, int], each func()) {
 	t.Helper()
 	ctx, span := s.request(t.Context(), "POST /orders")

@@ -64,7 +64,7 @@ func (e *Engine) withTx(tx any) *txClient {
 	case !joins:
 		c.err = fmt.Errorf("the store (%T) can't take part in transactions of the application", e.store)
 	case !ok:
-		c.err = fmt.Errorf("%T is no transaction that a store knows: make it with postgres.Tx, postgres.SQLTx or sqlite.Tx", tx)
+		c.err = fmt.Errorf("%T is not a transaction that a store knows: make it with postgres.Tx, postgres.SQLTx or sqlite.Tx", tx)
 	default:
 		c.in, c.err = j.Within(t)
 	}

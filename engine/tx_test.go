@@ -17,7 +17,7 @@ import (
 )
 
 // An order and the run that handles it are created in one transaction, and so are a
-// payment and the payload that tells of it.
+// payment and the payload that reports it.
 func TestWithTx(t *testing.T) {
 	t.Parallel()
 	inBank(t, func(t *testing.T, b *bank) {
@@ -220,7 +220,7 @@ func TestWithTxUnusable(t *testing.T) {
 			want   string
 		}{
 			"no transaction": {b.eng.WithTx(sqlitestore.Tx(nil)), "connection is nil"},
-			"nothing":        {b.eng.WithTx(nil), "no transaction"},
+			"nothing":        {b.eng.WithTx(nil), "is not a transaction"},
 			"of another":     {b.eng.WithTx(otherTx{}), "otherTx"},
 			"no engine":      {(*engine.Engine)(nil).WithTx(otherTx{}), "engine is nil"},
 		} {

@@ -350,7 +350,7 @@ func TestTxStepHangsAfterCommit(t *testing.T) {
 	})
 }
 
-// Who takes a canceled run over knows what became of its transaction.
+// A worker that takes over a canceled run knows the outcome of its transaction.
 func TestTxStepCanceledTakeOver(t *testing.T) {
 	t.Parallel()
 	for name, committed := range map[string]bool{"committed": true, "rolled back": false} {

@@ -13,7 +13,7 @@ import (
 
 const unattended = "a run is waited for that nobody executes"
 
-// Who waits for a run that nobody executes is told so by the log, once, with the reason.
+// The log says, once, that a caller waits for a run that nobody executes, with the reason.
 func TestWaitForARunThatNobodyExecutes(t *testing.T) {
 	t.Parallel()
 	wf := define("wf")

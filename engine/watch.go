@@ -17,7 +17,7 @@ import (
 )
 
 const (
-	lookEvery  = time.Second // at what nobody tells of, while somebody watches
+	lookEvery  = time.Second // at what is not pushed, while somebody watches
 	watchedTop = 100         // runs that are looked at, if all are watched
 	maxChanged = 1000        // runs that a change names before it says All
 )
@@ -33,7 +33,7 @@ type watches struct {
 // watch is a run, or all runs, that somebody watches.
 type watch struct {
 	watchers map[*watcher]struct{}
-	seen     map[string]glimpse // as they have been told of, by run ID
+	seen     map[string]glimpse // as they have been reported, by run ID
 	missed   chan struct{}      // says: signals may have got lost
 	stop     func()
 }
@@ -84,7 +84,7 @@ func (w *watcher) take() inspect.Change {
 	return c
 }
 
-// applied tells who watches that a transition has been applied.
+// applied tells watchers that a transition has been applied.
 func (ws *watches) applied(t *store.Transition) {
 	if ws.any.Load() {
 		ws.mu.Lock()
@@ -93,7 +93,7 @@ func (ws *watches) applied(t *store.Transition) {
 	}
 }
 
-// changed tells who watches how a run is now, if that is new to them.
+// changed tells watchers how a run is now, if that is new to them.
 func (ws *watches) changed(runID string, now glimpse) {
 	for _, key := range [2]string{runID, ""} {
 		if v := ws.of[key]; v != nil && v.seen[runID] != now {
@@ -138,7 +138,7 @@ func (e *Engine) Watch(ctx context.Context, runID string, f func(inspect.Change)
 	err := e.watchRuns(ctx, runID, f)
 	switch {
 	case err == nil || ctx.Err() != nil:
-		return nil //nolint:nilerr // the end of ctx is no error
+		return nil //nolint:nilerr // the end of ctx is not an error
 	case runID == "":
 		return fmt.Errorf("watch runs: %w", err)
 	}
@@ -217,7 +217,7 @@ func (ws *watches) end(runID string, w *watcher) {
 	}
 }
 
-// lookAfter looks for what nobody tells of.
+// lookAfter polls for what is not pushed.
 func (e *Engine) lookAfter(ctx context.Context, runID string, v *watch) {
 	tick := time.NewTicker(lookEvery)
 	defer tick.Stop()
@@ -247,7 +247,7 @@ func (e *Engine) lookAfter(ctx context.Context, runID string, v *watch) {
 	}
 }
 
-// looked tells of what was found by a look.
+// looked reports what a look has found.
 func (ws *watches) looked(runID string, v *watch, now map[string]glimpse, missed bool) {
 	ws.mu.Lock()
 	defer ws.mu.Unlock()
@@ -271,7 +271,7 @@ func (ws *watches) looked(runID string, v *watch, now map[string]glimpse, missed
 }
 
 // tellsOf reports whether the run is executed here, or has ended, so that all of its
-// progress is told of.
+// progress is pushed.
 func (e *Engine) tellsOf(runID string, v *watch) bool {
 	if w := e.running(); w != nil && w.Executes(runID) {
 		return true

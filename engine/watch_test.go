@@ -13,7 +13,7 @@ import (
 	"github.com/tenter-dev/tenter/workflow"
 )
 
-// Who watches a run is told when it begins to, and then of each progress.
+// A watcher of a run is notified when it begins to watch, and then at each progress.
 func TestWatchARun(t *testing.T) {
 	t.Parallel()
 	inLab(t, func(t *testing.T, l *lab) {
@@ -72,7 +72,7 @@ func TestWatchARun(t *testing.T) {
 				t.Error(err)
 			}
 		}
-		for range 20 { // who has seen enough is not told of what has happened meanwhile
+		for range 20 { // a watcher that has seen enough is not notified of what has happened meanwhile
 			r := mustStart(l, wf, "")
 			ctx, stop := context.WithCancel(t.Context())
 			calls := 0
@@ -91,7 +91,7 @@ func TestWatchARun(t *testing.T) {
 				t.Errorf("told %d times, %v", calls, err)
 			}
 		}
-		err := l.eng.Watch(t.Context(), "nobody", func(inspect.Change) { t.Error("told of nobody") })
+		err := l.eng.Watch(t.Context(), "nobody", func(inspect.Change) { t.Error("a change of nobody") })
 		wantIs(l, err, workflow.ErrRunNotFound)
 	})
 }

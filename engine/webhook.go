@@ -17,7 +17,7 @@ import (
 	"github.com/tenter-dev/tenter/workflow"
 )
 
-// Errors of [Webhook.Deliver], for who serves webhooks.
+// Errors of [Webhook.Deliver], for servers of webhooks.
 var (
 	// ErrNotVerified is the error of a request that its verifier refused. Nothing was
 	// written.
@@ -32,7 +32,7 @@ var (
 	ErrStopping = errors.New("stopping: the request is delivered, its response is still to come")
 )
 
-// Webhook is a webhook as who serves it sees it. Package server is built on it.
+// Webhook is a webhook as its server sees it. Package server is built on it.
 type Webhook struct {
 	e        *Engine
 	hook     store.Hook
@@ -137,7 +137,7 @@ func (w *Webhook) Deliver(ctx context.Context, r *workflow.Request) (workflow.Re
 	if w.e.isStopping() && !w.released {
 		return workflow.Response{}, workflow.ErrEngineClosed // a request that nobody would answer is not taken
 	}
-	// Who listens only after the request is durable may miss what becomes of it.
+	// A server that listens only after the request is durable may miss its outcome.
 	h := w.e.hold(p.Request, w.hook.RunID)
 	defer h.release()
 	receipt, err := w.accept(ctx, p)

@@ -32,7 +32,7 @@
 // happened, or may still happen, because a database goes on with what it has been
 // sent when the connection is cut. Whoever has to know looks in a way that excludes
 // what is late: [Worker.Fence] for a transition, a repeat for what is safe to repeat.
-// An operation does not wait for ever for a database that does not answer: it fails.
+// An operation does not wait forever for a database that does not respond: it fails.
 //
 // Besides, a store may be an [Archiver], out of and into which runs can be copied, and an
 // [Examiner], which says what is wrong with its database.

@@ -130,7 +130,7 @@ type Message struct {
 	Data       []byte
 	AcceptedAt time.Time // set by the store's clock, never before the last one's of the run
 	OrStart    *NewRun   // a payload that came with OrStart: the run to start if this one does not take it
-	Trace      string    // of who sent it, as in NewRun; it ends with the message
+	Trace      string    // of its sender, as in NewRun; it ends with the message
 	Deferred   bool      // it is in the backlog of its hook
 }
 
@@ -203,7 +203,7 @@ const (
 	// another responder the outcome is that responder.
 	Respond
 	// Send puts Message in the mailbox of Message.RunID. A run that does not exist
-	// or has ended is no error: the message is dropped. (The result of a child that
+	// or has ended is not an error: the message is dropped. (The result of a child that
 	// comes after its parent failed is kept, for a Retry.)
 	Send
 )
@@ -340,7 +340,7 @@ type Claim struct {
 	// those that are free and have something to do are claimed, in any order, and that
 	// costs little however many others there are. Limit and Again do not matter. Those that
 	// another worker owns and that have something to do are left alone, and Next is when
-	// the first of these leases lapses, or has lapsed: time for a claim of what there is.
+	// the first of these leases lapses, or has lapsed: time for a general claim.
 	Runs []string
 }
 

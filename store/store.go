@@ -38,7 +38,7 @@ type Store interface {
 	Close() error
 }
 
-// CommitWatcher is what a Store may be besides: one that tells of its commits.
+// CommitWatcher is what a Store may be besides: one that reports its commits.
 type CommitWatcher interface {
 	// WatchCommits calls f after each commit of this process that wrote something,
 	// until stop is called; f must not block.
@@ -100,7 +100,7 @@ type Reader interface {
 
 	// Backlog returns payloads that wait in the backlog of a hook, in order, after the
 	// message with an ID. It is bounded as Journal is; more says that there are others.
-	// A hook that has none is no error.
+	// A hook without one is not an error.
 	Backlog(ctx context.Context, runID, hookID string, after int64, limit int) (payloads []Message, more bool, err error)
 
 	// Run returns the head of a run. ErrNotFound if there is none. A run that no
@@ -108,7 +108,7 @@ type Reader interface {
 	// reason.
 	Run(ctx context.Context, runID string) (Run, error)
 
-	// Endings tells of those of the runs that there are how they have ended, if they
+	// Endings returns, for those of the runs that exist, how they have ended, if they
 	// have, in any order.
 	Endings(ctx context.Context, runIDs []string) ([]Ending, error)
 
@@ -150,8 +150,8 @@ type Reader interface {
 	Executing(ctx context.Context, runID string) ([]Attempt, error)
 
 	// CatchUp returns what of s is so now: runs of Mail that have messages, runs of
-	// Ended that have ended, requests of Responded that were answered. It is for who
-	// was told All, and costs few queries however many it is asked about.
+	// Ended that have ended, requests of Responded that were answered. It is for callers that
+	// got All, and costs few queries however many it is asked about.
 	CatchUp(ctx context.Context, s Signal) (Signal, error)
 }
 

@@ -36,14 +36,14 @@ type cli struct {
 	JSON  bool   `name:"json" group:"Output" help:"Print JSON for programs, one object a line."`
 	Color string `group:"Output" enum:",auto,always,never" default:"" placeholder:"WHEN" help:"Color: auto (on a terminal, unless $$NO_COLOR is set), always, never."`
 
-	Runs       runsCmd       `cmd:"" help:"List, show and steer runs."`
+	Runs       runsCmd       `cmd:"" help:"List, show and control runs."`
 	Hooks      hooksCmd      `cmd:"" help:"List, show and resume hooks."`
-	Top        topCmd        `cmd:"" help:"Watch what goes on, live."`
-	Dashboard  dashboardCmd  `cmd:"" help:"Show it in the browser, on this machine alone."`
+	Top        topCmd        `cmd:"" help:"Watch live activity."`
+	Dashboard  dashboardCmd  `cmd:"" help:"Show runs in the browser, on this machine only."`
 	Serve      serveCmd      `cmd:"" help:"Serve the HTTP API of a database, for --server and for programs."`
-	Doctor     doctorCmd     `cmd:"" help:"Check a database, and say what to do about what is found."`
-	Export     exportCmd     `cmd:"" help:"Write whole runs as JSON lines, for a copy or a move."`
-	Import     importCmd     `cmd:"" help:"Read runs that export has written; they go on here."`
+	Doctor     doctorCmd     `cmd:"" help:"Check a database, and say what to do about problems."`
+	Export     exportCmd     `cmd:"" help:"Write complete runs as JSON lines, for a copy or a move."`
+	Import     importCmd     `cmd:"" help:"Read runs that export has written; they continue here."`
 	Completion completionCmd `cmd:"" help:"Print the completion script for a shell."`
 	Version    versionCmd    `cmd:"" help:"Print the version."`
 }
@@ -57,7 +57,7 @@ type runsCmd struct {
 	Cancel    runsCancelCmd    `cmd:"" help:"Ask a run to cancel: its cleanup is executed."`
 	Terminate runsTerminateCmd `cmd:"" help:"End a run now, without asking its code."`
 	Wake      runsWakeCmd      `cmd:"" help:"End the sleeps of a run now."`
-	Retry     runsRetryCmd     `cmd:"" help:"Let a failed run go on, or a blocked one try again."`
+	Retry     runsRetryCmd     `cmd:"" help:"Continue a failed run, or let a blocked one try again."`
 }
 
 type hooksCmd struct {

@@ -13,7 +13,7 @@ import (
 )
 
 type doctorCmd struct {
-	Thorough bool `help:"Look at everything: the whole integrity of the database, and what its tables say about each other. Takes its time in a large database."`
+	Thorough bool `help:"Check everything: the integrity of the whole database, and the consistency of its tables. Takes long in a large database."`
 }
 
 func (c *doctorCmd) Help() string {

@@ -18,7 +18,7 @@ import (
 
 type exportCmd struct {
 	Runs   []string `arg:"" optional:"" name:"run" help:"IDs of runs; their children come with them. Default: all runs."`
-	Output string   `short:"o" placeholder:"FILE" help:"Write to this file, which must not exist, and does not before it is whole. Default: standard output."`
+	Output string   `short:"o" placeholder:"FILE" help:"Write to this file, which must not exist; it appears when it is complete. Default: standard output."`
 	Open   bool     `help:"Leave out runs that have ended, with all their children."`
 	Live   bool     `help:"Export although a worker is live."`
 }
@@ -260,7 +260,7 @@ func writeExport(a *app, out io.Writer, source store.Archiver, from string, tree
 
 type importCmd struct {
 	File         string `arg:"" optional:"" help:"File that export has written; - or nothing is standard input."`
-	SkipExisting bool   `help:"Leave runs alone that are there already, to go on with an import that was interrupted."`
+	SkipExisting bool   `help:"Skip runs that exist already, to continue an interrupted import."`
 }
 
 func (c *importCmd) Help() string {

@@ -11,8 +11,8 @@ import (
 type hooksListCmd struct {
 	Run_   string `name:"run" placeholder:"RUN" help:"Only hooks of this run."`
 	Type   string `short:"t" placeholder:"NAME" help:"Only hooks of this type."`
-	Prefix string `placeholder:"TEXT" help:"Only hooks whose token begins so; in the order of tokens."`
-	Limit  int    `short:"n" default:"50" placeholder:"N" help:"At most so many (${default}); 0 is all."`
+	Prefix string `placeholder:"TEXT" help:"Only hooks whose token begins with it; in the order of tokens."`
+	Limit  int    `short:"n" default:"50" placeholder:"N" help:"At most this many (${default}); 0 is all."`
 }
 
 func (c *hooksListCmd) Help() string {

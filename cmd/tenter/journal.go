@@ -12,7 +12,7 @@ import (
 type runsJournalCmd struct {
 	Run_  string `arg:"" name:"run" help:"ID of the run."`
 	After int64  `placeholder:"POSITION" help:"Only events after this position."`
-	Limit int    `short:"n" placeholder:"N" help:"At most so many; 0, the default, is all."`
+	Limit int    `short:"n" placeholder:"N" help:"At most this many; 0, the default, is all."`
 	Full  bool   `help:"Print all data, not only what fits."`
 }
 
@@ -112,7 +112,7 @@ func pad(s string, n int, right bool) string {
 
 type runsWatchCmd struct {
 	Run_ string `arg:"" name:"run" help:"ID of the run."`
-	New  bool   `help:"Leave out what has happened already."`
+	New  bool   `help:"Leave out past events."`
 }
 
 func (c *runsWatchCmd) Help() string {

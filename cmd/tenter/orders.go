@@ -86,8 +86,8 @@ type runsCancelCmd struct {
 }
 
 func (c *runsCancelCmd) Help() string {
-	return `The run's code is told: its calls return context.Canceled, and what it does to clean up is executed. So it may take a while until the run has ended, or for ever, if the code
-does not heed it: then there is "tenter runs terminate". Its children are canceled with it.`
+	return `The run's calls return context.Canceled, and its cleanup code is executed. So it may take a while until the run has ended, or forever, if the code
+ignores the cancellation: then use "tenter runs terminate". Its children are canceled with it.`
 }
 
 func (c *runsCancelCmd) Run(a *app) error {
@@ -148,8 +148,8 @@ type runsRetryCmd struct {
 }
 
 func (c *runsRetryCmd) Help() string {
-	return `A failed run goes on from its journal: what it has done stays done, the step that failed is attempted again. That is refused, with exit code 4, if a step, child or response
-began after the failure was handed to its code, because it would not fit what comes now; start it anew then. A blocked run is tried again by every build, also by those that could not
+	return `A failed run continues from its journal: completed work stays done, and the failed step is attempted again. That is refused, with exit code 4, if a step, child or response
+began after the code had seen the failure, because the journal would no longer match; start another run then. Every build tries a blocked run again, even those that could not
 continue it.`
 }
 

@@ -13,11 +13,11 @@ type runsListCmd struct {
 	Status   string `short:"s" enum:",running,waiting,blocked,completed,failed,canceled" default:"" placeholder:"STATUS" help:"Only runs with this status: running, waiting, blocked, completed, failed, canceled."`
 	Workflow string `short:"w" placeholder:"NAME" help:"Only runs of this workflow."`
 	Parent   string `placeholder:"RUN" help:"Only children of this run."`
-	Prefix   string `placeholder:"TEXT" help:"Only runs whose ID begins so; in the order of IDs."`
+	Prefix   string `placeholder:"TEXT" help:"Only runs whose ID begins with it; in the order of IDs."`
 	Since    when   `placeholder:"TIME" help:"Only runs created since: 2h, 3d (ago), 2026-01-31 or 2026-01-31T15:04:05Z."`
 	Until    when   `placeholder:"TIME" help:"Only runs created before."`
-	Limit    int    `short:"n" default:"50" placeholder:"N" help:"At most so many (${default}); 0 is all."`
-	Before   string `placeholder:"CURSOR" help:"Continue a list: what the page before says at its end, or the cursor of its last run."`
+	Limit    int    `short:"n" default:"50" placeholder:"N" help:"At most this many (${default}); 0 is all."`
+	Before   string `placeholder:"CURSOR" help:"Continue a list: the cursor at the end of the previous page, or the cursor of its last run."`
 }
 
 func (c *runsListCmd) Help() string {

@@ -16,8 +16,8 @@ type dashboardCmd struct {
 	Listen          string `default:"127.0.0.1:8077" placeholder:"ADDR" help:"Address to listen on (${default}); port 0 is a free one."`
 	Title           string `placeholder:"TEXT" help:"Shown beside the name, to tell dashboards apart."`
 	ReadOnly        bool   `help:"Leave out all that changes anything, and mask generated tokens of hooks."`
-	SignInToken     string `placeholder:"FILE" help:"File with the token that people sign in with; it is made if there is none. Default: a new token each time."`
-	Unauthenticated bool   `help:"Ask for no token: whoever reaches the address may do everything, and so may every user of this machine."`
+	SignInToken     string `placeholder:"FILE" help:"File with the token that people sign in with; it is created if missing. Default: a new token each time."`
+	Unauthenticated bool   `help:"Ask for no token: everybody who reaches the address may do everything, and so may every user of this machine."`
 }
 
 func (c *dashboardCmd) Help() string {
@@ -64,8 +64,8 @@ func (c *dashboardCmd) access() (access.Policy, string, error) {
 type serveCmd struct {
 	Listen          string `default:"127.0.0.1:8078" placeholder:"ADDR" help:"Address to listen on (${default}); port 0 is a free one."`
 	WriteTokens     string `placeholder:"FILE" help:"File with tokens that may do everything, one a line."`
-	ReadTokens      string `placeholder:"FILE" help:"File with tokens that may only look, one a line."`
-	Unauthenticated bool   `help:"Ask for no token: whoever reaches the address may do everything, and so may every user of this machine."`
+	ReadTokens      string `placeholder:"FILE" help:"File with tokens that may only read, one a line."`
+	Unauthenticated bool   `help:"Ask for no token: everybody who reaches the address may do everything, and so may every user of this machine."`
 }
 
 func (c *serveCmd) Help() string {

@@ -128,7 +128,7 @@ func (s *Store) Import(ctx context.Context, runs []store.Archive) (taken string,
 				return nil
 			})
 		})
-		// Somebody has come first meanwhile: who it was is seen at the next look.
+		// Another process has come first meanwhile: the next look shows which.
 		if pe, ok := errors.AsType[*pgconn.PgError](err); !ok || pe.Code != "23505" {
 			break
 		}
@@ -170,7 +170,7 @@ func (s *Store) importable(ctx context.Context, tx pgx.Tx, runs []store.Archive)
 			tokens = append(tokens, h.Hook.Token)
 		}
 	}
-	// In one statement: who has come first has both.
+	// In one statement: the first one gets both.
 	var isID bool
 	err = tx.QueryRow(ctx, inSchema(s.opts.Schema, `SELECT true, id FROM tenter.runs WHERE id = ANY ($1)
 		UNION ALL SELECT false, token FROM tenter.hooks WHERE token = ANY ($2) AND closed_at IS NULL ORDER BY 1 DESC LIMIT 1`), ids, tokens).Scan(&isID, &taken)

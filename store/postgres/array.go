@@ -11,7 +11,7 @@ import (
 )
 
 // array is an array of a composite type, as the binary format of PostgreSQL has it. Each
-// batch has some: for pgx to find out by reflection how to encode them took a third of the
+// batch has some: for pgx to determine by reflection how to encode them took a third of the
 // CPU time and half of the allocations of a worker's writes.
 type array struct {
 	element uint32 // OID of the type

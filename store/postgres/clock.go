@@ -26,7 +26,7 @@ func (c *clock) now() time.Time {
 	return c.base.Add(time.Since(c.start) + c.lo)
 }
 
-// ask has the server asked for its time, and learns from the answer.
+// ask asks the server for its time, and learns from the answer.
 func (c *clock) ask(server func() (time.Time, error)) error {
 	sent := time.Now()
 	at, err := server()

@@ -146,7 +146,7 @@ func TestLanesShare(t *testing.T) {
 	fill(3)
 	w.tarry(1)
 	if n := len(w.next()); n != 3 {
-		t.Errorf("beside a lane whose batch is late %d are taken up, want what there is", n)
+		t.Errorf("beside a lane whose batch is late %d are taken up, want all", n)
 	}
 	w.tarry(-1)
 	for range 40 {

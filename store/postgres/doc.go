@@ -66,7 +66,7 @@
 //	SELECT kind, ref, readable(data) FROM mailbox WHERE run_id = 'order-42' ORDER BY id;
 //	SELECT name, build, lease_until > now() AS live FROM workers;
 //
-// Payloads are bytea; readable makes text of them, with what is no UTF-8 escaped.
+// Payloads are bytea; readable makes text of them, with invalid UTF-8 escaped.
 // Where it is JSON, readable(data)::jsonb->>'amount' works too.
 //
 // The journal is the only truth about a run. The table runs has a row for each run, with

@@ -20,7 +20,7 @@ import (
 )
 
 const (
-	// beat is how often a process says that it listens. Who was not heard for three
+	// beat is how often a process says that it listens. One that was not heard for three
 	// of them is gone.
 	beat = 10 * time.Second
 
@@ -137,7 +137,7 @@ func (p *peers) announce(sig store.Signal, everybody bool) {
 	p.rouse()
 }
 
-// rouse has send send what there is.
+// rouse makes send send everything.
 func (p *peers) rouse() {
 	select {
 	case p.wake <- struct{}{}:
@@ -145,7 +145,7 @@ func (p *peers) rouse() {
 	}
 }
 
-// audience reports whether others may listen, and await what is ended or answered. Who
+// audience reports whether others may listen, and await what is ended or answered. A process that
 // cannot listen, or has not for long, cannot know; those who await answer at once.
 func (p *peers) audience() (listens, awaits bool) {
 	if !p.listening || time.Since(p.since) < time.Second {
@@ -200,7 +200,7 @@ func (p *peers) rest(worker string) {
 	p.sayWorks(before)
 }
 
-// sayWorks has the others told what is claimed here, if that is not what it was before.
+// sayWorks tells the others what is claimed here, if that is not what it was before.
 func (p *peers) sayWorks(before string) {
 	if p.worksOn() != before {
 		p.unsaid = true

@@ -153,7 +153,7 @@ func TestPlansWithoutAChoice(t *testing.T) { //nolint:tparallel // its subtests 
 	}
 }
 
-// ages has all plans made when the database is new, and looks at them when it is filled.
+// ages makes all plans when the database is new, and checks them when it is filled.
 func (p *planner) ages(t *testing.T) {
 	t.Helper()
 	for range 6 { // a statement has a plan for all parameters from its sixth execution on
@@ -186,7 +186,7 @@ func (p *planner) fill(sql string) {
 	p.exec(strings.ReplaceAll(sql, ":runs", strconv.Itoa(p.runs)))
 }
 
-// open opens the store anew, with connections that have no plans.
+// open reopens the store, with connections that have no plans.
 func (p *planner) open(t *testing.T) {
 	t.Helper()
 	s, err := OpenWith(t.Context(), p.srv.URL()+"&pool_max_conns=4"+p.settings, Options{Poll: time.Hour})

@@ -10,7 +10,7 @@ import (
 )
 
 // Prune deletes runs that ended before a time. Several at once do not wait for each
-// other, nor for who has a run locked.
+// other, nor for transactions that have locked a run.
 func (s *Store) Prune(ctx context.Context, before time.Time, limit int) (pruned int, more bool, err error) {
 	err = s.call(ctx, "prune", func(ctx context.Context, c *pgxpool.Conn) error {
 		return c.QueryRow(ctx, s.sql.prune, saturate.Time(before), limit).Scan(&pruned, &more)

@@ -79,7 +79,7 @@ func TestARunThatIsFreedWithSomethingToDoIsNews(t *testing.T) {
 	until(t, heard, mailOf("r"))
 }
 
-// An application has a run locked; the others are freed, and claimed, all the same.
+// An application holds a lock on a run; the others are freed and claimed nevertheless.
 func TestALockOfOthersHoldsUpNoClaimAndNoRelease(t *testing.T) {
 	t.Parallel()
 	url := pgtest.Database(t)

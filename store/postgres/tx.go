@@ -116,7 +116,7 @@ func (s *Store) Within(tx store.Tx) (store.Joined, error) {
 	t, ok := tx.(transaction)
 	switch {
 	case !ok:
-		return nil, fmt.Errorf("%T is no transaction of a PostgreSQL store: make it with postgres.Tx or postgres.SQLTx", tx)
+		return nil, fmt.Errorf("%T is not a transaction of a PostgreSQL store: make it with postgres.Tx or postgres.SQLTx", tx)
 	case t.q == nil:
 		return nil, errors.New("the transaction is nil")
 	case s.closed.Load():
@@ -178,8 +178,8 @@ func (j *joined) code(ctx context.Context, what, sql string, args ...any) error 
 	}, sql, args...)
 }
 
-// verdicts executes a statement that returns verdicts on one operation, and then tells
-// of the run.
+// verdicts executes a statement that returns verdicts on one operation, and then announces
+// the run.
 func (j *joined) verdicts(ctx context.Context, what, kind, runID, sql string, args ...any) (*op, error) {
 	o := new(op)
 	err := j.query(ctx, what, func(row pgx.Row) error {

@@ -130,7 +130,7 @@ func (w *writer) close() {
 	}
 }
 
-// do has an operation carried out. A caller that gives up before it is begun gets
+// do carries out an operation. A caller that gives up before it is begun gets
 // its context's error, and nothing is written; after that the outcome is unknown.
 func (w *writer) do(o *op) error {
 	if err := o.ctx.Err(); err != nil {
@@ -358,7 +358,7 @@ func (w *writer) carryOutAlone(o *op) {
 	w.answer([]*op{o})
 }
 
-// again has an operation carried out once more. Another transaction has a lock, which
+// again carries out an operation once more. Another transaction has a lock, which
 // may be one of the application's that lasts; nothing is held up meanwhile.
 func (w *writer) again(o *op, carryOut func()) {
 	w.mu.Lock()

@@ -211,7 +211,7 @@ func (w *writer) successorToken(runID string, m *store.Message) (string, error) 
 	return token, err
 }
 
-// startSuccessor starts a run that has the token reserved, and hands over what it is to
+// startSuccessor starts a run for which the token is reserved, and hands over what it is to
 // go on with. It returns false if the token or the ID of the run is taken.
 func (w *writer) startSuccessor(runID string, h *heir) (bool, error) {
 	if _, err := w.hookByToken(h.token); !isNotFound(err) {

@@ -126,7 +126,7 @@ func (c *conn) number(query string) (int64, error) {
 	return strconv.ParseInt(text, 10, 64)
 }
 
-// measure finds out how large the file is, and how many rows its tables have.
+// measure determines the size of the file, and the numbers of rows of its tables.
 func (c *conn) measure(x *store.Examination, path string) error {
 	for _, name := range []string{path, path + "-wal"} {
 		if info, err := os.Stat(name); err == nil {

@@ -112,7 +112,7 @@ func Example_outbox() {
 			if left, err := s.pay(ctx); err != nil {
 				return left, err
 			}
-			return s.pay(ctx) // as if a crash had had the step executed again
+			return s.pay(ctx) // as after a crash, which repeats the step
 		})
 	})
 	st, err := sqlite.Open(filepath.Join(dir, "runs.db"))

@@ -90,12 +90,12 @@ func resolve(path string) (string, error) {
 	for range most {
 		dir, err := filepath.EvalSymlinks(filepath.Dir(path))
 		if err != nil {
-			return path, nil //nolint:nilerr // there is no directory, which is found out by whoever looks for the file
+			return path, nil //nolint:nilerr // there is no directory, which the caller notices when it looks for the file
 		}
 		path = filepath.Join(dir, filepath.Base(path))
 		to, err := os.Readlink(path)
 		if err != nil {
-			return path, nil //nolint:nilerr // it is no link
+			return path, nil //nolint:nilerr // it is not a link
 		}
 		if path = to; !filepath.IsAbs(to) {
 			path = filepath.Join(dir, to)

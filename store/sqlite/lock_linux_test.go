@@ -15,7 +15,7 @@ import (
 	"zombiezen.com/go/sqlite"
 )
 
-// TestLockStays: whoever closes a database last deletes its log. SQLite finds out whether
+// TestLockStays: whoever closes a database last deletes its log. SQLite determines whether
 // it is the last by a lock on the file, which each connection holds while it is open. A
 // process loses all its locks on a file when it closes the file anywhere, unless SQLite
 // does it. So nothing that a store does may close the file by itself, be the lock its own

@@ -174,7 +174,7 @@ func (l *log) commitsBehind(read, enough int) (broken int, err error) {
 			if broken == 0 {
 				broken = n
 			}
-			// What follows is held against what this frame says that it is.
+			// What follows is compared with what this frame says that it is.
 			l.sum.set(l.frame[16:24])
 			commits = 0
 			continue

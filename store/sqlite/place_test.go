@@ -153,7 +153,7 @@ func TestRemovedFilesAreNoticed(t *testing.T) {
 	}
 }
 
-// TestRemovedFilesAreNotTouched: who opens the path finds another database, to which the store
+// TestRemovedFilesAreNotTouched: another database is at the path, to which the store
 // that was given up does nothing, not even when it is closed.
 func TestRemovedFilesAreNotTouched(t *testing.T) {
 	t.Parallel()

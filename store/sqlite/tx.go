@@ -15,7 +15,7 @@ import (
 
 // Tx is for engine.Engine.WithTx: the write transaction that is open on a connection
 // of the application's to the file of the store. It is for connections of
-// zombiezen.com/go/sqlite; the package documentation says what there is for other drivers. Begin it with BEGIN IMMEDIATE
+// zombiezen.com/go/sqlite; the package documentation describes other drivers. Begin it with BEGIN IMMEDIATE
 // (sqlitex.ImmediateTransaction): one that has only read so far may find that it
 // can't write any more. All other commits wait until it ends, so keep it short; after
 // a second a warning is logged. How durable it is decides the connection: have it in WAL
@@ -31,7 +31,7 @@ func (s *Store) Within(tx store.Tx) (store.Joined, error) {
 	t, ok := tx.(transaction)
 	switch {
 	case !ok:
-		return nil, fmt.Errorf("%T is no transaction of a SQLite store: make it with sqlite.Tx", tx)
+		return nil, fmt.Errorf("%T is not a transaction of a SQLite store: make it with sqlite.Tx", tx)
 	case t.c == nil:
 		return nil, errors.New("the connection is nil")
 	case s.opts.Private:

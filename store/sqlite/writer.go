@@ -105,7 +105,7 @@ func (w *writer) close() error {
 	return w.err
 }
 
-// do has an operation carried out and waits for its outcome. If ctx ends before
+// do carries out an operation and waits for its outcome. If ctx ends before
 // it is taken up, it is not carried out at all, and the error is that of ctx. After
 // that the outcome is waited for a while all the same, lest it be unknown.
 func (w *writer) do(ctx context.Context, run func(w *writer) error) error {

@@ -8,7 +8,7 @@ import (
 func (k *kit) archiver() store.Archiver {
 	a, ok := k.s.(store.Archiver)
 	if !ok {
-		k.Skip("the store is no store.Archiver")
+		k.Skip("the store is not a store.Archiver")
 	}
 	return a
 }
@@ -34,7 +34,7 @@ func renamed(a store.Archive, id string) store.Archive {
 	return a
 }
 
-// sameAnew takes off what an import gives anew.
+// sameAnew removes what an import assigns again.
 func sameAnew(a store.Archive) store.Archive {
 	a.Run.Worker = ""
 	for i := range a.Mail {

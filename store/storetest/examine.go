@@ -10,7 +10,7 @@ func (k *kit) examine(thorough bool) store.Examination {
 	k.Helper()
 	e, ok := k.s.(store.Examiner)
 	if !ok {
-		k.Skip("the store is no store.Examiner")
+		k.Skip("the store is not a store.Examiner")
 	}
 	parts := 0
 	x, err := e.Examine(k.ctx, thorough, func(_ string, done, of int) {
@@ -75,7 +75,7 @@ var examineTests = []test{
 	{"can be interrupted", func(k *kit) {
 		e, ok := k.s.(store.Examiner)
 		if !ok {
-			k.Skip("the store is no store.Examiner")
+			k.Skip("the store is not a store.Examiner")
 		}
 		ctx, cancel := context.WithCancel(k.ctx)
 		cancel()

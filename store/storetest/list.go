@@ -339,10 +339,10 @@ func tokens(hooks []store.Hook) []string {
 }
 
 var watchTests = []test{
-	{"tells of commits, until it is stopped", func(k *kit) {
+	{"reports commits, until it is stopped", func(k *kit) {
 		w, ok := k.s.(store.CommitWatcher)
 		if !ok {
-			k.Skip("the store is no store.CommitWatcher")
+			k.Skip("the store is not a store.CommitWatcher")
 		}
 		commits := make(chan store.Commit, 1000)
 		stop := w.WatchCommits(func(c store.Commit) { commits <- c })
@@ -428,7 +428,7 @@ var watchTests = []test{
 		k.ok(k.s.Release(k.ctx, "w1"))      // others may have waited for it to say where it is
 		k.signal(signals, func(s store.Signal) bool { return s.All })
 	}},
-	{"tells who awaits it what another process has ended or answered", func(k *kit) {
+	{"tells a process that awaits it what another process has ended or answered", func(k *kit) {
 		if !k.s.Shared() {
 			k.Skip("the database is not shared")
 		}

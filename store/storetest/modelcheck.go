@@ -47,7 +47,7 @@ func runModel(t *testing.T, open func(t *testing.T) *Harness) {
 
 var workers = []string{"w1", "w2", "w3"}
 
-// checker holds a store against a model.
+// checker compares a store with a model.
 type checker struct {
 	*rapid.T
 	k *kit

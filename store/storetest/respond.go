@@ -90,7 +90,7 @@ var respondTests = []test{
 		_, err = k.s.Accept(k.ctx, store.Payload{Token: "plain", Key: "k", KeepFor: time.Hour})
 		k.ok(err)
 		_, err = k.s.Receipt(k.ctx, "plain")
-		k.fails(err, store.ErrNotFound) // it was no request
+		k.fails(err, store.ErrNotFound) // it was not a request
 	}},
 	{"keeps what a webhook is", func(k *kit) {
 		h := store.Hook{ID: "h", Token: "tok", Webhook: []byte(`{"manual":true}`), OpenedPos: 1, CreatedAt: k.now()}

@@ -38,7 +38,7 @@ type Harness struct {
 	Advance func(d time.Duration)
 
 	// Begin begins a transaction of the application on the database of Store. It is nil
-	// if the store is no store.Joiner. The harness rolls back what has not ended when
+	// if the store is not a store.Joiner. The harness rolls back what has not ended when
 	// the test does.
 	Begin func(t *testing.T) AppTx
 

@@ -44,7 +44,7 @@ func (k *kit) within() *joined {
 	tx := k.h.Begin(k.T)
 	j, ok := k.s.(store.Joiner)
 	if !ok {
-		k.Fatalf("%T is no store.Joiner", k.s)
+		k.Fatalf("%T is not a store.Joiner", k.s)
 	}
 	in, err := j.Within(tx.Tx)
 	k.ok(err)

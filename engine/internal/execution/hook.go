@@ -32,7 +32,7 @@ type item struct {
 	at      time.Time
 	data    []byte
 	orStart *store.NewRun
-	trace   string // of who sent it, unless it is replayed
+	trace   string // of its sender, unless it is replayed
 	taken   bool
 }
 

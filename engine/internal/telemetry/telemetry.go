@@ -188,7 +188,7 @@ func with(attrs ...attribute.KeyValue) metric.MeasurementOption {
 	return metric.WithAttributeSet(attribute.NewSet(attrs...))
 }
 
-// Committed tells of a transition of a run that is durable. ctx has the run's trace.
+// Committed reports a durable transition of a run. ctx has the run's trace.
 func (t *Telemetry) Committed(ctx context.Context, r *store.Run, tr *store.Transition, spans []execution.Span) {
 	if t == nil {
 		return
@@ -222,7 +222,7 @@ func (t *Telemetry) Committed(ctx context.Context, r *store.Run, tr *store.Trans
 	}
 }
 
-// ended tells of the end of a run.
+// ended reports the end of a run.
 func (t *Telemetry) ended(ctx context.Context, r *store.Run, status store.Status, at time.Time, data []byte) {
 	attrs := with(attrWorkflow.String(r.Workflow), attrStatus.String(string(status)))
 	t.runEnded.Add(ctx, 1, attrs)
@@ -230,7 +230,7 @@ func (t *Telemetry) ended(ctx context.Context, r *store.Run, status store.Status
 	t.traceRun(ctx, r, status, at, data)
 }
 
-// Terminated tells of a run that was ended from outside.
+// Terminated reports a run that was ended from outside.
 func (t *Telemetry) Terminated(ctx context.Context, load func() (store.Run, error), end *store.Event) {
 	if t == nil {
 		return
@@ -242,14 +242,14 @@ func (t *Telemetry) Terminated(ctx context.Context, load func() (store.Run, erro
 	t.ended(t.Within(trace.ContextWithSpanContext(context.WithoutCancel(ctx), trace.SpanContext{}), &r), &r, store.Canceled, end.At, end.Data)
 }
 
-// Blocked tells of a run that was blocked.
+// Blocked reports a run that was blocked.
 func (t *Telemetry) Blocked(ctx context.Context, workflow string) {
 	if t != nil {
 		t.runBlocked.Add(ctx, 1, with(attrWorkflow.String(workflow)))
 	}
 }
 
-// Replayed tells of a replay that took so long.
+// Replayed reports a replay and how long it took.
 func (t *Telemetry) Replayed(ctx context.Context, workflow string, events int, took time.Duration) {
 	if t == nil || events == 0 {
 		return
@@ -259,21 +259,21 @@ func (t *Telemetry) Replayed(ctx context.Context, workflow string, events int, t
 	t.replayDuration.Record(ctx, took.Seconds(), attrs)
 }
 
-// Cached tells of a parked run that goes on.
+// Cached reports a parked run that continues without a replay.
 func (t *Telemetry) Cached(ctx context.Context) {
 	if t != nil {
 		t.cacheHits.Add(ctx, 1)
 	}
 }
 
-// Lost tells of a run that others have taken over.
+// Lost reports a run that others have taken over.
 func (t *Telemetry) Lost(ctx context.Context) {
 	if t != nil {
 		t.runLost.Add(ctx, 1)
 	}
 }
 
-// Lapsed tells of a lease that was renewed too late.
+// Lapsed reports a lease that was renewed too late.
 func (t *Telemetry) Lapsed(ctx context.Context) {
 	if t != nil {
 		t.leaseLapses.Add(ctx, 1)

@@ -18,7 +18,7 @@ type Loader struct {
 
 // batch is what one query loads, for several who wait.
 type batch struct {
-	ctx     context.Context //nolint:containedctx // of who came first, without its end
+	ctx     context.Context //nolint:containedctx // of the first caller, without its end
 	runIDs  []string
 	callers int // that still wait
 	endings map[string]store.Ending
@@ -51,7 +51,7 @@ func (l *Loader) Load(ctx context.Context, s store.Reader, runID string) (store.
 	return end, mine.err
 }
 
-// join has a run loaded with the next batch.
+// join adds a run to the next batch.
 func (l *Loader) join(ctx context.Context, s store.Reader, runID string) *batch {
 	l.mu.Lock()
 	defer l.mu.Unlock()

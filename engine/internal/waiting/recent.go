@@ -2,7 +2,7 @@ package waiting
 
 import "time"
 
-// recent has what was delivered a moment ago while nobody waited for it: who resumes a run
+// recent has what was delivered a moment ago while nobody waited for it: a caller that resumes a run
 // and then asks for its result need not ask the store. Registry.mu guards it.
 type recent struct {
 	values map[Key]recentValue

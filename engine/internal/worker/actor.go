@@ -72,7 +72,7 @@ type arrival struct {
 	long     *attempt     // executes for so long that it is to be shown
 	overdue  *attempt     // has not returned within the grace period
 	claimed  *store.Run   // this worker has claimed the run
-	event    *store.Event // about something that this worker has found out
+	event    *store.Event // about something that this worker has noticed
 	crashed  string       // step whose attempt was announced by a worker that died
 	unbegun  string       // canceled step whose attempt has not called its function
 }
@@ -228,7 +228,7 @@ func (a *actor) own(owned bool) {
 	}
 }
 
-// setAlarm has an owned run go round at a time; zero is never.
+// setAlarm makes an owned run go round at a time; zero is never.
 func (a *actor) setAlarm(at time.Time) {
 	switch {
 	case !a.owned || at.IsZero():

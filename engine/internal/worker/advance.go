@@ -295,8 +295,8 @@ func (b *batch) feed(e store.Event, sender string) {
 	}
 }
 
-// settleCanceled ends canceled steps of which no attempt is executing, and has the
-// others stopped.
+// settleCanceled ends canceled steps of which no attempt is executing, and stops the
+// others.
 func (b *batch) settleCanceled() {
 	a := b.a
 	for len(a.schedule.canceled) > 0 && !a.x.Finished() && !b.more { // what it was done by may be in the mailbox

@@ -48,7 +48,7 @@ func (w *Worker) claimLoop(ctx context.Context) {
 // it had given up may have been carried out after all.
 const slowPoll = 30 * time.Second
 
-// untilClaim returns how long to wait before the next claim; less than 0: for ever.
+// untilClaim returns how long to wait before the next claim; less than 0: forever.
 func (w *Worker) untilClaim(next time.Time) time.Duration {
 	wait := time.Duration(-1)
 	if !next.IsZero() {
@@ -208,7 +208,7 @@ func (w *Worker) name(runs ...string) {
 	w.rouse()
 }
 
-// yield has a run claimed if the worker that was chosen for it has not done so in a moment,
+// yield claims a run if the worker that was elected for it has not done so in a moment,
 // with all that have come since.
 func (w *Worker) yield(run string) {
 	w.mu.Lock()

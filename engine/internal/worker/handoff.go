@@ -11,7 +11,7 @@ import (
 
 // handoff is what a caller hands to a run that is live in this process, for the
 // transition in the making to carry it: the run's own birth, or a payload. The caller
-// waits for that transition, unless the run's code holds it up: code may block for ever,
+// waits for that transition, unless the run's code holds it up: code may block forever,
 // and what a caller brings is to be durable soon all the same. Then the caller takes it
 // back, and writes it to the run's mailbox itself.
 type handoff struct {

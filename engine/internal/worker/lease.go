@@ -35,7 +35,7 @@ type lease struct {
 	kick    chan struct{} // has one when beating has become true and loop does not know yet
 }
 
-// ensure returns when the lease has some time left, and how often it had lapsed: who
+// ensure returns when the lease has some time left, and how often it had lapsed: a caller that
 // knows from before the last time that it owns a run has to ask the store.
 func (l *lease) ensure() (lapses int64, err error) {
 	if l.age() >= l.w.opts.Lease/3*2 && !planted.LeaseUnchecked.Here() {
@@ -124,7 +124,7 @@ func (l *lease) try() error {
 		if owned := l.w.owned.Load(); owned > 0 {
 			l.w.log.Warn("the lease had lapsed: others may have taken runs over", "for", (had - most).Round(time.Millisecond), "runs", owned)
 		}
-		l.w.notifyOwned() // each has to find out
+		l.w.notifyOwned() // each has to check
 	}
 	return nil
 }
@@ -138,7 +138,7 @@ func (l *lease) truceFor() time.Duration {
 	return time.Until(*until)
 }
 
-// beat has the lease renewed for as long as it is needed.
+// beat renews the lease for as long as it is needed.
 func (l *lease) beat() {
 	if !l.beating.Load() && l.beating.CompareAndSwap(false, true) {
 		l.kick <- struct{}{} // it has room for one, and beating says that it is empty

@@ -16,7 +16,7 @@ const (
 )
 
 // prune deletes runs that ended Options.KeepEnded ago, until the worker stops. All
-// workers do; who comes first does the work.
+// workers do; the first one does the work.
 func (w *Worker) prune() {
 	keep := w.opts.KeepEnded
 	if keep == 0 {

@@ -12,8 +12,8 @@ import (
 // logger is the worker's, with the attributes of the run.
 func (a *actor) logger() *slog.Logger { return a.w.log.With("run", a.id, "workflow", a.workflow) }
 
-// report tells the log and OpenTelemetry of a transition that is durable. So it tells
-// of all that happens, and of none of it twice: a replay has no transitions.
+// report reports a durable transition to the log and OpenTelemetry. So it reports
+// all that happens, and none of it twice: a replay has no transitions.
 func (b *batch) report(t *store.Transition) {
 	b.log(t)
 	b.a.w.tel.Committed(b.a.traced, &b.a.head, t, b.spans)

@@ -15,8 +15,8 @@ import (
 
 // A transactional step is executed in a transaction of the application, which brings
 // its result into the mailbox: it is done when that commits, whatever becomes of the
-// attempt. Who executes it takes the message in with the transition that journals the
-// result; who takes the run over finds it as it finds any message.
+// attempt. The executing worker takes the message in with the transition that journals the
+// result; a worker that takes the run over finds it as it finds any message.
 //
 // Exactly one transaction can commit a step: its first write claims the step for good,
 // so that another one waits for it and then finds it; and it is fenced by the run's
@@ -71,7 +71,7 @@ func (a *actor) transact(ctx context.Context, at *attempt, spec run.Step, r *res
 	r.message, r.at = 0, time.Time{}
 }
 
-// resolveCommit finds out what became of a transaction whose commit has failed. It was
+// resolveCommit determines the outcome of a transaction whose commit has failed. It was
 // committed, or not, or still may be. Claiming its step waits until that is settled:
 // the error is store.ErrExists if it was committed, err if it was not.
 func (a *actor) resolveCommit(spec run.Step, key store.TxStep, err error) error {
@@ -99,9 +99,9 @@ func (a *actor) resolveCommit(spec run.Step, key store.TxStep, err error) error 
 				return looked
 			}
 		}
-		const verb = "find out whether a transaction was committed"
+		const verb = "learn whether a transaction was committed"
 		if ctx.Err() != nil || !outage.Sleep(ctx, backoff.Failed(a.w.outages, verb, a.id, looked)) {
-			return store.ErrFenced // who goes on with the run finds out
+			return store.ErrFenced // the next owner learns the outcome
 		}
 	}
 }

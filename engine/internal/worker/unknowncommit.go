@@ -52,7 +52,7 @@ func (b *batch) answer(start *starting, err error) {
 	}
 }
 
-// clarify finds out what became of a transition whose answer is lost. It was written,
+// clarify determines the outcome of a transition whose answer is lost. It was written,
 // or not, or still may be: a database goes on with what it has been sent when the
 // connection is cut. So it is not enough to look; clarify returns the run as it is
 // once the transition is out of the way. If that takes long it calls tell. It returns
@@ -119,7 +119,7 @@ func cutSince(l *store.Loaded, t *store.Transition) bool {
 		slices.ContainsFunc(l.Events, func(e store.Event) bool { return e.Kind == store.Retried && e.Epoch > t.Epoch }) {
 		return true
 	}
-	// Who terminates a run does not keep the order to retry it.
+	// Terminating a run drops the order to retry it.
 	n := len(l.Events)
 	return n > 0 && l.Events[n-1].Kind == store.RunCanceled && l.Run.Epoch > t.Epoch+1
 }

@@ -45,7 +45,7 @@ type Engine struct {
 	Definitions []store.Definition
 	// Definition finds the code of a workflow's version, or nil. 0 is the highest.
 	Definition func(workflow string, version int) *run.Workflow
-	// Applied is told of each transition that is durable.
+	// Applied is called with each durable transition.
 	Applied func(*store.Transition)
 	// Join returns the operations of a transaction of the application, and the context for
 	// what a step does in it.
@@ -102,7 +102,7 @@ type Worker struct {
 	again    atomic.Bool    // there may be runs of this worker that nobody here knows of
 	recalled time.Time      // when it last asked for them; claimLoop's
 	backoff  outage.Backoff // of claimLoop
-	vain     int            // claims in a row that got nothing of what there was; claimLoop's
+	vain     int            // claims in a row that got none of the due runs; claimLoop's
 
 	timers sync.Pool // of those who wait for an actor
 
@@ -137,7 +137,7 @@ func New(ctx context.Context, id string, e Engine) *Worker {
 		missed:         make(chan struct{}, 1),
 	}
 	w.ending = ctx.Done()
-	ctx = trace.ContextWithSpanContext(ctx, trace.SpanContext{}) // runs are no part of what called Engine.Run
+	ctx = trace.ContextWithSpanContext(ctx, trace.SpanContext{}) // runs do not belong to the caller of Engine.Run
 	w.ctx, w.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	w.stepCtx, w.stopStep = context.WithCancel(w.ctx)
 	w.lease.w, w.watch.w = w, w
