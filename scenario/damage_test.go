@@ -111,13 +111,13 @@ func TestCheckerFindsDamage(t *testing.T) { //nolint:tparallel // one connection
 		}, "though its result was recorded"},
 		{"a step executed twice, and then recorded", func(c *checker) {
 			before := c.effects[0]
-			before.Began, before.Ended = before.Began.Add(-time.Second), before.Ended.Add(-time.Second)
+			before.Began, before.Ended = before.Began.Add(-workLease/4), before.Ended.Add(-workLease/4)
 			c.effects = append(c.effects, before)
 		}, "without a reason"},
 		{"a step executed twice, long after a mishap", func(c *checker) {
 			before := c.effects[0]
 			c.chron.mishaps = []mishap{{process: before.Process, began: before.Began.Add(-time.Hour), over: before.Began.Add(-time.Minute)}}
-			before.Began, before.Ended = before.Began.Add(-time.Second), before.Ended.Add(-time.Second)
+			before.Began, before.Ended = before.Began.Add(-workLease/4), before.Ended.Add(-workLease/4)
 			c.effects = append(c.effects, before)
 		}, "without a reason"},
 		{"a step never executed", func(c *checker) {
