@@ -134,7 +134,9 @@ func (r *Registry) Deliver(k Key, v any, keep bool) {
 	}
 	e.expected = false
 	for _, w := range e.waiters {
-		w.value = v
+		if w.value == nil { // a response, which the end of its run must not replace
+			w.value = v
+		}
 	}
 	e.look()
 }
@@ -217,8 +219,9 @@ type Query interface {
 // ErrStopped says that the wait was stopped.
 var ErrStopped = errors.New("stopped")
 
-// Wait blocks until a value is delivered or found; now has it look first. It fails with the cause of ctx's end, or
-// with ErrStopped.
+// Wait blocks until a value is delivered or found; now has it look first. Of several values
+// it returns the one that was delivered first. It fails with the cause of ctx's end, or with
+// ErrStopped.
 func (w *Waiter) Wait(ctx context.Context, stop <-chan struct{}, now bool, q Query) (any, error) {
 	missed, current := w.r.missed(), true
 	var backoff outage.Backoff
