@@ -35,7 +35,7 @@ var layers = []layer{
 		why: "the root only documents the module",
 	},
 	{
-		pkg: "workflow", may: []string{"internal/run", "internal/journal", "internal/strictjson"}, std: true,
+		pkg: "workflow", may: []string{"internal/run", "internal/journal", "internal/sensitive", "internal/strictjson"}, std: true,
 		why: "workflow code is compiled into every program that starts a run, so it carries no engine, store or dependency along",
 	},
 	{
@@ -57,6 +57,14 @@ var layers = []layer{
 	{
 		pkg: "internal/planted", std: true,
 		why: "it is asked all over the place, so it may bring nothing along",
+	},
+	{
+		pkg: "internal/sensitive", std: true,
+		why: "it goes by the names of headers alone, for those who log and those who show",
+	},
+	{
+		pkg: "internal/prefix", std: true,
+		why: "it makes ranges of texts for engine and stores alike",
 	},
 	{
 		pkg: "internal/saturate", std: true,
@@ -87,7 +95,7 @@ var layers = []layer{
 		why: "it is what the API's server and client have in common; whatever it imported, both would",
 	},
 	{
-		pkg: "inspect", may: []string{"workflow", "internal/journal"}, std: true,
+		pkg: "inspect", may: []string{"workflow", "internal/journal", "internal/sensitive"}, std: true,
 		why: "what shows runs works on an engine and on a server alike, so what it is shown belongs to neither",
 	},
 	{
@@ -119,7 +127,7 @@ var layers = []layer{
 		why: "it draws random numbers for engine and parts alike",
 	},
 	{
-		pkg: "engine", may: []string{"engine/internal/*", "workflow", "internal/run", "internal/journal", "internal/planted", "internal/saturate", "internal/schema", "internal/strictjson", "inspect", "store", "signature"},
+		pkg: "engine", may: []string{"engine/internal/*", "workflow", "internal/run", "internal/journal", "internal/planted", "internal/prefix", "internal/saturate", "internal/schema", "internal/strictjson", "inspect", "store", "signature"},
 		why: "an engine knows its database by the store contract alone, and its callers not at all",
 	},
 	{
@@ -127,7 +135,7 @@ var layers = []layer{
 		why: "it is a contract, and anybody can implement it",
 	},
 	{
-		pkg: "store/*", may: []string{"store", "internal/journal", "internal/planted", "internal/saturate"},
+		pkg: "store/*", may: []string{"store", "internal/journal", "internal/planted", "internal/prefix", "internal/saturate"},
 		why: "a store, like the suite that proves it, knows the contract and the language of what it keeps, but no engine and no other store",
 	},
 	{

@@ -37,7 +37,7 @@
 //
 //	run, err := Approval.Start(ctx, eng, "doc-7")
 //	...
-//	_, err = eng.Resume(ctx, "approval:doc-7", Decision{Approved: true})
+//	_, err = workflow.Resume(ctx, eng, "approval:doc-7", Decision{Approved: true})
 //	...
 //	approved, err := run.Result(ctx)
 //

@@ -55,7 +55,7 @@ func workOffOf(ctx context.Context, e *env, n int) (took time.Duration, events i
 		return 0, 0, err
 	}
 	err = each(n, 32, func(i int) error {
-		_, err := sender.eng.Resume(ctx, "line", i, workflow.OrStart(oneEach, ""))
+		_, err := workflow.Resume(ctx, sender.eng, "line", i, workflow.OrStart(oneEach, ""))
 		return err
 	})
 	if err = errors.Join(err, sender.close()); err != nil {

@@ -8,6 +8,7 @@ import (
 	"github.com/tenter-dev/tenter/engine"
 	"github.com/tenter-dev/tenter/inspect"
 	"github.com/tenter-dev/tenter/store"
+	"github.com/tenter-dev/tenter/workflow"
 )
 
 // replayJournal resumes an evicted run that has a long journal.
@@ -33,7 +34,7 @@ func replayJournal(ctx context.Context, e *env) (ms []metric, err error) {
 			return nil, err
 		}
 		began := time.Now()
-		if _, err := w.eng.Resume(ctx, token, "!"); err != nil {
+		if _, err := workflow.Resume(ctx, w.eng, token, "!"); err != nil {
 			return nil, err
 		}
 		if _, err := run.Result(ctx); err != nil {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/tenter-dev/tenter/engine"
 	"github.com/tenter-dev/tenter/store"
+	"github.com/tenter-dev/tenter/workflow"
 )
 
 const resumedRuns = 20_000
@@ -27,7 +28,7 @@ func resumeMany(what string, cacheSize int, perSecond budget) round {
 		all := w.countEnded(len(runs))
 		before, counted := usageNow(), w.db.counts()
 		err = each(len(runs), 32, func(i int) error {
-			_, err := w.eng.Resume(ctx, tokenOf(runs[i].ID()), "!")
+			_, err := workflow.Resume(ctx, w.eng, tokenOf(runs[i].ID()), "!")
 			return err
 		})
 		if err != nil {

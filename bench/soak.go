@@ -191,7 +191,7 @@ func (s *soak) resume(ctx context.Context) error {
 	}
 	tokens.Delete(run.ID())
 	began := time.Now()
-	if _, err := s.site.world.eng.Resume(ctx, token, "!", workflow.IdempotencyKey(run.ID())); err != nil {
+	if _, err := workflow.Resume(ctx, s.site.world.eng, token, "!", workflow.IdempotencyKey(run.ID())); err != nil {
 		return err
 	}
 	_, err = run.Result(ctx)

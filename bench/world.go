@@ -113,7 +113,7 @@ func (w *world) steps(ctx context.Context, n int) error {
 // resumed resumes a run, waits until it has completed, and returns when its code got
 // the payload.
 func (w *world) resumed(ctx context.Context, r ParkedRun) (time.Time, error) {
-	if _, err := w.eng.Resume(ctx, r.Token, "!"); err != nil {
+	if _, err := workflow.Resume(ctx, w.eng, r.Token, "!"); err != nil {
 		return time.Time{}, err
 	}
 	return hookWorkflow.Get(w.eng, r.ID).Result(ctx)

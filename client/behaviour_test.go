@@ -97,7 +97,7 @@ func TestErrorsOfRuns(t *testing.T) {
 		if _, ok := errors.AsType[*workflow.InputError](err); !ok && !strings.Contains(err.Error(), "JSON") {
 			w.Errorf("an input that is not JSON: %v", err)
 		}
-		_, err = c.Resume(ctx, "bad", "x", workflow.OrStart(workflow.Declare[string, string]("add"), "no numbers", workflow.RunID("bad")))
+		_, err = workflow.Resume(ctx, c, "bad", "x", workflow.OrStart(workflow.Declare[string, string]("add"), "no numbers", workflow.RunID("bad")))
 		if _, ok := errors.AsType[*workflow.InputError](err); !ok {
 			w.Errorf("an input of another type, of a run that a payload starts: %v", err)
 		}
@@ -158,7 +158,7 @@ func TestRetryWhileTheTokenIsTaken(t *testing.T) {
 		r, err := collect.Start(ctx, c, "t")
 		w.ok(err)
 		w.untilWaiting(r.ID())
-		_, err = c.Resume(ctx, "t", 7) // no text: the run fails
+		_, err = workflow.Resume(ctx, c, "t", 7) // no text: the run fails
 		w.ok(err)
 		if _, err := r.Result(ctx); err == nil {
 			w.Fatal("the run has not failed")
@@ -233,30 +233,30 @@ func TestErrorsOfHooks(t *testing.T) {
 	t.Parallel()
 	both(t, func(w *world, c inspect.Client) {
 		ctx := w.Context()
-		_, err := c.Resume(ctx, "none", 1)
+		_, err := workflow.Resume(ctx, c, "none", 1)
 		w.is(err, workflow.ErrHookNotFound)
 		_, err = c.HookByToken(ctx, "none")
 		w.is(err, workflow.ErrHookNotFound)
 		_, err = c.HookByToken(ctx, "")
 		w.is(err, workflow.ErrInvalidToken)
-		_, err = c.Resume(ctx, "", 1)
+		_, err = workflow.Resume(ctx, c, "", 1)
 		w.is(err, workflow.ErrInvalidToken)
-		_, err = c.Resume(ctx, "a\nb", 1)
+		_, err = workflow.Resume(ctx, c, "a\nb", 1)
 		w.is(err, workflow.ErrInvalidToken)
 
 		r, err := approve.Start(ctx, c, "t")
 		w.ok(err)
 		w.untilWaiting(r.ID())
-		_, err = c.Resume(ctx, "t", map[string]any{"approved": "yes"})
+		_, err = workflow.Resume(ctx, c, "t", map[string]any{"approved": "yes"})
 		if bad, ok := errors.AsType[*workflow.PayloadError](err); !ok || bad.Token != "t" {
 			w.Errorf("a payload of the wrong type: %v", err)
 		}
-		_, err = c.Resume(ctx, "t", map[string]any{"approved": true})
+		_, err = workflow.Resume(ctx, c, "t", map[string]any{"approved": true})
 		w.is(err, errNobody)
 		if bad, ok := errors.AsType[*workflow.PayloadError](err); !ok || bad.Token != "t" {
 			w.Errorf("a payload that is not valid: %v", err)
 		}
-		_, err = c.Resume(ctx, "t", strings.Repeat("x", 1<<20))
+		_, err = workflow.Resume(ctx, c, "t", strings.Repeat("x", 1<<20))
 		w.is(err, workflow.ErrPayloadTooLarge)
 		_, err = workflow.DefineHook[string]("another").Resume(ctx, c, "t", "x")
 		if wrong, ok := errors.AsType[*workflow.HookTypeError](err); !ok || *wrong != (workflow.HookTypeError{Token: "t", Want: "another", Got: "approval"}) {
@@ -269,14 +269,14 @@ func TestOrStart(t *testing.T) {
 	t.Parallel()
 	both(t, func(w *world, c inspect.Client) {
 		ctx := w.Context()
-		info, err := c.Resume(ctx, "chat", "one", workflow.OrStart(collect, "chat"), workflow.IdempotencyKey("1"))
+		info, err := workflow.Resume(ctx, c, "chat", "one", workflow.OrStart(collect, "chat"), workflow.IdempotencyKey("1"))
 		w.ok(err)
-		again, err := c.Resume(ctx, "chat", "one", workflow.OrStart(collect, "chat"), workflow.IdempotencyKey("1"))
+		again, err := workflow.Resume(ctx, c, "chat", "one", workflow.OrStart(collect, "chat"), workflow.IdempotencyKey("1"))
 		if !info.Started || !again.Duplicate || again.Started || again.RunID != info.RunID || err != nil {
 			w.Errorf("started %+v, repeated %+v, %v", info, again, err)
 		}
 		for _, text := range []string{"two", "end"} {
-			info, err := c.Resume(ctx, "chat", text, workflow.OrStart(collect, "chat"))
+			info, err := workflow.Resume(ctx, c, "chat", text, workflow.OrStart(collect, "chat"))
 			if info.Started || err != nil {
 				w.Errorf("%s: %+v, %v", text, info, err)
 			}
@@ -284,9 +284,9 @@ func TestOrStart(t *testing.T) {
 		if got, err := collect.Get(c, info.RunID).Result(ctx); err != nil || !slices.Equal(got, []string{"one", "two"}) {
 			w.Errorf("result is %v, %v", got, err)
 		}
-		_, err = c.Resume(ctx, "new", "x", workflow.OrStart(collect, "new", workflow.RunID(info.RunID)))
+		_, err = workflow.Resume(ctx, c, "new", "x", workflow.OrStart(collect, "new", workflow.RunID(info.RunID)))
 		w.is(err, workflow.ErrRunExists)
-		_, err = c.Resume(ctx, "new", "x", workflow.OrStart(workflow.Declare[string, string]("unknown"), ""))
+		_, err = workflow.Resume(ctx, c, "new", "x", workflow.OrStart(workflow.Declare[string, string]("unknown"), ""))
 		w.is(err, workflow.ErrUnknownWorkflow)
 	})
 }
@@ -373,7 +373,7 @@ func TestJournalAndMailbox(t *testing.T) {
 		w.ok(err)
 		w.untilWaiting(r.ID())
 		for _, text := range []string{"one", "two", "end", "three"} {
-			if _, err = c.Resume(ctx, "t", text); err != nil && text != "three" {
+			if _, err = workflow.Resume(ctx, c, "t", text); err != nil && text != "three" {
 				w.Fatal(err)
 			}
 		}
@@ -427,7 +427,7 @@ func TestRequestsInJournals(t *testing.T) {
 		if err != nil || !hook.Webhook {
 			w.Errorf("the webhook is %+v, %v", hook, err)
 		}
-		_, err = c.Resume(ctx, "in", 1)
+		_, err = workflow.Resume(ctx, c, "in", 1)
 		if _, ok := errors.AsType[*workflow.PayloadError](err); !ok {
 			w.Errorf("a webhook is resumed with JSON: %v", err)
 		}
@@ -559,7 +559,7 @@ func TestWatch(t *testing.T) {
 				w.Errorf("the first change is %+v, want %+v", first, want)
 			}
 			for _, text := range []string{"a", "b"} {
-				_, err := c.Resume(ctx, "t", text)
+				_, err := workflow.Resume(ctx, c, "t", text)
 				w.ok(err)
 				select {
 				case ch := <-told:

@@ -10,28 +10,20 @@ import (
 	"github.com/tenter-dev/tenter/workflow"
 )
 
-// Resume sends a payload to a hook, see [workflow.Client].
-func (c *Client) Resume(ctx context.Context, token string, payload any, opts ...workflow.ResumeOption) (workflow.HookInfo, error) {
+// ResumeHook sends a payload to a hook, see [workflow.Client]. Use [workflow.Resume], or
+// [workflow.HookType.Resume] where the type is known.
+func (c *Client) ResumeHook(ctx context.Context, req workflow.ResumeRequest) (workflow.HookInfo, error) {
 	var info workflow.HookInfo
 	if err := c.usable(ctx); err != nil {
 		return info, fmt.Errorf("resume hook: %w", err)
 	}
-	req, err := workflow.NewResume(token, payload, opts...)
-	if err != nil {
-		return info, err
+	if err := req.Validate(); err != nil {
+		return info, fmt.Errorf("resume hook: %w", err)
 	}
-	body := api.Resume{Payload: req.Payload, Type: req.Type}
-	if req.IdempotencyKey != "" {
-		body.IdempotencyKey = &req.IdempotencyKey
-	}
-	if req.OrStart != nil {
-		start := api.NewStart(*req.OrStart)
-		body.OrStart = &start
-	}
-	r := post("hooks/"+api.Segment(token)+"/resume", body)
+	r := post("hooks/"+api.Segment(req.Token)+"/resume", api.NewResume(req))
 	r.safe = req.IdempotencyKey != ""
-	_, err = c.call(ctx, r, &info)
-	return info, about(fmt.Sprintf("resume hook %q", token), err)
+	_, err := c.call(ctx, r, &info)
+	return info, about(fmt.Sprintf("resume hook %q", req.Token), err)
 }
 
 // HookByToken looks at the open hook that has the token, see [workflow.Client].

@@ -16,6 +16,7 @@ import (
 	"go.opentelemetry.io/otel/propagation"
 
 	"github.com/tenter-dev/tenter/internal/api"
+	"github.com/tenter-dev/tenter/internal/run"
 	"github.com/tenter-dev/tenter/workflow"
 )
 
@@ -193,7 +194,7 @@ func failure(resp *http.Response) error {
 		return &Error{Status: resp.StatusCode}
 	}
 	if p.Recorded != nil {
-		return &engineError{workflow.UnmarshalError(p.Recorded)}
+		return &engineError{run.DecodeError(p.Recorded)}
 	}
 	return &Error{Status: resp.StatusCode, Code: p.Code, Detail: p.Detail}
 }

@@ -119,11 +119,11 @@ func TestRetries(t *testing.T) {
 	w.ok(err)
 	w.untilWaiting(collector.ID())
 	c, f = w.through(lost)
-	if _, err := c.Resume(ctx, "t", "a"); !errors.Is(err, errReset) || len(f.sent) != 1 {
+	if _, err := workflow.Resume(ctx, c, "t", "a"); !errors.Is(err, errReset) || len(f.sent) != 1 {
 		t.Errorf("a resume without a key: %v, sent as %q", err, f.sent)
 	}
 	c, f = w.through(lost)
-	if info, err := c.Resume(ctx, "t", "b", workflow.IdempotencyKey("b")); err != nil || !info.Duplicate || len(f.sent) != 2 {
+	if info, err := workflow.Resume(ctx, c, "t", "b", workflow.IdempotencyKey("b")); err != nil || !info.Duplicate || len(f.sent) != 2 {
 		t.Errorf("a resume with a key: %+v, %v, sent as %q", info, err, f.sent)
 	}
 	c, f = w.through(lost)
@@ -207,7 +207,7 @@ func TestWaitingSurvivesTheConnection(t *testing.T) {
 		<-reached
 	}
 	for _, text := range []string{"while it was down", "end"} {
-		_, err := w.eng.Resume(ctx, "t", text)
+		_, err := workflow.Resume(ctx, w.eng, "t", text)
 		w.ok(err)
 	}
 	down.Store(false)

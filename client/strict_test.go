@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -24,11 +25,11 @@ func TestBadNames(t *testing.T) {
 		for _, name := range []string{"", "\xff", "a\x00b", strings.Repeat("x", 2000)} {
 			_, err := add.Start(ctx, c, nil, workflow.RunID(name))
 			w.is(err, workflow.ErrInvalidName)
-			_, err = c.Resume(ctx, "new", 1, workflow.OrStart(add, nil, workflow.RunID(name)))
+			_, err = workflow.Resume(ctx, c, "new", 1, workflow.OrStart(add, nil, workflow.RunID(name)))
 			w.is(err, workflow.ErrInvalidName)
 			_, err = workflow.Declare[string, string](name).Start(ctx, c, "")
 			w.is(err, workflow.ErrInvalidName)
-			_, err = c.Resume(ctx, name, 1)
+			_, err = workflow.Resume(ctx, c, name, 1)
 			w.is(err, workflow.ErrInvalidToken)
 			_, err = c.HookByToken(ctx, name)
 			w.is(err, workflow.ErrInvalidToken)
@@ -44,7 +45,7 @@ func TestBadNames(t *testing.T) {
 			w.is(c.RetryRun(ctx, name), workflow.ErrInvalidName)
 		}
 		for _, key := range []string{"", "\xff", "k\xfe"} {
-			_, err := c.Resume(ctx, "t", "x", workflow.IdempotencyKey(key))
+			_, err := workflow.Resume(ctx, c, "t", "x", workflow.IdempotencyKey(key))
 			w.is(err, workflow.ErrInvalidName)
 		}
 		mail, err := c.Mailbox(ctx, r.ID())
@@ -63,7 +64,7 @@ func TestStrictJSON(t *testing.T) {
 		w.ok(err)
 		w.untilWaiting(r.ID())
 		for i, text := range []string{`"\ud800"`, "\"\xff\"", `{"a": 1, "a": 2}`, `{"\udc00": 1}`} {
-			_, err := c.Resume(ctx, "t", json.RawMessage(text))
+			_, err := workflow.Resume(ctx, c, "t", json.RawMessage(text))
 			if _, ok := errors.AsType[*workflow.PayloadError](err); !ok {
 				w.Errorf("payload %q: %v", text, err)
 			}
@@ -92,12 +93,14 @@ func TestMisspeltField(t *testing.T) {
 			"Approved": `{"by": "ann", "Approved": true}`,
 		} {
 			for _, token := range []string{"a", "new"} {
-				opts := []workflow.ResumeOption{workflow.OrStart(approve, token), ofType("approval"), workflow.IdempotencyKey("k")}
-				for n := range len(opts) + 1 {
+				start := &workflow.StartRequest{Workflow: approve.Name(), Input: json.RawMessage(strconv.Quote(token))}
+				name := "approval"
+				for n, req := range []workflow.ResumeRequest{{}, {OrStart: start}, {OrStart: start, Type: &name}, {OrStart: start, Type: &name, IdempotencyKey: "k"}} {
 					if token == "new" && n < 2 {
 						continue // nobody has the token, or nobody says of which type its hook will be
 					}
-					_, err := c.Resume(ctx, token, json.RawMessage(text), opts[:n]...)
+					req.Token, req.Payload = token, json.RawMessage(text)
+					_, err := c.ResumeHook(ctx, req)
 					if _, ok := errors.AsType[*workflow.PayloadError](err); !ok || !strings.Contains(err.Error(), field) {
 						w.Errorf("payload %s to %s with %d options: %v", text, token, n, err)
 					}
@@ -113,14 +116,6 @@ func TestMisspeltField(t *testing.T) {
 			w.Errorf("result is %q, %v", got, err)
 		}
 	})
-}
-
-// ofType says of which type the hook has to be, as a caller without a handle may.
-func ofType(name string) workflow.ResumeOption {
-	return func(r *workflow.ResumeRequest) error {
-		r.Type = &name
-		return nil
-	}
 }
 
 // What the API refuses of requests that no client would make. Nothing is written.

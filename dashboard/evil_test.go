@@ -72,7 +72,7 @@ func TestEvil(t *testing.T) {
 	run := start(w, evilWorkflow, evil, workflow.RunID(id))
 	opened(w, run)
 	w.eventually(func() bool {
-		_, err := w.eng.Resume(t.Context(), "plain"+evil, map[string]any{evil: []string{evil}})
+		_, err := workflow.Resume(t.Context(), w.eng, "plain"+evil, map[string]any{evil: []string{evil}})
 		return err == nil
 	})
 	w.eventually(func() bool {

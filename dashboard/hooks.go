@@ -162,7 +162,7 @@ func (d *dashboard) resume(r *request) error {
 	if !ok {
 		return d.showHook(r, http.StatusUnprocessableEntity, p)
 	}
-	info, err := r.client.Resume(r.Context(), p.Hook.Token, payload, workflow.IdempotencyKey("dashboard:"+p.Form.Key))
+	info, err := workflow.Resume(r.Context(), r.client, p.Hook.Token, payload, workflow.IdempotencyKey("dashboard:"+p.Form.Key))
 	if problem := (&workflow.PayloadError{}); errors.As(err, &problem) {
 		p.Form.blame(problem.Err.Error())
 		return d.showHook(r, http.StatusUnprocessableEntity, p)

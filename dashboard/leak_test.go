@@ -87,7 +87,7 @@ func TestReaderSeesNoGeneratedToken(t *testing.T) {
 		events, err := w.eng.Journal(t.Context(), "one", 0, 0)
 		return err != nil || slices.ContainsFunc(events, func(e inspect.Event) bool { return e.Kind == "payload_received" })
 	})
-	if _, err := w.eng.Resume(t.Context(), custom, leak{generated.Token, "x-" + generated.Token}); err != nil {
+	if _, err := workflow.Resume(t.Context(), w.eng, custom, leak{generated.Token, "x-" + generated.Token}); err != nil {
 		t.Fatal(err)
 	}
 

@@ -158,7 +158,7 @@ func TestLive(t *testing.T) {
 
 	b.open(w.url + "run?id=one")
 	b.do(chromedp.Evaluate[chromedp.Void](`document.querySelector(".item details").open = true; document.querySelector(".item summary").focus()`))
-	if _, err := w.eng.Resume(t.Context(), "token-1", "hello"); err != nil {
+	if _, err := workflow.Resume(t.Context(), w.eng, "token-1", "hello"); err != nil {
 		t.Fatal(err)
 	}
 	b.eventually(`document.querySelector("#head .status").textContent === "completed"`)

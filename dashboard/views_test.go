@@ -92,7 +92,7 @@ func views(w *world) map[string]string {
 	unread := start(w, untyped, "unread")
 	opened(w, unread)
 	for range 2 {
-		if _, err := w.eng.Resume(w.Context(), "unread", map[string]any{"a": strings.Repeat("x", 10_000)}); err != nil {
+		if _, err := workflow.Resume(w.Context(), w.eng, "unread", map[string]any{"a": strings.Repeat("x", 10_000)}); err != nil {
 			break // it has taken the first one, and ended
 		}
 	}

@@ -31,7 +31,7 @@ var one = workflow.Define("one", func(ctx workflow.Context, _ string) (int, erro
 func sendInts(l *lab, c workflow.Client, n int) {
 	l.Helper()
 	for i := 1; i <= n; i++ {
-		if _, err := c.Resume(l.Context(), "line", i); err != nil {
+		if _, err := workflow.Resume(l.Context(), c, "line", i); err != nil {
 			l.Fatal(err)
 		}
 	}
@@ -56,7 +56,7 @@ func TestBacklogOfSuccessorsIsProportional(t *testing.T) {
 		inLab(t, func(_ *testing.T, l *lab) {
 			c := l.client()
 			for i := 1; i <= n; i++ {
-				if _, err := c.Resume(l.Context(), "line", i, workflow.OrStart(one, "", workflow.RunID("r"+strconv.Itoa(i)))); err != nil {
+				if _, err := workflow.Resume(l.Context(), c, "line", i, workflow.OrStart(one, "", workflow.RunID("r"+strconv.Itoa(i)))); err != nil {
 					l.Fatal(err)
 				}
 			}
@@ -295,7 +295,7 @@ func TestKilledAtTheHandOver(t *testing.T) {
 			inLab(t, func(_ *testing.T, l *lab) {
 				c := l.client()
 				for i := 1; i <= n; i++ {
-					if _, err := c.Resume(l.Context(), "line", i, workflow.OrStart(one, "", workflow.RunID("r"+strconv.Itoa(i)))); err != nil {
+					if _, err := workflow.Resume(l.Context(), c, "line", i, workflow.OrStart(one, "", workflow.RunID("r"+strconv.Itoa(i)))); err != nil {
 						l.Fatal(err)
 					}
 					if i == 2 {
@@ -360,7 +360,7 @@ func TestBacklogOfOneRound(t *testing.T) {
 					if i == before+1 {
 						l.advance(time.Hour) // the sleep is over
 					}
-					if _, err := c.Resume(l.Context(), "line", i); err != nil {
+					if _, err := workflow.Resume(l.Context(), c, "line", i); err != nil {
 						l.Fatal(err)
 					}
 					all = append(all, i)
@@ -431,7 +431,7 @@ func TestJournalFromBeforeBacklogs(t *testing.T) {
 			l.Fatal(err)
 		}
 		for i := 4; i <= 6; i++ {
-			if _, err := c.Resume(l.Context(), "line", i); err != nil {
+			if _, err := workflow.Resume(l.Context(), c, "line", i); err != nil {
 				l.Fatal(err)
 			}
 		}

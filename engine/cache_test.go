@@ -43,7 +43,7 @@ func TestCacheIsBounded(t *testing.T) {
 		reads.n.Store(0)
 		for token := range tokens.Range {
 			all.Go(func() {
-				if _, err := l.eng.Resume(t.Context(), token.(string), "go on"); err != nil {
+				if _, err := workflow.Resume(t.Context(), l.eng, token.(string), "go on"); err != nil {
 					t.Error(err)
 				}
 			})

@@ -284,7 +284,7 @@ func TestDeadlineOverDowntime(t *testing.T) {
 					l.advance(30 * time.Minute)
 					want = "timeout"
 				}
-				if _, err := client.Resume(t.Context(), "approval", "approved"); err != nil {
+				if _, err := workflow.Resume(t.Context(), client, "approval", "approved"); err != nil {
 					t.Fatal(err)
 				}
 				l.advance(time.Hour)
@@ -378,7 +378,7 @@ func TestTerminate(t *testing.T) {
 				wantContains(l, err.Error(), "enough")
 				wantStatus(l, r, workflow.StatusCanceled)
 				wantIs(l, mustFail(l, workflow.Get[string](l.eng, "child-1")), workflow.ErrCanceled)
-				_, err = l.eng.Resume(t.Context(), "t", "")
+				_, err = workflow.Resume(t.Context(), l.eng, "t", "")
 				wantIs(l, err, workflow.ErrHookNotFound)
 				if cleaned {
 					t.Error("cleaned up")
@@ -440,7 +440,7 @@ func TestTerminateRecordsWhatIsInTheMailboxAsUnread(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer func() { _ = client.Close() }()
-		if _, err := client.Resume(t.Context(), "t", "in the mailbox"); err != nil {
+		if _, err := workflow.Resume(t.Context(), client, "t", "in the mailbox"); err != nil {
 			t.Fatal(err)
 		}
 		if err := client.TerminateRun(t.Context(), r.ID(), ""); err != nil {

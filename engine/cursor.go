@@ -10,6 +10,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/tenter-dev/tenter/inspect"
+	"github.com/tenter-dev/tenter/internal/prefix"
+	"github.com/tenter-dev/tenter/internal/saturate"
 	"github.com/tenter-dev/tenter/store"
 )
 
@@ -56,7 +58,7 @@ func parseRunCursor(cursor string) (store.RunCursor, error) {
 	created, id, _ := strings.Cut(text, " ")
 	micro, err := strconv.ParseInt(created, 10, 64)
 	at := time.UnixMicro(micro).UTC()
-	if err != nil || id == "" || at.After(store.Always) || at.Year() < 0 {
+	if err != nil || id == "" || at.After(saturate.Beyond) || at.Year() < 0 {
 		return store.RunCursor{}, badCursor(cursor)
 	}
 	return store.RunCursor{CreatedAt: at, ID: id}, nil
@@ -70,7 +72,7 @@ func hookCursor(f *store.HookFilter, hooks []store.Hook) string {
 	case len(hooks) > 1:
 		return newCursor(ofTokens, separator(hooks[0].Token, hooks[1].Token))
 	}
-	return newCursor(ofTokens, cmp.Or(store.PrefixEnd(f.Prefix), hooks[0].Token+"\x01")) // there are no more
+	return newCursor(ofTokens, cmp.Or(prefix.End(f.Prefix), hooks[0].Token+"\x01")) // there are no more
 }
 
 // separator returns the shortest text that is greater than a token and begins the next

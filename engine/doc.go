@@ -1,7 +1,7 @@
 // Package engine executes runs.
 //
 // An [Engine] on a store is the door to runs: [workflow.Workflow.Start],
-// [Engine.Resume] and [workflow.Run.Result] go through it. While [Engine.Run] is
+// workflow.Resume and [workflow.Run.Result] go through it. While [Engine.Run] is
 // called it is a worker too, and executes the workflows it was given. Any number of
 // processes may do so on one store.
 //
@@ -26,7 +26,8 @@
 // returned go up.
 //
 //   - facade: tx, start, webhook, resume, respond, retry, inspect, cursor, catalog, runs,
-//     watch, response, await, unattended, prune, engine, logger, id
+//     watch, response, await, unattended, prune, operations,
+//     engine, logger, id
 //   - worker (internal/worker): worker, claim, watchdog, resync, prune, lease, cache, hookindex,
 //     quarantine, txstep, attempt, unknowncommit, commit, transition, advance, report, handoff,
 //     schedule, actor

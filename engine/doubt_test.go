@@ -56,7 +56,7 @@ func TestALateTransitionIsNotWrittenTwice(t *testing.T) {
 				land := p.lose("Apply")
 				answer := make(chan error, 1)
 				go func() {
-					_, err := l.eng.Resume(t.Context(), "t", "a")
+					_, err := workflow.Resume(t.Context(), l.eng, "t", "a")
 					answer <- err
 				}()
 				synctest.Wait()
@@ -89,7 +89,7 @@ func TestATransitionThatLandsBetweenTheLookAndTheNextWriteIsRefused(t *testing.T
 		slow := p.hold("Accept", held{}) // the payload's second way, once the doubt is settled
 		answer := make(chan error, 1)
 		go func() {
-			_, err := l.eng.Resume(t.Context(), "t", "a")
+			_, err := workflow.Resume(t.Context(), l.eng, "t", "a")
 			answer <- err
 		}()
 		<-slow.reached

@@ -245,7 +245,7 @@ func New(s store.Store, opts Options) (*Engine, error) {
 	e.outages = outage.NewLog(e.log, s)
 	e.waits = waiting.New(s, e.outages)
 	e.env = &execution.Environment{
-		Client: e, PublicURL: publicURL, DedupeFor: opts.DedupeFor, Limit: opts.MaxPayload, Verifiers: slices.Sorted(maps.Keys(opts.Verifiers)),
+		Client: e, Respond: e.respondDirectly, PublicURL: publicURL, DedupeFor: opts.DedupeFor, Limit: opts.MaxPayload, Verifiers: slices.Sorted(maps.Keys(opts.Verifiers)),
 	}
 	for name, v := range opts.Verifiers {
 		if err := execution.CheckName(name); err != nil {
@@ -264,7 +264,7 @@ func New(s store.Store, opts Options) (*Engine, error) {
 		if d == nil {
 			return nil, errors.New("new engine: a hook type is nil")
 		}
-		h := d.HookDefinition()
+		h := run.HookDefinition(d)
 		if err := execution.CheckName(h.Name); err != nil {
 			return nil, fmt.Errorf("new engine: hook type name %q: %w", h.Name, err)
 		}
@@ -394,7 +394,7 @@ func (e *Engine) define(d workflow.Definition) error {
 	if d == nil {
 		return errors.New("a workflow is nil")
 	}
-	def, err := d.WorkflowDefinition()
+	def, err := run.Definition(d)
 	if err != nil {
 		return err
 	}
@@ -437,8 +437,14 @@ func (e *Engine) definition(name string, version int) *run.Workflow {
 	return nil
 }
 
-// MaxPayload returns Options.MaxPayload, or its default.
-func (e *Engine) MaxPayload() int { return e.opts.MaxPayload }
+func init() {
+	run.MaxPayload = func(client any) int {
+		if e, ok := client.(*Engine); ok && e != nil {
+			return e.opts.MaxPayload
+		}
+		return 0
+	}
+}
 
 // usable says why the engine can't be used.
 func (e *Engine) usable(ctx context.Context) error {

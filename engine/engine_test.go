@@ -51,7 +51,7 @@ func TestSmoke(t *testing.T) {
 			t.Fatal(err)
 		}
 		synctest.Wait()
-		if _, err := e.Resume(ctx, hookToken, "yes"); err != nil {
+		if _, err := workflow.Resume(ctx, e, hookToken, "yes"); err != nil {
 			t.Fatal(err)
 		}
 		out, err := run.Result(ctx)

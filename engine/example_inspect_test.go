@@ -61,7 +61,7 @@ func ExampleEngine_Watch() {
 				panic(fmt.Sprint("no hook: ", err))
 			}
 			fmt.Println("waits at", hooks[0].Token)
-			if _, err := eng.Resume(ctx, hooks[0].Token, "yes"); err != nil {
+			if _, err := workflow.Resume(ctx, eng, hooks[0].Token, "yes"); err != nil {
 				panic(err)
 			}
 		case status.Ended():

@@ -51,7 +51,7 @@ func TestStoppedProcessBeginsNothing(t *testing.T) {
 		r := mustStartOn(l, f.engines[0], wf, "t")
 		decided := f.probes[0].hold("Apply", held{early: true})
 		renewal := f.probes[0].hold("Renew", held{})
-		go func() { _, _ = f.engines[0].Resume(t.Context(), "t", "x") }()
+		go func() { _, _ = workflow.Resume(t.Context(), f.engines[0], "t", "x") }()
 		<-decided.reached
 		<-renewal.reached
 		f.join(newProbe(l.store), engine.Options{}, wf)
@@ -419,7 +419,7 @@ func TestMailOfALiveRunIsReadAtOnce(t *testing.T) {
 		r := mustStartOn(l, client, tokenWaiter, "t")
 		l.advance(time.Second)
 		st.yield = true
-		if _, err := client.Resume(t.Context(), "t", "hello"); err != nil {
+		if _, err := workflow.Resume(t.Context(), client, "t", "hello"); err != nil {
 			t.Fatal(err)
 		}
 		l.advance(time.Millisecond)

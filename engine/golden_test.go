@@ -101,7 +101,7 @@ func (w *stage) until(what string, try func() (bool, error)) {
 func (w *stage) resume(token string, payload any, opts ...workflow.ResumeOption) {
 	w.Helper()
 	w.until(fmt.Sprintf("resume %q", token), func() (bool, error) {
-		_, err := w.eng.Resume(w.Context(), token, payload, opts...)
+		_, err := workflow.Resume(w.Context(), w.eng, token, payload, opts...)
 		if errors.Is(err, workflow.ErrHookNotFound) {
 			return false, nil
 		}

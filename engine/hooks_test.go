@@ -61,11 +61,11 @@ func TestPayloadRefused(t *testing.T) {
 			return err
 		}},
 		"untyped": {[]workflow.HookDefinition{orders}, func(l *lab, payload any) error {
-			_, err := l.eng.Resume(l.Context(), "o", payload)
+			_, err := workflow.Resume(l.Context(), l.eng, "o", payload)
 			return err
 		}},
 		"untyped with a key": {[]workflow.HookDefinition{orders}, func(l *lab, payload any) error {
-			_, err := l.eng.Resume(l.Context(), "o", payload, workflow.IdempotencyKey("k"))
+			_, err := workflow.Resume(l.Context(), l.eng, "o", payload, workflow.IdempotencyKey("k"))
 			return err
 		}},
 	} {
@@ -190,7 +190,7 @@ func TestCloseDrains(t *testing.T) {
 					l.resume("drain", s)
 				}
 				l.advance(90 * time.Second)
-				_, err := l.eng.Resume(t.Context(), "drain", "late")
+				_, err := workflow.Resume(t.Context(), l.eng, "drain", "late")
 				wantIs(l, err, workflow.ErrHookNotFound)
 				next := mustStart(l, tokenWaiter, "drain")
 				l.resume("drain", "for the next")
@@ -484,7 +484,7 @@ func TestARepeatIsNotHeldToTheTypeOfTheNextOwner(t *testing.T) {
 		if again := l.resume("t", 1, workflow.IdempotencyKey("k")); !again.Duplicate || again.RunID != r.ID() {
 			t.Errorf("the repeat got %+v, want the receipt of %s", again, r.ID())
 		}
-		_, err := l.eng.Resume(t.Context(), "t", 1, workflow.IdempotencyKey("new"))
+		_, err := workflow.Resume(t.Context(), l.eng, "t", 1, workflow.IdempotencyKey("new"))
 		if _, refused := errors.AsType[*workflow.PayloadError](err); !refused {
 			t.Errorf("a new payload of the wrong type: error is %v, want a *PayloadError", err)
 		}

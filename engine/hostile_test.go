@@ -222,7 +222,7 @@ func TestMethodsOfValuesThatPanic(t *testing.T) {
 		r := mustStart(l, wf, touchy{"fine"})
 		var bad *workflow.PayloadError
 		for _, in := range []string{"Validate", "UnmarshalJSON", "cyclic"} {
-			if _, err := l.eng.Resume(ctx, "typed", in); !errors.As(err, &bad) {
+			if _, err := workflow.Resume(ctx, l.eng, "typed", in); !errors.As(err, &bad) {
 				t.Errorf("resume with %s: %v", in, err)
 			}
 		}
@@ -231,7 +231,7 @@ func TestMethodsOfValuesThatPanic(t *testing.T) {
 				t.Errorf("resume of the type with %s: %v", in, err)
 			}
 		}
-		if _, err := l.eng.Resume(ctx, "plain", touchy{"MarshalJSON"}); err == nil || !strings.Contains(err.Error(), "encode payload: panic: it can't be written, at ") {
+		if _, err := workflow.Resume(ctx, l.eng, "plain", touchy{"MarshalJSON"}); err == nil || !strings.Contains(err.Error(), "encode payload: panic: it can't be written, at ") {
 			t.Errorf("resume: %v", err)
 		}
 		l.resume("plain", "Validate")
@@ -305,7 +305,7 @@ func TestWrongCallsInStepsAreNotRepeated(t *testing.T) {
 			return (&workflow.Request{ID: "q"}).Respond(t.Context(), workflow.Text(200, ""))
 		},
 		"resume with a channel": func(ctx context.Context, c workflow.Client) error {
-			_, err := c.Resume(ctx, "t", make(chan int))
+			_, err := workflow.Resume(ctx, c, "t", make(chan int))
 			return err
 		},
 		"a nil client": func(ctx context.Context, _ workflow.Client) error {

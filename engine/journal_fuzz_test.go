@@ -93,7 +93,7 @@ func journalOfMedley(f *testing.F) (*engine.Engine, store.Loaded) {
 		f.Fatal(err)
 	}
 	for {
-		_, err := eng.Resume(ctx, "medley", "first")
+		_, err := workflow.Resume(ctx, eng, "medley", "first")
 		if err == nil {
 			break
 		}

@@ -163,7 +163,7 @@ func resultSoon[Out any](l *lab, r *workflow.Run[Out]) (Out, error) {
 
 func (l *lab) resume(token string, payload any, opts ...workflow.ResumeOption) workflow.HookInfo {
 	l.Helper()
-	info, err := l.eng.Resume(l.Context(), token, payload, opts...)
+	info, err := workflow.Resume(l.Context(), l.eng, token, payload, opts...)
 	if err != nil {
 		l.Fatal(err)
 	}

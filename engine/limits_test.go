@@ -58,11 +58,11 @@ func TestNotSerializable(t *testing.T) {
 		wantContains(l, mustFail(l, mustStart(l, metadata, "")).Error(), "encode metadata", "chan int")
 
 		waiter := mustStart(l, waiting, "")
-		_, err = l.eng.Resume(t.Context(), "waiting", make(chan int))
+		_, err = workflow.Resume(t.Context(), l.eng, "waiting", make(chan int))
 		if err == nil || !strings.Contains(err.Error(), "encode payload") {
 			t.Errorf("payload: %v", err)
 		}
-		_, err = l.eng.Resume(t.Context(), "waiting", func() {})
+		_, err = workflow.Resume(t.Context(), l.eng, "waiting", func() {})
 		if err == nil || !strings.Contains(err.Error(), "encode payload") {
 			t.Errorf("payload: %v", err)
 		}
@@ -150,9 +150,9 @@ func TestMaxPayload(t *testing.T) {
 		}
 
 		waiter := mustStart(l, waiting, "")
-		_, err = l.eng.Resume(t.Context(), "waiting", large)
+		_, err = workflow.Resume(t.Context(), l.eng, "waiting", large)
 		wantIs(l, err, workflow.ErrPayloadTooLarge)
-		_, err = l.eng.Resume(t.Context(), "nobody", "", workflow.OrStart(echo, large))
+		_, err = workflow.Resume(t.Context(), l.eng, "nobody", "", workflow.OrStart(echo, large))
 		wantIs(l, err, workflow.ErrPayloadTooLarge)
 		l.resume("waiting", fits)
 		if got := mustResult(l, waiter); got != fits {

@@ -91,7 +91,10 @@ var verbs = map[string]func(context.Context, workflow.Client) error{
 
 // engineVerbs are those that an engine has on top.
 var engineVerbs = map[string]func(context.Context, *engine.Engine) error{
-	"Resume":      func(ctx context.Context, e *engine.Engine) error { _, err := e.Resume(ctx, "t", ""); return err },
+	"Resume": func(ctx context.Context, e *engine.Engine) error {
+		_, err := workflow.Resume(ctx, e, "t", "")
+		return err
+	},
 	"HookByToken": func(ctx context.Context, e *engine.Engine) error { _, err := e.HookByToken(ctx, "t"); return err },
 	"Runs": func(ctx context.Context, e *engine.Engine) error {
 		_, err := e.Runs(ctx, inspect.RunFilter{})
@@ -312,7 +315,7 @@ func TestUnknownWorkflow(t *testing.T) {
 		_, err := unknown.Start(t.Context(), l.eng, "")
 		wantIs(l, err, workflow.ErrUnknownWorkflow)
 		wantContains(l, err.Error(), `"unknown"`, "Options.Workflows", "Options.Elsewhere")
-		_, err = l.eng.Resume(t.Context(), "t", "", workflow.OrStart(unknown, ""))
+		_, err = workflow.Resume(t.Context(), l.eng, "t", "", workflow.OrStart(unknown, ""))
 		wantIs(l, err, workflow.ErrUnknownWorkflow)
 		for _, version := range []int{-1, tooHigh()} {
 			_, err := l.eng.StartRun(t.Context(), workflow.StartRequest{Workflow: "known", Version: version})

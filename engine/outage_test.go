@@ -125,7 +125,7 @@ func TestOutage(t *testing.T) {
 				}
 				l.advance(10 * time.Minute)
 				for n := range tt.runs {
-					if _, err := f.engines[n%workers].Resume(t.Context(), fmt.Sprint("t", n), "x"); err != nil {
+					if _, err := workflow.Resume(t.Context(), f.engines[n%workers], fmt.Sprint("t", n), "x"); err != nil {
 						t.Fatal(err)
 					}
 				}
@@ -219,10 +219,10 @@ func TestVerbsDuringAnOutage(t *testing.T) {
 		began := time.Now()
 		for name, verb := range map[string]func(ctx context.Context) error{
 			"start":  func(ctx context.Context) error { _, err := tokenWaiter.Start(ctx, e, "u"); return err },
-			"resume": func(ctx context.Context) error { _, err := e.Resume(ctx, "t", "x"); return err },
-			"live":   func(ctx context.Context) error { _, err := e.Resume(ctx, "live", "y"); return err },
+			"resume": func(ctx context.Context) error { _, err := workflow.Resume(ctx, e, "t", "x"); return err },
+			"live":   func(ctx context.Context) error { _, err := workflow.Resume(ctx, e, "live", "y"); return err },
 			"keyed": func(ctx context.Context) error {
-				_, err := e.Resume(ctx, "live", "y", workflow.IdempotencyKey("k"))
+				_, err := workflow.Resume(ctx, e, "live", "y", workflow.IdempotencyKey("k"))
 				return err
 			},
 			"cancel":    other.Cancel,
@@ -274,7 +274,7 @@ func mustStartOn[In, Out any](l *lab, e *engine.Engine, w *workflow.Workflow[In,
 // resume2 sends a payload through one of several engines.
 func (l *lab) resume2(e *engine.Engine, token string, payload any) {
 	l.Helper()
-	if _, err := e.Resume(l.Context(), token, payload); err != nil {
+	if _, err := workflow.Resume(l.Context(), e, token, payload); err != nil {
 		l.Fatal(err)
 	}
 	synctest.Wait()

@@ -58,7 +58,7 @@ func TestKeepEnded(t *testing.T) {
 		}
 		start(0, runs)
 		l.advance(23 * time.Hour)
-		first, err := l.eng.Resume(ctx, "answered", "yes", workflow.IdempotencyKey("k"))
+		first, err := workflow.Resume(ctx, l.eng, "answered", "yes", workflow.IdempotencyKey("k"))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -74,11 +74,11 @@ func TestKeepEnded(t *testing.T) {
 		if _, err := quick.Get(l.eng, "quick-0").Result(ctx); !errors.Is(err, workflow.ErrRunNotFound) {
 			t.Errorf("a run that was deleted: %v", err)
 		}
-		again, err := l.eng.Resume(ctx, "answered", "yes", workflow.IdempotencyKey("k"))
+		again, err := workflow.Resume(ctx, l.eng, "answered", "yes", workflow.IdempotencyKey("k"))
 		if err != nil || !again.Duplicate || again.RunID != first.RunID {
 			t.Errorf("a payload that comes again: %+v, %v", again, err)
 		}
-		if info, err := l.eng.Resume(ctx, "open", "yes"); err != nil || info.RunID != "open" {
+		if info, err := workflow.Resume(ctx, l.eng, "open", "yes"); err != nil || info.RunID != "open" {
 			t.Errorf("resume a run that waits: %+v, %v", info, err)
 		}
 		start(0, 1) // its ID is free

@@ -11,8 +11,8 @@ import (
 	"github.com/tenter-dev/tenter/workflow"
 )
 
-// Respond answers a request from a step. It is for workflow.Request.Respond.
-func (e *Engine) Respond(ctx context.Context, request, responder string, a run.Answer) error {
+// respondDirectly answers a request from a step.
+func (e *Engine) respondDirectly(ctx context.Context, request, responder string, a run.Answer) error {
 	return e.respond(ctx, e.direct(), request, responder, a)
 }
 

@@ -18,16 +18,10 @@ import (
 
 var errWebhook = errors.New("it belongs to a webhook, which takes HTTP requests at its URL")
 
-// Resume sends a payload, as JSON, to the hook that has the token, and returns when
-// it is durable: then it will be delivered, whatever crashes. Access to it is up
-// to the app: the token names a hook, it does not authorize. Options:
-// [workflow.IdempotencyKey], [workflow.OrStart].
-//
-// Errors, after which nothing was written: [workflow.ErrHookNotFound],
-// *[workflow.PayloadError] if the hook's type is in Options.Hooks and the payload
-// does not fit, or it is a webhook, [workflow.ErrInvalidToken], [workflow.ErrPayloadTooLarge].
-func (e *Engine) Resume(ctx context.Context, token string, payload any, opts ...workflow.ResumeOption) (workflow.HookInfo, error) {
-	return e.resume(ctx, token, payload, opts, func(p store.Payload) (workflow.HookInfo, error) {
+// ResumeHook sends a payload to the hook that has the token, and returns when it is durable. Use
+// [workflow.Resume], which has its errors, or [workflow.HookType.Resume] where the type is known.
+func (e *Engine) ResumeHook(ctx context.Context, req workflow.ResumeRequest) (workflow.HookInfo, error) {
+	return e.resume(ctx, req, func(p store.Payload) (workflow.HookInfo, error) {
 		h, err := e.deliver(ctx, p, func(h *store.Hook) error { return e.checkHook(h, p) })
 		if errors.Is(err, worker.ErrDeclined) {
 			return e.accept(ctx, e.store, p)
@@ -64,16 +58,13 @@ func (e *Engine) checkHook(h *store.Hook, p store.Payload) error {
 	return e.checkPayload(h.Type, p)
 }
 
-// resume checks a payload and has deliver send it.
-func (e *Engine) resume(ctx context.Context, token string, payload any, opts []workflow.ResumeOption,
-	deliver func(store.Payload) (workflow.HookInfo, error),
-) (workflow.HookInfo, error) {
+// resume checks a request and has deliver send its payload.
+func (e *Engine) resume(ctx context.Context, req workflow.ResumeRequest, deliver func(store.Payload) (workflow.HookInfo, error)) (workflow.HookInfo, error) {
 	if err := e.usable(ctx); err != nil {
 		return workflow.HookInfo{}, fmt.Errorf("resume hook: %w", err)
 	}
-	req, err := workflow.NewResume(token, payload, opts...)
-	if err != nil {
-		return workflow.HookInfo{}, err
+	if err := req.Validate(); err != nil {
+		return workflow.HookInfo{}, fmt.Errorf("resume hook: %w", err)
 	}
 	info, err := workflow.HookInfo{}, ctx.Err()
 	if err == nil {
@@ -89,7 +80,7 @@ func (e *Engine) resume(ctx context.Context, token string, payload any, opts []w
 		err = workflow.ErrHookNotFound
 	}
 	if err != nil {
-		return workflow.HookInfo{}, fmt.Errorf("resume hook %q: %w", token, err)
+		return workflow.HookInfo{}, fmt.Errorf("resume hook %q: %w", req.Token, err)
 	}
 	return info, nil
 }

@@ -39,7 +39,7 @@ func TestRetryFailedRun(t *testing.T) {
 		r := mustStart(l, wf, "")
 		l.resume("order", "paid")
 		wantContains(l, mustFail(l, r).Error(), "ship#1", "4 attempts", "no carrier")
-		_, err := l.eng.Resume(t.Context(), "order", "")
+		_, err := workflow.Resume(t.Context(), l.eng, "order", "")
 		wantIs(l, err, workflow.ErrHookNotFound)
 		broken = false
 		if err := r.Retry(t.Context()); err != nil {

@@ -283,7 +283,7 @@ func TestCommitOutlastsDrain(t *testing.T) {
 		l.run(engine.Options{DrainTimeout: time.Second}, wf)
 		mustStart(l, wf, "")
 		thaw := l.freeze()
-		go func() { _, _ = l.eng.Resume(t.Context(), "t", "payload") }()
+		go func() { _, _ = workflow.Resume(t.Context(), l.eng, "t", "payload") }()
 		synctest.Wait()
 		go func() { _ = l.stop() }()
 		l.advance(time.Minute)

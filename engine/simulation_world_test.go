@@ -437,7 +437,7 @@ func (w *world) send(ctx context.Context, e *engine.Engine, r sendRequest) {
 		opts = append(opts, workflow.OrStart(w.workflow, input{r.program}, id))
 	}
 	before, _ := w.db.Hook(ctx, r.token)
-	c.info, c.err = e.Resume(ctx, r.token, payload{N: c.n, Bad: r.bad}, opts...)
+	c.info, c.err = workflow.Resume(ctx, e, r.token, payload{N: c.n, Bad: r.bad}, opts...)
 	c.end, c.done = w.now(), time.Now()
 	after, _ := w.db.Hook(context.Background(), r.token)
 	w.resumed(&c, &before, &after)

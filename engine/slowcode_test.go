@@ -163,7 +163,7 @@ func TestWithdrawnPayloadIsGone(t *testing.T) {
 		failed := make(chan error)
 		l.gate.set(func(g *gate) { g.refuse = errors.New("not now") })
 		go func() {
-			_, err := l.eng.Resume(t.Context(), "t", "lost")
+			_, err := workflow.Resume(t.Context(), l.eng, "t", "lost")
 			failed <- err
 		}()
 		if err := <-failed; err == nil {

@@ -93,7 +93,7 @@ func TestHooksAreOpenWhenStartReturns(t *testing.T) {
 			if _, err := tokenWaiter.Start(t.Context(), eng, "t"); err != nil {
 				t.Fatal(err)
 			}
-			_, err = eng.Resume(t.Context(), "t", "too early")
+			_, err = workflow.Resume(t.Context(), eng, "t", "too early")
 			wantIs(l, err, workflow.ErrHookNotFound)
 		})
 	})

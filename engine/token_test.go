@@ -51,14 +51,14 @@ func TestBadTokens(t *testing.T) {
 		} {
 			err := mustFail(l, mustStart(l, tokenWaiter, token))
 			wantIs(l, err, workflow.ErrInvalidToken)
-			_, err = l.eng.Resume(t.Context(), token, "x")
+			_, err = workflow.Resume(t.Context(), l.eng, token, "x")
 			if wantIs(l, err, workflow.ErrInvalidToken); t.Failed() {
 				t.Fatalf("token: %s", name)
 			}
 			_, err = l.eng.HookByToken(t.Context(), token)
 			wantIs(l, err, workflow.ErrInvalidToken)
 		}
-		_, err := l.eng.Resume(t.Context(), "not \xff UTF-8", "x")
+		_, err := workflow.Resume(t.Context(), l.eng, "not \xff UTF-8", "x")
 		wantIs(l, err, workflow.ErrInvalidToken)
 	})
 }

@@ -10,22 +10,6 @@ import (
 	"github.com/tenter-dev/tenter/workflow"
 )
 
-// operations are what the verbs of a client need: the store, or the store within a
-// transaction.
-type operations interface {
-	store.Client
-	Hook(ctx context.Context, token string) (store.Hook, error)
-	Run(ctx context.Context, runID string) (store.Run, error)
-}
-
-// direct are the operations outside any transaction.
-func (e *Engine) direct() operations {
-	if e == nil {
-		return nil // which the verbs check
-	}
-	return e.store
-}
-
 // WithTx returns a client whose calls are part of a transaction that the application
 // has open on the database of the engine's store: runs that it starts and hooks that it
 // resumes are started and resumed when the transaction commits, together with what
@@ -91,7 +75,7 @@ func (e *Engine) joinTx(tx any) (store.Joined, func(context.Context) context.Con
 
 // scene has a step find the client of its transaction.
 func (c *txClient) scene(ctx context.Context) context.Context {
-	s := &run.Scene{Client: c}
+	s := &run.Scene{Client: c, Respond: c.respond}
 	if step, ok := ctx.Value(run.Key{}).(*run.Scene); ok {
 		s.Info = step.Info
 	}
@@ -114,8 +98,8 @@ func (c *txClient) StartRun(ctx context.Context, req workflow.StartRequest) (str
 	})
 }
 
-func (c *txClient) Resume(ctx context.Context, token string, payload any, opts ...workflow.ResumeOption) (workflow.HookInfo, error) {
-	return c.e.resume(ctx, token, payload, opts, func(p store.Payload) (workflow.HookInfo, error) {
+func (c *txClient) ResumeHook(ctx context.Context, req workflow.ResumeRequest) (workflow.HookInfo, error) {
+	return c.e.resume(ctx, req, func(p store.Payload) (workflow.HookInfo, error) {
 		if c.err != nil {
 			return workflow.HookInfo{}, c.err
 		}
@@ -170,8 +154,8 @@ func (c *txClient) RetryRun(ctx context.Context, runID string) error {
 	return c.e.retry(ctx, c.in, runID)
 }
 
-// Respond is for workflow.Request.Respond, in a transactional step.
-func (c *txClient) Respond(ctx context.Context, request, responder string, a run.Answer) error {
+// respond answers a request from a transactional step.
+func (c *txClient) respond(ctx context.Context, request, responder string, a run.Answer) error {
 	if err := c.usable(ctx); err != nil {
 		return fmt.Errorf("respond: %w", err)
 	}

@@ -107,7 +107,7 @@ func TestWithTxRefusals(t *testing.T) {
 				return err
 			}
 			resume := func(token string, payload any, opts ...workflow.ResumeOption) error {
-				_, err := client.Resume(ctx, token, payload, opts...)
+				_, err := workflow.Resume(ctx, client, token, payload, opts...)
 				return err
 			}
 			wantIs(b.lab, start("r"), workflow.ErrRunExists)
@@ -170,13 +170,13 @@ func TestWithTxVerbs(t *testing.T) {
 			client := b.eng.WithTx(sqlitestore.Tx(c))
 			var infos []workflow.HookInfo
 			for _, n := range []int{1, 2, 0} {
-				info, err := client.Resume(ctx, "sum", n, workflow.OrStart(wf, "sum"), workflow.IdempotencyKey(string(rune('a'+n))))
+				info, err := workflow.Resume(ctx, client, "sum", n, workflow.OrStart(wf, "sum"), workflow.IdempotencyKey(string(rune('a'+n))))
 				if err != nil {
 					return err
 				}
 				infos = append(infos, info)
 			}
-			again, err := client.Resume(ctx, "sum", 1, workflow.IdempotencyKey("b"))
+			again, err := workflow.Resume(ctx, client, "sum", 1, workflow.IdempotencyKey("b"))
 			if err != nil || !again.Duplicate || !infos[0].Started || infos[1].Started {
 				t.Errorf("%+v, then %+v, %v", infos, again, err)
 			}
@@ -226,7 +226,7 @@ func TestWithTxUnusable(t *testing.T) {
 		} {
 			ctx := t.Context()
 			_, startErr := wf.Start(ctx, tt.client, "")
-			_, resumeErr := tt.client.Resume(ctx, "tok", "")
+			_, resumeErr := workflow.Resume(ctx, tt.client, "tok", "")
 			_, hookErr := tt.client.HookByToken(ctx, "tok")
 			_, infoErr := tt.client.RunInfo(ctx, "r")
 			for _, err := range []error{

@@ -417,7 +417,7 @@ func TestTxStepClient(t *testing.T) {
 			if _, err := child.Start(ctx, client, "", workflow.RunID("child")); err != nil {
 				return err
 			}
-			if _, err := client.Resume(ctx, "news", "paid"); err != nil {
+			if _, err := workflow.Resume(ctx, client, "news", "paid"); err != nil {
 				return err
 			}
 			if _, err := client.RunInfo(ctx, "child"); err != nil {

@@ -35,7 +35,7 @@ func TestAPayloadThatMakesARunBlockIsKept(t *testing.T) {
 		synctest.Wait()
 		ctx, cancel := context.WithTimeout(l.Context(), time.Minute)
 		defer cancel()
-		if _, err := l.eng.Resume(ctx, "t", "kept"); err != nil {
+		if _, err := workflow.Resume(ctx, l.eng, "t", "kept"); err != nil {
 			t.Fatalf("resume: %v", err)
 		}
 		synctest.Wait()

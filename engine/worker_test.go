@@ -20,7 +20,7 @@ func TestAClaimThatMeetsAReadOfTheMailboxStrandsNoRun(t *testing.T) {
 		l.eng, l.stop = l.runOn(slow, engine.Options{}, tokenWaiter, define("other"))
 		r := mustStart(l, tokenWaiter, "t")
 		reading, goOn := slow.next(r.ID())
-		if _, err := l.eng.Resume(t.Context(), "t", "hello", workflow.IdempotencyKey("k")); err != nil {
+		if _, err := workflow.Resume(t.Context(), l.eng, "t", "hello", workflow.IdempotencyKey("k")); err != nil {
 			t.Fatal(err)
 		}
 		<-reading

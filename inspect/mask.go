@@ -10,15 +10,17 @@ import (
 	"unicode/utf8"
 
 	"github.com/tenter-dev/tenter/internal/journal"
+	"github.com/tenter-dev/tenter/internal/sensitive"
 	"github.com/tenter-dev/tenter/workflow"
 )
 
-// MaskHeader returns a header with *** in place of the values that are secrets: those
-// that [workflow.Sensitive] knows, and further ones.
-func MaskHeader(h http.Header, sensitive []string) http.Header {
+// MaskHeader returns a header with *** in place of the values that are secrets: passwords,
+// keys, tokens, cookies, signatures and the like by their names, and those that are named in
+// further.
+func MaskHeader(h http.Header, further []string) http.Header {
 	shown := make(http.Header, len(h))
 	for name, values := range h {
-		if workflow.Sensitive(name) || slices.ContainsFunc(sensitive, func(s string) bool { return strings.EqualFold(s, name) }) {
+		if sensitive.Header(name) || slices.ContainsFunc(further, func(s string) bool { return strings.EqualFold(s, name) }) {
 			values = []string{"***"}
 		}
 		shown[name] = values

@@ -232,7 +232,7 @@ func TestReadOnlyChangesNothing(t *testing.T) {
 	t.Parallel()
 	c, ctx := inspect.ReadOnly(nil), t.Context() // there is nobody to ask
 	_, err1 := c.StartRun(ctx, workflow.StartRequest{Workflow: "w"})
-	_, err2 := c.Resume(ctx, "token", 1)
+	_, err2 := workflow.Resume(ctx, c, "token", 1)
 	for i, err := range []error{err1, err2, c.CancelRun(ctx, "r"), c.TerminateRun(ctx, "r", ""), c.WakeRun(ctx, "r"), c.RetryRun(ctx, "r")} {
 		if !errors.Is(err, inspect.ErrReadOnly) {
 			t.Errorf("call %d: %v", i, err)

@@ -132,7 +132,7 @@ func (c *readOnly) StartRun(context.Context, workflow.StartRequest) (string, err
 	return "", ErrReadOnly
 }
 
-func (c *readOnly) Resume(context.Context, string, any, ...workflow.ResumeOption) (workflow.HookInfo, error) {
+func (c *readOnly) ResumeHook(context.Context, workflow.ResumeRequest) (workflow.HookInfo, error) {
 	return workflow.HookInfo{}, ErrReadOnly
 }
 

@@ -110,7 +110,7 @@ func (s *scene) start(name, id string, input string) {
 
 func (s *scene) resume(token string, payload any, opts ...workflow.ResumeOption) {
 	s.Helper()
-	_, err := s.eng.Resume(s.Context(), token, payload, opts...)
+	_, err := workflow.Resume(s.Context(), s.eng, token, payload, opts...)
 	s.must(err)
 }
 

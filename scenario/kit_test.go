@@ -329,7 +329,7 @@ func (w *world) resume(token string, payload any, opts ...workflow.ResumeOption)
 				return workflow.HookInfo{RunID: runID, Token: token}, nil
 			}
 		}
-		return c.Resume(ctx, token, payload, opts...)
+		return workflow.Resume(ctx, c, token, payload, opts...)
 	})
 }
 

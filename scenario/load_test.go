@@ -301,7 +301,7 @@ func (l *load) signOff(id string, n int) {
 	token := l.token(id)
 	p := l.chron.send(payload{text: text, token: token, key: id, sender: id})
 	l.insist("sign off "+id, func(ctx context.Context) error {
-		_, err := l.api.Resume(ctx, token, text, workflow.IdempotencyKey(id))
+		_, err := workflow.Resume(ctx, l.api, token, text, workflow.IdempotencyKey(id))
 		if err == nil {
 			l.chron.certainly(&p.certain)
 		}
@@ -393,7 +393,7 @@ func (l *load) say(sender, n int) {
 		if p.key != "" {
 			opts = append(opts, workflow.IdempotencyKey(p.key))
 		}
-		_, err := l.api.Resume(ctx, p.token, text, opts...)
+		_, err := workflow.Resume(ctx, l.api, p.token, text, opts...)
 		if err == nil {
 			l.chron.certainly(&sent.certain)
 		}
@@ -413,7 +413,7 @@ func (l *load) say(sender, n int) {
 // stop ends the run that listens to a channel, and returns its ID if there is one.
 func (l *load) stop(channel int) (runID string) {
 	l.insist("stop", func(ctx context.Context) error {
-		info, err := l.api.Resume(ctx, fmt.Sprint("talk:", channel), "/stop")
+		info, err := workflow.Resume(ctx, l.api, fmt.Sprint("talk:", channel), "/stop")
 		if errors.Is(err, workflow.ErrHookNotFound) {
 			return nil
 		}

@@ -176,10 +176,7 @@ func (d *door) Start(r workflow.StartRequest, runID *string) (err error) {
 
 // Resume sends a payload.
 func (d *door) Resume(r workflow.ResumeRequest, info *workflow.HookInfo) (err error) {
-	*info, err = d.eng.Resume(context.Background(), r.Token, r.Payload, func(to *workflow.ResumeRequest) error {
-		to.IdempotencyKey, to.OrStart = r.IdempotencyKey, r.OrStart
-		return nil
-	})
+	*info, err = d.eng.ResumeHook(context.Background(), r)
 	return err
 }
 

@@ -88,7 +88,7 @@ func resumeFromAnotherProcess(t *testing.T, db *database) {
 			info, err := db.api.RunInfo(t.Context(), id)
 			return err == nil && info.Status == workflow.StatusWaiting
 		})
-		if _, err := db.api.Resume(t.Context(), token, decision{true, id}); err != nil {
+		if _, err := workflow.Resume(t.Context(), db.api, token, decision{true, id}); err != nil {
 			t.Fatal(err)
 		}
 		accepted := time.Now()

@@ -21,11 +21,7 @@ func (r *remote) StartRun(ctx context.Context, req workflow.StartRequest) (runID
 	return call[string](ctx, r, "Start", req)
 }
 
-func (r *remote) Resume(ctx context.Context, token string, value any, opts ...workflow.ResumeOption) (workflow.HookInfo, error) {
-	req, err := workflow.NewResume(token, value, opts...)
-	if err != nil {
-		return workflow.HookInfo{}, err
-	}
+func (r *remote) ResumeHook(ctx context.Context, req workflow.ResumeRequest) (workflow.HookInfo, error) {
 	return call[workflow.HookInfo](ctx, r, "Resume", req)
 }
 

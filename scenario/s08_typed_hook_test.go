@@ -63,7 +63,7 @@ func TestS08TypedHook(t *testing.T) {
 			w.t.Errorf("a payload that does not validate: %v (%v)", err, bad)
 		}
 		_, err = do(w, func(ctx context.Context, c *engine.Engine) (workflow.HookInfo, error) {
-			return c.Resume(ctx, "approval:doc-7", map[string]any{"approver": 7}, key)
+			return workflow.Resume(ctx, c, "approval:doc-7", map[string]any{"approver": 7}, key)
 		})
 		if _, ok := errors.AsType[*workflow.PayloadError](err); !ok {
 			w.t.Errorf("an untyped payload of the wrong shape: %v, want a *PayloadError", err)

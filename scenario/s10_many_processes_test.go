@@ -68,7 +68,7 @@ func hundredClaims(t *testing.T, db *database) {
 			t.Errorf("%s is told that %q has the token, %v; it is %s", id, got, err, owner)
 		}
 	}
-	if _, err := db.api.Resume(ctx, "the ring", "mine"); err != nil {
+	if _, err := workflow.Resume(ctx, db.api, "the ring", "mine"); err != nil {
 		t.Fatal(err)
 	}
 	if got, err := workflow.Get[string](db.api, owner).Result(ctx); err != nil || got != "mine" {

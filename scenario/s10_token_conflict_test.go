@@ -22,7 +22,7 @@ func visit(ctx workflow.Context, name string) (string, error) {
 	if taken, ok := errors.AsType[*workflow.HookConflictError](err); ok {
 		err := workflow.Do(ctx, "hand over", func(ctx context.Context) error {
 			key := workflow.IdempotencyKey(workflow.InfoOf(ctx).StepID)
-			_, err := workflow.ClientFrom(ctx).Resume(ctx, taken.Token, name, key)
+			_, err := workflow.Resume(ctx, workflow.ClientFrom(ctx), taken.Token, name, key)
 			return err
 		})
 		return "after " + taken.RunID, err

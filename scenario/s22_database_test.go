@@ -39,7 +39,7 @@ func TestS22DatabaseCutsOff(t *testing.T) {
 	send := func(r reading, key string) (info workflow.HookInfo) {
 		waitFor(t, func() (accepted bool) {
 			var err error
-			info, err = caller.Resume(t.Context(), "readings:s1", r, workflow.IdempotencyKey(key))
+			info, err = workflow.Resume(t.Context(), caller, "readings:s1", r, workflow.IdempotencyKey(key))
 			if errors.Is(err, workflow.ErrHookNotFound) {
 				t.Fatal(err)
 			}

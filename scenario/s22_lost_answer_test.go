@@ -20,7 +20,7 @@ func loseAnswer(w *world, token, payload string, key workflow.ResumeOption) {
 	w.t.Helper()
 	w.mortal.after = true
 	w.mortal.left.Store(1)
-	if _, err := w.eng.Resume(w.t.Context(), token, payload, key); err == nil {
+	if _, err := workflow.Resume(w.t.Context(), w.eng, token, payload, key); err == nil {
 		w.t.Fatal("the answer was not lost")
 	}
 	w.idle()
@@ -39,7 +39,7 @@ func TestS22LostAnswer(t *testing.T) {
 		loseAnswer(w, "room", "paid", key)
 		hook.Duplicate = true
 		for range 3 {
-			info, err := w.eng.Resume(w.t.Context(), "room", "paid", key)
+			info, err := workflow.Resume(w.t.Context(), w.eng, "room", "paid", key)
 			if err != nil {
 				w.t.Fatal(err)
 			}
@@ -73,7 +73,7 @@ func TestS22Concurrently(t *testing.T) {
 		for range cap(accepted) {
 			eng, life := w.eng, w.mortal.life
 			go func() {
-				info, err := eng.Resume(life, "room", "paid", workflow.IdempotencyKey("payment-1"))
+				info, err := workflow.Resume(life, eng, "room", "paid", workflow.IdempotencyKey("payment-1"))
 				accepted <- err == nil && !info.Duplicate
 			}()
 		}
@@ -88,7 +88,7 @@ func TestS22Concurrently(t *testing.T) {
 		}
 		w.idle()
 		if _, err := do(w, func(ctx context.Context, c *engine.Engine) (workflow.HookInfo, error) {
-			return c.Resume(ctx, "room", "paid", workflow.IdempotencyKey("payment-1"))
+			return workflow.Resume(ctx, c, "room", "paid", workflow.IdempotencyKey("payment-1"))
 		}); err != nil {
 			w.t.Error(err)
 		}
@@ -103,11 +103,11 @@ func TestS22RefusedUsesNoKey(t *testing.T) {
 	undisturbed(t, func(w *world) {
 		w.boot(guest)
 		key := workflow.IdempotencyKey("k")
-		if _, err := w.eng.Resume(w.t.Context(), "room", "bye", key); !errors.Is(err, workflow.ErrHookNotFound) {
+		if _, err := workflow.Resume(w.t.Context(), w.eng, "room", "bye", key); !errors.Is(err, workflow.ErrHookNotFound) {
 			w.t.Fatalf("resume: %v, want ErrHookNotFound", err)
 		}
 		run := start(w, guest, "run", "Ada")
-		if info, err := w.eng.Resume(w.t.Context(), "room", "bye", key); err != nil || info.Duplicate {
+		if info, err := workflow.Resume(w.t.Context(), w.eng, "room", "bye", key); err != nil || info.Duplicate {
 			w.t.Fatalf("resume: %+v, %v", info, err)
 		}
 		want(w, run, "")

@@ -97,7 +97,7 @@ func (d *door) Order(a OrderArgs, _ *struct{}) error {
 // Pay makes a payment and tells the run.
 func (d *door) Pay(a OrderArgs, _ *struct{}) error {
 	return d.transact(a, "INSERT INTO payments (n) VALUES ($1) ON CONFLICT DO NOTHING", func(ctx context.Context, c workflow.Client) error {
-		_, err := c.Resume(ctx, fmt.Sprint("payment:", a.N), fmt.Sprint("payment of ", a.N))
+		_, err := workflow.Resume(ctx, c, fmt.Sprint("payment:", a.N), fmt.Sprint("payment of ", a.N))
 		return err
 	})
 }

@@ -130,7 +130,7 @@ func TestS24HundredAtOnce(t *testing.T) {
 				if w.keyed {
 					opts = append(opts, workflow.IdempotencyKey(fmt.Sprint(round, i)))
 				}
-				return w.eng.Resume(w.t.Context(), "channel:c", text, opts...)
+				return workflow.Resume(w.t.Context(), w.eng, "channel:c", text, opts...)
 			})
 			if err != nil {
 				w.t.Fatal(err)
@@ -162,21 +162,18 @@ func severalProcesses(t *testing.T, db *database) {
 	}
 	said, infos, err := hundredAtOnce(func(i int, text string) (workflow.HookInfo, error) {
 		if p := i % (len(services) + 1); p < len(services) {
-			req, err := workflow.NewResume("channel:c", text, workflow.OrStart(channelLog, "c"))
-			if err != nil {
-				return workflow.HookInfo{}, err
-			}
+			start := workflow.StartRequest{Workflow: channelLog.Name(), Input: encode(t, "c")}
 			var info workflow.HookInfo
-			err = services[p].call("Resume", req, &info)
+			err := services[p].call("Resume", workflow.ResumeRequest{Token: "channel:c", Payload: encode(t, text), OrStart: &start}, &info)
 			return info, err
 		}
-		return db.api.Resume(t.Context(), "channel:c", text, workflow.OrStart(channelLog, "c"))
+		return workflow.Resume(t.Context(), db.api, "channel:c", text, workflow.OrStart(channelLog, "c"))
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	runID := oneRun(t, infos)
-	if _, err := db.api.Resume(t.Context(), "channel:c", "/stop"); err != nil {
+	if _, err := workflow.Resume(t.Context(), db.api, "channel:c", "/stop"); err != nil {
 		t.Fatal(err)
 	}
 	heard, err := workflow.Get[[]string](db.api, runID).Result(within(t, 30*time.Second))
@@ -230,7 +227,7 @@ func lineOfRuns(t *testing.T, db *database) {
 	const n, kills = 60, 4
 	id := func(i int) string { return fmt.Sprintf("r%03d", i) }
 	for i := range n {
-		if _, err := db.api.Resume(t.Context(), "line", i, workflow.OrStart(nextInLine, "", workflow.RunID(id(i)))); err != nil {
+		if _, err := workflow.Resume(t.Context(), db.api, "line", i, workflow.OrStart(nextInLine, "", workflow.RunID(id(i)))); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -279,7 +276,7 @@ func TestS24RaceWithTheEnd(t *testing.T) {
 			if w.keyed {
 				opts = append(opts, workflow.IdempotencyKey(text))
 			}
-			if _, err := w.eng.Resume(w.t.Context(), "channel:c", text, opts...); err != nil {
+			if _, err := workflow.Resume(w.t.Context(), w.eng, "channel:c", text, opts...); err != nil {
 				w.t.Errorf("%s: %v", text, err)
 			}
 		}

@@ -61,7 +61,7 @@ func sleepUntil(w *world, at time.Time) {
 
 func accept(w *world, api *engine.Engine, token, payload string) {
 	w.t.Helper()
-	if _, err := api.Resume(w.t.Context(), token, payload, workflow.IdempotencyKey(payload)); err != nil {
+	if _, err := workflow.Resume(w.t.Context(), api, token, payload, workflow.IdempotencyKey(payload)); err != nil {
 		w.t.Fatal(err)
 	}
 }

@@ -21,7 +21,7 @@ func TestS28RetryTooLate(t *testing.T) {
 		key := workflow.IdempotencyKey("farewell")
 		bye := func() (workflow.HookInfo, error) {
 			return do(w, func(ctx context.Context, c *engine.Engine) (workflow.HookInfo, error) {
-				return c.Resume(ctx, "room", "bye", key)
+				return workflow.Resume(ctx, c, "room", "bye", key)
 			})
 		}
 		receipt, err := bye()

@@ -17,6 +17,7 @@ import (
 	"github.com/tenter-dev/tenter/access"
 	"github.com/tenter-dev/tenter/inspect"
 	"github.com/tenter-dev/tenter/internal/api"
+	"github.com/tenter-dev/tenter/internal/run"
 )
 
 // APIPath is where the API is served. Its description is at openapi.json below it.
@@ -54,9 +55,7 @@ func API(c inspect.Client, opts APIOptions) http.Handler {
 	}
 	o := withDefaults([]Options{{Logger: opts.Logger, ReadTimeout: opts.ReadTimeout, WriteTimeout: opts.WriteTimeout}})
 	a := &apiHandler{client: c, reader: inspect.ReadOnly(c), guard: access.NewGuard(opts.Access), opts: o, maxBody: defaultBody}
-	if limited, ok := c.(interface{ MaxPayload() int }); ok {
-		a.maxBody = max(a.maxBody, 2*int64(limited.MaxPayload())) // the engine knows better what is too large
-	}
+	a.maxBody = max(a.maxBody, 2*int64(run.MaxPayload(c))) // an engine knows better what is too large
 	if t, ok := a.guard.Generated(); ok {
 		o.Logger.Info("the API has no tokens configured, so it has made one, which is good until the program ends: send it as Authorization: Bearer TOKEN",
 			"token", t.Secret)

@@ -36,8 +36,8 @@ type puppet struct {
 
 func (p *puppet) StartRun(context.Context, workflow.StartRequest) (string, error) { return "r", p.err }
 
-func (p *puppet) Resume(_ context.Context, token string, payload any, opts ...workflow.ResumeOption) (workflow.HookInfo, error) {
-	if _, err := workflow.NewResume(token, payload, opts...); err != nil {
+func (p *puppet) ResumeHook(_ context.Context, req workflow.ResumeRequest) (workflow.HookInfo, error) {
+	if err := req.Validate(); err != nil {
 		return workflow.HookInfo{}, err
 	}
 	return workflow.HookInfo{}, p.err

@@ -5,6 +5,7 @@ import (
 	"net/http"
 
 	"github.com/tenter-dev/tenter/inspect"
+	"github.com/tenter-dev/tenter/internal/run"
 	"github.com/tenter-dev/tenter/workflow"
 )
 
@@ -79,7 +80,7 @@ func apiProblem(err error) *problem {
 	if f == nil {
 		return &problem{Status: http.StatusInternalServerError, Code: codeInternal, Detail: "see the log of the server"}
 	}
-	p := &problem{Status: f.status, Code: f.code, Title: f.title, Detail: err.Error(), Recorded: workflow.MarshalError(err)}
+	p := &problem{Status: f.status, Code: f.code, Title: f.title, Detail: err.Error(), Recorded: run.EncodeError(err)}
 	if wrong, ok := errors.AsType[fielder](err); ok {
 		p.Field = wrong.Field()
 	}

@@ -377,21 +377,11 @@ func resumeHook(c *call) (any, error) {
 	if req.Payload == nil {
 		return nil, badRequest("payload", "it is missing")
 	}
-	opts := []workflow.ResumeOption{func(r *workflow.ResumeRequest) error {
-		r.Type = req.Type
-		return nil
-	}}
-	if req.IdempotencyKey != nil {
-		opts = append(opts, workflow.IdempotencyKey(*req.IdempotencyKey))
+	resume, err := req.Request(c.name)
+	if err != nil {
+		return nil, fmt.Errorf("resume hook: %w", err)
 	}
-	if req.OrStart != nil {
-		opts = append(opts, func(r *workflow.ResumeRequest) error {
-			start, err := req.OrStart.Request()
-			r.OrStart = &start
-			return err
-		})
-	}
-	return answer(c.client.Resume(c.Context(), c.name, req.Payload, opts...))
+	return answer(c.client.ResumeHook(c.Context(), resume))
 }
 
 func getCatalog(c *call) (any, error) { return answer(c.client.Catalog(c.Context())) }

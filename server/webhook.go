@@ -100,7 +100,7 @@ type webhookHandler struct {
 }
 
 func (h *webhookHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	in := newIntake(w, r, int64(h.engine.MaxPayload()), h.opts.ReadTimeout)
+	in := newIntake(w, r, int64(run.MaxPayload(h.engine)), h.opts.ReadTimeout)
 	if in == nil {
 		return
 	}

@@ -167,7 +167,7 @@ func TestNotFound(t *testing.T) {
 			}
 		}
 	}
-	if _, err := l.eng.Resume(t.Context(), "plain", "by the app"); err != nil {
+	if _, err := workflow.Resume(t.Context(), l.eng, "plain", "by the app"); err != nil {
 		t.Error(err)
 	}
 	if got := result(l, hook); got != "by the app" {
@@ -633,7 +633,7 @@ func TestResumeOfWebhook(t *testing.T) {
 			wf := l.collector()
 			l.run(engine.Options{CacheSize: cache}, wf)
 			r, u := open(l, wf, "t")
-			_, err := l.eng.Resume(t.Context(), "t", "no request")
+			_, err := workflow.Resume(t.Context(), l.eng, "t", "no request")
 			if _, ok := errors.AsType[*workflow.PayloadError](err); !ok {
 				t.Errorf("error is %v, want a *PayloadError", err)
 			}

@@ -2,7 +2,6 @@ package store
 
 import (
 	"time"
-	"unicode/utf8"
 )
 
 // Times are kept in UTC, to the microsecond, from the second day of year 1 to the last
@@ -264,8 +263,9 @@ type Transition struct {
 	Took   []int64 // IDs of the messages taken in; ErrConflict if one is gone
 
 	// NoMailBefore, if not zero, refuses the transition (ErrConflict) if the
-	// mailbox has a message not in Took that was accepted before it. Later than
-	// all times (see Always) it means: any message.
+	// mailbox has a message not in Took that was accepted before it. A
+	// time that no message can have, such as the last day of the year 9999, means: any
+	// message.
 	NoMailBefore time.Time
 
 	// Defer are hooks whose payloads wait in a backlog from now on: those that are in the
@@ -307,9 +307,6 @@ type Transition struct {
 	Unread  []Message
 	TookAny bool
 }
-
-// Always is later than all times: as NoMailBefore it means any message.
-var Always = time.Date(9999, 12, 31, 0, 0, 0, 0, time.UTC)
 
 // Lease is a worker's claim to be alive.
 type Lease struct {
@@ -437,22 +434,6 @@ type HookFilter struct {
 
 // PageSize is where pages end that could get too large, in bytes.
 const PageSize = 4 << 20
-
-// PrefixEnd returns the least text that is greater than all that begin with prefix,
-// in the order of bytes; empty: there is none.
-func PrefixEnd(prefix string) string {
-	runes := []rune(prefix)
-	for i := len(runes) - 1; i >= 0; i-- {
-		next := runes[i] + 1
-		if next == 0xD800 { // up to 0xDFFF there are no characters
-			next = 0xE000
-		}
-		if next <= utf8.MaxRune {
-			return string(runes[:i]) + string(next)
-		}
-	}
-	return ""
-}
 
 // WorkerInfo describes a worker.
 type WorkerInfo struct {

@@ -7,7 +7,7 @@ import (
 )
 
 // Client is the door to runs from outside. *engine.Engine is one. Most code uses it
-// through typed handles: [Workflow.Start], [Run], [HookType.Resume].
+// through typed handles: [Workflow.Start], [Run], [HookType.Resume], or [Resume].
 //
 // A workflow can't use a Client: its calls are side effects, and fail when they are
 // given a workflow's [Context]. Steps can, see [ClientFrom].
@@ -16,10 +16,9 @@ type Client interface {
 	// *[RunExistsError] if the requested ID is taken.
 	StartRun(ctx context.Context, req StartRequest) (runID string, err error)
 
-	// Resume sends a payload to a hook, and returns once it is durable. It fails
-	// with [ErrHookNotFound] if no open hook has the token. The payload is any value
-	// that encodes as JSON; a json.RawMessage is JSON already.
-	Resume(ctx context.Context, token string, payload any, opts ...ResumeOption) (HookInfo, error)
+	// ResumeHook sends a payload to a hook, and returns once it is durable. It fails
+	// with [ErrHookNotFound] if no open hook has the token.
+	ResumeHook(ctx context.Context, req ResumeRequest) (HookInfo, error)
 
 	// HookByToken looks at a hook without resuming it. It fails with
 	// [ErrHookNotFound].

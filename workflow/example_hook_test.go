@@ -31,7 +31,7 @@ func ExampleNewHook() {
 
 	ctx := context.Background()
 	run := must(signUp.Start(ctx, eng, "ada@example.com"))
-	info := must(eng.Resume(ctx, <-links, "Ada")) // the payload is on disk when it returns
+	info := must(workflow.Resume(ctx, eng, <-links, "Ada")) // the payload is on disk when it returns
 	fmt.Println(info.RunID == run.ID())
 	fmt.Println(run.Result(ctx))
 	// Output:
@@ -72,7 +72,7 @@ func ExampleHook_All() {
 	ctx := context.Background()
 	run := must(bot.Start(ctx, eng, "general"))
 	for _, msg := range []string{"hello", "how are you?", "/stop"} {
-		must(eng.Resume(ctx, "chat:general", msg))
+		must(workflow.Resume(ctx, eng, "chat:general", msg))
 	}
 	fmt.Println(run.Result(ctx))
 	// Output:
@@ -120,7 +120,7 @@ func ExampleHook_Close() {
 	for _, batch := range [][]string{{"books", "shoes"}, {"lamp"}} {
 		<-open
 		for _, parcel := range batch {
-			must(eng.Resume(ctx, "depot:north", parcel))
+			must(workflow.Resume(ctx, eng, "depot:north", parcel))
 		}
 		van <- true
 	}
@@ -152,7 +152,7 @@ func ExampleOrStart() {
 	ctx := context.Background()
 	var runID string
 	for _, msg := range []string{"a", "b", "c", "/stop"} {
-		info := must(eng.Resume(ctx, "chat:general", msg, workflow.OrStart(bot, "general")))
+		info := must(workflow.Resume(ctx, eng, "chat:general", msg, workflow.OrStart(bot, "general")))
 		fmt.Println(msg, info.Started)
 		runID = info.RunID
 	}

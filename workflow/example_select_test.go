@@ -40,7 +40,7 @@ func ExampleSelect() {
 
 	ctx := context.Background()
 	run := must(chase.Start(ctx, eng, "42"))
-	must(eng.Resume(ctx, "paid:42", 100))
+	must(workflow.Resume(ctx, eng, "paid:42", 100))
 	fmt.Println(run.Result(ctx))
 	// Output: paid 100 <nil>
 }
@@ -74,7 +74,7 @@ func ExampleFirst() {
 	ctx := context.Background()
 	run := must(review.Start(ctx, eng, "doc-7"))
 	untilWaiting(run)
-	must(eng.Resume(ctx, "doc-7/finance", "fine with us"))
+	must(workflow.Resume(ctx, eng, "doc-7/finance", "fine with us"))
 	fmt.Println(run.Result(ctx))
 	// Output: 1: fine with us <nil>
 }
@@ -94,8 +94,8 @@ func ExampleAll() {
 	ctx := context.Background()
 	run := must(review.Start(ctx, eng, "doc-7"))
 	untilWaiting(run)
-	must(eng.Resume(ctx, "doc-7/finance", "fine with us"))
-	must(eng.Resume(ctx, "doc-7/legal", "no objections"))
+	must(workflow.Resume(ctx, eng, "doc-7/finance", "fine with us"))
+	must(workflow.Resume(ctx, eng, "doc-7/legal", "no objections"))
 	fmt.Println(run.Result(ctx))
 	// Output: [no objections fine with us] <nil>
 }

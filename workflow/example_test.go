@@ -45,7 +45,7 @@ func Example() {
 
 	run := must(approval.Start(ctx, eng, "doc-7"))
 	for { // elsewhere: a button, an e-mail, another service
-		if _, err := eng.Resume(ctx, "approval:doc-7", true); err == nil {
+		if _, err := workflow.Resume(ctx, eng, "approval:doc-7", true); err == nil {
 			break
 		}
 		<-time.After(time.Millisecond) // it has not begun yet

@@ -180,16 +180,11 @@ func restoreTyped(t journal.Typed) error {
 	}
 }
 
-// MarshalError returns the recorded form of an error, for implementations of [Client]
-// that are far from their engine: see [UnmarshalError].
-func MarshalError(err error) json.RawMessage {
-	return record(err).Encode()
-}
+// encodeError returns the recorded form of an error.
+func encodeError(err error) json.RawMessage { return record(err).Encode() }
 
-// UnmarshalError is the inverse of [MarshalError]. The error has the same text, and is
-// the same to errors.Is for errors of [DefineError] and to errors.As for those of this
-// package.
-func UnmarshalError(data json.RawMessage) error {
+// decodeError is the inverse of encodeError.
+func decodeError(data json.RawMessage) error {
 	var f journal.Failure
 	if err := json.Unmarshal(data, &f); err != nil {
 		return fmt.Errorf("decode a recorded error: %w", err)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"testing"
 
+	"github.com/tenter-dev/tenter/internal/run"
 	"github.com/tenter-dev/tenter/workflow"
 )
 
@@ -68,7 +69,7 @@ func (a *approvalPayload) Validate() error {
 // FuzzPayload checks payloads for a defined hook type, as engines do with what anybody
 // sends: what passes is JSON that decodes and validates.
 func FuzzPayload(f *testing.F) {
-	hook := workflow.DefineHook[approvalPayload]("approval").HookDefinition()
+	hook := run.HookDefinition(workflow.DefineHook[approvalPayload]("approval"))
 	f.Add([]byte(`{"approved":true,"comment":"fine"}`))
 	f.Add([]byte(`{"approved":true}`))
 	f.Add([]byte(`{"approved":"yes","comment":"fine"}`))

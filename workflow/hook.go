@@ -9,7 +9,7 @@ import (
 )
 
 // Hook is a suspension point of a run that takes payloads of type T, sent to its
-// token by [Client.Resume]. Payloads are buffered durably from the moment the hook
+// token by [Resume] or [HookType.Resume]. Payloads are buffered durably from the moment the hook
 // is open, and delivered in the order in which they were accepted, each once.
 //
 // A hook belongs to the run that opened it. It closes by Close and at the end of the

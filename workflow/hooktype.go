@@ -21,8 +21,7 @@ type HookType[T any] struct {
 // payloads are checked there whoever sends them: as JSON they have to decode into the
 // type, with no fields that it does not have, and to validate.
 type HookDefinition interface {
-	// HookDefinition is for the engine.
-	HookDefinition() run.HookType
+	definition() run.HookType
 }
 
 // DefineHook defines a hook type. The name is stored with each hook: it is unique in an
@@ -64,15 +63,11 @@ func (t *HookType[T]) Resume(ctx context.Context, c Client, token string, payloa
 	if err := validate(&payload); err != nil {
 		return HookInfo{}, &PayloadError{Token: token, Err: err}
 	}
-	opts = append(opts[:len(opts):len(opts)], func(r *ResumeRequest) error {
-		r.Type = &t.name
-		return nil
-	})
-	return c.Resume(ctx, token, payload, opts...)
+	return resume(ctx, c, ResumeRequest{Token: token, Type: &t.name}, payload, opts)
 }
 
-// HookDefinition is for the engine.
-func (t *HookType[T]) HookDefinition() run.HookType {
+// definition is for the engine.
+func (t *HookType[T]) definition() run.HookType {
 	if t == nil {
 		return run.HookType{} // which has no name, and is refused for that
 	}

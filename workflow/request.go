@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/tenter-dev/tenter/internal/run"
+	"github.com/tenter-dev/tenter/internal/sensitive"
 )
 
 // Request is an HTTP request that a webhook has taken: method, URL with query, all
@@ -126,18 +127,13 @@ func (r *Request) Respond(ctx context.Context, resp Response) error {
 	if scene.Scope != nil {
 		err = scene.Scope.Respond(r.ID, a)
 	} else {
-		err = scene.Client.(responder).Respond(ctx, r.ID, scene.Info.StepID, a) //nolint:forcetypeassert // it is the engine
+		err = scene.Respond(ctx, r.ID, scene.Info.StepID, a)
 	}
 	if conflict, ok := err.(*run.RespondConflict); ok { //nolint:errorlint // it is the engine's, not wrapped
 		return fmt.Errorf("respond to request %s: %w by %s, and the first answer stands: answer each request in one place, or ignore this error",
 			r.ID, ErrAlreadyResponded, conflict.Responder)
 	}
 	return err
-}
-
-// responder is the engine's side of Respond in steps.
-type responder interface {
-	Respond(ctx context.Context, request, responder string, a run.Answer) error
 }
 
 type requestJSON struct {
@@ -189,7 +185,7 @@ func decodeRequest(data []byte) (*Request, error) {
 	return restoreRequest(s, body)
 }
 
-// LogValue masks sensitive headers (see [Sensitive], and those that the webhook's
+// LogValue masks sensitive headers (those whose names say so, and those that the webhook's
 // verifier names) and the token, and leaves query and body out.
 func (r *Request) LogValue() slog.Value {
 	path := ""
@@ -199,7 +195,7 @@ func (r *Request) LogValue() slog.Value {
 	attrs := []any{}
 	for _, name := range slices.Sorted(maps.Keys(r.Header)) {
 		value := strings.Join(r.Header[name], ", ")
-		if Sensitive(name) || slices.Contains(r.Sensitive, name) {
+		if sensitive.Header(name) || slices.Contains(r.Sensitive, name) {
 			value = "***"
 		}
 		attrs = append(attrs, slog.String(name, value))

@@ -1,6 +1,7 @@
 package workflow
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"time"
@@ -34,8 +35,14 @@ type ResumeRequest struct {
 	OrStart        *StartRequest `json:"or_start,omitempty"`
 }
 
-// ResumeOption is an option of [Client.Resume] and [HookType.Resume].
-type ResumeOption func(*ResumeRequest) error
+// ResumeOption is an option of [Resume] and [HookType.Resume].
+type ResumeOption interface {
+	applyResume(*ResumeRequest) error
+}
+
+type resumeOption func(*ResumeRequest) error
+
+func (o resumeOption) applyResume(r *ResumeRequest) error { return o(r) }
 
 // IdempotencyKey makes Resume safe to repeat: a second payload with the same key for
 // the same token is dropped, and the first one's receipt returned with
@@ -43,53 +50,75 @@ type ResumeOption func(*ResumeRequest) error
 // then. Keys are kept for engine.Options.DedupeFor. One that is empty or not valid
 // UTF-8 is [ErrInvalidName].
 func IdempotencyKey(key string) ResumeOption {
-	return func(r *ResumeRequest) error {
+	return resumeOption(func(r *ResumeRequest) error {
 		r.IdempotencyKey = key
-		switch {
-		case key == "":
+		if key == "" {
 			return fmt.Errorf("idempotency key: %w: it is empty", ErrInvalidName)
-		case !utf8.ValidString(key):
-			return fmt.Errorf("idempotency key %q: %w: it is not valid UTF-8", key, ErrInvalidName)
 		}
 		return nil
-	}
+	})
 }
 
 // OrStart makes Resume start a run if no open hook has the token, as one operation:
 // the run's first hook with that token gets the payload, and all that are sent to
 // the token until then. HookInfo.Started tells.
 func OrStart[In, Out any](w *Workflow[In, Out], in In, opts ...StartOption) ResumeOption {
-	return func(r *ResumeRequest) error {
+	return resumeOption(func(r *ResumeRequest) error {
 		req, err := w.request(in, opts)
 		if err != nil {
 			return err
 		}
 		r.OrStart = &req
 		return nil
-	}
+	})
 }
 
-// NewResume makes the request of a Resume. It is for implementations of [Client].
-func NewResume(token string, payload any, opts ...ResumeOption) (ResumeRequest, error) {
-	r := ResumeRequest{Token: token}
-	if err := checkToken(token); err != nil {
-		return r, fmt.Errorf("resume hook: %w", err)
+// Resume sends a payload to the hook that has the token, and returns when it is durable: then it
+// will be delivered, whatever crashes. Access to it is up to the app: the token names a hook, it
+// does not authorize. The payload is any value that encodes as JSON; a json.RawMessage is JSON
+// already. Where the type of the hook is defined, [HookType.Resume] has the compiler check it.
+//
+// Errors, after which nothing was written: [ErrHookNotFound], *[PayloadError] if the hook's type is
+// in engine.Options.Hooks and the payload does not fit, or the hook is a webhook, [ErrInvalidToken],
+// [ErrPayloadTooLarge], [ErrEngineClosed].
+func Resume(ctx context.Context, c Client, token string, payload any, opts ...ResumeOption) (HookInfo, error) {
+	if err := usable(ctx, c); err != nil {
+		return HookInfo{}, fmt.Errorf("resume hook: %w", err)
+	}
+	return resume(ctx, c, ResumeRequest{Token: token}, payload, opts)
+}
+
+func resume(ctx context.Context, c Client, r ResumeRequest, payload any, opts []ResumeOption) (HookInfo, error) {
+	if err := checkToken(r.Token); err != nil {
+		return HookInfo{}, fmt.Errorf("resume hook: %w", err)
 	}
 	for _, opt := range opts {
 		if opt == nil {
 			continue
 		}
-		if err := opt(&r); err != nil {
-			return r, Fatal(fmt.Errorf("resume hook: %w", err))
+		if err := opt.applyResume(&r); err != nil {
+			return HookInfo{}, Fatal(fmt.Errorf("resume hook: %w", err))
 		}
 	}
 	data, err := encode(payload)
 	if err != nil {
-		return r, Fatal(fmt.Errorf("resume hook: encode payload: %w", err))
-	}
-	if err := strictjson.Check(data); err != nil { // a json.RawMessage may be anything
-		return r, fmt.Errorf("resume hook: %w", &PayloadError{Token: token, Err: err})
+		return HookInfo{}, Fatal(fmt.Errorf("resume hook: encode payload: %w", err))
 	}
 	r.Payload = data
-	return r, nil
+	return c.ResumeHook(ctx, r)
+}
+
+// Validate says what is wrong with a request, whoever has made it. It is for implementations of
+// [Client].
+func (r *ResumeRequest) Validate() error {
+	if err := checkToken(r.Token); err != nil {
+		return err
+	}
+	if !utf8.ValidString(r.IdempotencyKey) {
+		return fmt.Errorf("idempotency key %q: %w: it is not valid UTF-8", r.IdempotencyKey, ErrInvalidName)
+	}
+	if err := strictjson.Check(r.Payload); err != nil { // a json.RawMessage may be anything
+		return &PayloadError{Token: r.Token, Err: err}
+	}
+	return nil
 }

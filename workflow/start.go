@@ -9,7 +9,13 @@ import (
 
 // StartOption is an option of [Workflow.Start], [Workflow.Call], [Workflow.Go] and
 // [OrStart].
-type StartOption func(*StartRequest) error
+type StartOption interface {
+	applyStart(*StartRequest) error
+}
+
+type startOption func(*StartRequest) error
+
+func (o startOption) applyStart(r *StartRequest) error { return o(r) }
 
 // RunID gives the run an ID of your own, such as "order-42", so that it is started
 // once however often the start is repeated: a second one fails with
@@ -17,10 +23,10 @@ type StartOption func(*StartRequest) error
 // UTF-8 and no control characters; others, the empty one too, are [ErrInvalidName]. The
 // default is a new one, which sorts by time.
 func RunID(id string) StartOption {
-	return func(r *StartRequest) error {
+	return startOption(func(r *StartRequest) error {
 		r.RunID = id
 		return checkName("run ID", id)
-	}
+	})
 }
 
 // Start starts a run, and returns when it is durable: from then on it will finish,
@@ -69,7 +75,7 @@ func (w *Workflow[In, Out]) request(in In, opts []StartOption) (StartRequest, er
 		if opt == nil {
 			continue
 		}
-		if err := opt(&req); err != nil {
+		if err := opt.applyStart(&req); err != nil {
 			return StartRequest{}, fmt.Errorf("start %s: %w", w.name, err)
 		}
 	}

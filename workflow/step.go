@@ -11,7 +11,13 @@ import (
 )
 
 // StepOption is an option of [Step], [Do], [TxStep] and [TxDo].
-type StepOption func(*run.Step)
+type StepOption interface {
+	applyStep(*run.Step)
+}
+
+type stepOption func(*run.Step)
+
+func (o stepOption) applyStep(s *run.Step) { o(s) }
 
 // The defaults of a step's retries.
 const (
@@ -23,20 +29,20 @@ const (
 // MaxAttempts sets how often a failing step is attempted, the first one included.
 // The default is 4; 0 or less means without end.
 func MaxAttempts(n int) StepOption {
-	return func(s *run.Step) { s.MaxAttempts = n }
+	return stepOption(func(s *run.Step) { s.MaxAttempts = n })
 }
 
 // Backoff sets the wait before the first retry, which doubles with each further one
 // up to most, or stays at first if most is less; a negative time is 0. The defaults
 // are 1 s and 1 min. Each wait is up to a fifth longer or shorter, by chance. A retry holds no worker.
 func Backoff(first, most time.Duration) StepOption {
-	return func(s *run.Step) { s.Backoff = run.Backoff{Initial: first, Max: max(first, most)} }
+	return stepOption(func(s *run.Step) { s.Backoff = run.Backoff{Initial: first, Max: max(first, most)} })
 }
 
 // Timeout bounds each attempt: its context ends after d, by the clock of the worker. An attempt
 // that fails for it is retried like any other. By default there is no bound, and so is 0 or less.
 func Timeout(d time.Duration) StepOption {
-	return func(s *run.Step) { s.Timeout = d }
+	return stepOption(func(s *run.Step) { s.Timeout = d })
 }
 
 // Step executes fn and returns its result, which is recorded once: a replay returns the record and
@@ -103,7 +109,7 @@ func newStep(name string, opts []StepOption) run.Step {
 	}
 	for _, opt := range opts {
 		if opt != nil {
-			opt(&s)
+			opt.applyStep(&s)
 		}
 	}
 	return s

@@ -19,19 +19,24 @@ type Workflow[In, Out any] struct {
 // Definition is an implemented workflow, to be given to engine.Options.Workflows.
 // It is made by [Define] or [Workflow.Implement].
 type Definition interface {
-	// WorkflowDefinition is for the engine.
-	WorkflowDefinition() (*run.Workflow, error)
+	definition() (*run.Workflow, error)
 }
 
 // DefineOption is an option of [Define] and [Workflow.Implement].
-type DefineOption func(*run.Workflow)
+type DefineOption interface {
+	applyWorkflow(*run.Workflow)
+}
+
+type defineOption func(*run.Workflow)
+
+func (o defineOption) applyWorkflow(w *run.Workflow) { o(w) }
 
 // Version sets the version of an implementation, 1 to 2³¹-1; the default is 1. A run
 // stays on the version on which it began. An engine may have several versions of a
 // workflow: the highest one begins new runs, the others finish their own. A run whose
 // version no worker has is blocked until one comes.
 func Version(v int) DefineOption {
-	return func(w *run.Workflow) { w.Version = v }
+	return defineOption(func(w *run.Workflow) { w.Version = v })
 }
 
 // Declare names a workflow and its types, so that it can be started by code that
@@ -75,7 +80,7 @@ func implement[In, Out any](name string, fn func(Context, In) (Out, error), opts
 	}
 	for _, opt := range opts {
 		if opt != nil {
-			opt(impl)
+			opt.applyWorkflow(impl)
 		}
 	}
 	return &Workflow[In, Out]{name: name, impl: impl}
@@ -112,9 +117,8 @@ func execute[In, Out any](s run.Scope, input []byte, fn func(Context, In) (Out, 
 // Name returns the name of the workflow.
 func (w *Workflow[In, Out]) Name() string { return w.name }
 
-// WorkflowDefinition is for the engine. It fails for a workflow that is only
-// declared.
-func (w *Workflow[In, Out]) WorkflowDefinition() (*run.Workflow, error) {
+// definition is for the engine. It fails for a workflow that is only declared.
+func (w *Workflow[In, Out]) definition() (*run.Workflow, error) {
 	if w == nil {
 		return nil, fmt.Errorf("workflow is nil")
 	}

@@ -358,10 +358,10 @@ func TestClient(t *testing.T) {
 	var results []string
 	for range 2 {
 		workflowtest.Test(t, with(talk, nap), func(t *testing.T, eng *workflowtest.Engine) {
-			if _, err := eng.Resume(t.Context(), "talk:a", "x"); !errors.Is(err, workflow.ErrHookNotFound) {
+			if _, err := workflow.Resume(t.Context(), eng, "talk:a", "x"); !errors.Is(err, workflow.ErrHookNotFound) {
 				t.Errorf("error is %v", err)
 			}
-			info, err := eng.Resume(t.Context(), "talk:a", "x", workflow.OrStart(talk, "a"))
+			info, err := workflow.Resume(t.Context(), eng, "talk:a", "x", workflow.OrStart(talk, "a"))
 			if err != nil || !info.Started {
 				t.Fatalf("%+v %v", info, err)
 			}
@@ -424,7 +424,7 @@ func TestGoroutines(t *testing.T) {
 		}
 		for range 20 {
 			eng.Advance(24 * time.Hour)
-			go func() { _, _ = eng.Resume(t.Context(), "talk:a", "x") }()
+			go func() { _, _ = workflow.Resume(t.Context(), eng, "talk:a", "x") }()
 		}
 		eng.Advance(time.Hour)
 		eng.Hook(run).Resume("/stop")
@@ -497,7 +497,7 @@ func TestStrictNamesAndPayloads(t *testing.T) {
 			}
 		}
 		for _, payload := range []string{`{"aproved": true}`, `{"Approved": true}`, `{"approved": false, "approved": true}`} {
-			_, err := eng.Resume(t.Context(), "ask", json.RawMessage(payload))
+			_, err := workflow.Resume(t.Context(), eng, "ask", json.RawMessage(payload))
 			if _, ok := errors.AsType[*workflow.PayloadError](err); !ok {
 				t.Errorf("payload %s: error is %v", payload, err)
 			}

@@ -32,7 +32,11 @@ func (e *Engine) begin() error {
 	opts.Logger = slog.New(&logHandler{opts.Logger.Handler(), p})
 	opts.Workflows = nil
 	for _, d := range e.opts.Workflows {
-		opts.Workflows = append(opts.Workflows, &definition{d, p})
+		spied, err := p.spied(d)
+		if err != nil {
+			return err
+		}
+		opts.Workflows = append(opts.Workflows, spied)
 	}
 	var err error
 	if p.eng, err = engine.New(p, opts); err != nil {

@@ -15,24 +15,18 @@ import (
 	"github.com/tenter-dev/tenter/workflow"
 )
 
-// definition is a workflow as a process executes it: what its code waits for is
-// recorded, and its steps are those that the test wants.
-type definition struct {
-	workflow.Definition
-	p *process
-}
-
-// WorkflowDefinition implements [workflow.Definition].
-func (d *definition) WorkflowDefinition() (*run.Workflow, error) {
-	w, err := d.Definition.WorkflowDefinition()
-	if err != nil || w.Func == nil {
-		return w, err
+// spied is a workflow as a process executes it: what its code waits for is recorded, and its
+// steps are those that the test wants.
+func (p *process) spied(d workflow.Definition) (workflow.Definition, error) {
+	w, err := run.Definition(d)
+	if err != nil {
+		return nil, err
 	}
 	spied := *w
 	spied.Func = func(s run.Scope, input []byte) ([]byte, *journal.Failure) {
-		return w.Func(&scope{Scope: s, rec: d.p.e.record(s.Info().RunID), p: d.p}, input)
+		return w.Func(&scope{Scope: s, rec: p.e.record(s.Info().RunID), p: p}, input)
 	}
-	return &spied, nil
+	return run.Defined(&spied).(workflow.Definition), nil //nolint:forcetypeassert // as documented
 }
 
 // record is what is known of the code of a run, in its last execution.

@@ -98,10 +98,10 @@ func (e *Engine) Hook(run Run) *Hook {
 }
 
 // Resume sends a payload to the hook, and returns when all runs have gone as far as they
-// can. The test fails if it is refused; where it is to be refused, use Engine.Resume.
+// can. The test fails if it is refused; where it is to be refused, use workflow.Resume.
 func (h *Hook) Resume(payload any, opts ...workflow.ResumeOption) workflow.HookInfo {
 	h.e.t.Helper()
-	info, err := h.e.Resume(h.e.t.Context(), h.Token, payload, opts...)
+	info, err := workflow.Resume(h.e.t.Context(), h.e, h.Token, payload, opts...)
 	if err != nil {
 		h.e.t.Fatal(err)
 	}

@@ -167,10 +167,10 @@ func (e *Engine) executedSteps() string {
 // capture returns the step that f asks for.
 func capture(f func(workflow.Context)) run.Step {
 	c := &catcher{}
-	def, err := workflow.Define("catch", func(ctx workflow.Context, _ struct{}) (struct{}, error) {
+	def, err := run.Definition(workflow.Define("catch", func(ctx workflow.Context, _ struct{}) (struct{}, error) {
 		f(ctx)
 		return struct{}{}, nil
-	}).WorkflowDefinition()
+	}))
 	if err != nil {
 		panic("workflowtest: " + err.Error()) // it is implemented
 	}

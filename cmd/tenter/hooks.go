@@ -159,7 +159,7 @@ func (c *hooksResumeCmd) Run(a *app) error {
 	if c.Key != "" {
 		opts = append(opts, workflow.IdempotencyKey(c.Key))
 	}
-	h, err := cl.Resume(a.ctx, c.Token, payload, opts...)
+	h, err := workflow.Resume(a.ctx, cl, c.Token, payload, opts...)
 	if err != nil {
 		return err
 	}

@@ -56,7 +56,7 @@ func (a *app) handleApprove(w http.ResponseWriter, r *http.Request) {
 		reply(w, http.StatusBadRequest, failure{`send {"token":"…","approved":true,"comment":"…"}`})
 		return
 	}
-	hook, err := a.engine.Resume(r.Context(), in.Token, in.Decision)
+	hook, err := workflow.Resume(r.Context(), a.engine, in.Token, in.Decision)
 	switch {
 	case errors.Is(err, workflow.ErrHookNotFound), errors.Is(err, workflow.ErrInvalidToken):
 		reply(w, http.StatusNotFound, failure{"nothing waits for this token"})

@@ -52,7 +52,7 @@ func play(ctx context.Context, eng *engine.Engine, o *office, by *workflow.Workf
 	}
 	fmt.Printf("%s:", by.Name())
 	for _, vote := range votes {
-		_, err := eng.Resume(ctx, token(document, vote.Name), vote)
+		_, err := workflow.Resume(ctx, eng, token(document, vote.Name), vote)
 		switch {
 		case errors.Is(err, workflow.ErrHookNotFound):
 			fmt.Printf(" %s is too late,", vote.Name) // it is decided, and the run has ended

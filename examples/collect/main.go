@@ -56,7 +56,7 @@ func send(ctx context.Context, eng *engine.Engine, count int, pause time.Duratio
 	const token = "measurements"
 	var runID string
 	for i := range count {
-		info, err := eng.Resume(ctx, token, Value{Value: i, Done: i == count-1},
+		info, err := workflow.Resume(ctx, eng, token, Value{Value: i, Done: i == count-1},
 			workflow.IdempotencyKey(fmt.Sprint("value ", i)), workflow.OrStart(Collect, token))
 		if err != nil {
 			return err

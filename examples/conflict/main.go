@@ -64,7 +64,7 @@ func (d *desk) ticket(ctx workflow.Context, msg Message) (string, error) {
 func handOver(ctx workflow.Context, to *workflow.HookConflictError, msg Message) error {
 	return workflow.Do(ctx, "hand over", func(ctx context.Context) error {
 		key := workflow.IdempotencyKey(workflow.InfoOf(ctx).StepID)
-		_, err := workflow.ClientFrom(ctx).Resume(ctx, to.Token, msg, key)
+		_, err := workflow.Resume(ctx, workflow.ClientFrom(ctx), to.Token, msg, key)
 		return err
 	})
 }

@@ -56,7 +56,7 @@ func (p *player) trip(ctx context.Context, patience time.Duration) error {
 		if leg == 1 {
 			continue
 		}
-		if _, err := p.eng.Resume(ctx, token, "all is well"); err != nil {
+		if _, err := workflow.Resume(ctx, p.eng, token, "all is well"); err != nil {
 			return err
 		}
 	}
@@ -64,7 +64,7 @@ func (p *player) trip(ctx context.Context, patience time.Duration) error {
 		return err
 	}
 	// The hook of a leg is gone when the leg is over.
-	if _, err = p.eng.Resume(ctx, "run:"+run.ID()+":1", "late news"); !errors.Is(err, workflow.ErrHookNotFound) {
+	if _, err = workflow.Resume(ctx, p.eng, "run:"+run.ID()+":1", "late news"); !errors.Is(err, workflow.ErrHookNotFound) {
 		return fmt.Errorf("late news found a hook: %w", err)
 	}
 	return nil
@@ -82,7 +82,7 @@ func (p *player) patrol(ctx context.Context, round time.Duration) error {
 	}
 	for i := range 5 {
 		time.Sleep(time.Duration(i) * round / 2)
-		if _, err := p.eng.Resume(ctx, token, fmt.Sprintf("news %d", i)); err != nil {
+		if _, err := workflow.Resume(ctx, p.eng, token, fmt.Sprintf("news %d", i)); err != nil {
 			return err
 		}
 	}
@@ -101,7 +101,7 @@ func (p *player) checklist(ctx context.Context, patience time.Duration, answers 
 			return err
 		}
 		if i < answers {
-			if _, err := p.eng.Resume(ctx, token, answer); err != nil {
+			if _, err := workflow.Resume(ctx, p.eng, token, answer); err != nil {
 				return err
 			}
 		}

@@ -35,7 +35,7 @@ func events(eng *engine.Engine) http.Handler {
 			http.Error(w, err.Error(), http.StatusBadRequest)
 			return
 		}
-		info, err := eng.Resume(r.Context(), token(msg.Channel), msg,
+		info, err := workflow.Resume(r.Context(), eng, token(msg.Channel), msg,
 			workflow.OrStart(Bot, msg.Channel), workflow.IdempotencyKey(msg.EventID))
 		if err != nil {
 			http.Error(w, err.Error(), http.StatusInternalServerError)

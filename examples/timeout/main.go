@@ -94,7 +94,7 @@ func play(ctx context.Context, eng *engine.Engine, o *office, req Request, cue s
 			return ctx.Err()
 		}
 	}
-	if _, err := eng.Resume(ctx, token(req.Document), "approved"); err != nil {
+	if _, err := workflow.Resume(ctx, eng, token(req.Document), "approved"); err != nil {
 		return err
 	}
 	result, err := run.Result(ctx)

@@ -58,7 +58,8 @@ type (
 
 // The bodies of requests that have no type elsewhere.
 type (
-	// Resume is a payload with its options.
+	// Resume is a payload with its options, as workflow.ResumeRequest has them. A key that is
+	// there and empty is not the same as none.
 	Resume struct {
 		Payload        json.RawMessage `json:"payload"`
 		Type           *string         `json:"type,omitempty" jsonschema:"what the hook's type has to be"`
@@ -79,6 +80,38 @@ type (
 	}
 )
 
+// NewResume makes the body of a request.
+func NewResume(r workflow.ResumeRequest) Resume {
+	b := Resume{Payload: r.Payload, Type: r.Type}
+	if r.IdempotencyKey != "" {
+		b.IdempotencyKey = &r.IdempotencyKey
+	}
+	if r.OrStart != nil {
+		start := NewStart(*r.OrStart)
+		b.OrStart = &start
+	}
+	return b
+}
+
+// Request is the inverse of NewResume.
+func (b Resume) Request(token string) (workflow.ResumeRequest, error) {
+	r := workflow.ResumeRequest{Token: token, Payload: b.Payload, Type: b.Type}
+	if b.IdempotencyKey != nil {
+		if *b.IdempotencyKey == "" {
+			return r, fmt.Errorf("idempotency key: %w: it is empty", workflow.ErrInvalidName)
+		}
+		r.IdempotencyKey = *b.IdempotencyKey
+	}
+	if b.OrStart != nil {
+		start, err := b.OrStart.Request()
+		if err != nil {
+			return r, err
+		}
+		r.OrStart = &start
+	}
+	return r, nil
+}
+
 // NewStart makes the body of a request.
 func NewStart(r workflow.StartRequest) Start {
 	s := Start{Workflow: r.Workflow, Version: r.Version, Input: r.Input}
@@ -95,9 +128,10 @@ func (s Start) Request() (workflow.StartRequest, error) {
 		r.Input = json.RawMessage("null")
 	}
 	if s.RunID != nil {
-		if err := workflow.RunID(*s.RunID)(&r); err != nil {
-			return r, fmt.Errorf("start %s: %w", s.Workflow, err)
+		if *s.RunID == "" {
+			return r, fmt.Errorf("start %s: run ID: %w: it is empty", s.Workflow, workflow.ErrInvalidName)
 		}
+		r.RunID = *s.RunID
 	}
 	return r, nil
 }
@@ -110,7 +144,7 @@ type Problem struct {
 	Detail string `json:"detail,omitempty"`
 	Code   string `json:"code,omitempty" jsonschema:"what is wrong, for programs"`
 	Field  string `json:"field,omitempty" jsonschema:"of the payload, if one is wrong"`
-	// Recorded is the error in recorded form, see workflow.UnmarshalError.
+	// Recorded is the error in recorded form, see run.DecodeError.
 	Recorded json.RawMessage `json:"error,omitempty" jsonschema:"the error in the form that journals have"`
 }
 

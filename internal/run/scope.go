@@ -136,4 +136,7 @@ type Scene struct {
 	Scope  Scope // nil in steps
 	Info   Info  // in workflows: ask Scope
 	Client any   // the engine's workflow.Client
+
+	// Respond answers an HTTP request from a step. It is nil in workflows, whose Scope does.
+	Respond func(ctx context.Context, request, responder string, a Answer) error
 }

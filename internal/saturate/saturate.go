@@ -16,6 +16,9 @@ var (
 	Latest   = time.Date(9999, 12, 30, 23, 59, 59, 999_999_000, time.UTC)
 )
 
+// Beyond is later than all times of the range.
+var Beyond = time.Date(9999, 12, 31, 0, 0, 0, 0, time.UTC)
+
 // Longest is the longest duration.
 const Longest = time.Duration(math.MaxInt64)
 

@@ -50,7 +50,7 @@ func ExampleSQLTx() { //nolint:testableexamples // it needs a server
 		if _, err := tx.ExecContext(ctx, "INSERT INTO payments (order_id) VALUES ($1)", id); err != nil {
 			return err
 		}
-		if _, err := eng.WithTx(postgres.SQLTx(tx)).Resume(ctx, "paid:"+id, "by card", workflow.IdempotencyKey(id)); err != nil {
+		if _, err := workflow.Resume(ctx, eng.WithTx(postgres.SQLTx(tx)), "paid:"+id, "by card", workflow.IdempotencyKey(id)); err != nil {
 			return err
 		}
 		return tx.Commit()

@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/tenter-dev/tenter/internal/prefix"
 	"github.com/tenter-dev/tenter/internal/saturate"
 	"github.com/tenter-dev/tenter/store"
 )
@@ -93,7 +94,7 @@ func (q *queries) runs(f store.Filter) (sql string, args []any) {
 	if f.Prefix != "" {
 		order = "id DESC"
 		c.add("id >= ?", f.Prefix)
-		if end := store.PrefixEnd(f.Prefix); end != "" {
+		if end := prefix.End(f.Prefix); end != "" {
 			c.add("id < ?", end)
 		}
 	}
@@ -166,7 +167,7 @@ func (q *queries) hooks(f store.HookFilter) (sql string, args []any) {
 	if f.Prefix != "" {
 		order = "token"
 		c.add("token >= ?", max(f.Prefix, f.From))
-		if end := store.PrefixEnd(f.Prefix); end != "" {
+		if end := prefix.End(f.Prefix); end != "" {
 			c.add("token < ?", end)
 		}
 	} else {

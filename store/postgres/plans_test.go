@@ -18,6 +18,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/tenter-dev/tenter/internal/pgtest"
+	"github.com/tenter-dev/tenter/internal/saturate"
 	"github.com/tenter-dev/tenter/store"
 )
 
@@ -297,7 +298,7 @@ func (p *planner) operations(t *testing.T) {
 		l, err = p.s.Load(ctx, r.ID, 0)
 		ok(err)
 		tr := &store.Transition{
-			RunID: r.ID, Worker: "worker-0", Epoch: r.Epoch, After: r.Events, At: p.s.Now(), Status: store.Waiting, NoMailBefore: store.Always,
+			RunID: r.ID, Worker: "worker-0", Epoch: r.Epoch, After: r.Events, At: p.s.Now(), Status: store.Waiting, NoMailBefore: saturate.Beyond,
 			Events: []store.Event{{At: p.s.Now(), Kind: store.Started, Data: []byte(`{}`)}},
 		}
 		for _, m := range l.Mail {

@@ -162,7 +162,7 @@ func TestWithTx(t *testing.T) {
 				if err := exec("INSERT INTO payments VALUES ('paid " + name + "')"); err != nil {
 					return err
 				}
-				_, err := eng.WithTx(tx).Resume(ctx, "paid:"+name, "cash", workflow.OrStart(order, name))
+				_, err := workflow.Resume(ctx, eng.WithTx(tx), "paid:"+name, "cash", workflow.OrStart(order, name))
 				return errors.Join(err, then)
 			})
 		}
@@ -224,7 +224,7 @@ func TestWithTxHoldsUpItsRunOnly(t *testing.T) {
 		return r
 	}
 	resume := func(c workflow.Client, token string) error {
-		_, err := c.Resume(ctx, token, 1)
+		_, err := workflow.Resume(ctx, c, token, 1)
 		return err
 	}
 	held := start("held")

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/tenter-dev/tenter/internal/planted"
+	"github.com/tenter-dev/tenter/internal/saturate"
 	"github.com/tenter-dev/tenter/store"
 )
 
@@ -119,7 +120,7 @@ func (w *writer) checked(t *store.Transition) (head, error) {
 
 // noMailBefore looks through a mailbox that has more than what was taken.
 func (w *writer) noMailBefore(t *store.Transition) error {
-	any := !t.NoMailBefore.Before(store.Always)
+	any := !t.NoMailBefore.Before(saturate.Beyond)
 	st := w.on(qMailTimes).bindText(t.RunID)
 	passed := false
 	for !passed && st.next() {

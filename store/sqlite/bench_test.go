@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tenter-dev/tenter/internal/saturate"
 	"github.com/tenter-dev/tenter/store"
 )
 
@@ -118,7 +119,7 @@ func resume(ctx context.Context, s *Store, i int64) error {
 	}
 	_, err = s.Apply(ctx, &store.Transition{
 		RunID: id, Worker: "worker-1", Epoch: 1, Seq: 2, After: 1, At: time.Now(), Status: store.Completed,
-		Took: []int64{l.Mail[0].ID}, NoMailBefore: store.Always,
+		Took: []int64{l.Mail[0].ID}, NoMailBefore: saturate.Beyond,
 		Events: []store.Event{
 			{At: now, Kind: store.PayloadReceived, Ref: id + ".h1", Data: benchInput},
 			{At: now, Kind: store.RunCompleted, Data: benchInput},

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/tenter-dev/tenter/internal/prefix"
 	"github.com/tenter-dev/tenter/store"
 )
 
@@ -60,7 +61,7 @@ func runsQuery(f store.Filter) (query string, args []string) {
 		order = "created_at DESC, id DESC"
 	} else {
 		add("id >= ?", f.Prefix)
-		if end := store.PrefixEnd(f.Prefix); end != "" {
+		if end := prefix.End(f.Prefix); end != "" {
 			add("id < ?", end)
 		}
 	}
@@ -205,7 +206,7 @@ func (s *Store) Hooks(ctx context.Context, f store.HookFilter) ([]store.Hook, er
 		case f.RunID != "":
 			hooks, err = c.hooksOf(f)
 		case f.Prefix != "":
-			from, end := max(f.Prefix, f.From), cmp.Or(store.PrefixEnd(f.Prefix), "\xff")
+			from, end := max(f.Prefix, f.From), cmp.Or(prefix.End(f.Prefix), "\xff")
 			hooks, err = readAll(c.on(qHooksByToken).bindText(from).bindText(end).bindOptText(f.Type).bindInt(int64(f.Limit)), whole(readNumbered))
 		default:
 			hooks, err = c.hooksInOrder(f)

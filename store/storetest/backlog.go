@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 
+	"github.com/tenter-dev/tenter/internal/saturate"
 	"github.com/tenter-dev/tenter/store"
 )
 
@@ -69,7 +70,7 @@ var backlogTests = []test{
 		k.accept("tok", "3")
 		k.same("run", k.load("r").Run, before)
 		k.same("backlog", k.waiting("r/tok"), []string{"1", "2", "3"})
-		k.claims(k.claimAt("w1", 10, store.Always)) // it has nothing to do
+		k.claims(k.claimAt("w1", 10, saturate.Beyond)) // it has nothing to do
 	}},
 	{"comes in pages", func(k *kit) {
 		k.deferred("r", "tok", 5)
@@ -132,7 +133,7 @@ var backlogTests = []test{
 		k.deferred("r", "tok", 2)
 		guard := func() *store.Transition {
 			t := k.then("r", store.Waiting, store.TimerFired)
-			t.NoMailBefore = store.Always
+			t.NoMailBefore = saturate.Beyond
 			return t
 		}
 		k.apply(guard())
@@ -174,7 +175,7 @@ var backlogTests = []test{
 		k.orStart("t2", "2", "other")
 		end := func() *store.Transition {
 			t := k.then("r", store.Completed, store.RunCompleted)
-			t.NoMailBefore, t.TookAny = store.Always, true
+			t.NoMailBefore, t.TookAny = saturate.Beyond, true
 			return t
 		}
 		k.refused(end(), store.ErrConflict)

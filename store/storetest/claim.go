@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/tenter-dev/tenter/internal/saturate"
 	"github.com/tenter-dev/tenter/store"
 )
 
@@ -191,7 +192,7 @@ var claimTests = []test{
 		t := k.begin("r")
 		t.Status, t.WakeAt = store.Completed, k.now()
 		k.apply(t)
-		k.claims(k.claimAt("w1", 10, store.Always))
+		k.claims(k.claimAt("w1", 10, saturate.Beyond))
 	}},
 	{"gives each run to one of many claimers", func(k *kit) {
 		const runs, workers = 60, 6

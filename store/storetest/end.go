@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"github.com/tenter-dev/tenter/internal/saturate"
 	"github.com/tenter-dev/tenter/store"
 )
 
@@ -141,7 +142,7 @@ var terminateTests = []test{
 		k.ok(err)
 		k.same("attempts", len(a), 0)
 		k.refused(late, store.ErrFenced)
-		k.claims(k.claimAt("w2", 10, store.Always))
+		k.claims(k.claimAt("w2", 10, saturate.Beyond))
 	}},
 	{"refuses no run and one that has ended", func(k *kit) {
 		e := store.Event{At: k.now(), Kind: store.RunCanceled}

@@ -3,6 +3,7 @@ package storetest
 import (
 	"time"
 
+	"github.com/tenter-dev/tenter/internal/saturate"
 	"github.com/tenter-dev/tenter/store"
 )
 
@@ -72,11 +73,11 @@ var mailTests = []test{
 			return takes(t, took)
 		}
 		k.refused(guard(m.AcceptedAt.Add(time.Nanosecond)), store.ErrConflict)
-		k.refused(guard(store.Always), store.ErrConflict)
+		k.refused(guard(saturate.Beyond), store.ErrConflict)
 		k.apply(guard(m.AcceptedAt))
 		k.apply(guard(m.AcceptedAt.Add(-time.Second)))
-		k.apply(guard(store.Always, m))
-		k.apply(guard(store.Always))
+		k.apply(guard(saturate.Beyond, m))
+		k.apply(guard(saturate.Beyond))
 		k.same("mail", k.mail("r"), []string{})
 	}},
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
+	"github.com/tenter-dev/tenter/internal/saturate"
 	"github.com/tenter-dev/tenter/store"
 )
 
@@ -142,7 +143,7 @@ func (c *checker) advance() {
 		t.After++
 	}
 	if c.seldom("guard") {
-		t.NoMailBefore = store.Always
+		t.NoMailBefore = saturate.Beyond
 	}
 	var took []int
 	for i, msg := range l.Mail {

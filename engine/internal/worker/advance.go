@@ -217,7 +217,7 @@ func (b *batch) take(in arrival) {
 		} else {
 			b.deliveries = append(b.deliveries, in.delivery)
 		}
-		b.guard = store.Always
+		b.guard = saturate.Beyond
 		b.feed(store.Event{
 			Kind: store.PayloadReceived, Ref: in.delivery.hookID, Data: in.delivery.data, OrStart: in.delivery.orStart,
 			At: saturate.Time(in.at),

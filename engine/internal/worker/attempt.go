@@ -66,7 +66,7 @@ func (a *actor) begin(s *scheduled) {
 	info := run.Info{RunID: a.id, Workflow: a.head.Workflow, Version: a.def.Version}
 	info.StepID, info.Step = journal.StepID(a.id, s.ref), s.spec.Name
 	info.Attempt, info.StartedAt = at.number, at.started
-	ctx = context.WithValue(ctx, run.Key{}, &run.Scene{Info: info, Client: w.env.Client})
+	ctx = context.WithValue(ctx, run.Key{}, &run.Scene{Info: info, Client: w.env.Client, Respond: w.env.Respond})
 	at.long = time.AfterFunc(longAttempt, func() { a.post(arrival{at: w.store.Now(), long: at}) })
 	go a.execute(ctx, stop, at, *s.spec)
 }

@@ -97,7 +97,7 @@ func (s *system) Park(ctx context.Context) (func(context.Context) error, error) 
 		return nil, err
 	}
 	return func(ctx context.Context) error {
-		if _, err := s.eng.Resume(ctx, peer.Token(run.ID()), "!"); err != nil {
+		if _, err := workflow.Resume(ctx, s.eng, peer.Token(run.ID()), "!"); err != nil {
 			return err
 		}
 		got, err := run.Result(ctx)

@@ -1,9 +1,9 @@
-package workflow_test
+package sensitive_test
 
 import (
 	"testing"
 
-	"github.com/tenter-dev/tenter/workflow"
+	"github.com/tenter-dev/tenter/internal/sensitive"
 )
 
 // The headers of HTTP, of proxies that know their user, and of providers of webhooks and
@@ -45,15 +45,15 @@ var harmlessHeaders = []string{
 	"Stripe-Version", "X-Amz-Date", "X-Amz-Content-Sha256",
 }
 
-func TestSensitive(t *testing.T) {
+func TestHeader(t *testing.T) {
 	t.Parallel()
 	for _, name := range sensitiveHeaders {
-		if !workflow.Sensitive(name) {
+		if !sensitive.Header(name) {
 			t.Errorf("%s is shown", name)
 		}
 	}
 	for _, name := range harmlessHeaders {
-		if workflow.Sensitive(name) {
+		if sensitive.Header(name) {
 			t.Errorf("%s is masked", name)
 		}
 	}

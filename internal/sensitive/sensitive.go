@@ -1,19 +1,20 @@
-package workflow
+// Package sensitive tells which HTTP headers carry secrets.
+package sensitive
 
 import (
 	"slices"
 	"strings"
 )
 
-// Sensitive reports whether a header carries a secret: a password, key, token, session,
+// Header reports whether a header carries a secret: a password, key, token, session,
 // signature or certificate, or an assertion of a proxy about who its user is. Such headers
 // are delivered in full, and masked where people look.
 //
 // It goes by the words of the name, so it knows headers that nobody has heard of yet:
 // X-Session is sensitive and X-Session-Duration is not, X-Auth is and X-Author is not. When
 // in doubt a header is.
-func Sensitive(header string) bool {
-	words := strings.FieldsFunc(strings.ToLower(header), func(r rune) bool { return r == '-' || r == '_' || r == '.' })
+func Header(name string) bool {
+	words := strings.FieldsFunc(strings.ToLower(name), func(r rune) bool { return r == '-' || r == '_' || r == '.' })
 	if len(words) > 1 && words[0] == "access" && words[1] == "control" {
 		return false // CORS: of what is allowed, Credentials for one
 	}

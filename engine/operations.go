@@ -1,0 +1,23 @@
+package engine
+
+import (
+	"context"
+
+	"github.com/tenter-dev/tenter/store"
+)
+
+// operations are what the verbs of a client need: the store, or the store within a
+// transaction.
+type operations interface {
+	store.Client
+	Hook(ctx context.Context, token string) (store.Hook, error)
+	Run(ctx context.Context, runID string) (store.Run, error)
+}
+
+// direct are the operations outside any transaction.
+func (e *Engine) direct() operations {
+	if e == nil {
+		return nil // which the verbs check
+	}
+	return e.store
+}
