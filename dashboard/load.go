@@ -58,16 +58,18 @@ func loadWaits(ctx context.Context, c inspect.Client, detail *inspect.Detail) er
 		return err
 	}
 	for _, a := range executing {
-		detail.Waits = append(detail.Waits, inspect.Wait{For: inspect.ForStep, What: "step " + a.Step, Name: a.Step, Since: a.StartedAt})
+		detail.Waits = append(detail.Waits, inspect.Wait{
+			For: inspect.ForStep, Code: inspect.WaitAttempt, What: "step " + a.Step, Name: a.Step, Attempt: a.Attempt, Worker: a.Worker, Since: a.StartedAt,
+		})
 	}
 	if !run.WakeAt.IsZero() {
-		detail.Waits = append(detail.Waits, inspect.Wait{For: inspect.ForSleep, What: "a timer, or the next attempt of a step", Until: run.WakeAt})
+		detail.Waits = append(detail.Waits, inspect.Wait{For: inspect.ForSleep, Code: inspect.WaitSleep, What: "a timer, or the next attempt of a step", Until: run.WakeAt})
 	}
 	if detail.Hooks, err = c.Hooks(ctx, inspect.HookFilter{RunID: run.ID, Limit: inspect.MaxLimit}); err != nil {
 		return err
 	}
 	for _, h := range detail.Hooks {
-		detail.Waits = append(detail.Waits, inspect.Wait{For: inspect.ForPayload, Name: h.Token, HookID: h.ID, HookType: h.Type, Since: h.CreatedAt})
+		detail.Waits = append(detail.Waits, inspect.Wait{For: inspect.ForPayload, Code: inspect.WaitPayload, Name: h.Token, HookID: h.ID, HookType: h.Type, Since: h.CreatedAt})
 	}
 	return nil
 }

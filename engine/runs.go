@@ -44,6 +44,9 @@ func runInfo(r *store.Run) workflow.RunInfo {
 		ID: r.ID, Workflow: r.Workflow, Version: r.Version, Status: workflow.Status(r.Status), Reason: r.BlockedReason,
 		ParentID: r.ParentID, CreatedAt: r.CreatedAt, UpdatedAt: r.UpdatedAt, EndedAt: r.EndedAt, Events: r.Events, Worker: r.Worker,
 	}
+	if r.BlockedReason != "" {
+		info.ReasonCode = workflow.ReasonCode(journal.ReasonCode(r.BlockedReason))
+	}
 	if r.Status == store.Waiting {
 		info.WakeAt = r.WakeAt
 	}

@@ -336,8 +336,9 @@ func diverged(s *scene) {
 	s.resume("diverge", "hello")
 	s.pass(time.Minute)
 	d := s.load("r")
-	if got := d.Run.Reason; d.Waits[0].Advice == "" || got == "" {
-		s.Errorf("blocked for %q with advice %q", got, d.Waits[0].Advice)
+	w := d.Waits[0]
+	if d.Run.Reason == "" || w.Code != inspect.WaitBlocked || w.Reason != d.Run.ReasonCode || w.Advice != inspect.Advice(d.Run.ReasonCode) {
+		s.Errorf("blocked for %q (%s): %+v", d.Run.Reason, d.Run.ReasonCode, w)
 	}
 	s.work(define("before"))
 	s.pass(time.Minute)

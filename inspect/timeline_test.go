@@ -165,7 +165,7 @@ func (s *scene) show(runID string) {
 		}
 	}
 	for _, w := range d.Waits {
-		fmt.Fprintf(&s.text, "  waits (%s) for %s, %s to %s\n", w.For, w.What, at(w.Since), at(w.Until))
+		fmt.Fprintf(&s.text, "  waits (%s, %s) for %s, %s to %s\n", w.For, w.Code, w.What, at(w.Since), at(w.Until))
 	}
 }
 

@@ -13,8 +13,10 @@ import (
 
 // Wait is a thing that a run waits for now: any of them lets it go on.
 type Wait struct {
-	For  WaitFor `json:"for"`
-	What string  `json:"what"` // in words, such as "a payload to hook approval:doc-7"
+	For    WaitFor             `json:"for"`
+	Code   WaitCode            `json:"code"`             // which of the things of that kind
+	Reason workflow.ReasonCode `json:"reason,omitempty"` // of [WaitBlocked]
+	What   string              `json:"what"`             // the same for people, such as "a payload to hook approval:doc-7"
 
 	Since time.Time `json:"since,omitzero"`
 	Until time.Time `json:"until,omitzero"` // when it is over of itself; zero: never
@@ -23,6 +25,8 @@ type Wait struct {
 	HookID   string `json:"hook_id,omitempty"`   // of a payload
 	HookType string `json:"hook_type,omitempty"` // of a payload
 	RunID    string `json:"run_id,omitempty"`    // of a child
+	Worker   string `json:"worker,omitempty"`    // that executes it
+	Attempt  int    `json:"attempt,omitempty"`   // of a step: the one that executes, or the next one
 	Error    string `json:"error,omitempty"`     // of the last attempt
 	Advice   string `json:"advice,omitempty"`    // how to get it going, if nothing gets it going of itself
 	Retry    bool   `json:"retry,omitempty"`     // a retry lets the code that is there try again
@@ -42,6 +46,26 @@ const (
 	ForDeadline WaitFor = "deadline" // the end of a context or of a select
 )
 
+// WaitCode says what a run waits for more precisely than [WaitFor]. Codes are stable; there may
+// be more of them.
+type WaitCode string
+
+// The codes of waits.
+const (
+	WaitBlocked   WaitCode = "blocked"    // for a worker that can continue it
+	WaitBegin     WaitCode = "begin"      // for a worker to begin it
+	WaitFirstCode WaitCode = "first_code" // for the first part of its code, which a worker executes
+	WaitMailbox   WaitCode = "mailbox"    // for a worker to take in what is in its mailbox
+	WaitTurn      WaitCode = "turn"       // for its code, which a worker executes, to take in what is in its mailbox
+	WaitStep      WaitCode = "step"       // for a step to be executed
+	WaitAttempt   WaitCode = "attempt"    // for the attempt of a step that is executing
+	WaitRetry     WaitCode = "retry"      // for the next attempt of a step that has failed
+	WaitChild     WaitCode = "child"      // for the result of a child run
+	WaitSleep     WaitCode = "sleep"      // for the end of a sleep
+	WaitPayload   WaitCode = "payload"    // for a payload to a hook
+	WaitDeadline  WaitCode = "deadline"   // for the end of a context or of a select
+)
+
 var waitOrder = []WaitFor{ForWorker, ForStep, ForRetry, ForChild, ForSleep, ForPayload, ForDeadline}
 
 // Waits tells what a run waits for, by its timeline and its mailbox. What only
@@ -55,8 +79,10 @@ func Waits(run workflow.RunInfo, items []Item, mail []Message) []Wait {
 	}
 	var waits []Wait
 	if run.Status == workflow.StatusBlocked {
-		w := Wait{For: ForWorker, What: "a worker that can continue it: " + run.Reason, Advice: Advice(run.Reason)}
-		if !journal.ReasonCode(run.Reason).Unattended() {
+		w := Wait{
+			For: ForWorker, Code: WaitBlocked, Reason: run.ReasonCode, What: "a worker that can continue it: " + run.Reason, Advice: Advice(run.ReasonCode),
+		}
+		if !journal.Code(run.ReasonCode).Unattended() {
 			w.Since, w.Retry = run.UpdatedAt, true
 		}
 		waits = append(waits, w)
@@ -67,15 +93,19 @@ func Waits(run workflow.RunInfo, items []Item, mail []Message) []Wait {
 	}
 	switch {
 	case run.Worker != "" && run.Events == 0:
-		waits = append(waits, Wait{For: ForWorker, What: "its first code, which worker " + run.Worker + " executes", Since: run.CreatedAt, Advice: adviceSlow})
+		waits = append(waits, Wait{
+			For: ForWorker, Code: WaitFirstCode, What: "its first code, which worker " + run.Worker + " executes", Worker: run.Worker,
+			Since: run.CreatedAt, Advice: adviceSlow,
+		})
 	case run.Worker != "" && len(mail) > 0:
 		waits = append(waits, Wait{
-			For: ForWorker, What: "its code, which worker " + run.Worker + " executes, to take in " + contents(mail), Since: mail[0].At, Advice: adviceSlow,
+			For: ForWorker, Code: WaitTurn, What: "its code, which worker " + run.Worker + " executes, to take in " + contents(mail), Worker: run.Worker,
+			Since: mail[0].At, Advice: adviceSlow,
 		})
 	case run.Events == 0:
-		waits = append(waits, Wait{For: ForWorker, What: "a worker to begin it", Since: run.CreatedAt, Advice: advice})
+		waits = append(waits, Wait{For: ForWorker, Code: WaitBegin, What: "a worker to begin it", Since: run.CreatedAt, Advice: advice})
 	case len(mail) > 0:
-		waits = append(waits, Wait{For: ForWorker, What: "a worker to take in " + contents(mail), Since: mail[0].At, Advice: advice})
+		waits = append(waits, Wait{For: ForWorker, Code: WaitMailbox, What: "a worker to take in " + contents(mail), Since: mail[0].At, Advice: advice})
 	}
 	for i := range items {
 		if w, ok := waitOf(&items[i]); ok {
@@ -121,20 +151,22 @@ func waitOf(it *Item) (Wait, bool) {
 	w := Wait{Name: it.Name, Since: it.Begin, Until: it.Until, Error: it.Error, RunID: it.RunID}
 	switch {
 	case it.State == StateBackoff:
-		next := fmt.Sprintf("attempt %d", it.Attempts[len(it.Attempts)-1].Number+1)
+		w.Attempt = it.Attempts[len(it.Attempts)-1].Number + 1
+		next := fmt.Sprintf("attempt %d", w.Attempt)
 		if it.MaxAttempts > 0 {
 			next += fmt.Sprintf(" of %d", it.MaxAttempts)
 		}
-		w.For, w.What = ForRetry, next+" of "+it.Title()
+		w.For, w.Code, w.What = ForRetry, WaitRetry, next+" of "+it.Title()
 		return w, true
 	case it.State != StateOpen:
 		return w, false
 	}
 	switch it.Kind {
 	case KindStep:
-		w.For, w.What = ForStep, it.Title()
+		w.For, w.Code, w.What = ForStep, WaitStep, it.Title()
 		if n := len(it.Attempts); n > 0 && it.Attempts[n-1].End.IsZero() {
 			try := it.Attempts[n-1]
+			w.Code, w.Attempt, w.Worker = WaitAttempt, try.Number, try.Worker
 			w.What, w.Since = fmt.Sprintf("attempt %d of %s", try.Number, it.Title()), try.Begin
 			if try.Worker != "" {
 				w.What += ", which worker " + try.Worker + " executes"
@@ -144,17 +176,17 @@ func waitOf(it *Item) (Wait, bool) {
 		if n := len(it.Payloads); it.HookID == "" || n > 0 && it.Payloads[n-1].Position == 0 {
 			return w, false // its token is being claimed, which the store decides at once; or it has got one
 		}
-		w.For, w.What, w.HookType = ForPayload, "a payload to "+it.Title(), it.HookType
+		w.For, w.Code, w.What, w.HookType = ForPayload, WaitPayload, "a payload to "+it.Title(), it.HookType
 		w.HookID = it.HookID
 		if it.HookType != "" {
 			w.What += " (type " + it.HookType + ")"
 		}
 	case KindChild:
-		w.For, w.What = ForChild, it.Title()+", run "+it.RunID
+		w.For, w.Code, w.What = ForChild, WaitChild, it.Title()+", run "+it.RunID
 	case KindSleep:
-		w.For, w.What = ForSleep, "the end of a sleep"
+		w.For, w.Code, w.What = ForSleep, WaitSleep, "the end of a sleep"
 	case KindDeadline:
-		w.For, w.What = ForDeadline, "a deadline"
+		w.For, w.Code, w.What = ForDeadline, WaitDeadline, "a deadline"
 	default: // a response is decided by the store at once
 		return w, false
 	}
@@ -212,24 +244,24 @@ const adviceSlow = "if it lasts, the code blocks on something that is not durabl
 	"Mend the code and restart the worker, or terminate the run"
 
 // Advice says what to do about a run that is blocked for a reason.
-func Advice(reason string) string {
-	if advice, ok := advices[journal.ReasonCode(reason)]; ok {
+func Advice(reason workflow.ReasonCode) string {
+	if advice, ok := advices[reason]; ok {
 		return advice
 	}
 	return "deploy code that can continue it; it goes on by itself then. To let the code that is there try again, retry the run"
 }
 
-var advices = map[journal.Code]string{
-	journal.NoWorker:     "start a worker: a program whose engine has the workflow, with Run at work; the run goes on by itself then",
-	journal.NoWorkflow:   "deploy a worker that has the workflow; the run goes on by itself then",
-	journal.NoVersion:    "deploy a worker that has this version too, beside newer ones; the run goes on by itself then",
-	journal.NoDefinition: "deploy a worker that has the workflow; the run goes on by itself then",
-	journal.NonDeterministic: "deploy a build that makes the recorded calls, or one that keeps the old code as a version of its own; " +
+var advices = map[workflow.ReasonCode]string{
+	workflow.ReasonNoWorker:     "start a worker: a program whose engine has the workflow, with Run at work; the run goes on by itself then",
+	workflow.ReasonNoWorkflow:   "deploy a worker that has the workflow; the run goes on by itself then",
+	workflow.ReasonNoVersion:    "deploy a worker that has this version too, beside newer ones; the run goes on by itself then",
+	workflow.ReasonNoDefinition: "deploy a worker that has the workflow; the run goes on by itself then",
+	workflow.ReasonNonDeterministic: "deploy a build that makes the recorded calls, or one that keeps the old code as a version of its own; " +
 		"the run goes on by itself then. Or terminate it",
-	journal.KilledWorkers: "look for what kills the process (out of memory, os.Exit, a fatal error) in the worker's log, mend and deploy it, " +
+	workflow.ReasonKilledWorkers: "look for what kills the process (out of memory, os.Exit, a fatal error) in the worker's log, mend and deploy it, " +
 		"then retry the run",
-	journal.NoPublicURL: "set engine.Options.PublicURL in the worker and restart it; the run goes on by itself then",
-	journal.NoVerifier:  "name the verifier in engine.Options.Verifiers of the worker and restart it; the run goes on by itself then",
+	workflow.ReasonNoPublicURL: "set engine.Options.PublicURL in the worker and restart it; the run goes on by itself then",
+	workflow.ReasonNoVerifier:  "name the verifier in engine.Options.Verifiers of the worker and restart it; the run goes on by itself then",
 }
 
 // Explain says in a sentence without a subject what has become of a run, or what it

@@ -108,6 +108,9 @@ func constrain(s object) {
 		if name == "status" && p["type"] == "string" {
 			_ = json.Unmarshal([]byte(aStatus), &p)
 		}
+		if name == "reason_code" {
+			p["description"] = aReasonCode
+		}
 		constrain(p)
 	}
 	if items, ok := s["items"].(object); ok {

@@ -44,6 +44,9 @@ const (
 	aTime   = `{"type":"string","format":"date-time"}`
 	aLimit  = `{"type":"integer","minimum":1,"maximum":1000,"default":100}`
 	aStatus = `{"type":"string","enum":["running","waiting","blocked","completed","failed","canceled"]}`
+
+	aReasonCode = "why the run is blocked: no_worker, no_workflow, no_version, no_definition, non_deterministic, killed_workers, " +
+		"no_public_url, no_verifier, or unknown; there may be more of them"
 )
 
 // match returns the name that stands in the path.

@@ -71,21 +71,38 @@ func (s Status) Ended() bool {
 	return s == StatusCompleted || s == StatusFailed || s == StatusCanceled
 }
 
+// ReasonCode says in a word why a run is blocked. Codes are stable; there may be more of them.
+type ReasonCode string
+
+// Why runs are blocked.
+const (
+	ReasonNoWorker         ReasonCode = "no_worker"         // no worker is live
+	ReasonNoWorkflow       ReasonCode = "no_workflow"       // no live worker has the workflow
+	ReasonNoVersion        ReasonCode = "no_version"        // no live worker has the version on which it began
+	ReasonNoDefinition     ReasonCode = "no_definition"     // the worker that has claimed it lacks the workflow
+	ReasonNonDeterministic ReasonCode = "non_deterministic" // the code asks for other things than the journal has
+	ReasonKilledWorkers    ReasonCode = "killed_workers"    // its code has killed worker after worker
+	ReasonNoPublicURL      ReasonCode = "no_public_url"     // it opens a webhook, and the engine has no Options.PublicURL
+	ReasonNoVerifier       ReasonCode = "no_verifier"       // it opens a webhook with a verifier that the engine does not have
+	ReasonUnknown          ReasonCode = "unknown"           // Reason has the sentence of another version
+)
+
 // RunInfo describes a run.
 type RunInfo struct {
-	ID        string    `json:"id"`
-	Workflow  string    `json:"workflow"`
-	Version   int       `json:"version"` // 0 until a worker has begun it
-	Status    Status    `json:"status"`
-	Reason    string    `json:"reason,omitempty"`    // why it is blocked
-	ParentID  string    `json:"parent_id,omitempty"` // the run whose child it is
-	CreatedAt time.Time `json:"created_at"`
-	UpdatedAt time.Time `json:"updated_at"`        // of the last progress
-	EndedAt   time.Time `json:"ended_at,omitzero"` // zero until it has ended
-	WakeAt    time.Time `json:"wake_at,omitzero"`  // its next timer or retry, if it waits for one
-	Events    int64     `json:"events"`            // length of its journal
-	Worker    string    `json:"worker,omitempty"`  // the one that executes it now; empty while it waits
-	Cursor    string    `json:"cursor,omitempty"`  // in lists only: where they go on after it, see inspect.RunFilter
+	ID         string     `json:"id"`
+	Workflow   string     `json:"workflow"`
+	Version    int        `json:"version"` // 0 until a worker has begun it
+	Status     Status     `json:"status"`
+	Reason     string     `json:"reason,omitempty"`      // why it is blocked, for people
+	ReasonCode ReasonCode `json:"reason_code,omitempty"` // the same for programs
+	ParentID   string     `json:"parent_id,omitempty"`   // the run whose child it is
+	CreatedAt  time.Time  `json:"created_at"`
+	UpdatedAt  time.Time  `json:"updated_at"`        // of the last progress
+	EndedAt    time.Time  `json:"ended_at,omitzero"` // zero until it has ended
+	WakeAt     time.Time  `json:"wake_at,omitzero"`  // its next timer or retry, if it waits for one
+	Events     int64      `json:"events"`            // length of its journal
+	Worker     string     `json:"worker,omitempty"`  // the one that executes it now; empty while it waits
+	Cursor     string     `json:"cursor,omitempty"`  // in lists only: where they go on after it, see inspect.RunFilter
 }
 
 // RunResult is how a run ended. Its bytes may be shared: they are not to be changed.

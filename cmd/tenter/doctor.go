@@ -8,8 +8,10 @@ import (
 	"time"
 
 	"github.com/tenter-dev/tenter/inspect"
+	"github.com/tenter-dev/tenter/internal/journal"
 	"github.com/tenter-dev/tenter/internal/run"
 	"github.com/tenter-dev/tenter/store"
+	"github.com/tenter-dev/tenter/workflow"
 )
 
 type doctorCmd struct {
@@ -22,12 +24,13 @@ finding comes with advice. It changes nothing and can be used beside running wor
 
 The exit code is 0 if all is well and 6 if there is something to mend, so it can watch a database from cron.
 
-With --json it is one object: database, schema, size, tables, workers, findings (each with level: ok, note, warning or problem; what; advice; runs).`
+With --json it is one object: database, schema, size, tables, workers, findings (each with level: ok, note, warning or problem; code; what; advice; runs).`
 }
 
 // finding is something that doctor has seen.
 type finding struct {
 	Level  string   `json:"level"` // ok, note, warning, problem
+	Code   string   `json:"code"`  // what was found, for programs
 	What   string   `json:"what"`
 	Advice string   `json:"advice,omitempty"`
 	Runs   []string `json:"runs,omitempty"` // a few of those that it is about
@@ -87,10 +90,10 @@ func (d *doctor) examine() {
 }
 
 func (d *doctor) schema() {
-	f := finding{Level: "ok", What: fmt.Sprintf("the schema is at version %d, which this tenter knows", d.x.Schema)}
+	f := finding{Level: "ok", Code: "schema", What: fmt.Sprintf("the schema is at version %d, which this tenter knows", d.x.Schema)}
 	if d.x.Schema != d.x.Known {
 		f = finding{
-			Level: "warning", What: fmt.Sprintf("the schema is at version %d, this tenter knows %d", d.x.Schema, d.x.Known),
+			Level: "warning", Code: "schema_version", What: fmt.Sprintf("the schema is at version %d, this tenter knows %d", d.x.Schema, d.x.Known),
 			Advice: "use the version of tenter that the application has",
 		}
 	}
@@ -103,11 +106,11 @@ func (d *doctor) damage() {
 		if d.thorough {
 			what = "no damage was found by a thorough check"
 		}
-		d.add(finding{Level: "ok", What: what})
+		d.add(finding{Level: "ok", Code: "no_damage", What: what})
 	}
 	for _, damage := range d.x.Damage {
 		d.add(finding{
-			Level: "problem", What: damage,
+			Level: "problem", Code: "damage", What: damage,
 			Advice: "stop the workers, keep a copy of the database as it is, restore a backup, and report it if it comes again",
 		})
 	}
@@ -125,10 +128,10 @@ func (d *doctor) live() (live []store.WorkerInfo) {
 func (d *doctor) workers() {
 	live := d.live()
 	if len(live) == 0 {
-		d.add(finding{Level: "warning", What: "no worker is live: nobody executes runs", Advice: "start a program whose engine has the workflows, with Run at work"})
+		d.add(finding{Level: "warning", Code: "no_worker", What: "no worker is live: nobody executes runs", Advice: "start a program whose engine has the workflows, with Run at work"})
 		return
 	}
-	f := finding{Level: "ok", What: plural(len(live), "worker") + " live"}
+	f := finding{Level: "ok", Code: "workers", What: plural(len(live), "worker") + " live"}
 	builds := map[string]bool{}
 	for _, w := range live {
 		builds[w.Build] = true
@@ -162,7 +165,7 @@ func (d *doctor) list(f finding, found store.FoundRuns, note func(r *store.Run) 
 
 func (d *doctor) stuck() {
 	d.list(finding{
-		Level: "problem", What: plural(d.x.Stuck.Count, "run") + " with work left by a worker whose lease has lapsed, and nobody takes over",
+		Level: "problem", Code: "stuck", What: plural(d.x.Stuck.Count, "run") + " with work left by a worker whose lease has lapsed, and nobody takes over",
 		Advice: "start a worker that has their workflows; it takes them over. If one is up, look for errors of the store in its log",
 	}, d.x.Stuck, func(r *store.Run) string {
 		return "of worker " + r.Worker + ", " + ago(r.UpdatedAt, d.now) + d.missing(r)
@@ -171,7 +174,7 @@ func (d *doctor) stuck() {
 
 func (d *doctor) unclaimed() {
 	d.list(finding{
-		Level: "warning", What: plural(d.x.Unclaimed.Count, "run") + " due for longer than a minute, and nobody takes them",
+		Level: "warning", Code: "unclaimed", What: plural(d.x.Unclaimed.Count, "run") + " due for longer than a minute, and nobody takes them",
 		Advice: "see that a worker is up which has their workflows and versions, and is not overloaded",
 	}, d.x.Unclaimed, func(r *store.Run) string { return "no progress since " + stamp(r.UpdatedAt) + d.missing(r) })
 }
@@ -193,22 +196,22 @@ func (d *doctor) missing(r *store.Run) string {
 
 func (d *doctor) blocked() {
 	if d.x.Blocked.Count == 0 {
-		d.add(finding{Level: "ok", What: "no run is blocked"})
+		d.add(finding{Level: "ok", Code: "no_blocked", What: "no run is blocked"})
 		return
 	}
 	var advice []string
 	for i := range d.x.Blocked.First {
-		if a := inspect.Advice(d.x.Blocked.First[i].BlockedReason); !slices.Contains(advice, a) {
+		if a := inspect.Advice(workflow.ReasonCode(journal.ReasonCode(d.x.Blocked.First[i].BlockedReason))); !slices.Contains(advice, a) {
 			advice = append(advice, a)
 		}
 	}
-	d.list(finding{Level: "problem", What: plural(d.x.Blocked.Count, "run") + " blocked", Advice: strings.Join(advice, ". Or: ")},
+	d.list(finding{Level: "problem", Code: "blocked", What: plural(d.x.Blocked.Count, "run") + " blocked", Advice: strings.Join(advice, ". Or: ")},
 		d.x.Blocked, func(r *store.Run) string { return "since " + stamp(r.UpdatedAt) + ": " + r.BlockedReason })
 }
 
 func (d *doctor) quarantined() {
 	d.list(finding{
-		Level: "warning", What: plural(d.x.Quarantined.Count, "run") + " in quarantine: their workers have died more than once",
+		Level: "warning", Code: "quarantined", What: plural(d.x.Quarantined.Count, "run") + " in quarantine: their workers have died more than once",
 		Advice: "look for what kills the process in the workers' logs, such as lack of memory; the engine determines by itself which step it is",
 	}, d.x.Quarantined, func(r *store.Run) string { return plural(r.Suspicion, "take-over") + " without progress" })
 }
@@ -218,7 +221,7 @@ func (d *doctor) orphans() {
 		return
 	}
 	f := finding{
-		Level: "problem", What: plural(d.x.Orphans.Count, "hook") + " open though the run has ended or is not there, which must not be",
+		Level: "problem", Code: "orphaned_hooks", What: plural(d.x.Orphans.Count, "hook") + " open though the run has ended or is not there, which must not be",
 		Advice: "their tokens are taken forever: close them by hand (set closed_at), and report it",
 	}
 	for _, h := range d.x.Orphans.First {
@@ -234,7 +237,7 @@ func (d *doctor) oldest() {
 	}
 	r := d.x.Waiting.First[0]
 	d.add(finding{
-		Level: "ok", What: fmt.Sprintf("%s waiting; the one without progress for longest is %s (%s), since %s, %s",
+		Level: "ok", Code: "waiting", What: fmt.Sprintf("%s waiting; the one without progress for longest is %s (%s), since %s, %s",
 			plural(d.x.Waiting.Count, "run"), r.ID, r.Workflow, stamp(r.UpdatedAt), ago(r.UpdatedAt, d.now)),
 		Runs: []string{r.ID},
 	})
@@ -245,7 +248,7 @@ func (d *doctor) dead() {
 	for _, t := range d.x.Tables {
 		if t.Dead > 50_000 && t.Dead > t.Rows/2 {
 			d.add(finding{
-				Level: "warning", What: fmt.Sprintf("table %s has %s dead rows beside %s live ones: vacuum does not keep up", t.Name, number(t.Dead), number(t.Rows)),
+				Level: "warning", Code: "dead_rows", What: fmt.Sprintf("table %s has %s dead rows beside %s live ones: vacuum does not keep up", t.Name, number(t.Dead), number(t.Rows)),
 				Advice: "look for transactions that stay open (pg_stat_activity), and see docs/postgres.md on vacuum",
 			})
 		}
