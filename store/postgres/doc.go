@@ -41,8 +41,36 @@
 //	CREATE ROLE tenter LOGIN PASSWORD '…';
 //	CREATE SCHEMA tenter AUTHORIZATION tenter;
 //
-// Opening is safe for several processes at once. A schema that is newer than the binary is
-// refused. An [OpenError] says what is wrong and what to do; nothing was changed then.
+// Opening is safe for several processes at once. An [OpenError] says what is wrong and what to do;
+// nothing was changed then.
+//
+// # Versions
+//
+// A schema has a number, which only rises: the first binary that knows a higher one runs the
+// missing migrations, and installs the functions of its number, in one transaction. Binaries
+// that know a lower number go on beside it, and may be started again, as long as the schema
+// serves them: the table migrations says from which number on it does (oldest). Others are
+// refused, with both numbers ([ErrNewer]). A schema never gets a number that no longer serves a
+// worker whose lease is live ([ErrInUse]).
+//
+// To those who change it:
+//
+//   - migrations/NNN.sql makes number NNN: tables, indexes, types. A change of functions alone
+//     has an empty one. What is released never changes; frozen_test.go has the hashes.
+//   - functions/*.sql are the functions of the last number, one concept a file. They replace
+//     those of before, which other binaries may be calling at that moment.
+//   - Functions that binaries call, and types, never change their arguments, results or meaning:
+//     a new version has another name (apply_2), and the old one is written in terms of it, so
+//     that what holds for new callers holds for old ones. testdata/entry-points-NNN.txt has
+//     those that binaries of a number call, which a test looks for.
+//   - A helper whose meaning changes gets another name too: for a moment, a function of before
+//     that is under way calls the new helper.
+//   - A function, a column or a type is removed in two numbers. The first raises oldestServed
+//     above the last number whose binaries use it, which waits for their workers to end. The
+//     second drops it, with a migration. API processes hold no lease, so they have to be
+//     replaced as well before the first; they fail otherwise, and nothing is written.
+//   - A new kind of row or event, which older binaries would not understand, is written only
+//     from a number on that no longer serves them.
 //
 // # PgBouncer
 //

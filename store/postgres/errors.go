@@ -21,6 +21,7 @@ var (
 	ErrMissing     = errors.New("there is no database of Tenter")
 	ErrOlder       = errors.New("the schema was written by an older version of Tenter")
 	ErrNewer       = errors.New("the schema was written by a newer version of Tenter")
+	ErrInUse       = errors.New("workers of an older version of Tenter use the database")
 )
 
 // OpenError says why a database cannot be used, and what to do. Nothing in it has

@@ -45,11 +45,7 @@ func (s *Store) Examine(ctx context.Context, thorough bool, progress func(what s
 		do   func(ctx context.Context, c *pgx.Conn) error
 	}{
 		{"schema", func(ctx context.Context, c *pgx.Conn) (err error) {
-			steps, err := migrations.ReadDir("migrations")
-			if err != nil {
-				return err
-			}
-			x.Known = len(steps)
+			x.Known = s.known
 			x.Schema, err = schemaVersion(ctx, c, s.opts.Schema)
 			return err
 		}},

@@ -29,7 +29,7 @@ func (s *Store) Renew(ctx context.Context, l store.Lease) error {
 	s.peers.work(l)
 	return s.call(ctx, "renew the lease of worker "+l.Worker, func(ctx context.Context, c *pgxpool.Conn) error {
 		return s.clock.ask(func() (at time.Time, err error) {
-			err = c.QueryRow(ctx, s.sql.renew, l.Worker, l.Build, defs, l.For).Scan(&at)
+			err = c.QueryRow(ctx, s.sql.renew, l.Worker, l.Build, defs, l.For, s.known).Scan(&at)
 			return at, err
 		})
 	})

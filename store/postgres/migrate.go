@@ -11,19 +11,39 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// migrations are the steps from an empty schema to that of today, numbered from 1. A
-// step that has been released never changes; new ones are added at the end. A step
-// keeps the functions that older binaries call until all workers of a fleet are new.
+// schemaFiles are what the schema is made of: migrations, numbered from 1, whose number is that
+// of the schema, and the functions of the last one. A migration that has been released never
+// changes; new ones are added at the end. One that only comes with other functions is empty.
 //
-//go:embed migrations/*.sql
-var migrations embed.FS
+//go:embed migrations/*.sql functions/*.sql
+var schemaFiles embed.FS
+
+// oldestServed is the lowest number of a schema whose binaries the schema of today serves: they
+// find the functions that they call, and the columns that they read. See doc.go for when it may
+// rise.
+const oldestServed = 1
+
+// edition is a schema as a binary brings it.
+type edition struct {
+	files  fs.FS
+	steps  []string // its migrations, whose number is that of the schema
+	oldest int      // see oldestServed
+}
+
+func newEdition(files fs.FS, oldest int) (edition, error) {
+	steps, err := fs.Glob(files, "migrations/*.sql")
+	return edition{files, steps, oldest}, err
+}
+
+// thisEdition is that of this binary.
+func thisEdition() (edition, error) { return newEdition(schemaFiles, oldestServed) }
 
 // minServer is the oldest server that will do, as server_version_num has it.
 const minServer = 140000
 
 // prepare looks at the server, brings the schema to the version of this binary, and
 // returns its types.
-func prepare(ctx context.Context, conf *pgx.ConnConfig, name string, o Options) (types, error) {
+func prepare(ctx context.Context, conf *pgx.ConnConfig, name string, o Options, e edition) (types, error) {
 	c, err := pgx.ConnectConfig(ctx, conf)
 	if err != nil {
 		return nil, err
@@ -32,37 +52,50 @@ func prepare(ctx context.Context, conf *pgx.ConnConfig, name string, o Options) 
 	if err := checkServer(ctx, c, name, o); err != nil {
 		return nil, err
 	}
-	if err := migrate(ctx, c, name, o); err != nil {
+	if err := migrate(ctx, c, name, o, e); err != nil {
 		return nil, err
 	}
 	return readTypes(ctx, c, o.Schema, compositeTypes)
 }
 
-// migrate brings the schema to the version of this binary. Of several processes that
-// start at once one does it, and the others wait.
-func migrate(ctx context.Context, c *pgx.Conn, name string, o Options) error {
-	schema := o.Schema
-	steps, err := fs.Glob(migrations, "migrations/*.sql")
+// migrate brings the schema to the number of an edition, unless it is higher, and serves its
+// binaries. Of several processes that start at once one does it, and the others wait.
+func migrate(ctx context.Context, c *pgx.Conn, name string, o Options, e edition) error {
+	known := len(e.steps)
+	version, err := schemaVersion(ctx, c, o.Schema)
+	if err == nil && o.Existing && version < known {
+		return incomplete(name, o.Schema, version, known)
+	}
+	if err == nil && version < known {
+		err = pgx.BeginFunc(ctx, c, func(tx pgx.Tx) error { return e.install(ctx, tx, name, o.Schema) })
+		if err == nil {
+			version, err = schemaVersion(ctx, c, o.Schema) // another binary may have done more
+		}
+	}
+	if err == nil && version > known {
+		return e.checkServed(ctx, c, name, o.Schema, version)
+	}
 	if err != nil {
-		return err
+		return fmt.Errorf("schema %q: %w", o.Schema, err)
 	}
-	version, err := schemaVersion(ctx, c, schema)
-	if err == nil && o.Existing && version < len(steps) {
-		return incomplete(name, schema, version, len(steps))
-	}
-	if err == nil && version < len(steps) {
-		err = pgx.BeginFunc(ctx, c, func(tx pgx.Tx) error { return runMigrations(ctx, tx, schema, steps) })
-	}
+	return nil
+}
+
+// checkServed refuses a schema of a higher number that does not serve the binaries of an edition.
+func (e edition) checkServed(ctx context.Context, c *pgx.Conn, name, schema string, version int) error {
+	known, oldest := len(e.steps), version
+	// A binary from before there was the column is not served by whatever has no number there.
+	err := c.QueryRow(ctx, "SELECT coalesce(oldest, version) FROM "+pgx.Identifier{schema, "migrations"}.Sanitize()+" WHERE version = $1", version).Scan(&oldest)
 	if err != nil {
 		return fmt.Errorf("schema %q: %w", schema, err)
 	}
-	if version > len(steps) {
-		return &OpenError{
-			Database: name, Err: ErrNewer, Detail: fmt.Sprintf("schema %q is at %d, this binary knows %d", schema, version, len(steps)),
-			Advice: "use a binary that is at least as new",
-		}
+	if known >= oldest {
+		return nil
 	}
-	return nil
+	return &OpenError{
+		Database: name, Err: ErrNewer, Detail: fmt.Sprintf("schema %q is at %d and serves binaries that know %d or higher, this one knows %d", schema, version, oldest, known),
+		Advice: fmt.Sprintf("use a binary that knows %d or higher", oldest),
+	}
 }
 
 // incomplete is the error of a schema that would have to be made or migrated.
@@ -108,7 +141,8 @@ func schemaVersion(ctx context.Context, c *pgx.Conn, schema string) (int, error)
 	return version, err
 }
 
-func runMigrations(ctx context.Context, tx pgx.Tx, schema string, steps []string) error {
+// install runs the migrations that a schema has not had, and installs the functions.
+func (e edition) install(ctx context.Context, tx pgx.Tx, name, schema string) error {
 	ident := pgx.Identifier{schema}.Sanitize()
 	if _, err := tx.Exec(ctx, "SELECT pg_advisory_xact_lock(hashtext('tenter migrations of ' || $1))", schema); err != nil {
 		return err
@@ -133,21 +167,48 @@ func runMigrations(ctx context.Context, tx pgx.Tx, schema string, steps []string
 	if err := tx.QueryRow(ctx, "SELECT coalesce(max(version), 0) FROM migrations").Scan(&version); err != nil {
 		return err
 	}
-	for i, step := range steps {
-		if i < version {
-			continue
+	if version >= len(e.steps) {
+		return nil // another process has done it
+	}
+	for i, step := range e.steps[version:] {
+		if err := runScript(ctx, tx, e.files, step); err != nil {
+			return err
 		}
-		sql, err := migrations.ReadFile(step)
+		_, err := tx.Exec(ctx, "INSERT INTO migrations (version, name) VALUES ($1, $2)", version+i+1, strings.TrimPrefix(step, "migrations/"))
 		if err != nil {
 			return err
 		}
-		// All its statements at once, for which the simple protocol is made.
-		if _, err := tx.Conn().PgConn().Exec(ctx, string(sql)).ReadAll(); err != nil {
-			return fmt.Errorf("step %d: %w", i+1, err)
-		}
-		if _, err := tx.Exec(ctx, "INSERT INTO migrations (version, name) VALUES ($1, $2)", i+1, strings.TrimPrefix(step, "migrations/")); err != nil {
-			return err
-		}
 	}
-	return nil
+	if len(e.steps) < firstSet {
+		return nil
+	}
+	if err := e.checkWorkers(ctx, tx, name, schema); err != nil {
+		return err
+	}
+	if _, err := tx.Exec(ctx, "UPDATE migrations SET oldest = $2 WHERE version = $1", len(e.steps), e.oldest); err != nil {
+		return err
+	}
+	return installFunctions(ctx, tx, e.files, schema)
+}
+
+// firstSet is the first number of a schema that has its functions beside its migrations.
+const firstSet = 3
+
+// checkWorkers refuses to install an edition that does not serve workers which are live.
+func (e edition) checkWorkers(ctx context.Context, tx pgx.Tx, name, schema string) error {
+	if e.oldest < firstSet {
+		return nil // those of before are not told apart
+	}
+	var workers string
+	var lowest *int
+	err := tx.QueryRow(ctx, "SELECT coalesce(string_agg(name, ', ' ORDER BY name), ''), min(schema) FROM workers WHERE lease_until > clock_timestamp() AND schema < $1", e.oldest).
+		Scan(&workers, &lowest)
+	if err != nil || lowest == nil {
+		return err
+	}
+	return &OpenError{
+		Database: name, Err: ErrInUse,
+		Detail: fmt.Sprintf("schema %q is to be at %d, which serves binaries that know %d or higher; workers that know %d are live: %s", schema, len(e.steps), e.oldest, *lowest, workers),
+		Advice: "stop these workers first, or replace them by a version in between",
+	}
 }

@@ -20,7 +20,7 @@ func TestSchemaWithoutBacklogs(t *testing.T) {
 	}
 	defer func() { _ = c.Close(ctx) }()
 	err = pgx.BeginFunc(ctx, c, func(tx pgx.Tx) error {
-		return runMigrations(ctx, tx, "tenter", []string{"migrations/001.sql"})
+		return edition{schemaFiles, []string{"migrations/001.sql"}, 1}.install(ctx, tx, database, "tenter")
 	})
 	if err != nil {
 		t.Fatal(err)

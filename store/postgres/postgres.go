@@ -70,6 +70,7 @@ type Store struct {
 	sockets sockets
 	sql     queries
 	types   types
+	known   int // the number of the schema that this binary brings
 	w       *writer
 	clock   clock
 	watch   watchers[store.Signal]
@@ -119,8 +120,12 @@ func OpenWith(ctx context.Context, url string, o Options) (*Store, error) {
 			return nil, &OpenError{Database: redacted(o.ListenURL), Err: ErrURL, Detail: err.Error(), Advice: "Options.ListenURL is a URL as the store's"}
 		}
 	}
-	s := &Store{opts: o, name: name, sql: newQueries(o.Schema)}
-	if s.types, err = prepare(ctx, conf.ConnConfig, name, o); err != nil {
+	e, err := thisEdition()
+	if err != nil {
+		return nil, err
+	}
+	s := &Store{opts: o, name: name, sql: newQueries(o.Schema), known: len(e.steps)}
+	if s.types, err = prepare(ctx, conf.ConnConfig, name, o, e); err != nil {
 		return nil, openError(name, err)
 	}
 	for _, c := range []*pgx.ConnConfig{conf.ConnConfig, listen} {

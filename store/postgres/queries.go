@@ -7,7 +7,7 @@ import (
 )
 
 // queries are the statements, with the name of the schema in them. What writes is a
-// function of the schema, see migrations.
+// function of the schema, see functions.
 type queries struct {
 	schema string
 
@@ -51,7 +51,7 @@ func newQueries(schema string) queries {
 		retry:     in(`SELECT t, n, code, run_id, hook_id FROM tenter.retry($1, $2, $3, $4, $5)`),
 		unblock:   in(`SELECT tenter.unblock($1, $2)`),
 
-		renew:      in(`SELECT tenter.renew($1, $2, $3, $4)`),
+		renew:      in(`SELECT tenter.renew_2($1, $2, $3, $4, $5)`),
 		release:    in(`SELECT freed, more FROM tenter.release($1)`),
 		claim:      in(`SELECT next_at, more, ` + runColumns + ` FROM tenter.claim($1, $2, $3, $4, $5, $6) c, LATERAL (SELECT (c.run).*) r`),
 		claimNamed: in(`SELECT next_at, busy, ` + runColumns + ` FROM tenter.claim_named($1, $2, $3, $4, $5) c, LATERAL (SELECT (c.run).*) r`),

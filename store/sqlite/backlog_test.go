@@ -23,7 +23,7 @@ func TestFileWithoutBacklogs(t *testing.T) {
 	err = s.w.do(t.Context(), func(w *writer) error {
 		return w.exec(`DROP INDEX tenter_hooks_backlog; DROP INDEX tenter_mailbox_backlog; DROP INDEX tenter_mailbox_staying;
 			ALTER TABLE tenter_runs DROP COLUMN backlogs; ALTER TABLE tenter_hooks DROP COLUMN backlog; ALTER TABLE tenter_mailbox DROP COLUMN backlog;
-			DELETE FROM tenter_schema WHERE version = 2`)
+			ALTER TABLE tenter_schema DROP COLUMN oldest; ALTER TABLE tenter_workers DROP COLUMN schema; DELETE FROM tenter_schema WHERE version > 1`)
 	})
 	if err != nil {
 		t.Fatal(err)

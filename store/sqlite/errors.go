@@ -16,6 +16,7 @@ var (
 	ErrMissing     = errors.New("there is no database of Tenter")
 	ErrOlder       = errors.New("the database was written by an older version of Tenter")
 	ErrNewer       = errors.New("the database was written by a newer version of Tenter")
+	ErrInUse       = errors.New("workers of an older version of Tenter use the database")
 	ErrReplaced    = errors.New("the files of the database were removed or replaced while it was open")
 )
 

@@ -54,7 +54,7 @@ func (c *conn) examine(x *store.Examination, s *Store, thorough bool, progress f
 		do   func() error
 	}{
 		{"schema", func() (err error) {
-			x.Schema, x.Known = 0, len(migrations)
+			x.Known = thisEdition.known()
 			x.Schema, err = schemaVersion(c)
 			return err
 		}},

@@ -19,7 +19,6 @@ import (
 
 const (
 	adviceCorrupt = "restore it from a backup, or copy what can be read with: sqlite3 FILE .recover"
-	adviceNewer   = "use a binary that is at least as new; nothing was changed"
 	adviceOlder   = "use the version that the application has, or start the application with this one first; nothing was changed"
 	adviceNotDB   = "give the path of a new file, or of a database"
 	adviceCanOpen = "this process has to be allowed to write the file and its directory"
@@ -254,9 +253,11 @@ func inspectHeader(path string, h fileHeader, refuse refusal) error {
 
 // inspectSchema reads the schema through a connection that cannot write.
 func inspectSchema(path string, refuse refusal) error {
-	version, err := readVersion(path)
+	_, err := readVersion(path)
+	_, refused := errors.AsType[*OpenError](err)
 	switch {
-	case err == nil:
+	case err == nil || refused:
+		return err
 	case isDamage(err):
 		return refuse(ErrCorrupt, err.Error(), adviceCorrupt)
 	case sqlite.ErrCode(err).ToPrimary() == sqlite.ResultCantOpen:
@@ -265,10 +266,6 @@ func inspectSchema(path string, refuse refusal) error {
 	default:
 		return refuse(err, "", "")
 	}
-	if version > len(migrations) {
-		return refuse(ErrNewer, fmt.Sprintf("schema %d, this binary knows %d", version, len(migrations)), adviceNewer)
-	}
-	return nil
 }
 
 // exists refuses a file that would have to be made or migrated.
@@ -285,15 +282,16 @@ func exists(path string) error {
 		return &OpenError{Path: path, Err: ErrMissing, Detail: "no such file"}
 	case version == 0:
 		return &OpenError{Path: path, Err: ErrMissing, Detail: "the file has no tables of Tenter"}
-	case version < len(migrations):
+	case version < thisEdition.known():
 		return &OpenError{
-			Path: path, Err: ErrOlder, Detail: fmt.Sprintf("schema %d, this binary knows %d", version, len(migrations)), Advice: adviceOlder,
+			Path: path, Err: ErrOlder, Detail: fmt.Sprintf("schema %d, this binary knows %d", version, thisEdition.known()), Advice: adviceOlder,
 		}
 	}
 	return nil
 }
 
-// readVersion reads the schema version of a file and leaves nothing beside it.
+// readVersion reads the number of a file's schema, which has to serve this binary, and leaves
+// nothing beside the file.
 func readVersion(path string) (int, error) {
 	read := func(name string, flags sqlite.OpenFlags) (int, error) {
 		c, err := openConn(name, flags)
@@ -302,13 +300,17 @@ func readVersion(path string) (int, error) {
 		}
 		defer func() { _ = c.close() }()
 		c.c.SetBusyTimeout(10 * time.Second)
+		if err := thisEdition.checkServed(c, path); err != nil {
+			return 0, err
+		}
 		return schemaVersion(c)
 	}
 	if path, err := resolve(path); err == nil {
 		if _, err := os.Stat(path + "-wal"); errors.Is(err, fs.ErrNotExist) {
 			// Nobody has it open: it can be read without making a log.
-			if v, err := read(immutable(path), sqlite.OpenReadOnly|sqlite.OpenURI); err == nil {
-				return v, nil
+			v, err := read(immutable(path), sqlite.OpenReadOnly|sqlite.OpenURI)
+			if _, refused := errors.AsType[*OpenError](err); err == nil || refused {
+				return v, err
 			}
 		}
 	}

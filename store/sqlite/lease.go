@@ -34,7 +34,7 @@ func (s *Store) Renew(ctx context.Context, l store.Lease) error {
 	}
 	return s.w.do(ctx, func(w *writer) error {
 		now := s.Now()
-		err := w.on(qWorkerRenew).bindText(l.Worker).bindText(l.Build).bindData(js).bindTime(now).bindTime(saturate.After(now, l.For)).run()
+		err := w.on(qWorkerRenew).bindText(l.Worker).bindText(l.Build).bindData(js).bindTime(now).bindTime(saturate.After(now, l.For)).bindInt(int64(thisEdition.known())).run()
 		if err != nil {
 			return err
 		}

@@ -47,7 +47,7 @@ func rewrite(t *testing.T, path string, change func(b []byte) []byte) string {
 
 func TestOpenRefuses(t *testing.T) {
 	const tables = "CREATE TABLE a (b); CREATE TABLE c (d); INSERT INTO a VALUES (zeroblob(20000));"
-	newer := "CREATE TABLE tenter_schema (version INTEGER, applied_at TEXT); INSERT INTO tenter_schema VALUES (1, ''), (99, '');"
+	newer := "CREATE TABLE tenter_schema (version INTEGER, applied_at TEXT, oldest INTEGER); INSERT INTO tenter_schema VALUES (1, '', NULL), (99, '', 98);"
 	text := filepath.Join(t.TempDir(), "notes.txt")
 	if err := os.WriteFile(text, []byte(strings.Repeat("not a database\n", 50)), 0o600); err != nil {
 		t.Fatal(err)

@@ -286,8 +286,8 @@ var queries = [queryCount]string{
 	qResponsePurge: `DELETE FROM tenter_responses WHERE request IN
 		(SELECT request FROM tenter_responses WHERE expires_at <= ? ORDER BY expires_at LIMIT ?)`,
 
-	qWorkerRenew: `INSERT INTO tenter_workers (name, build, definitions, renewed_at, lease_until) VALUES (?1, ?2, ?3, ?4, ?5)
-		ON CONFLICT (name) DO UPDATE SET build = ?2, definitions = ?3, renewed_at = ?4, lease_until = ?5`,
+	qWorkerRenew: `INSERT INTO tenter_workers (name, build, definitions, renewed_at, lease_until, schema) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+		ON CONFLICT (name) DO UPDATE SET build = ?2, definitions = ?3, renewed_at = ?4, lease_until = ?5, schema = ?6`,
 	qWorkerDelete: `DELETE FROM tenter_workers WHERE name = ?`,
 	qWorkerPurge:  `DELETE FROM tenter_workers WHERE lease_until < ?`,
 	qWorkerLease:  `SELECT lease_until FROM tenter_workers WHERE name = ?`,

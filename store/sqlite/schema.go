@@ -1,7 +1,13 @@
 package sqlite
 
-// migrations are the steps from an empty file to the schema of today. A step
-// that has been released never changes; new ones are added at the end.
+// oldestServed is the lowest number of a schema whose binaries can use a file with the schema of
+// today, beside newer ones: they find what they read, and keep what newer ones rely on. It rises
+// with a new number only, and files are not migrated to that while a worker is live that knows
+// a lower one. Each migration has to leave what binaries from this number on use as they use it.
+const oldestServed = 1
+
+// migrations are the steps from an empty file to the schema of today, whose number is how many
+// there are. A step that has been released never changes; new ones are added at the end.
 //
 // All names start with tenter_, because the application may keep its own tables
 // in the same file, and with them PRAGMA user_version and application_id.
@@ -184,5 +190,10 @@ CREATE INDEX tenter_hooks_backlog ON tenter_hooks (run_id, number) WHERE backlog
 CREATE INDEX tenter_mailbox_backlog ON tenter_mailbox (backlog) WHERE backlog IS NOT NULL;
 -- What stays with its run when a backlog is handed over.
 CREATE INDEX tenter_mailbox_staying ON tenter_mailbox (backlog) WHERE backlog IS NOT NULL AND or_start IS NULL;
+`,
+	// 3: which binaries may use the file, so that old ones can go on beside new ones.
+	`
+ALTER TABLE tenter_schema ADD COLUMN oldest INTEGER;  -- the lowest number whose binaries it serves; NULL: only its own
+ALTER TABLE tenter_workers ADD COLUMN schema INTEGER NOT NULL DEFAULT 0;  -- that the worker's binary knows; 0: one from before this
 `,
 }

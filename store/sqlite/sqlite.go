@@ -92,7 +92,7 @@ func OpenWith(path string, o Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := migrate(c, path, o.Clock); err != nil {
+	if err := thisEdition.migrate(c, path, o.Clock); err != nil {
 		_ = c.close()
 		if isDamage(err) {
 			return nil, &OpenError{Path: path, Err: ErrCorrupt, Detail: err.Error(), Advice: adviceCorrupt}

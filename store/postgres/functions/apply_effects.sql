@@ -1,0 +1,46 @@
+-- Carries out the effects of transitions that are written, in program order. It returns what
+-- is worth telling.
+CREATE OR REPLACE FUNCTION apply_effects(fx effect[], written boolean[]) RETURNS verdict[] LANGUAGE plpgsql AS $$
+DECLARE
+	verdicts verdict[] := '{}';
+	e effect;
+	r runs;
+	hook text;
+	other text;
+BEGIN
+	FOREACH e IN ARRAY fx LOOP
+		CONTINUE WHEN NOT written[e.t];
+		CASE e.kind
+		WHEN 'open' THEN
+			SELECT o.hook_id, o.conflict INTO hook, other FROM open_hook(e) o;
+			IF other IS NOT NULL THEN
+				verdicts := verdicts || (e.t, e.n, 'taken', other, NULL)::verdict;
+			ELSIF hook <> e.id THEN
+				verdicts := verdicts || (e.t, e.n, 'opened', NULL, hook)::verdict;
+			END IF;
+		WHEN 'close' THEN
+			UPDATE hooks h SET closed_at = e.at, closed_pos = e.position WHERE h.run_id = e.run_id AND h.id = e.id AND coalesce(h.closed_at, 'infinity') = 'infinity';
+		WHEN 'start' THEN
+			IF start_run(e.run, clock_timestamp()) THEN
+				verdicts := verdicts || (e.t, e.n, 'mail', e.run->>'id', NULL)::verdict;
+			ELSE
+				-- A run that this same call has started before is a success.
+				SELECT * INTO r FROM runs q WHERE q.id = e.run->>'id';
+				IF e.run->>'parent_id' IS NULL OR r.parent_id IS DISTINCT FROM e.run->>'parent_id' OR r.parent_ref IS DISTINCT FROM e.run->>'parent_ref' THEN
+					verdicts := verdicts || (e.t, e.n, 'taken', e.run->>'id', NULL)::verdict;
+				END IF;
+			END IF;
+		WHEN 'respond' THEN
+			other := record_response(e);
+			IF other IS NOT NULL THEN
+				verdicts := verdicts || (e.t, e.n, 'taken', other, NULL)::verdict;
+			END IF;
+		WHEN 'send' THEN
+			r := lock_run('alone', e.run_id);  -- it may have been started since we looked
+			IF r.id IS NOT NULL AND send_to(r, e.type, e.ref, e.data, e.or_start) THEN
+				verdicts := verdicts || (e.t, e.n, 'mail', e.run_id, NULL)::verdict;
+			END IF;
+		END CASE;
+	END LOOP;
+	RETURN verdicts;
+END $$;

@@ -1,0 +1,48 @@
+-- Starts a run that is free, with its Started message. False if the ID is taken.
+CREATE OR REPLACE FUNCTION start_run(r jsonb, at timestamptz) RETURNS boolean LANGUAGE plpgsql AS $$
+BEGIN
+	INSERT INTO runs (id, workflow, version, status, parent_id, parent_ref, trace, secret, created_at, updated_at, due_at, messages, epoch, events)
+	VALUES (r->>'id', r->>'workflow', coalesce((r->>'version')::integer, 0), 'running', coalesce(r->>'parent_id', ''), coalesce(r->>'parent_ref', ''), r->>'trace',
+		decode(r->>'secret', 'base64'), at, at, at, 1, 0, 0)
+	ON CONFLICT DO NOTHING;
+	IF NOT FOUND THEN
+		RETURN false;
+	END IF;
+	INSERT INTO mailbox (run_id, kind, ref, data, accepted_at) VALUES (r->>'id', 'started', '', decode(r->>'input', 'base64'), at);
+	RETURN true;
+END $$;
+
+-- Starts a run with a hook that is reserved for it. False if the token is taken,
+-- NULL if the ID is.
+CREATE OR REPLACE FUNCTION start_reserved(r jsonb, hook_token text, hook_type text, at timestamptz) RETURNS boolean LANGUAGE plpgsql AS $$
+DECLARE
+	hook bigint;
+BEGIN
+	LOOP
+		INSERT INTO hooks (run_id, id, token, type, reserved, created_at, opened_pos)
+		VALUES (r->>'id', (r->>'id') || '.h0', hook_token, coalesce(hook_type, ''), true, at, 0)
+		ON CONFLICT DO NOTHING
+		RETURNING number INTO hook;
+		EXIT WHEN FOUND;
+		IF EXISTS (SELECT FROM hooks h WHERE h.token = hook_token AND h.closed_at IS NULL) THEN
+			RETURN false;
+		ELSIF EXISTS (SELECT FROM hooks h WHERE h.run_id = r->>'id' AND h.id = (r->>'id') || '.h0') THEN
+			RETURN NULL;
+		END IF;
+		-- The token was released between the two statements.
+	END LOOP;
+	IF NOT start_run(r, at) THEN
+		DELETE FROM hooks WHERE number = hook;
+		RETURN NULL;
+	END IF;
+	RETURN true;
+END $$;
+
+-- Starts a run. NULL, or exists.
+CREATE OR REPLACE FUNCTION start(mode text, r jsonb) RETURNS text LANGUAGE plpgsql
+SET enable_seqscan = off SET jit = off SET plan_cache_mode = force_generic_plan
+SET search_path FROM CURRENT AS $$
+BEGIN
+	PERFORM set_lock_timeout(mode);
+	RETURN CASE WHEN start_run(r, clock_timestamp()) THEN NULL ELSE 'exists' END;
+END $$;
