@@ -47,6 +47,7 @@ type role struct {
 	Database string        // URL, see openStore
 	Lease    time.Duration // of a worker; 0: it executes nothing
 	Webhooks bool          // it serves webhooks
+	Binary   string        // a test binary of this package; empty: the one that is running
 }
 
 // publicURL is where the outside world would find the webhooks of a scenario. The
@@ -212,11 +213,15 @@ type process struct {
 
 func spawn(t *testing.T, r role) *process {
 	t.Helper()
-	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
+	binary := r.Binary
+	if binary == "" {
+		self, err := os.Executable()
+		if err != nil {
+			t.Fatal(err)
+		}
+		binary = self
 	}
-	cmd := exec.Command(self) //nolint:noctx // it ends with its standard input, or is killed
+	cmd := exec.Command(binary) //nolint:noctx // it ends with its standard input, or is killed
 	// The race detector need not wait a second at the end.
 	cmd.Env = append(os.Environ(), processEnv+"="+string(encode(t, r)), "GORACE=atexit_sleep_ms=0 "+os.Getenv("GORACE"))
 	cmd.Stderr = t.Output()
@@ -237,6 +242,16 @@ func spawn(t *testing.T, r role) *process {
 		p.status, _ = cmd.Process.Wait() // killed or not, it is gone
 	}()
 	return p
+}
+
+// gone reports whether the process has exited.
+func (p *process) gone() bool {
+	select {
+	case <-p.exited:
+		return true
+	default:
+		return false
+	}
 }
 
 // kill kills the process with SIGKILL.
@@ -287,6 +302,13 @@ func (s *service) keep() {
 		s.p = spawn(s.t, s.role)
 		s.mu.Unlock()
 	}
+}
+
+// become has the next process play the role from another binary.
+func (s *service) become(binary string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.role.Binary = binary
 }
 
 func (s *service) process() *process {
