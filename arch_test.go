@@ -1,6 +1,7 @@
 package tenter_test
 
 import (
+	"bytes"
 	"cmp"
 	"fmt"
 	"go/ast"
@@ -11,6 +12,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -317,6 +319,9 @@ func TestPackageDocs(t *testing.T) {
 	}
 }
 
+// sqlFunction is a function of PostgreSQL, and its name.
+var sqlFunction = regexp.MustCompile(`(?ms)^CREATE OR REPLACE FUNCTION (\w+)\(.*?^END \$\$;`)
+
 // TestLongest fails on nothing. It shows what has grown, for people to judge:
 //
 //	go test -run Longest -v .
@@ -348,6 +353,22 @@ func TestLongest(t *testing.T) {
 			fmt.Fprintf(&b, "\n%6d  %s", it.lines, it.what)
 		}
 		t.Logf("%s, in lines:%s", title, &b)
+	}
+	sql, err := filepath.Glob("store/postgres/functions/*.sql")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range sql {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		files = append(files, item{bytes.Count(text, []byte("\n")), path})
+		for _, at := range sqlFunction.FindAllSubmatchIndex(text, -1) {
+			line := 1 + bytes.Count(text[:at[0]], []byte("\n"))
+			what := fmt.Sprintf("%s:%d %s", path, line, text[at[2]:at[3]])
+			funcs = append(funcs, item{1 + bytes.Count(text[at[0]:at[1]], []byte("\n")), what})
+		}
 	}
 	top("longest functions", funcs)
 	top("longest files", files)
