@@ -281,7 +281,7 @@ func TestAllCostsFewCalls(t *testing.T) {
 		worker.count()
 		client.count()
 		l.advance(time.Minute) // twelve Alls
-		want := map[string]int{"Claim": 12, "CatchUp": 12, "Renew": 18}
+		want := map[string]int{"Claim": 12, "Resync": 12, "Renew": 18}
 		if diff := cmp.Diff(want, worker.count()); diff != "" {
 			t.Errorf("calls of the worker in a minute (-want +got):\n%s", diff)
 		}
@@ -290,7 +290,7 @@ func TestAllCostsFewCalls(t *testing.T) {
 			t.Errorf("the client has looked %d times in a minute for workers", got["Run"])
 		}
 		delete(got, "Run")
-		if diff := cmp.Diff(map[string]int{"CatchUp": 12}, got); diff != "" {
+		if diff := cmp.Diff(map[string]int{"Resync": 12}, got); diff != "" {
 			t.Errorf("calls of the client in a minute (-want +got):\n%s", diff)
 		}
 		cancel()

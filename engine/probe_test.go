@@ -240,8 +240,8 @@ func (p *probe) Response(ctx context.Context, request string) (store.Response, e
 	return ask(ctx, p, "Response", func(ctx context.Context) (store.Response, error) { return p.Store.Response(ctx, request) })
 }
 
-func (p *probe) CatchUp(ctx context.Context, s store.Signal) (store.Signal, error) {
-	return ask(ctx, p, "CatchUp", func(ctx context.Context) (store.Signal, error) { return p.Store.CatchUp(ctx, s) })
+func (p *probe) Resync(ctx context.Context, s store.Signal) (store.Signal, error) {
+	return ask(ctx, p, "Resync", func(ctx context.Context) (store.Signal, error) { return p.Store.Resync(ctx, s) })
 }
 
 func (p *probe) Renew(ctx context.Context, l store.Lease) error {

@@ -335,8 +335,8 @@ func (s *faultyStore) Response(ctx context.Context, request string) (store.Respo
 	return try(ctx, s, reading, "response", func(ctx context.Context) (store.Response, error) { return s.Store.Response(ctx, request) })
 }
 
-func (s *faultyStore) CatchUp(ctx context.Context, sig store.Signal) (store.Signal, error) {
-	return try(ctx, s, reading, "catch up", func(ctx context.Context) (store.Signal, error) { return s.Store.CatchUp(ctx, sig) })
+func (s *faultyStore) Resync(ctx context.Context, sig store.Signal) (store.Signal, error) {
+	return try(ctx, s, reading, "resync", func(ctx context.Context) (store.Signal, error) { return s.Store.Resync(ctx, sig) })
 }
 
 func (s *faultyStore) Renew(ctx context.Context, l store.Lease) error {

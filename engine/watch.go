@@ -240,7 +240,7 @@ func (e *Engine) lookAfter(ctx context.Context, runID string, v *watch) {
 			continue // it is looked at again
 		}
 		if missed && runID != "" {
-			s, err := e.store.CatchUp(ctx, store.Signal{Mail: []string{runID}})
+			s, err := e.store.Resync(ctx, store.Signal{Mail: []string{runID}})
 			missed = err != nil || len(s.Mail) > 0
 		}
 		e.watches.looked(runID, v, now, missed)

@@ -149,10 +149,10 @@ type Reader interface {
 	// Executing returns the attempts shown for a run.
 	Executing(ctx context.Context, runID string) ([]Attempt, error)
 
-	// CatchUp returns what of s is so now: runs of Mail that have messages, runs of
+	// Resync returns what of s is so now: runs of Mail that have messages, runs of
 	// Ended that have ended, requests of Responded that were answered. It is for callers that
 	// got All, and costs few queries however many it is asked about.
-	CatchUp(ctx context.Context, s Signal) (Signal, error)
+	Resync(ctx context.Context, s Signal) (Signal, error)
 }
 
 // Worker is how an engine executes runs.

@@ -13,8 +13,8 @@ import (
 	"github.com/tenter-dev/tenter/store"
 )
 
-// alone is the mode of functions that are called for one operation, see patience in the
-// schema.
+// alone is the mode of functions that are called for one operation, see set_lock_timeout
+// in functions/locks.sql.
 const alone = "alone"
 
 // call runs statements, again while nothing was written because of a lock.

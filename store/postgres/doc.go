@@ -12,7 +12,7 @@
 //
 // An operation returns when its transaction is committed, which with
 // synchronous_commit=on, PostgreSQL's default, means that it is on the server's disk; if
-// it is off, Open logs a warning. Two lanes write, each one transaction at a time. A lane
+// it is off, Open logs a warning. Two committers write, each one transaction at a time. A committer
 // commits whatever has arrived while the last commits were syncing in one transaction
 // and one round trip, so that many operations share one fsync. It waits for others to come
 // only when it has just answered several, which may come again: two milliseconds at most.

@@ -26,7 +26,7 @@ func (s *Store) Renew(ctx context.Context, l store.Lease) error {
 	for i, d := range l.Definitions {
 		defs[i] = definition(d)
 	}
-	s.peers.work(l)
+	s.peers.claim(l)
 	return s.call(ctx, "renew the lease of worker "+l.Worker, func(ctx context.Context, c *pgxpool.Conn) error {
 		return s.clock.ask(func() (at time.Time, err error) {
 			err = c.QueryRow(ctx, s.sql.renew, l.Worker, l.Build, defs, l.For, s.known).Scan(&at)
@@ -38,7 +38,7 @@ func (s *Store) Renew(ctx context.Context, l store.Lease) error {
 // Release ends a worker's lease and frees its runs, at once, save those that somebody
 // else has locked: these as soon as they are not.
 func (s *Store) Release(ctx context.Context, worker string) error {
-	s.peers.rest(worker)
+	s.peers.claimNothing(worker)
 	return s.call(ctx, "release the runs of worker "+worker, func(ctx context.Context, c *pgxpool.Conn) error {
 		var freed, more bool
 		if err := c.QueryRow(ctx, s.sql.release, worker).Scan(&freed, &more); err != nil {

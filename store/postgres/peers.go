@@ -1,16 +1,11 @@
 package postgres
 
 import (
-	"bytes"
-	"cmp"
 	"context"
 	"crypto/rand"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
 	"sync"
 	"time"
 
@@ -20,12 +15,12 @@ import (
 )
 
 const (
-	// beat is how often a process says that it listens. One that was not heard for three
+	// heartbeat is how often a process says that it listens. One that was not heard for three
 	// of them is gone.
-	beat = 10 * time.Second
+	heartbeat = 10 * time.Second
 
-	// slower is how much less often the database is looked at when notifications come.
-	slower = 10
+	// pollSlowdown is how much less often the database is polled when notifications come.
+	pollSlowdown = 10
 
 	// maxIDs fit into one notification, which has less than 8,000 bytes.
 	maxIDs = 100
@@ -33,12 +28,12 @@ const (
 	// maxPending is how much waits to be sent before it is said in short.
 	maxPending = 10_000
 
-	// deafPause is how long nobody listens where notifications never came. Through a
+	// noNotifyPause is how long a process does not listen where notifications never came. Through a
 	// PgBouncer each try leaves a connection to the server that listens.
-	deafPause = 5 * time.Minute
+	noNotifyPause = 5 * time.Minute
 
-	// courtesy is how long it is tried to tell others.
-	courtesy = 5 * time.Second
+	// notifyTimeout is how long a process tries to notify others.
+	notifyTimeout = 5 * time.Second
 )
 
 // notice is what processes tell each other, as JSON in a notification.
@@ -46,7 +41,7 @@ type notice struct {
 	From      string   `json:"from"`
 	Here      bool     `json:"here,omitempty"`   // I listen
 	Awaits    bool     `json:"awaits,omitempty"` // and await what others end or answer
-	Works     string   `json:"works,omitempty"`  // and claim runs: a digest of which
+	Claims    string   `json:"works,omitempty"`  // and claim runs: a digest of which
 	Knows     string   `json:"knows,omitempty"`  // who listens, or awaits, as I know from now on
 	Mail      []string `json:"mail,omitempty"`
 	Ended     []string `json:"ended,omitempty"`
@@ -61,10 +56,6 @@ type notice struct {
 //
 // A process that begins to listen or to await says so. Each of the others tells it when it
 // knows; then it looks at everything, since until then it may not have been told.
-//
-// Of the workers that would claim the same runs one is chosen for those of a notification,
-// by each of them for itself; the others leave them to it for a moment, instead of trying
-// all at once. If the sender works too, it has tried already.
 type peers struct {
 	s       *Store
 	conf    *pgx.ConnConfig
@@ -81,31 +72,25 @@ type peers struct {
 	awaited   time.Time // when that became none
 	awaits    bool      // the others are told, or to be told, that somebody does
 	unsaid    bool      // they are to be told
-	works     map[string]works
+	claims    map[string]claims
 
 	saying sync.Mutex // held while here says what is so
-}
-
-// works is what a worker of this process claims.
-type works struct {
-	on    string // a digest of its workflows and versions
-	until time.Time
 }
 
 // peer is another process.
 type peer struct {
 	heard  time.Time // when it last said that it listens
 	awaits bool
-	works  string // a digest of what it claims; empty: nothing
+	claims string // a digest of what it claims; empty: nothing
 }
 
 // gone reports whether it was not heard for too long.
-func (p peer) gone() bool { return time.Since(p.heard) >= 3*beat }
+func (p peer) gone() bool { return time.Since(p.heard) >= 3*heartbeat }
 
 func newPeers(s *Store, conf *pgx.ConnConfig) *peers {
 	return &peers{
 		s: s, conf: conf, channel: s.opts.Schema, id: rand.Text()[:10],
-		wake: make(chan struct{}, 1), seen: make(map[string]peer), works: make(map[string]works),
+		wake: make(chan struct{}, 1), seen: make(map[string]peer), claims: make(map[string]claims),
 	}
 }
 
@@ -134,11 +119,11 @@ func (p *peers) announce(sig store.Signal, everybody bool) {
 	if len(p.pending.Mail)+len(p.pending.Ended)+len(p.pending.Responded) > maxPending {
 		p.pending = store.Signal{All: true}
 	}
-	p.rouse()
+	p.wakeSender()
 }
 
-// rouse makes send send everything.
-func (p *peers) rouse() {
+// wakeSender makes send send everything.
+func (p *peers) wakeSender() {
 	select {
 	case p.wake <- struct{}{}:
 	default:
@@ -151,7 +136,7 @@ func (p *peers) audience() (listens, awaits bool) {
 	if !p.listening || time.Since(p.since) < time.Second {
 		return true, true
 	}
-	listens = time.Since(p.since) < 2*beat
+	listens = time.Since(p.since) < 2*heartbeat
 	for id, o := range p.seen {
 		if o.gone() {
 			delete(p.seen, id)
@@ -172,87 +157,17 @@ func (p *peers) await(n int) {
 		p.awaited = time.Now()
 	} else if !p.awaits {
 		p.awaits, p.unsaid = true, true
-		p.rouse()
+		p.wakeSender()
 	}
 }
 
-// work notes what a worker here claims, and for how long. The others are told when that
-// is news.
-func (p *peers) work(l store.Lease) {
-	defs := slices.Clone(l.Definitions)
-	slices.SortFunc(defs, func(a, b store.Definition) int {
-		return cmp.Or(cmp.Compare(a.Workflow, b.Workflow), cmp.Compare(a.Version, b.Version))
-	})
-	sum := sha256.Sum256(fmt.Append(nil, defs))
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	before := p.worksOn()
-	p.works[l.Worker] = works{hex.EncodeToString(sum[:8]), time.Now().Add(l.For)}
-	p.sayWorks(before)
-}
-
-// rest notes that a worker here claims nothing any more.
-func (p *peers) rest(worker string) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	before := p.worksOn()
-	delete(p.works, worker)
-	p.sayWorks(before)
-}
-
-// sayWorks tells the others what is claimed here, if that is not what it was before.
-func (p *peers) sayWorks(before string) {
-	if p.worksOn() != before {
-		p.unsaid = true
-		p.rouse()
-	}
-}
-
-// worksOn is a digest of what is claimed here: empty if that is nothing, or differs from
-// worker to worker.
-func (p *peers) worksOn() string {
-	on := ""
-	for worker, w := range p.works {
-		switch {
-		case time.Now().After(w.until):
-			delete(p.works, worker)
-		case on != "" && on != w.on:
-			return ""
-		default:
-			on = w.on
-		}
-	}
-	return on
-}
-
-// yields reports whether another worker is to claim the runs of a notification.
-func (p *peers) yields(n *notice) bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	on := p.worksOn()
-	if on == "" || len(n.Mail) == 0 {
-		return false
-	}
-	rank := func(id string) [sha256.Size]byte { return sha256.Sum256([]byte(id + " " + n.Mail[0])) }
-	mine := rank(p.id)
-	for id, o := range p.seen {
-		if o.gone() || o.works != on {
-			continue
-		}
-		if theirs := rank(id); bytes.Compare(theirs[:], mine[:]) > 0 {
-			return true
-		}
-	}
-	return false
-}
-
-// lull tells the others when nobody here has awaited anything for a while.
-func (p *peers) lull() {
+// stopAwaiting tells the others when nobody here has awaited anything for a while.
+func (p *peers) stopAwaiting() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.awaits && p.awaiting == 0 && time.Since(p.awaited) > 2*time.Second {
 		p.awaits, p.unsaid = false, true
-		p.rouse()
+		p.wakeSender()
 	}
 }
 
@@ -301,7 +216,7 @@ func (p *peers) notify(ctx context.Context, notices []notice) error {
 	if len(notices) == 0 {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, courtesy)
+	ctx, cancel := context.WithTimeout(ctx, notifyTimeout)
 	defer cancel()
 	var b pgx.Batch
 	b.Queue("SELECT set_config('synchronous_commit', 'off', true)")
@@ -321,25 +236,25 @@ func (p *peers) notify(ctx context.Context, notices []notice) error {
 
 // listen listens for notifications, and connects again when the connection is lost.
 func (p *peers) listen(ctx context.Context) {
-	troubled, once := false, false
+	failing, once := false, false
 	for pause := 100 * time.Millisecond; ; pause = min(2*pause, 5*time.Second) {
 		err := p.listenOnce(ctx, func() {
-			if troubled {
+			if failing {
 				p.s.opts.Logger.InfoContext(ctx, "notifications come again", "database", p.s.name)
 			}
-			troubled, once, pause = false, true, 100*time.Millisecond
+			failing, once, pause = false, true, 100*time.Millisecond
 		})
-		p.deaf()
+		p.notListening()
 		if ctx.Err() != nil {
 			return
 		}
-		if !troubled {
-			troubled = true
+		if !failing {
+			failing = true
 			p.s.opts.Logger.WarnContext(ctx, "notifications do not come; the database is looked at instead",
 				"database", p.s.name, "every", p.s.opts.Poll, "error", err)
 		}
-		if errors.Is(err, errDeaf) && !once {
-			pause = deafPause
+		if errors.Is(err, errNoNotify) && !once {
+			pause = noNotifyPause
 		}
 		select {
 		case <-time.After(pause):
@@ -349,8 +264,8 @@ func (p *peers) listen(ctx context.Context) {
 	}
 }
 
-// errDeaf is what a listener gets that does not hear itself.
-var errDeaf = errors.New("a notification to itself did not come, as through a PgBouncer in transaction mode: set ListenURL to a direct connection")
+// errNoNotify is what a listener gets whose own notification does not come.
+var errNoNotify = errors.New("a notification to itself did not come, as through a PgBouncer in transaction mode: set ListenURL to a direct connection")
 
 // listenOnce listens until the connection is lost. It calls heard when the first
 // notification has come: this process's own.
@@ -366,9 +281,9 @@ func (p *peers) listenOnce(ctx context.Context, heard func()) error {
 	if err := p.here(ctx, ""); err != nil {
 		return err
 	}
-	alive := false // it has heard something since the last beat
+	alive := false // it has heard something since the last timeout
 	for {
-		wait, cancel := context.WithTimeout(ctx, 2*beat)
+		wait, cancel := context.WithTimeout(ctx, 2*heartbeat)
 		n, err := c.WaitForNotification(wait)
 		cancel()
 		switch {
@@ -376,7 +291,7 @@ func (p *peers) listenOnce(ctx context.Context, heard func()) error {
 		case ctx.Err() != nil:
 			return ctx.Err()
 		case !alive && errors.Is(err, context.DeadlineExceeded):
-			return errDeaf
+			return errNoNotify
 		default:
 			return err
 		}
@@ -409,14 +324,14 @@ func (p *peers) hear(ctx context.Context, payload string) bool {
 		p.mu.Lock()
 		before, known := p.seen[n.From]
 		known = known && !before.gone()
-		p.seen[n.From] = peer{time.Now(), n.Awaits, n.Works}
+		p.seen[n.From] = peer{time.Now(), n.Awaits, n.Claims}
 		p.mu.Unlock()
 		if !known || n.Awaits && !before.awaits {
 			_ = p.here(ctx, n.From)
 		}
 		n.All = n.All || !known || n.Knows == p.id
 	}
-	if sig := (store.Signal{Mail: n.Mail, Ended: n.Ended, Responded: n.Responded, All: n.All, Yield: p.yields(&n)}); n.All || len(n.Mail)+len(n.Ended)+len(n.Responded) > 0 {
+	if sig := (store.Signal{Mail: n.Mail, Ended: n.Ended, Responded: n.Responded, All: n.All, Yield: !p.elected(&n)}); n.All || len(n.Mail)+len(n.Ended)+len(n.Responded) > 0 {
 		p.s.watch.tell(sig)
 	}
 	return false
@@ -428,13 +343,13 @@ func (p *peers) here(ctx context.Context, knows string) error {
 	p.saying.Lock()
 	defer p.saying.Unlock()
 	p.mu.Lock()
-	n := notice{From: p.id, Here: true, Awaits: p.awaits, Works: p.worksOn(), Knows: knows}
+	n := notice{From: p.id, Here: true, Awaits: p.awaits, Claims: p.claimsDigest(), Knows: knows}
 	p.mu.Unlock()
 	return p.notify(ctx, []notice{n})
 }
 
-// deaf notes that notifications do not come.
-func (p *peers) deaf() {
+// notListening notes that notifications do not come.
+func (p *peers) notListening() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.listening = false
@@ -445,14 +360,14 @@ func (p *peers) deaf() {
 func (p *peers) poll(ctx context.Context) {
 	tick := time.NewTicker(p.s.opts.Poll)
 	defer tick.Stop()
-	beats := time.NewTicker(beat)
+	beats := time.NewTicker(heartbeat)
 	defer beats.Stop()
 	for n := 1; ; {
 		select {
 		case <-tick.C:
-			p.lull()
+			p.stopAwaiting()
 			p.mu.Lock()
-			due := !p.listening || n >= slower
+			due := !p.listening || n >= pollSlowdown
 			p.mu.Unlock()
 			if n++; due {
 				n = 1

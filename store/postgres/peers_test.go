@@ -127,7 +127,7 @@ func TestWhoCannotListenLooks(t *testing.T) {
 
 func TestNobodyIsToldWhereNobodyListens(t *testing.T) {
 	t.Parallel()
-	p := &peers{listening: true, since: time.Now().Add(-2 * beat), seen: map[string]peer{"gone": {heard: time.Now().Add(-4 * beat), awaits: true}}}
+	p := &peers{listening: true, since: time.Now().Add(-2 * heartbeat), seen: map[string]peer{"gone": {heard: time.Now().Add(-4 * heartbeat), awaits: true}}}
 	if listens, awaits := p.audience(); listens || awaits {
 		t.Error("a process that was not heard for long counts as one that listens")
 	}
@@ -205,8 +205,8 @@ func knowing(t *testing.T, all ...*Store) {
 	}
 }
 
-// Of the workers that would claim the same runs one does not yield.
-func TestOneWorkerIsChosen(t *testing.T) {
+// Of the workers that would claim the same runs, one is elected.
+func TestOneWorkerIsElected(t *testing.T) {
 	t.Parallel()
 	defs := []store.Definition{{Workflow: "v", Version: 1}, {Workflow: "w", Version: 1}}
 	lease := store.Lease{Worker: "worker", For: time.Minute, Definitions: defs}
@@ -216,73 +216,73 @@ func TestOneWorkerIsChosen(t *testing.T) {
 	for i, id := range []string{"a", "b", "c"} {
 		p := newPeers(&Store{}, nil)
 		p.id = id
-		p.work([]store.Lease{lease, turned}[i%2])
+		p.claim([]store.Lease{lease, turned}[i%2])
 		workers[id] = p
 	}
-	on := workers["a"].worksOn()
+	on := workers["a"].claimsDigest()
 	others := map[string]peer{
-		"api": {heard: time.Now()}, "gone": {time.Now().Add(-4 * beat), false, on}, "other": {time.Now(), false, "of another kind"},
+		"api": {heard: time.Now()}, "gone": {time.Now().Add(-4 * heartbeat), false, on}, "other": {time.Now(), false, "of another kind"},
 	}
 	for id, p := range workers {
 		p.seen = maps.Clone(others)
 		for other, o := range workers {
 			if other != id {
-				p.seen[other] = peer{time.Now(), false, o.worksOn()}
+				p.seen[other] = peer{time.Now(), false, o.claimsDigest()}
 			}
 		}
 	}
 	turns := map[string]int{}
 	for i := range 300 {
 		n := &notice{From: "api", Mail: []string{fmt.Sprint("run ", i)}}
-		var chosen []string
+		var elected []string
 		for id, p := range workers {
-			if !p.yields(n) {
-				chosen = append(chosen, id)
+			if p.elected(n) {
+				elected = append(elected, id)
 			}
 		}
-		if len(chosen) != 1 {
-			t.Fatalf("%d are chosen: %v", len(chosen), chosen)
+		if len(elected) != 1 {
+			t.Fatalf("%d are elected: %v", len(elected), elected)
 		}
-		turns[chosen[0]]++
+		turns[elected[0]]++
 	}
 	for id, n := range turns {
 		if n < 60 || n > 140 {
-			t.Errorf("%s is chosen %d times of 300", id, n)
+			t.Errorf("%s is elected %d times of 300", id, n)
 		}
 	}
-	if workers["a"].yields(&notice{From: "api", Ended: []string{"run"}}) {
+	if !workers["a"].elected(&notice{From: "api", Ended: []string{"run"}}) {
 		t.Error("there is nothing to claim, and it is yielded")
 	}
 	alone := newPeers(&Store{}, nil)
-	yields := func() (n int) {
+	yielded := func() (n int) {
 		for i := range 100 {
-			if alone.yields(&notice{From: "api", Mail: []string{fmt.Sprint("run ", i)}}) {
+			if !alone.elected(&notice{From: "api", Mail: []string{fmt.Sprint("run ", i)}}) {
 				n++
 			}
 		}
 		return n
 	}
 	alone.seen = maps.Clone(others)
-	alone.work(lease)
-	if yields() > 0 {
+	alone.claim(lease)
+	if yielded() > 0 {
 		t.Error("nobody else would claim it, and it is yielded")
 	}
 	alone.seen["a"] = peer{time.Now(), false, on}
-	if yields() == 0 {
+	if yielded() == 0 {
 		t.Error("nothing is yielded to another worker")
 	}
-	alone.work(store.Lease{Worker: "another", For: time.Minute, Definitions: defs[:1]})
-	if yields() > 0 {
+	alone.claim(store.Lease{Worker: "another", For: time.Minute, Definitions: defs[:1]})
+	if yielded() > 0 {
 		t.Error("what is not clear is yielded")
 	}
-	alone.rest("another")
-	alone.work(store.Lease{Worker: "lapsed", For: -time.Second, Definitions: defs[:1]})
-	if yields() == 0 {
+	alone.claimNothing("another")
+	alone.claim(store.Lease{Worker: "lapsed", For: -time.Second, Definitions: defs[:1]})
+	if yielded() == 0 {
 		t.Error("one that has gone, or lapsed, counts")
 	}
-	alone.rest("worker")
-	if yields() > 0 {
-		t.Error("who claims nothing has nothing to yield")
+	alone.claimNothing("worker")
+	if yielded() > 0 {
+		t.Error("a process that claims nothing yields")
 	}
 }
 
@@ -301,7 +301,7 @@ func TestWorkersYield(t *testing.T) {
 		other := workers[1-i].peers
 		for known := false; !known; wait(time.Millisecond) {
 			s.peers.mu.Lock()
-			known = s.peers.seen[other.id].works != "" && s.peers.seen[other.id].works == s.peers.worksOn()
+			known = s.peers.seen[other.id].claims != "" && s.peers.seen[other.id].claims == s.peers.claimsDigest()
 			s.peers.mu.Unlock()
 		}
 	}

@@ -494,8 +494,8 @@ func (p *planner) operations(t *testing.T) {
 		_, err := p.s.Endings(ctx, p.ids(1, 8, 20))
 		ok(err)
 	})
-	p.look(t, "CatchUp", func() {
-		_, err := p.s.CatchUp(ctx, store.Signal{Mail: p.ids(1, 20), Ended: p.ids(8, 20), Responded: p.ids(18)})
+	p.look(t, "Resync", func() {
+		_, err := p.s.Resync(ctx, store.Signal{Mail: p.ids(1, 20), Ended: p.ids(8, 20), Responded: p.ids(18)})
 		ok(err)
 	})
 	for _, sql := range []string{p.s.sql.purgeReceipts, p.s.sql.purgeAnswers} {

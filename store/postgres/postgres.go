@@ -58,7 +58,7 @@ func (o Options) withDefaults() Options {
 // connections write; the others read, claim, and wait for locks.
 const defaultConns = 12
 
-// maxSchema is the longest name that PostgreSQL does not cut.
+// maxSchema is the maxDelay name that PostgreSQL does not cut.
 const maxSchema = 63
 
 // Store is a store in a schema of a PostgreSQL database. It is safe for concurrent
@@ -184,15 +184,15 @@ func (s *Store) Close() error {
 	return nil
 }
 
-// patience is how long a database that does not answer is waited for.
-const patience = 15 * time.Second
+// requestTimeout is how long to wait for a database that does not answer.
+const requestTimeout = 15 * time.Second
 
 // read lends a connection.
 func (s *Store) with(ctx context.Context, f func(ctx context.Context, c *pgxpool.Conn) error) error {
 	if s.closed.Load() {
 		return store.ErrClosed
 	}
-	ctx, cancel := context.WithTimeout(ctx, patience)
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
 	c, err := s.pool.Acquire(ctx)
 	if err != nil {

@@ -14,7 +14,7 @@ type queries struct {
 	apply, accept, start, send, respond            string
 	terminate, retry, unblock                      string
 	renew, release, claim, claimNamed              string
-	fence, catchUp, prune                          string
+	fence, resync, prune                           string
 	run, endings, workers, journal, mail           string
 	created, journalPage, mailPage, unread, count  string
 	backlog, backlogs                              string
@@ -60,7 +60,7 @@ func newQueries(schema string) queries {
 		prune: in(`SELECT pruned, more FROM tenter.prune($1, $2)`),
 		// What is looked up by many IDs is looked up one by one: where the plan may choose, it
 		// reads whole tables for as long as they seem small.
-		catchUp: in(`SELECT
+		resync: in(`SELECT
 			ARRAY(SELECT n FROM unnest($1::text[]) n WHERE (SELECT true FROM tenter.mailbox b WHERE b.run_id = n LIMIT 1)),
 			ARRAY(SELECT n FROM unnest($2::text[]) n WHERE (SELECT r.ended_at FROM tenter.runs r WHERE r.id = n) IS NOT NULL),
 			ARRAY(SELECT n FROM unnest($3::text[]) n WHERE (SELECT true FROM tenter.responses a WHERE a.request = n))`),

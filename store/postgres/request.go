@@ -8,7 +8,7 @@ import (
 	"github.com/tenter-dev/tenter/store"
 )
 
-// request is what a lane sends to the server for a batch, and what is to be told when it
+// request is what a committer sends to the server for a batch, and what is to be told when it
 // is committed.
 type request struct {
 	pgx.Batch // without BEGIN: what is sent together is one transaction

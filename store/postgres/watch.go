@@ -84,14 +84,14 @@ func (s *Store) tellAll(sig store.Signal) {
 	s.peers.announce(sig, true)
 }
 
-// CatchUp returns what of sig is so now, by one query.
-func (s *Store) CatchUp(ctx context.Context, sig store.Signal) (store.Signal, error) {
+// Resync returns what of sig is so now, by one query.
+func (s *Store) Resync(ctx context.Context, sig store.Signal) (store.Signal, error) {
 	var now store.Signal
 	if len(sig.Mail)+len(sig.Ended)+len(sig.Responded) == 0 {
 		return now, nil
 	}
 	err := s.with(ctx, func(ctx context.Context, c *pgxpool.Conn) error {
-		return c.QueryRow(ctx, s.sql.catchUp, sig.Mail, sig.Ended, sig.Responded).Scan(&now.Mail, &now.Ended, &now.Responded)
+		return c.QueryRow(ctx, s.sql.resync, sig.Mail, sig.Ended, sig.Responded).Scan(&now.Mail, &now.Ended, &now.Responded)
 	})
 	return now, s.readError("catch up", err)
 }

@@ -19,17 +19,17 @@ const (
 	maxBatch = 256
 	maxBytes = 4 << 20
 
-	// lanes is how many batches are under way at a time: while one syncs, the next
+	// committers is how many batches are under way at a time: while one syncs, the next
 	// is carried out.
-	lanes = 2
+	committers = 2
 
-	// beside is how many operations at least have to wait for a lane to begin a batch
+	// minConcurrent is how many operations at least have to wait for a committer to begin a batch
 	// while another is under way: small batches cost the server more than they gain.
-	beside = 16
+	minConcurrent = 16
 
-	// late is how long a batch may take until the other lane no longer waits for the
+	// slowBatch is how long a batch may take until the other committer no longer waits for the
 	// callers that it holds up.
-	late = 50 * time.Millisecond
+	slowBatch = 50 * time.Millisecond
 
 	// maxAlone bounds the operations that are carried out alone at a time, so that
 	// connections are left for the rest.
@@ -47,20 +47,20 @@ const (
 // batch was committing goes into the next, in one round trip and one commit.
 type writer struct {
 	s     *Store
-	wake  chan struct{}   // for a lane that may begin a batch, as far as lanes are idle
+	wake  chan struct{}   // for a committer that may begin a batch, as far as committers are idle
 	alone chan struct{}   // holds what is carried out alone
 	ctx   context.Context //nolint:containedctx // of the operations under way; it ends when the store is closed
 
-	mu       sync.Mutex
-	queue    []*op
-	atWork   int              // lanes that have a batch under way
-	carried  int              // operations in these
-	tardy    int              // lanes whose batch is late
-	underway map[string][]*op // for each key of a batch under way what waits for it, so that no lane is in the way of another
-	company  company
-	closed   bool
-	idle     sync.Cond // nothing is queued or under way
-	busy     int       // operations that are
+	mu        sync.Mutex
+	queue     []*op
+	active    int              // committers that have a batch under way
+	inBatches int              // operations in these
+	slow      int              // committers whose batch is slow
+	underway  map[string][]*op // for each key of a batch under way what waits for it, so that no committer is in the way of another
+	delay     commitDelay
+	closed    bool
+	idle      sync.Cond // nothing is queued or under way
+	busy      int       // operations that are
 }
 
 // op is an operation that somebody waits for.
@@ -104,18 +104,18 @@ var batchers = [...]func(s *Store, r *request, ops []*op){
 
 func newWriter(s *Store) *writer {
 	w := &writer{
-		s: s, wake: make(chan struct{}, lanes), alone: make(chan struct{}, maxAlone),
+		s: s, wake: make(chan struct{}, committers), alone: make(chan struct{}, maxAlone),
 		underway: make(map[string][]*op),
 	}
 	w.idle.L = &w.mu
-	w.company.here = make(chan struct{}, 2)
+	w.delay.reached = make(chan struct{}, 2)
 	return w
 }
 
 func (w *writer) start(ctx context.Context, tasks *sync.WaitGroup) {
 	w.ctx = ctx
-	for range lanes {
-		tasks.Go(w.lane)
+	for range committers {
+		tasks.Go(w.commitLoop)
 	}
 	tasks.Go(w.purge)
 }
@@ -161,35 +161,35 @@ func (w *writer) do(o *op) error {
 	}
 }
 
-// enqueue lets a lane have an operation.
+// enqueue lets a committer have an operation.
 func (w *writer) enqueue(o *op) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.queue = append(w.queue, o)
-	if awaited := w.company.came(len(w.queue)); !awaited && w.ready() {
-		w.rouse()
+	if awaited := w.delay.queued(len(w.queue)); !awaited && w.ready() {
+		w.wakeCommitter()
 	}
 }
 
-// ready reports whether a lane may begin a batch. Few operations are left to the lane at
-// work, which takes them up next, with what comes until then, and all to one that waits
-// for company.
+// ready reports whether a committer may begin a batch. Few operations are left to the committer
+// that is active, which takes them up next, with what comes until then, and all to one that
+// delays its commit.
 func (w *writer) ready() bool {
-	return w.company.wanted == 0 && (w.atWork == 0 || w.tardy > 0 || len(w.queue) >= max(beside, w.company.share()))
+	return w.delay.want == 0 && (w.active == 0 || w.slow > 0 || len(w.queue) >= max(minConcurrent, w.delay.batchSize()))
 }
 
-// tarry notes that the batch of a lane is late, or that it is over (-1).
-func (w *writer) tarry(n int) {
+// countSlow notes that the batch of a committer is slow, or that it is over (-1).
+func (w *writer) countSlow(n int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.tardy += n
+	w.slow += n
 	if w.ready() {
-		w.rouse()
+		w.wakeCommitter()
 	}
 }
 
-// rouse has an idle lane look at the queue.
-func (w *writer) rouse() {
+// wakeCommitter has an idle committer look at the queue.
+func (w *writer) wakeCommitter() {
 	select {
 	case w.wake <- struct{}{}:
 	default:
@@ -205,8 +205,8 @@ func (w *writer) finished(n int) {
 	}
 }
 
-// lane carries out one batch after the other.
-func (w *writer) lane() {
+// commitLoop carries out one batch after the other.
+func (w *writer) commitLoop() {
 	for {
 		batch := w.next()
 		if len(batch) == 0 {
@@ -217,16 +217,16 @@ func (w *writer) lane() {
 				return
 			}
 		}
-		began, alarm := time.Now(), time.AfterFunc(late, func() { w.tarry(1) })
-		all := w.carryOut(batch)
+		began, alarm := time.Now(), time.AfterFunc(slowBatch, func() { w.countSlow(1) })
+		all := w.commitBatch(batch)
 		if !alarm.Stop() {
-			w.tarry(-1)
+			w.countSlow(-1)
 		}
-		w.gather(len(batch), all, time.Since(began))
+		w.delayCommit(len(batch), all, time.Since(began))
 	}
 }
 
-// next takes up a batch for a lane.
+// next takes up a batch for a committer.
 func (w *writer) next() []*op {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -235,8 +235,8 @@ func (w *writer) next() []*op {
 	}
 	batch := w.take()
 	if len(batch) > 0 {
-		w.atWork++
-		w.carried += len(batch)
+		w.active++
+		w.inBatches += len(batch)
 	}
 	return batch
 }
@@ -252,10 +252,10 @@ func (w *writer) take() []*op {
 	for i, o := range queue {
 		if len(batch) == maxBatch || size > 0 && size+o.size > maxBytes {
 			w.queue = queue[i:]
-			w.rouse()
+			w.wakeCommitter()
 			break
 		}
-		if w.wait(o) {
+		if w.waitBehind(o) {
 			continue
 		}
 		if o.kind == opApply && runs[o.keys[0]] {
@@ -277,14 +277,14 @@ func (w *writer) take() []*op {
 		}
 	}
 	for _, o := range next {
-		w.wait(o)
+		w.waitBehind(o)
 	}
 	return batch
 }
 
-// wait lets an operation wait for a batch under way that locks the same, if there is
+// waitBehind lets an operation wait for a batch under way that locks the same, if there is
 // one.
-func (w *writer) wait(o *op) bool {
+func (w *writer) waitBehind(o *op) bool {
 	for _, k := range o.keys {
 		if waiting, ok := w.underway[k]; ok {
 			w.underway[k] = append(waiting, o)
@@ -294,9 +294,9 @@ func (w *writer) wait(o *op) bool {
 	return false
 }
 
-// over lets go on what waited for a batch of a lane. It returns how many operations there
+// release lets go on what waited for a batch of a committer. It returns how many operations there
 // are that may come again.
-func (w *writer) over(batch []*op) (all int) {
+func (w *writer) release(batch []*op) (all int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	var waiting []*op
@@ -309,17 +309,17 @@ func (w *writer) over(batch []*op) (all int) {
 	if len(waiting) > 0 {
 		w.queue = append(waiting, w.queue...)
 	}
-	all = w.carried + len(w.queue)
-	w.company.meet(all)
+	all = w.inBatches + len(w.queue)
+	w.delay.observe(all)
 	return all
 }
 
-// carryOut carries out a batch of a lane. What cannot be done together is done alone, so
+// commitBatch carries out a batch of a committer. What cannot be done together is done alone, so
 // that one operation never touches its neighbors. It returns how many operations there are
 // that may come again.
-func (w *writer) carryOut(batch []*op) (all int) {
+func (w *writer) commitBatch(batch []*op) (all int) {
 	err := w.commit(w.ctx, batch)
-	all = w.over(batch)
+	all = w.release(batch)
 	var done []*op
 	for _, o := range batch {
 		if err != nil {
@@ -328,9 +328,9 @@ func (w *writer) carryOut(batch []*op) (all int) {
 		switch {
 		case err != nil && (passing(err) || len(batch) > 1 && separable(err)):
 			w.s.stats.alone.Add(1)
-			go w.carryOutAlone(o)
+			go w.commitAlone(o)
 		case passing(o.err):
-			w.again(o, func() { w.enqueue(o) })
+			w.retry(o, func() { w.enqueue(o) })
 		default:
 			done = append(done, o)
 		}
@@ -339,8 +339,8 @@ func (w *writer) carryOut(batch []*op) (all int) {
 	return all
 }
 
-// carryOutAlone carries out an operation that may be what a batch failed for.
-func (w *writer) carryOutAlone(o *op) {
+// commitAlone carries out an operation that may be what a batch failed for.
+func (w *writer) commitAlone(o *op) {
 	w.alone <- struct{}{}
 	err := w.commit(w.ctx, []*op{o})
 	<-w.alone
@@ -348,9 +348,9 @@ func (w *writer) carryOutAlone(o *op) {
 		o.err = err
 	}
 	if passing(o.err) {
-		w.again(o, func() {
+		w.retry(o, func() {
 			if o.taken.CompareAndSwap(false, true) {
-				w.carryOutAlone(o)
+				w.commitAlone(o)
 			}
 		})
 		return
@@ -358,9 +358,9 @@ func (w *writer) carryOutAlone(o *op) {
 	w.answer([]*op{o})
 }
 
-// again carries out an operation once more. Another transaction has a lock, which
+// retry carries out an operation once more. Another transaction has a lock, which
 // may be one of the application's that lasts; nothing is held up meanwhile.
-func (w *writer) again(o *op, carryOut func()) {
+func (w *writer) retry(o *op, carryOut func()) {
 	w.mu.Lock()
 	closed := w.closed
 	w.mu.Unlock()
@@ -408,7 +408,7 @@ func (w *writer) commit(ctx context.Context, ops []*op) error {
 			batchers[kind](w.s, &r, ops)
 		}
 	}
-	ctx, cancel := context.WithTimeout(ctx, patience)
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
 	if err := w.s.pool.SendBatch(ctx, &r.Batch).Close(); err != nil {
 		if standby(err) {

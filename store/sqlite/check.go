@@ -29,13 +29,13 @@ LIMIT 10`
 // the store works meanwhile. What it can't find is a value that was changed into another
 // that could be: SQLite's pages have no checksums.
 func (s *Store) Check(ctx context.Context) error {
-	if err := s.inPlace(); err != nil {
+	if err := s.checkFiles(); err != nil {
 		return err
 	}
-	h, err := readHeader(s.place.main)
+	h, err := readHeader(s.files.main)
 	var found string
 	if err == nil {
-		found, _, err = inspectLog(s.place.main, h)
+		found, _, err = inspectLog(s.files.main, h)
 	}
 	if err != nil {
 		return s.readError(err)
@@ -48,13 +48,13 @@ func (s *Store) Check(ctx context.Context) error {
 	if found == "" {
 		return nil
 	}
-	return s.give(fmt.Errorf("database %q: %w (%s): nothing more is written to it; %s", s.path, ErrCorrupt, found, adviceCorrupt))
+	return s.fail(fmt.Errorf("database %q: %w (%s): nothing more is written to it; %s", s.path, ErrCorrupt, found, adviceCorrupt))
 }
 
 // lookThrough looks through all pages and tables. It does so with a connection of its own:
 // it takes long, and the writer may have to hold the others' reads back.
 func (s *Store) lookThrough(ctx context.Context) (found string, err error) {
-	if err := errors.Join(ctx.Err(), s.givenUp.err()); err != nil {
+	if err := errors.Join(ctx.Err(), s.fatal.err()); err != nil {
 		return "", err
 	}
 	c, err := s.openReader()

@@ -13,8 +13,8 @@ import (
 
 var _ store.Examiner = (*Store)(nil)
 
-// patience is how long a run may be due before it counts as left alone.
-const patience = time.Minute
+// unclaimedAfter is how long a run may be due before it counts as left alone.
+const unclaimedAfter = time.Minute
 
 // examined is how many of what was found are shown.
 const examined = 10
@@ -62,7 +62,7 @@ func (c *conn) examine(x *store.Examination, s *Store, thorough bool, progress f
 			return c.findRuns(&x.Stuck, `INDEXED BY tenter_runs_due WHERE worker > '' AND worker NOT IN `+lapsed+` AND `+due(now), "due_at")
 		}},
 		{"runs that nobody takes", func() error {
-			return c.findRuns(&x.Unclaimed, `WHERE worker IS NULL AND blocked_build = '' AND `+due(now.Add(-patience)), "due_at")
+			return c.findRuns(&x.Unclaimed, `WHERE worker IS NULL AND blocked_build = '' AND `+due(now.Add(-unclaimedAfter)), "due_at")
 		}},
 		{"blocked runs", func() error { return c.findRuns(&x.Blocked, `WHERE status = 'blocked'`, "id DESC") }},
 		{"runs in quarantine", func() error { return c.findRuns(&x.Quarantined, `WHERE suspicion > 1 AND ended_at IS NULL`, "id DESC") }},
@@ -80,7 +80,7 @@ func (c *conn) examine(x *store.Examination, s *Store, thorough bool, progress f
 				return err
 			})
 		}},
-		{"sizes", func() error { return c.measure(x, s.place.main) }},
+		{"sizes", func() error { return c.measure(x, s.files.main) }},
 		{"integrity", func() error {
 			if thorough {
 				return nil // see check

@@ -58,8 +58,8 @@ func setUpWriter(c *conn) error {
 // openReader opens a connection that only reads.
 func (s *Store) openReader() (*conn, error) {
 	// A connection must be allowed to write to read while a log is there.
-	c, err := openConn(s.place.files[0].path, sqlite.OpenReadWrite)
-	if e := s.inPlace(); e != nil { // it is to another file, or to none
+	c, err := openConn(s.files.files[0].path, sqlite.OpenReadWrite)
+	if e := s.checkFiles(); e != nil { // it is to another file, or to none
 		if err == nil {
 			_ = c.close()
 		}

@@ -35,7 +35,7 @@ func (p *pool) read(ctx context.Context, f func(c *conn) error) error {
 		return store.ErrClosed
 	default:
 	}
-	if err := p.s.givenUp.err(); err != nil {
+	if err := p.s.fatal.err(); err != nil {
 		return err
 	}
 	var c *conn
@@ -63,10 +63,10 @@ func (p *pool) read(ctx context.Context, f func(c *conn) error) error {
 // readError says which database could not be read, and notes if it is damaged.
 func (s *Store) readError(err error) error {
 	switch {
-	case isGivenUp(err):
+	case isFatal(err):
 		return err
 	case isDamage(err):
-		return s.seen(err)
+		return s.noteFatal(err)
 	}
 	return fmt.Errorf("read database %q: %w", s.path, err)
 }

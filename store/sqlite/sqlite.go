@@ -58,8 +58,8 @@ type Store struct {
 	commits watchers[store.Commit]
 	stats   counters
 	defs    definitionCache
-	givenUp giveUp
-	place   *place
+	fatal   fatalError
+	files   *openFiles
 	closed  atomic.Bool
 }
 
@@ -100,7 +100,7 @@ func OpenWith(path string, o Options) (*Store, error) {
 		return nil, err
 	}
 	s := &Store{path: path, opts: o}
-	if s.place, err = findPlace(path, c); err != nil {
+	if s.files, err = statFiles(path, c); err != nil {
 		_ = c.close()
 		return nil, &OpenError{Path: path, Err: err, Advice: "end the processes that have it open, put it back together with its -wal, and start them again"}
 	}

@@ -52,14 +52,14 @@ func (s *Store) Within(tx store.Tx) (store.Joined, error) {
 
 // sameFile checks that a connection is to the file of the store.
 func (s *Store) sameFile(c *conn) error {
-	if err := s.inPlace(); err != nil {
+	if err := s.checkFiles(); err != nil {
 		return err
 	}
 	path, err := mainFile(c)
 	if err != nil {
 		return err
 	}
-	if theirs, err := os.Stat(path); err == nil && os.SameFile(theirs, s.place.files[0].info) {
+	if theirs, err := os.Stat(path); err == nil && os.SameFile(theirs, s.files.files[0].info) {
 		return nil
 	}
 	return fmt.Errorf("the transaction is on another file (%q) than the store (%q)", path, s.path)
@@ -91,7 +91,7 @@ func (j *joined) do(ctx context.Context, run func(w *writer) error) error {
 	}
 	err := j.w.on(qSavepoint).run()
 	if err == nil {
-		j.w.catchUp()
+		j.w.resync()
 		err = run(j.w)
 		if unexpected(err) && j.open() == nil {
 			_ = j.w.on(qRollbackSavepoint).run()

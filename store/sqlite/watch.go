@@ -61,8 +61,8 @@ func (ws *watchers[T]) tell(v T) {
 	}
 }
 
-// CatchUp returns what of sig is so now.
-func (s *Store) CatchUp(ctx context.Context, sig store.Signal) (store.Signal, error) {
+// Resync returns what of sig is so now.
+func (s *Store) Resync(ctx context.Context, sig store.Signal) (store.Signal, error) {
 	var is store.Signal
 	err := s.pool.read(ctx, func(c *conn) error {
 		is = store.Signal{}

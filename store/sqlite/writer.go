@@ -14,13 +14,13 @@ import (
 )
 
 const (
-	// lookEvery is how often changes of other processes are looked for.
-	lookEvery = 250 * time.Millisecond
+	// pollInterval is how often changes of other processes are polled for.
+	pollInterval = 250 * time.Millisecond
 	// warnAfter is how long commits wait for another process in silence.
 	warnAfter = time.Second
-	// lastWord is how long a commit may take once its caller has given up: longer than
+	// outcomeTimeout is how long a commit may take once its caller has given up: longer than
 	// any does on a disk that works.
-	lastWord = time.Second / 2
+	outcomeTimeout = time.Second / 2
 	// maxBatch bounds a transaction, and so the wait of the first in it.
 	maxBatch = 1024
 )
@@ -40,20 +40,20 @@ type writer struct {
 	stop chan struct{} // closed by close
 	done chan struct{} // closed when the goroutine has ended
 
-	maxLog    int64 // see boundLog
-	lookEvery int64
-	looked    int64 // operations at the last look
-	copied    int64 // operations at the last idle checkpoint
-	err       error // of closing the connection
+	maxLog        int64 // see boundLog
+	walCheckEvery int64
+	walChecked    int64 // operations when the length of the log was last checked
+	checkpointed  int64 // operations at the last idle checkpoint
+	err           error // of closing the connection
 
 	// The rest belongs to the goroutine.
-	sig      store.Signal // of the transaction under way
-	began    time.Time    // when it began to be carried out
-	accepted time.Time    // the last acceptance time given
-	version  int64        // data_version at the last look
-	started  int64        // ID of the last Started message
-	purged   time.Time    // when expired receipts were looked for last
-	cramped  time.Time    // when it was tried last, in vain, to make space
+	sig        store.Signal // of the transaction under way
+	began      time.Time    // when it began to be carried out
+	accepted   time.Time    // the last acceptance time given
+	version    int64        // data_version when it was last read
+	started    int64        // ID of the last Started message
+	purged     time.Time    // when expired receipts were last deleted
+	spaceTried time.Time    // when making space was last tried, in vain
 }
 
 // op is an operation. It checks first and writes after, so that one that is
@@ -78,8 +78,8 @@ func newWriter(s *Store, c *conn) *writer {
 		stop: make(chan struct{}),
 		done: make(chan struct{}),
 
-		maxLog:    maxLog,
-		lookEvery: lookAtLog,
+		maxLog:        maxLog,
+		walCheckEvery: walCheckEvery,
 	}
 }
 
@@ -87,7 +87,7 @@ func (w *writer) start() error {
 	// Waiting for other processes is done in begin, where it can be ended.
 	w.c.SetBusyTimeout(0)
 	if !w.s.opts.Private {
-		if _, err := w.look(); err != nil {
+		if _, err := w.changedElsewhere(); err != nil {
 			return err
 		}
 	}
@@ -139,7 +139,7 @@ func (w *writer) do(ctx context.Context, run func(w *writer) error) error {
 		}
 	}
 	switch {
-	case isGivenUp(o.err):
+	case isFatal(o.err):
 		return o.err
 	case unexpected(o.err):
 		return fmt.Errorf("write to database %q: %w", w.s.path, o.err)
@@ -149,7 +149,7 @@ func (w *writer) do(ctx context.Context, run func(w *writer) error) error {
 
 // outcome waits for the outcome of an operation that its caller has given up.
 func (w *writer) outcome(o *op) bool {
-	late := time.NewTimer(lastWord)
+	late := time.NewTimer(outcomeTimeout)
 	defer late.Stop()
 	select {
 	case <-o.done:
@@ -163,17 +163,17 @@ func (w *writer) loop() {
 	defer close(w.done)
 	defer func() {
 		// To close the last connection copies the log into the file, and deletes what has
-		// its name. A database that was given up is rather left open.
-		if w.s.givenUp.err() != nil {
+		// its name. A database that has failed is rather left open.
+		if w.s.fatal.err() != nil {
 			return
 		}
-		if w.err = w.s.inPlace(); w.err == nil {
+		if w.err = w.s.checkFiles(); w.err == nil {
 			w.err = w.conn.close()
 		}
 	}()
 	var tick <-chan time.Time
 	if !w.s.opts.Private {
-		t := time.NewTicker(lookEvery)
+		t := time.NewTicker(pollInterval)
 		defer t.Stop()
 		tick = t.C
 	}
@@ -183,7 +183,7 @@ func (w *writer) loop() {
 			w.work()
 			w.checkpoint()
 		case <-tick:
-			w.lookForOthers()
+			w.pollChanges()
 		case <-w.stop:
 			w.work()
 			return
@@ -235,7 +235,7 @@ func (w *writer) take() []*op {
 // commitBatch carries out operations in the transaction that has begun.
 func (w *writer) commitBatch(batch []*op) {
 	w.sig = store.Signal{}
-	others := !w.s.opts.Private && w.catchUp()
+	others := !w.s.opts.Private && w.resync()
 	ok := true
 	for _, o := range batch {
 		if o.err = o.run(w); unexpected(o.err) {
@@ -263,7 +263,7 @@ func (w *writer) commitBatch(batch []*op) {
 		w.rerun(batch)
 	}
 	for _, o := range batch {
-		o.err = w.s.seen(o.err)
+		o.err = w.s.noteFatal(o.err)
 	}
 	w.s.stats.operations.Add(int64(len(batch)))
 	sig := w.sig
@@ -292,7 +292,7 @@ func (w *writer) rerun(batch []*op) {
 		}
 		if o.err = o.run(w); unexpected(o.err) {
 			w.rollback()
-			o.err = w.s.seen(o.err)
+			o.err = w.s.noteFatal(o.err)
 			continue
 		}
 		if err := w.commit(1); err != nil {
@@ -312,7 +312,7 @@ func (w *writer) commit(ops int) error {
 		w.rollback()
 		return err
 	}
-	if err := w.s.inPlace(); err != nil {
+	if err := w.s.checkFiles(); err != nil {
 		return err
 	}
 	w.s.stats.commits.Add(1)
@@ -337,7 +337,7 @@ func (w *writer) begin() error {
 	var since time.Time
 	warned := false
 	for pause := time.Millisecond; ; pause = min(2*pause, 50*time.Millisecond) {
-		if err := w.s.givenUp.err(); err != nil {
+		if err := w.s.fatal.err(); err != nil {
 			return err
 		}
 		err := w.on(qBeginImmediate).run()
@@ -364,7 +364,7 @@ func (w *writer) begin() error {
 
 // fail gives all that is queued an error; nothing was written.
 func (w *writer) fail(err error) {
-	err = w.s.seen(err)
+	err = w.s.noteFatal(err)
 	for _, o := range w.take() {
 		o.err = err
 		close(o.done)
@@ -388,9 +388,9 @@ func unexpected(err error) bool {
 	return true
 }
 
-// look reports whether another connection has changed the file since the last
-// look. It reads no table.
-func (w *writer) look() (bool, error) {
+// changedElsewhere reports whether another connection has changed the file since the last call.
+// It reads no table.
+func (w *writer) changedElsewhere() (bool, error) {
 	st := w.on(qDataVersion)
 	_, err := st.first()
 	var v int64
@@ -405,15 +405,15 @@ func (w *writer) look() (bool, error) {
 	return changed, nil
 }
 
-func (w *writer) lookForOthers() {
-	if w.s.givenUp.err() != nil {
+func (w *writer) pollChanges() {
+	if w.s.fatal.err() != nil {
 		return
 	}
-	if w.s.inPlace() != nil {
-		w.s.watch.tell(store.Signal{All: true}) // who waits asks, and is told
+	if w.s.checkFiles() != nil {
+		w.s.watch.tell(store.Signal{All: true}) // callers that wait ask, and get the error
 		return
 	}
-	changed, err := w.look()
+	changed, err := w.changedElsewhere()
 	if err != nil && !isBusy(err) {
 		w.s.opts.Logger.Warn("look for changes of other processes", "database", w.s.path, "error", err)
 	}
@@ -422,10 +422,10 @@ func (w *writer) lookForOthers() {
 	}
 }
 
-// catchUp learns what other processes have done, within a transaction: the next
+// resync takes in what other processes have done, within a transaction: the next
 // acceptance time is not before theirs. It reports whether there was anything.
-func (w *writer) catchUp() bool {
-	changed, err := w.look()
+func (w *writer) resync() bool {
+	changed, err := w.changedElsewhere()
 	if err != nil || !changed {
 		return changed
 	}

@@ -454,11 +454,11 @@ var watchTests = []test{
 		k.apply(k.then("ended", store.Completed, store.RunCompleted))
 		k.ok(k.s.Respond(k.ctx, k.response("q", "step#1", "x")))
 		all := []string{"p", "parked", "nobody", "ended", "new"}
-		got, err := k.s.CatchUp(k.ctx, store.Signal{Mail: all, Ended: all, Responded: []string{"nobody", "q"}})
+		got, err := k.s.Resync(k.ctx, store.Signal{Mail: all, Ended: all, Responded: []string{"nobody", "q"}})
 		k.ok(err)
 		slices.Sort(got.Mail)
 		k.same("signal", got, store.Signal{Mail: []string{"new", "p"}, Ended: []string{"ended"}, Responded: []string{"q"}})
-		got, err = k.s.CatchUp(k.ctx, store.Signal{})
+		got, err = k.s.Resync(k.ctx, store.Signal{})
 		k.ok(err)
 		k.same("signal", got, store.Signal{})
 	}},

@@ -35,7 +35,7 @@ const (
 // Signals is the part of a store that tells what other processes do.
 type Signals interface {
 	Await() (done func())
-	CatchUp(ctx context.Context, s store.Signal) (store.Signal, error)
+	Resync(ctx context.Context, s store.Signal) (store.Signal, error)
 }
 
 // Registry knows who waits for what.

@@ -29,7 +29,7 @@ type silent struct{}
 
 func (silent) Await() (done func()) { return func() {} }
 
-func (silent) CatchUp(context.Context, store.Signal) (store.Signal, error) {
+func (silent) Resync(context.Context, store.Signal) (store.Signal, error) {
 	return store.Signal{}, nil
 }
 

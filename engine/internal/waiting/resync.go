@@ -48,7 +48,7 @@ func (r *Registry) resync(ctx context.Context) error {
 	if asked == times {
 		return nil
 	}
-	s, err := r.store.CatchUp(ctx, r.awaited())
+	s, err := r.store.Resync(ctx, r.awaited())
 	if err != nil {
 		return err
 	}

@@ -22,7 +22,7 @@ func (w *Worker) resync() {
 		if len(runs) == 0 {
 			continue
 		}
-		s, err := w.store.CatchUp(w.ctx, store.Signal{Mail: runs, Ended: runs})
+		s, err := w.store.Resync(w.ctx, store.Signal{Mail: runs, Ended: runs})
 		if err != nil {
 			if w.ctx.Err() != nil || !outage.Sleep(w.ctx, backoff.Failed(w.outages, "look for messages", "", err)) {
 				return

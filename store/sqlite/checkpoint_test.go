@@ -18,7 +18,7 @@ func TestLogIsBounded(t *testing.T) {
 	defer func() { _ = s.Close() }()
 	// Less than it is, so that less has to be written here.
 	err = s.w.do(t.Context(), func(w *writer) error {
-		w.maxLog, w.lookEvery = 1<<20, 100
+		w.maxLog, w.walCheckEvery = 1<<20, 100
 		return nil
 	})
 	if err != nil {

@@ -20,14 +20,14 @@ const (
 	// While they follow on each other without a gap, it can't start over.
 	maxLog = 128 << 20
 
-	// lookAtLog is how many operations are written between two looks at its length.
-	lookAtLog = 2000
+	// walCheckEvery is how many operations are written between two checks of its length.
+	walCheckEvery = 2000
 )
 
 // checkpoint is called when nothing is queued.
 func (w *writer) checkpoint() {
-	if n := w.s.stats.operations.Load(); n-w.copied >= idleCheckpoint && w.s.givenUp.err() == nil {
-		w.copied = n
+	if n := w.s.stats.operations.Load(); n-w.checkpointed >= idleCheckpoint && w.s.fatal.err() == nil {
+		w.checkpointed = n
 		_ = w.exec("PRAGMA wal_checkpoint(PASSIVE)") // SQLite tries again
 	}
 }
@@ -36,11 +36,11 @@ func (w *writer) checkpoint() {
 // can't be held back: then it is tried again later.
 func (w *writer) boundLog() {
 	n := w.s.stats.operations.Load()
-	if n-w.looked < w.lookEvery {
+	if n-w.walChecked < w.walCheckEvery {
 		return
 	}
-	w.looked = n
-	if w.s.givenUp.err() != nil {
+	w.walChecked = n
+	if w.s.fatal.err() != nil {
 		return
 	}
 	if w.logSize() <= w.maxLog {
@@ -55,7 +55,7 @@ func (w *writer) boundLog() {
 // was until it starts over. It reports whether it is shorter now.
 func (w *writer) makeSpace() bool {
 	const pause = time.Second // between attempts in vain
-	if time.Since(w.cramped) < pause {
+	if time.Since(w.spaceTried) < pause {
 		return false
 	}
 	before := w.logSize()
@@ -65,12 +65,12 @@ func (w *writer) makeSpace() bool {
 	if w.logSize() < before {
 		return true
 	}
-	w.cramped = time.Now()
+	w.spaceTried = time.Now()
 	return false
 }
 
 func (w *writer) logSize() int64 {
-	info, err := os.Stat(w.s.place.main + "-wal")
+	info, err := os.Stat(w.s.files.main + "-wal")
 	if err != nil {
 		return 0
 	}

@@ -12,7 +12,7 @@ import (
 	"github.com/tenter-dev/tenter/store"
 )
 
-// waiting makes an operation that a writer without lanes never carries out.
+// waiting makes an operation that a writer without committers never carries out.
 func waiting(t *testing.T, w *writer, kind opKind, size int, keys ...string) *op {
 	t.Helper()
 	o := &op{kind: kind, ctx: t.Context(), keys: keys, size: size}
@@ -20,7 +20,7 @@ func waiting(t *testing.T, w *writer, kind opKind, size int, keys ...string) *op
 	return o
 }
 
-func TestLanesAreNotInTheWayOfEachOther(t *testing.T) {
+func TestCommittersAreNotInTheWayOfEachOther(t *testing.T) {
 	t.Parallel()
 	w := newWriter(nil)
 	first := waiting(t, w, opApply, 1, "run a", "run parent")
@@ -35,7 +35,7 @@ func TestLanesAreNotInTheWayOfEachOther(t *testing.T) {
 	if other := w.take(); !slices.Equal(other, []*op{free}) {
 		t.Errorf("a batch meanwhile: %v", other)
 	}
-	w.over(batch)
+	w.release(batch)
 	if next := w.take(); !slices.Equal(next, []*op{again, send, child}) {
 		t.Errorf("the batch after: %v", next)
 	}

@@ -10,25 +10,24 @@ import (
 	"syscall"
 )
 
-// place is where the files of an open database are. SQLite goes on with files that were
-// removed, renamed or replaced as if nothing had happened. But what it writes to them is
-// gone when they are closed, and whoever opens the path then finds another database. So it
-// is checked that they are those that have their names: after each commit, before anybody
-// hears of it, and in each look for what other processes have changed.
-type place struct {
+// openFiles are the files of an open database. SQLite goes on with files that were removed,
+// renamed or replaced as if nothing had happened. But what it writes to them is gone when they
+// are closed, and a process that opens the path later finds another database. So the store
+// checks that the files still have their names: after each commit, before anybody hears of it,
+// and whenever it polls for changes of other processes.
+type openFiles struct {
 	main  string // of the file, as SQLite calls it: without symbolic links
-	files [3]located
+	files [3]openFile
 }
 
-// located is a file as it was found when the database was opened.
-type located struct {
+// openFile is a file as it was found when the database was opened.
+type openFile struct {
 	path string
 	info os.FileInfo
 }
 
-// findPlace returns where the files are of the database that a connection has open, and
-// has read from.
-func findPlace(path string, c *conn) (*place, error) {
+// statFiles looks at the files of the database that a connection has open, and has read from.
+func statFiles(path string, c *conn) (*openFiles, error) {
 	main, err := mainFile(c)
 	if err != nil {
 		return nil, err
@@ -37,20 +36,20 @@ func findPlace(path string, c *conn) (*place, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &place{main: main}
+	p := &openFiles{main: main}
 	// The path may be a symbolic link, which may come to lead elsewhere.
 	for i, path := range []string{path, main + "-wal", main + "-shm"} {
 		info, err := os.Stat(path)
 		if err != nil {
 			return nil, fmt.Errorf("%w: %w", ErrReplaced, err)
 		}
-		p.files[i] = located{path, info}
+		p.files[i] = openFile{path, info}
 	}
 	return p, nil
 }
 
 // changed says which of the files was removed or replaced.
-func (p *place) changed() error {
+func (p *openFiles) changed() error {
 	for i := range p.files {
 		f := &p.files[i]
 		now, err := os.Stat(f.path)
