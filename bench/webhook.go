@@ -98,7 +98,7 @@ func newSite(ctx context.Context, e *env, opts engine.Options, answer string, ru
 		return nil, errors.Join(err, listener.Close())
 	}
 	mux := http.NewServeMux()
-	mux.Handle(server.WebhookPath, server.Webhooks(w.eng))
+	mux.Handle(server.WebhookPath, server.Webhooks(w.eng, server.Options{}))
 	s := &site{
 		url:    url,
 		world:  w,

@@ -72,7 +72,7 @@ func newWorld(t *testing.T) *world {
 		t.Fatal(err)
 	}
 	mux.Handle(server.APIPath, w.check)
-	mux.Handle(server.WebhookPath, server.Webhooks(w.eng))
+	mux.Handle(server.WebhookPath, server.Webhooks(w.eng, server.Options{}))
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	done := make(chan error, 1)
 	go func() { done <- w.eng.Run(ctx) }()

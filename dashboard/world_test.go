@@ -215,7 +215,7 @@ func newWorld(t *testing.T, opts dashboard.Options, more ...func(*engine.Options
 	w.dash = dashboard.New(w.client, opts)
 	mux := http.NewServeMux()
 	mux.Handle("/ops/tenter/", http.StripPrefix("/ops/tenter", w.dash))
-	mux.Handle(server.WebhookPath, server.Webhooks(w.eng))
+	mux.Handle(server.WebhookPath, server.Webhooks(w.eng, server.Options{}))
 	mux.Handle(server.APIPath, server.API(w.eng, server.APIOptions{Access: access.Policy{Unauthenticated: access.Write}, Logger: quiet}))
 	remote, err := client.New(w.web, client.Options{})
 	if err != nil {

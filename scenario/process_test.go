@@ -107,7 +107,7 @@ func (r role) play() (err error) {
 		return err
 	}
 	if r.Webhooks {
-		d.front = httptest.NewServer(server.Webhooks(d.eng))
+		d.front = httptest.NewServer(server.Webhooks(d.eng, server.Options{}))
 		defer d.front.Close()
 	}
 	defer func() { err = errors.Join(err, d.eng.Close()) }()

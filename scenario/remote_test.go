@@ -13,8 +13,8 @@ import (
 // remote asks engines of other processes, one or another, which may be killed before
 // they answer. Then the outcome is unknown.
 type remote struct {
-	workflow.Client // nil: what the load does not need
-	services        []*service
+	workflow.UnimplementedClient
+	services []*service
 }
 
 func (r *remote) StartRun(ctx context.Context, req workflow.StartRequest) (runID string, err error) {

@@ -53,7 +53,7 @@ func API(c inspect.Client, opts APIOptions) http.Handler {
 	if c == nil {
 		panic("server: the client is nil")
 	}
-	o := withDefaults([]Options{{Logger: opts.Logger, ReadTimeout: opts.ReadTimeout, WriteTimeout: opts.WriteTimeout}})
+	o := withDefaults(Options{Logger: opts.Logger, ReadTimeout: opts.ReadTimeout, WriteTimeout: opts.WriteTimeout})
 	a := &apiHandler{client: c, reader: inspect.ReadOnly(c), guard: access.NewGuard(opts.Access), opts: o, maxBody: defaultBody}
 	a.maxBody = max(a.maxBody, 2*int64(run.MaxPayload(c))) // an engine knows better what is too large
 	if t, ok := a.guard.Generated(); ok {

@@ -6,11 +6,11 @@
 // do, and all there is to see of runs, to package client, the command line and any
 // other program.
 //
-//	mux.Handle(server.WebhookPath, server.Webhooks(eng))
+//	mux.Handle(server.WebhookPath, server.Webhooks(eng, server.Options{}))
 //	mux.Handle(server.APIPath, server.API(eng, server.APIOptions{Access: access.Policy{Tokens: tokens}}))
 //	mux.Handle("POST /slack/{channel}", server.Webhook(eng, func(r *http.Request) (string, error) {
 //		return "slack:" + r.PathValue("channel"), nil
-//	}))
+//	}, server.Options{}))
 //
 // Errors are answered as application/problem+json (RFC 9457).
 //

@@ -27,7 +27,7 @@ const maxResume = 1 << 20
 //
 // The header Idempotency-Key, if there is one, makes it safe to repeat; an empty one is
 // refused. A body may have 1 MiB.
-func Resume[T any](c workflow.Client, t *workflow.HookType[T], token func(*http.Request) (string, error), opts ...Options) http.Handler {
+func Resume[T any](c workflow.Client, t *workflow.HookType[T], token func(*http.Request) (string, error), opts Options) http.Handler {
 	o := withDefaults(opts)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method != http.MethodPost && r.Method != http.MethodPut {

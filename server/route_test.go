@@ -27,7 +27,7 @@ func TestCustomRoute(t *testing.T) {
 				return "", errors.New("who are you?")
 			}
 			return "slack:" + r.PathValue("channel"), nil
-		})
+		}, server.Options{})
 	})
 	r, _ := open(l, wf, "slack:general")
 	route := l.srv.URL + "/slack/general"
@@ -55,7 +55,7 @@ func TestTokenFromBody(t *testing.T) {
 		return server.Webhook(e, func(r *http.Request) (string, error) {
 			err := r.ParseForm()
 			return "slack:" + r.PostForm.Get("channel_id"), err
-		})
+		}, server.Options{})
 	})
 	l.handle("/first-byte", func(e *engine.Engine) http.Handler {
 		return server.Webhook(e, func(r *http.Request) (string, error) {
@@ -63,7 +63,7 @@ func TestTokenFromBody(t *testing.T) {
 			_, err := r.Body.Read(first)
 			r.Body.Close()
 			return "slack:C" + string(first), err
-		})
+		}, server.Options{})
 	})
 	r, u := open(l, wf, "slack:C1")
 	form := "channel_id=C1&text=hello+there"
@@ -123,7 +123,7 @@ func TestResume(t *testing.T) {
 	})
 	l.run(engine.Options{}, wf)
 	l.handle("/approve/{doc}", func(e *engine.Engine) http.Handler {
-		return server.Resume(e, reviews, func(r *http.Request) (string, error) { return "approval:" + r.PathValue("doc"), nil })
+		return server.Resume(e, reviews, func(r *http.Request) (string, error) { return "approval:" + r.PathValue("doc"), nil }, server.Options{})
 	})
 	r, u := open(l, wf, "7")
 

@@ -43,11 +43,7 @@ type Options struct {
 	TrustForwarded bool
 }
 
-func withDefaults(opts []Options) Options {
-	var o Options
-	if len(opts) > 0 {
-		o = opts[0]
-	}
+func withDefaults(o Options) Options {
 	o.ReadTimeout = cmp.Or(o.ReadTimeout, 30*time.Second)
 	o.WriteTimeout = cmp.Or(o.WriteTimeout, 30*time.Second)
 	if o.Logger == nil {
@@ -58,7 +54,7 @@ func withDefaults(opts []Options) Options {
 
 // Webhooks serves the webhooks of all runs. Mount it at [WebhookPath]; it does not
 // mind a prefix before it.
-func Webhooks(e *engine.Engine, opts ...Options) http.Handler {
+func Webhooks(e *engine.Engine, opts Options) http.Handler {
 	return newHandler(e, pathToken, opts)
 }
 
@@ -66,11 +62,11 @@ func Webhooks(e *engine.Engine, opts ...Options) http.Handler {
 // token from a request that the app has authenticated. It may read the body, which is
 // delivered whole all the same. If token fails, or the token is unknown, the answer
 // is 404.
-func Webhook(e *engine.Engine, token func(*http.Request) (string, error), opts ...Options) http.Handler {
+func Webhook(e *engine.Engine, token func(*http.Request) (string, error), opts Options) http.Handler {
 	return newHandler(e, token, opts)
 }
 
-func newHandler(e *engine.Engine, token func(*http.Request) (string, error), opts []Options) http.Handler {
+func newHandler(e *engine.Engine, token func(*http.Request) (string, error), opts Options) http.Handler {
 	if e == nil {
 		panic("server: the engine is nil")
 	}

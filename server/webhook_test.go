@@ -332,7 +332,9 @@ var awkwardTokens = []string{
 func TestTokensSurvive(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
-	l.handle("/below/a/", func(e *engine.Engine) http.Handler { return http.StripPrefix("/below/a", server.Webhooks(e)) })
+	l.handle("/below/a/", func(e *engine.Engine) http.Handler {
+		return http.StripPrefix("/below/a", server.Webhooks(e, server.Options{}))
+	})
 	wf := l.collector()
 	for _, prefix := range []string{"", "/below/a", "/below/a/"} {
 		l.run(engine.Options{PublicURL: l.srv.URL + prefix}, wf)
@@ -373,7 +375,7 @@ func TestOddURLs(t *testing.T) {
 	l := newLab(t)
 	wf := l.collector()
 	l.run(engine.Options{}, wf)
-	bare := httptest.NewServer(server.Webhooks(l.eng))
+	bare := httptest.NewServer(server.Webhooks(l.eng, server.Options{}))
 	defer bare.Close()
 	r, u := open(l, wf, "t")
 	targets := []string{

@@ -5,7 +5,8 @@ import (
 	"time"
 )
 
-// Store is a database that engines run on. It is safe for concurrent use.
+// Store is a database that engines run on. It is safe for concurrent use. Implementations embed
+// [Unimplemented]: later versions may add operations.
 type Store interface {
 	Client
 	Reader

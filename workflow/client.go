@@ -9,6 +9,9 @@ import (
 // Client is the door to runs from outside. *engine.Engine is one. Most code uses it
 // through typed handles: [Workflow.Start], [Run], [HookType.Resume], or [Resume].
 //
+// Implementations and fakes embed [UnimplementedClient]: later versions may add methods. Package
+// workflowtest has a fake that records what is started and resumed.
+//
 // A workflow can't use a Client: its calls are side effects, and fail when they are
 // given a workflow's [Context]. Steps can, see [ClientFrom].
 type Client interface {

@@ -251,7 +251,7 @@ func serveWeb(workflows ...workflow.Definition) (eng *engine.Engine, stop func()
 	if err != nil {
 		panic(err)
 	}
-	mux.Handle(server.WebhookPath, server.Webhooks(eng))
+	mux.Handle(server.WebhookPath, server.Webhooks(eng, server.Options{}))
 
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup

@@ -320,7 +320,7 @@ func TestHandle(t *testing.T) {
 	workflowtest.Test(t, with(echo), func(t *testing.T, eng *workflowtest.Engine) {
 		run := workflowtest.Start(eng, echo, 1)
 		token := eng.Hook(run).Token
-		eng.Handle("POST /mine", server.Webhook(eng.Engine(), func(*http.Request) (string, error) { return token, nil }))
+		eng.Handle("POST /mine", server.Webhook(eng.Engine(), func(*http.Request) (string, error) { return token, nil }, server.Options{}))
 		resp, err := eng.HTTP().Post("https://app.test/mine", "text/plain", strings.NewReader("hi")) //nolint:noctx // as a user would
 		if err != nil {
 			t.Fatal(err)

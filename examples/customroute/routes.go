@@ -15,10 +15,10 @@ import (
 func routes(mux *http.ServeMux, eng *engine.Engine) {
 	offer := server.Webhook(eng, func(r *http.Request) (string, error) {
 		return offerToken(r.PathValue("supplier")), nil
-	})
+	}, server.Options{})
 	approval := server.Resume(eng, Approvals, func(r *http.Request) (string, error) {
 		return approvalToken(r.PathValue("supplier")), nil
-	})
+	}, server.Options{})
 	mux.Handle("POST /suppliers/{supplier}/offer", withKey(func(r *http.Request) string { return r.PathValue("supplier") + "-key" }, offer))
 	mux.Handle("POST /suppliers/{supplier}/approval", withKey(func(*http.Request) string { return "boss-key" }, approval))
 }

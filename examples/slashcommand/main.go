@@ -37,5 +37,5 @@ func main() {
 }
 
 func routes(mux *http.ServeMux, eng *engine.Engine) {
-	mux.Handle(server.WebhookPath, server.Webhooks(eng))
+	mux.Handle(server.WebhookPath, server.Webhooks(eng, server.Options{}))
 }

@@ -32,7 +32,7 @@ func main() {
 }
 
 func routes(mux *http.ServeMux, eng *engine.Engine) {
-	mux.Handle(server.WebhookPath, server.Webhooks(eng))
+	mux.Handle(server.WebhookPath, server.Webhooks(eng, server.Options{}))
 }
 
 // Listen waits for one request.

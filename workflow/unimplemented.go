@@ -1,0 +1,57 @@
+package workflow
+
+import (
+	"context"
+	"errors"
+	"fmt"
+)
+
+// UnimplementedClient is a [Client] whose methods all fail with [errors.ErrUnsupported]. An
+// implementation or a fake that embeds it has only the methods that it needs, and compiles when a
+// later version adds some. To record what code starts and resumes, take workflowtest.FakeClient.
+type UnimplementedClient struct{}
+
+var _ Client = UnimplementedClient{}
+
+func unsupported(method string) error {
+	return fmt.Errorf("%s: this client does not implement it: %w", method, errors.ErrUnsupported)
+}
+
+// StartRun implements [Client].
+func (UnimplementedClient) StartRun(context.Context, StartRequest) (string, error) {
+	return "", unsupported("StartRun")
+}
+
+// ResumeHook implements [Client].
+func (UnimplementedClient) ResumeHook(context.Context, ResumeRequest) (HookInfo, error) {
+	return HookInfo{}, unsupported("ResumeHook")
+}
+
+// HookByToken implements [Client].
+func (UnimplementedClient) HookByToken(context.Context, string) (HookInfo, error) {
+	return HookInfo{}, unsupported("HookByToken")
+}
+
+// RunInfo implements [Client].
+func (UnimplementedClient) RunInfo(context.Context, string) (RunInfo, error) {
+	return RunInfo{}, unsupported("RunInfo")
+}
+
+// AwaitRun implements [Client].
+func (UnimplementedClient) AwaitRun(context.Context, string) (RunResult, error) {
+	return RunResult{}, unsupported("AwaitRun")
+}
+
+// CancelRun implements [Client].
+func (UnimplementedClient) CancelRun(context.Context, string) error { return unsupported("CancelRun") }
+
+// TerminateRun implements [Client].
+func (UnimplementedClient) TerminateRun(context.Context, string, string) error {
+	return unsupported("TerminateRun")
+}
+
+// WakeRun implements [Client].
+func (UnimplementedClient) WakeRun(context.Context, string) error { return unsupported("WakeRun") }
+
+// RetryRun implements [Client].
+func (UnimplementedClient) RetryRun(context.Context, string) error { return unsupported("RetryRun") }
