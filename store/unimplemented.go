@@ -124,9 +124,9 @@ func (Unimplemented) Executing(context.Context, string) ([]Attempt, error) {
 	return nil, unsupported("Executing")
 }
 
-// CatchUp implements [Store].
-func (Unimplemented) CatchUp(context.Context, Signal) (Signal, error) {
-	return Signal{}, unsupported("CatchUp")
+// Resync implements [Store].
+func (Unimplemented) Resync(context.Context, Signal) (Signal, error) {
+	return Signal{}, unsupported("Resync")
 }
 
 // Renew implements [Store].
