@@ -137,7 +137,11 @@ var layers = []layer{
 		why: "it is a contract, and anybody can implement it",
 	},
 	{
-		pkg: "store/*", may: []string{"store", "internal/journal", "internal/planted", "internal/prefix", "internal/saturate"},
+		pkg: "store/internal/*", may: []string{"store", "internal/journal"}, std: true,
+		why: "it is what stores have in common, and knows none of them",
+	},
+	{
+		pkg: "store/*", may: []string{"store", "store/internal/*", "internal/journal", "internal/planted", "internal/prefix", "internal/saturate"},
 		why: "a store, like the suite that proves it, knows the contract and the language of what it keeps, but no engine and no other store",
 	},
 	{

@@ -12,6 +12,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/tenter-dev/tenter/store"
+	"github.com/tenter-dev/tenter/store/internal/refused"
 )
 
 var _ store.Archiver = (*Store)(nil)
@@ -137,7 +138,7 @@ func (s *Store) Import(ctx context.Context, runs []store.Archive) (taken string,
 		s.tell(store.Signal{All: true})
 		return "", nil
 	}
-	if !refused(err) {
+	if !refused.Is(err) {
 		err = fmt.Errorf("import runs: database %s: %w", s.name, err)
 	}
 	return taken, err

@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/tenter-dev/tenter/store"
+	"github.com/tenter-dev/tenter/store/internal/refused"
 )
 
 // alone is the mode of functions that are called for one operation, see set_lock_timeout
@@ -22,7 +23,7 @@ func (s *Store) call(ctx context.Context, what string, f func(ctx context.Contex
 	for pause := time.Millisecond; ; pause = min(2*pause, 100*time.Millisecond) {
 		err := s.with(ctx, f)
 		switch {
-		case err == nil || refused(err):
+		case err == nil || refused.Is(err):
 			return err
 		case !passing(err):
 			return fmt.Errorf("%s: database %s: %w", what, s.name, err)
@@ -53,20 +54,6 @@ func (s *Store) verdicts(ctx context.Context, what, sql string, args ...any) (*o
 		return o.err
 	})
 	return o, err
-}
-
-// refused reports whether an error is one that says that nothing was written, and
-// will not be.
-func refused(err error) bool {
-	for _, e := range []error{
-		store.ErrNotFound, store.ErrExists, store.ErrConflict,
-		store.ErrFenced, store.ErrMismatch, store.ErrClosed,
-	} {
-		if errors.Is(err, e) {
-			return true
-		}
-	}
-	return false
 }
 
 // found turns the error for a row that is not there into the contract's. Text that

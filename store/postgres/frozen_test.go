@@ -58,7 +58,7 @@ func hash(t *testing.T, paths ...string) string {
 			t.Fatal(err)
 		}
 		if len(paths) > 1 {
-			fmt.Fprintf(h, "%s %d %d\n", path, len(sql), oldestServed)
+			sql = fmt.Appendf(nil, "%s %d %d\n%s", path, len(sql), oldestServed, sql)
 		}
 		h.Write(sql)
 	}

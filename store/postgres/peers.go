@@ -316,7 +316,7 @@ func (p *peers) hear(ctx context.Context, payload string) bool {
 		}
 		p.mu.Unlock()
 		if first {
-			p.s.watch.tell(store.Signal{All: true}) // what it has missed
+			p.s.watch.Tell(store.Signal{All: true}) // what it has missed
 		}
 		return true
 	}
@@ -332,7 +332,7 @@ func (p *peers) hear(ctx context.Context, payload string) bool {
 		n.All = n.All || !known || n.Knows == p.id
 	}
 	if sig := (store.Signal{Mail: n.Mail, Ended: n.Ended, Responded: n.Responded, All: n.All, Yield: !p.elected(&n)}); n.All || len(n.Mail)+len(n.Ended)+len(n.Responded) > 0 {
-		p.s.watch.tell(sig)
+		p.s.watch.Tell(sig)
 	}
 	return false
 }
@@ -371,7 +371,7 @@ func (p *peers) poll(ctx context.Context) {
 			p.mu.Unlock()
 			if n++; due {
 				n = 1
-				p.s.watch.tell(store.Signal{All: true})
+				p.s.watch.Tell(store.Signal{All: true})
 			}
 		case <-beats.C:
 			p.mu.Lock()

@@ -15,6 +15,8 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/tenter-dev/tenter/store"
+	"github.com/tenter-dev/tenter/store/internal/watch"
+	"github.com/tenter-dev/tenter/store/internal/workers"
 )
 
 // Options are what can be chosen when a database is opened. The zero value works.
@@ -73,10 +75,10 @@ type Store struct {
 	known   int // the number of the schema that this binary brings
 	w       *writer
 	clock   clock
-	watch   watchers[store.Signal]
-	commits watchers[store.Commit]
+	watch   watch.List[store.Signal]
+	commits watch.List[store.Commit]
 	peers   *peers
-	defs    definitionCache
+	defs    workers.Decoder
 	stats   counters
 	stop    context.CancelFunc
 	tasks   sync.WaitGroup

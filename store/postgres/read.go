@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/tenter-dev/tenter/store"
+	"github.com/tenter-dev/tenter/store/internal/refused"
 )
 
 // Load returns a run, the events after a position, and its mailbox, as of one
@@ -115,7 +116,7 @@ func (s *Store) Run(ctx context.Context, runID string) (store.Run, error) {
 			if err != nil {
 				return err
 			}
-			reason, err := s.available(lists, r.Workflow, r.Version)
+			reason, err := s.defs.Available(lists, r.Workflow, r.Version)
 			if err == nil && reason != "" {
 				r.Status, r.BlockedReason = store.Blocked, reason
 			}
@@ -203,10 +204,8 @@ func (s *Store) Workers(ctx context.Context) ([]store.WorkerInfo, error) {
 			return w, err
 		}
 		w.RenewedAt, w.LeaseUntil = w.RenewedAt.UTC(), w.LeaseUntil.UTC()
-		defs, err := s.defs.get(js)
-		for _, d := range defs {
-			w.Definitions = append(w.Definitions, store.Definition(d))
-		}
+		defs, err := s.defs.Decode(js)
+		w.Definitions = append(w.Definitions, defs...)
 		return w, err
 	}, s.sql.allWorkers)
 }
@@ -244,7 +243,7 @@ func list[T any](ctx context.Context, s *Store, what string, read func(pgx.Row) 
 
 // readError says what was being read.
 func (s *Store) readError(what string, err error) error {
-	if err == nil || refused(err) {
+	if err == nil || refused.Is(err) {
 		return err
 	}
 	return fmt.Errorf("%s: database %s: %w", what, s.name, err)

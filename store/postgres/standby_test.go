@@ -10,6 +10,7 @@ import (
 
 	"github.com/tenter-dev/tenter/internal/pgtest"
 	"github.com/tenter-dev/tenter/store"
+	"github.com/tenter-dev/tenter/store/internal/refused"
 )
 
 // After a failover the connections may lead to what is a standby now.
@@ -24,7 +25,7 @@ func TestAServerThatBecomesAStandbyIsLeft(t *testing.T) {
 		func() error { return s.Start(ctx, newRun("r")) },
 		func() error { return s.Renew(ctx, store.Lease{Worker: "w", For: time.Second}) },
 	} {
-		if err := write(); err == nil || refused(err) {
+		if err := write(); err == nil || refused.Is(err) {
 			t.Errorf("a write to a standby: %v", err)
 		}
 	}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/tenter-dev/tenter/internal/saturate"
 	"github.com/tenter-dev/tenter/store"
+	"github.com/tenter-dev/tenter/store/internal/refused"
 )
 
 // Tx is for engine.Engine.WithTx: a transaction of the application, begun with pgx on
@@ -138,7 +139,7 @@ func (j *joined) query(ctx context.Context, what string, read func(row pgx.Row) 
 		return err
 	}
 	err := j.q.query(ctx, read, inSchema(j.s.opts.Schema, sql), args...)
-	if err == nil || refused(err) {
+	if err == nil || refused.Is(err) {
 		return err
 	}
 	hint := ""
@@ -334,7 +335,7 @@ func (j *joined) Run(ctx context.Context, runID string) (store.Run, error) {
 	if err != nil {
 		return store.Run{}, err
 	}
-	reason, err := j.s.available(lists, r.Workflow, r.Version)
+	reason, err := j.s.defs.Available(lists, r.Workflow, r.Version)
 	if err == nil && reason != "" {
 		r.Status, r.BlockedReason = store.Blocked, reason
 	}

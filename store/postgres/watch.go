@@ -9,41 +9,18 @@ import (
 	"github.com/tenter-dev/tenter/store"
 )
 
-// watchers are told after each commit.
-type watchers[T any] struct {
-	mu   sync.Mutex
-	next int
-	fs   map[int]func(T)
-}
-
 // Watch calls f after each commit that gave runs messages, ended them, or answered
 // requests. Of the commits of other processes it learns by notifications; since
 // those can get lost it says All from time to time. Of what they have ended or answered
 // it learns only while somebody awaits that. f must not block.
 func (s *Store) Watch(f func(store.Signal)) (stop func()) {
-	return s.watch.add(f)
+	return s.watch.Add(f)
 }
 
 // WatchCommits calls f after each commit of operations of this process. f must not
 // block.
 func (s *Store) WatchCommits(f func(store.Commit)) (stop func()) {
-	return s.commits.add(f)
-}
-
-func (ws *watchers[T]) add(f func(T)) (stop func()) {
-	ws.mu.Lock()
-	defer ws.mu.Unlock()
-	if ws.fs == nil {
-		ws.fs = make(map[int]func(T))
-	}
-	id := ws.next
-	ws.next++
-	ws.fs[id] = f
-	return func() {
-		ws.mu.Lock()
-		defer ws.mu.Unlock()
-		delete(ws.fs, id)
-	}
+	return s.commits.Add(f)
 }
 
 // Await says that somebody awaits what other processes may end or answer, until done is
@@ -53,34 +30,19 @@ func (s *Store) Await() (done func()) {
 	return sync.OnceFunc(func() { s.peers.await(-1) })
 }
 
-// tell calls the watchers. They are called without the lock, so that one may stop
-// itself.
-func (ws *watchers[T]) tell(v T) {
-	var few [4]func(T)
-	fs := few[:0]
-	ws.mu.Lock()
-	for _, f := range ws.fs {
-		fs = append(fs, f)
-	}
-	ws.mu.Unlock()
-	for _, f := range fs {
-		f(v)
-	}
-}
-
 // tell tells the watchers here and the other processes what has been committed. What was
 // ended or answered concerns others only while they await such.
 func (s *Store) tell(sig store.Signal) {
 	if len(sig.Mail) == 0 && len(sig.Ended) == 0 && len(sig.Responded) == 0 && !sig.All {
 		return
 	}
-	s.watch.tell(sig)
+	s.watch.Tell(sig)
 	s.peers.announce(sig, false)
 }
 
 // tellAll tells it to all.
 func (s *Store) tellAll(sig store.Signal) {
-	s.watch.tell(sig)
+	s.watch.Tell(sig)
 	s.peers.announce(sig, true)
 }
 

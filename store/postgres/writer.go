@@ -419,7 +419,7 @@ func (w *writer) commit(ctx context.Context, ops []*op) error {
 	w.s.stats.commits.Add(1)
 	w.s.stats.statements.Add(int64(r.Len()))
 	w.s.stats.operations.Add(int64(len(ops)))
-	w.s.commits.tell(store.Commit{Operations: len(ops), Took: time.Since(began)})
+	w.s.commits.Tell(store.Commit{Operations: len(ops), Took: time.Since(began)})
 	w.s.tell(r.told)
 	return nil
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/tenter-dev/tenter/internal/pgtest"
 	"github.com/tenter-dev/tenter/store"
+	"github.com/tenter-dev/tenter/store/internal/refused"
 )
 
 func newRun(id string) store.NewRun {
@@ -127,7 +128,7 @@ func TestAServerThatRestartsIsFoundAgain(t *testing.T) {
 	}
 	server.Crash()
 	err := s.Start(ctx, newRun("meanwhile"))
-	if err == nil || refused(err) {
+	if err == nil || refused.Is(err) {
 		t.Errorf("without a server: %v", err)
 	}
 	server.Start()
@@ -136,7 +137,7 @@ func TestAServerThatRestartsIsFoundAgain(t *testing.T) {
 		if err == nil {
 			break
 		}
-		if refused(err) || ctx.Err() != nil {
+		if refused.Is(err) || ctx.Err() != nil {
 			t.Fatal(err)
 		}
 	}

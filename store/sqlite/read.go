@@ -167,10 +167,8 @@ func (s *Store) Workers(ctx context.Context) ([]store.WorkerInfo, error) {
 	err := s.pool.read(ctx, func(c *conn) (err error) {
 		workers, err = readAll(c.on(qWorkersAll), func(st *stmt) (store.WorkerInfo, error) {
 			w := store.WorkerInfo{Name: st.text(), Build: st.text()}
-			defs, err := s.defs.get(st.text())
-			for _, d := range defs {
-				w.Definitions = append(w.Definitions, store.Definition(d))
-			}
+			defs, err := s.defs.Decode(st.text())
+			w.Definitions = append(w.Definitions, defs...)
 			w.RenewedAt, w.LeaseUntil = st.time(), st.time()
 			w.Live = w.LeaseUntil.After(s.Now())
 			return w, err

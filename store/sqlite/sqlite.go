@@ -10,6 +10,8 @@ import (
 	"zombiezen.com/go/sqlite"
 
 	"github.com/tenter-dev/tenter/store"
+	"github.com/tenter-dev/tenter/store/internal/watch"
+	"github.com/tenter-dev/tenter/store/internal/workers"
 )
 
 // Options are what can be chosen when a database is opened. The zero value works.
@@ -54,10 +56,10 @@ type Store struct {
 	opts    Options
 	w       *writer
 	pool    *pool
-	watch   watchers[store.Signal]
-	commits watchers[store.Commit]
+	watch   watch.List[store.Signal]
+	commits watch.List[store.Commit]
 	stats   counters
-	defs    definitionCache
+	defs    workers.Decoder
 	fatal   fatalError
 	files   *openFiles
 	closed  atomic.Bool

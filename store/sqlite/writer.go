@@ -2,7 +2,6 @@ package sqlite
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"runtime"
 	"slices"
@@ -11,6 +10,7 @@ import (
 	"time"
 
 	"github.com/tenter-dev/tenter/store"
+	"github.com/tenter-dev/tenter/store/internal/refused"
 )
 
 const (
@@ -276,7 +276,7 @@ func (w *writer) commitBatch(batch []*op) {
 	w.spare = batch[:0]
 	w.mu.Unlock()
 	if len(sig.Mail) > 0 || len(sig.Ended) > 0 || len(sig.Responded) > 0 || sig.All {
-		w.s.watch.tell(sig)
+		w.s.watch.Tell(sig)
 	}
 }
 
@@ -316,7 +316,7 @@ func (w *writer) commit(ops int) error {
 		return err
 	}
 	w.s.stats.commits.Add(1)
-	w.s.commits.tell(store.Commit{Operations: ops, Took: time.Since(w.began)})
+	w.s.commits.Tell(store.Commit{Operations: ops, Took: time.Since(w.began)})
 	if n := int64(ops); n > w.s.stats.largest.Load() {
 		w.s.stats.largest.Store(n)
 	}
@@ -373,20 +373,7 @@ func (w *writer) fail(err error) {
 
 // unexpected reports whether an error is none of those that an operation
 // returns having written nothing.
-func unexpected(err error) bool {
-	if err == nil {
-		return false
-	}
-	for _, e := range []error{
-		store.ErrNotFound, store.ErrExists, store.ErrConflict,
-		store.ErrFenced, store.ErrMismatch, store.ErrClosed,
-	} {
-		if errors.Is(err, e) {
-			return false
-		}
-	}
-	return true
-}
+func unexpected(err error) bool { return err != nil && !refused.Is(err) }
 
 // changedElsewhere reports whether another connection has changed the file since the last call.
 // It reads no table.
@@ -410,7 +397,7 @@ func (w *writer) pollChanges() {
 		return
 	}
 	if w.s.checkFiles() != nil {
-		w.s.watch.tell(store.Signal{All: true}) // callers that wait ask, and get the error
+		w.s.watch.Tell(store.Signal{All: true}) // callers that wait ask, and get the error
 		return
 	}
 	changed, err := w.changedElsewhere()
@@ -418,7 +405,7 @@ func (w *writer) pollChanges() {
 		w.s.opts.Logger.Warn("look for changes of other processes", "database", w.s.path, "error", err)
 	}
 	if changed {
-		w.s.watch.tell(store.Signal{All: true})
+		w.s.watch.Tell(store.Signal{All: true})
 	}
 }
 
