@@ -485,7 +485,7 @@ func TestExecuting(t *testing.T) {
 				stop()
 			}
 		}))
-		if len(attempts) != 1 || attempts[0].Step != "work#1" || attempts[0].Attempt != 1 || attempts[0].StartedAt.IsZero() || attempts[0].Worker == "" {
+		if len(attempts) != 1 || attempts[0].Step != "work#1" || attempts[0].Number != 1 || attempts[0].Begin.IsZero() || attempts[0].Worker == "" {
 			w.Errorf("executing: %+v", attempts)
 		}
 		ch, _ := goOn.Load(r.ID())

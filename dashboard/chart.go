@@ -130,7 +130,7 @@ func newChart(runID string, items []inspect.Item, begin, end time.Time, live boo
 func crowded(items []inspect.Item, whole time.Duration) bool {
 	bars, thin := 0, 0
 	for _, it := range items {
-		if it.End.IsZero() || it.Kind == inspect.KindOrder {
+		if it.End.IsZero() || it.Kind == inspect.KindControl {
 			continue
 		}
 		bars++
@@ -182,7 +182,7 @@ func newRow(runID string, it inspect.Item, s *scale, now time.Time) row {
 		r.Shapes = append(r.Shapes, shape{class, x, s.place(to) - x, title})
 	}
 	switch {
-	case it.Kind == inspect.KindOrder:
+	case it.Kind == inspect.KindControl:
 		bar("mark", it.Begin, it.Begin, it.Name)
 	case it.Kind == inspect.KindStep && len(it.Attempts) > 0:
 		at := it.Begin

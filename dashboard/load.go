@@ -59,7 +59,7 @@ func loadWaits(ctx context.Context, c inspect.Client, detail *inspect.Detail) er
 	}
 	for _, a := range executing {
 		detail.Waits = append(detail.Waits, inspect.Wait{
-			For: inspect.ForStep, Code: inspect.WaitAttempt, What: "step " + a.Step, Name: a.Step, Attempt: a.Attempt, Worker: a.Worker, Since: a.StartedAt,
+			For: inspect.ForStep, Code: inspect.WaitAttempt, What: "step " + a.Step, Name: a.Step, Attempt: a.Number, Worker: a.Worker, Since: a.Begin,
 		})
 	}
 	if !run.WakeAt.IsZero() {

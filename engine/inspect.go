@@ -178,7 +178,7 @@ func (e *Engine) Executing(ctx context.Context, runID string) ([]inspect.Attempt
 	}
 	attempts := make([]inspect.Attempt, len(found))
 	for i, a := range found {
-		attempts[i] = inspect.Attempt{Step: a.Step, Attempt: a.Attempt, StartedAt: a.StartedAt, Worker: a.Worker}
+		attempts[i] = inspect.Attempt{Step: a.Step, Number: a.Attempt, Begin: a.StartedAt, Worker: a.Worker}
 	}
 	return attempts, nil
 }

@@ -12,11 +12,11 @@ import (
 )
 
 // respondDirectly answers a request from a step.
-func (e *Engine) respondDirectly(ctx context.Context, request, responder string, a run.Answer) error {
+func (e *Engine) respondDirectly(ctx context.Context, request, responder string, a run.Response) error {
 	return e.respond(ctx, e.direct(), request, responder, a)
 }
 
-func (e *Engine) respond(ctx context.Context, in operations, request, responder string, a run.Answer) error {
+func (e *Engine) respond(ctx context.Context, in operations, request, responder string, a run.Response) error {
 	if err := e.usable(ctx); err != nil {
 		return fmt.Errorf("respond: %w", err)
 	}

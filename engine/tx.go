@@ -155,7 +155,7 @@ func (c *txClient) RetryRun(ctx context.Context, runID string) error {
 }
 
 // respond answers a request from a transactional step.
-func (c *txClient) respond(ctx context.Context, request, responder string, a run.Answer) error {
+func (c *txClient) respond(ctx context.Context, request, responder string, a run.Response) error {
 	if err := c.usable(ctx); err != nil {
 		return fmt.Errorf("respond: %w", err)
 	}

@@ -64,10 +64,14 @@ type Message struct {
 	Deferred bool `json:"deferred,omitempty"`
 }
 
-// Attempt is an attempt of a step that is executing.
+// Attempt is one attempt of a step.
 type Attempt struct {
-	Step      string    `json:"step"`    // such as "charge#1"
-	Attempt   int       `json:"attempt"` // from 1
-	StartedAt time.Time `json:"started_at"`
-	Worker    string    `json:"worker"`
+	Step   string `json:"step,omitempty"` // such as "charge#1"; empty in an [Item], which has the name
+	Number int    `json:"number"`         // from 1; a retry of the run starts over
+	// Begin is when the attempt began if it executes or was in quarantine, else when it
+	// was due, which is the same unless the workers were busy or down.
+	Begin  time.Time `json:"begin"`
+	End    time.Time `json:"end,omitzero"`     // zero while it executes
+	Error  string    `json:"error,omitempty"`  // why it failed
+	Worker string    `json:"worker,omitempty"` // while it executes
 }

@@ -30,7 +30,7 @@ type Item struct {
 	// again. 0: any number.
 	MaxAttempts int `json:"max_attempts,omitempty"`
 
-	Attempts []Try     `json:"attempts,omitempty"` // of a step, in order: those that have ended, and the one that is executing
+	Attempts []Attempt `json:"attempts,omitempty"` // of a step, in order: those that have ended, and the one that is executing
 	Payloads []Payload `json:"payloads,omitempty"` // of a hook: what it has got, in order
 
 	Result json.RawMessage `json:"result,omitempty"`
@@ -65,7 +65,7 @@ const (
 	KindDeadline ItemKind = "deadline" // of a context, or of a select
 	KindChild    ItemKind = "child"
 	KindResponse ItemKind = "response" // an answer to an HTTP request
-	KindOrder    ItemKind = "order"    // from outside: cancel, wake, retry; it has no duration
+	KindControl  ItemKind = "control"  // from outside: cancel, wake, retry; it has no duration
 )
 
 // State says how far an item is.
@@ -80,17 +80,6 @@ const (
 	StateStopped State = "stopped" // the code had no more use for a timer
 	StateLeft    State = "left"    // the run ended before it did
 )
-
-// Try is one attempt of a step.
-type Try struct {
-	Number int `json:"number"` // from 1; a retry of the run starts over
-	// Begin is when the attempt began if it executes or was in quarantine, else when it
-	// was due, which is the same unless the workers were busy or down.
-	Begin  time.Time `json:"begin"`
-	End    time.Time `json:"end,omitzero"`     // zero while it executes
-	Error  string    `json:"error,omitempty"`  // why it failed
-	Worker string    `json:"worker,omitempty"` // while it executes
-}
 
 // Payload is what a hook has got.
 type Payload struct {
@@ -245,21 +234,21 @@ func (t *timeline) apply(e *Event) {
 			t.early[e.Ref] = append(t.early[e.Ref], p)
 		}
 	case cancelRequested:
-		t.order(e, "cancel")
+		t.control(e, "cancel")
 		for _, it := range t.running {
 			if it.Kind == KindDeadline { // its context has ended; unless it is one without cancel, whose end is seen
 				it.end(e.At, StateStopped)
 			}
 		}
 	case woken:
-		t.order(e, "wake")
+		t.control(e, "wake")
 		for _, it := range t.running {
 			if it.Kind == KindSleep {
 				it.end(e.At, StateDone)
 			}
 		}
 	case retried:
-		t.order(e, "retry")
+		t.control(e, "retry")
 		for _, it := range t.steps {
 			if it.open() {
 				it.State, it.Until, it.next, it.due = StateOpen, time.Time{}, 1, e.At
@@ -322,16 +311,16 @@ func (t *timeline) childEnded(e *Event) {
 	}
 }
 
-func (t *timeline) order(e *Event, name string) {
+func (t *timeline) control(e *Event, name string) {
 	t.items = append(t.items, &item{Item: Item{
-		Kind: KindOrder, Name: name, Position: e.Position, Begin: e.At, End: e.At, State: StateDone,
+		Kind: KindControl, Name: name, Position: e.Position, Begin: e.At, End: e.At, State: StateDone,
 	}})
 }
 
 // attempted is what an event says of a step.
 func (it *item) attempted(e *Event) {
 	if e.Kind == stepStarted {
-		it.Attempts = append(it.Attempts, Try{Number: it.next, Begin: e.At})
+		it.Attempts = append(it.Attempts, Attempt{Number: it.next, Begin: e.At})
 		it.State, it.Until = StateOpen, time.Time{}
 		return
 	}
@@ -343,7 +332,7 @@ func (it *item) attempted(e *Event) {
 	if e.Kind != stepFailed || f.Attempts >= it.next {
 		last := it.executing()
 		if last == nil {
-			it.Attempts = append(it.Attempts, Try{Number: it.next, Begin: it.due})
+			it.Attempts = append(it.Attempts, Attempt{Number: it.next, Begin: it.due})
 			last = &it.Attempts[len(it.Attempts)-1]
 		}
 		last.End, last.Error = e.At, f.Text
@@ -362,7 +351,7 @@ func (it *item) attempted(e *Event) {
 }
 
 // executing returns the attempt under way, or nil.
-func (it *item) executing() *Try {
+func (it *item) executing() *Attempt {
 	if n := len(it.Attempts); n > 0 && it.Attempts[n-1].End.IsZero() {
 		return &it.Attempts[n-1]
 	}
@@ -373,10 +362,10 @@ func (it *item) executing() *Try {
 func (it *item) executes(a Attempt) {
 	try := it.executing()
 	if try == nil {
-		it.Attempts = append(it.Attempts, Try{})
+		it.Attempts = append(it.Attempts, Attempt{})
 		try = &it.Attempts[len(it.Attempts)-1]
 	}
-	*try = Try{Number: a.Attempt, Begin: a.StartedAt, Worker: a.Worker}
+	*try = Attempt{Number: a.Number, Begin: a.Begin, Worker: a.Worker}
 	it.State, it.Until = StateOpen, time.Time{}
 }
 

@@ -222,7 +222,7 @@ func FuzzTimeline(f *testing.F) {
 		}
 		run := workflow.RunInfo{ID: "r", Status: workflow.StatusWaiting, Events: 3}
 		mail := []inspect.Message{{Kind: kind, Ref: ref}}
-		items := inspect.Timeline(run, events, mail, []workflow.HookInfo{{ID: ref}}, []inspect.Attempt{{Step: ref, Attempt: 1}})
+		items := inspect.Timeline(run, events, mail, []workflow.HookInfo{{ID: ref}}, []inspect.Attempt{{Step: ref, Number: 1}})
 		inspect.Explain(run, inspect.Waits(run, items, mail), "", time.Now())
 	})
 }

@@ -193,7 +193,7 @@ func waitOf(it *Item) (Wait, bool) {
 	return w, true
 }
 
-// contents says what is in a mailbox, such as "2 payloads and an order to cancel".
+// contents says what is in a mailbox, such as "2 payloads and a request to cancel".
 func contents(mail []Message) string {
 	var payloads, results int
 	var parts []string
@@ -204,11 +204,11 @@ func contents(mail []Message) string {
 		case childCompleted, childFailed, stepCompleted:
 			results++
 		case cancelRequested:
-			parts = append(parts, "an order to cancel")
+			parts = append(parts, "a request to cancel")
 		case woken:
-			parts = append(parts, "an order to wake")
+			parts = append(parts, "a request to wake")
 		case retried:
-			parts = append(parts, "an order to retry")
+			parts = append(parts, "a request to retry")
 		}
 	}
 	if results > 0 {

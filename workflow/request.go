@@ -113,7 +113,7 @@ func (r *Request) Respond(ctx context.Context, resp Response) error {
 	if r == nil {
 		return Fatal(errors.New("respond: the request is nil"))
 	}
-	a, err := resp.answer()
+	a, err := resp.stored()
 	if err != nil {
 		return Fatal(fmt.Errorf("respond to request %s: %w", r.ID, err))
 	}

@@ -38,21 +38,21 @@ var hopByHop = []string{
 	"Transfer-Encoding", "Upgrade", "Content-Length",
 }
 
-// answer checks the response, and drops hop-by-hop headers.
-func (r Response) answer() (run.Answer, error) {
+// stored checks the response, and drops hop-by-hop headers.
+func (r Response) stored() (run.Response, error) {
 	if r.err != nil {
-		return run.Answer{}, fmt.Errorf("encode body: %w", r.err)
+		return run.Response{}, fmt.Errorf("encode body: %w", r.err)
 	}
 	if r.Status == 0 {
 		r.Status = http.StatusOK
 	}
 	if r.Status < 200 || r.Status > 599 {
-		return run.Answer{}, fmt.Errorf("status %d is not between 200 and 599", r.Status)
+		return run.Response{}, fmt.Errorf("status %d is not between 200 and 599", r.Status)
 	}
 	header := map[string][]string{}
 	for name, values := range r.Header {
 		if !validHeader(name, values) {
-			return run.Answer{}, fmt.Errorf("header %q is not valid", name)
+			return run.Response{}, fmt.Errorf("header %q is not valid", name)
 		}
 		name = textproto.CanonicalMIMEHeaderKey(name)
 		header[name] = append(header[name], values...)
@@ -65,7 +65,7 @@ func (r Response) answer() (run.Answer, error) {
 	for _, name := range hopByHop {
 		delete(header, name)
 	}
-	return run.Answer{Status: r.Status, Header: header, Body: r.Body}, nil
+	return run.Response{Status: r.Status, Header: header, Body: r.Body}, nil
 }
 
 func validHeader(name string, values []string) bool {

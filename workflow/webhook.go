@@ -69,7 +69,7 @@ func (o webhookOption) applyHook(h *run.Hook) error { return o(h) }
 // RespondWith answers every request with r, as soon as it is durable.
 func RespondWith(r Response) WebhookOption {
 	return webhookOption(func(h *run.Hook) error {
-		a, err := r.answer()
+		a, err := r.stored()
 		if err != nil {
 			return fmt.Errorf("respond with: %w", err)
 		}

@@ -312,7 +312,7 @@ func (v *runView) addItem(t *table, it *inspect.Item) {
 	at := func(tm time.Time) string { return "+" + inspect.Duration(tm.Sub(v.detail.Run.CreatedAt)) }
 	took := ""
 	switch {
-	case it.Kind == inspect.KindOrder:
+	case it.Kind == inspect.KindControl:
 	case it.End.IsZero():
 		took = inspect.Duration(v.now.Sub(it.Begin)) + " so far"
 	default:

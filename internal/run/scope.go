@@ -43,7 +43,7 @@ type Scope interface {
 
 	// Respond answers an HTTP request. It returns when the answer is durable, or fails
 	// with RespondConflict.
-	Respond(request string, a Answer) error
+	Respond(request string, r Response) error
 
 	// PublicURL is where this run's webhooks are reached, without a slash at the end.
 	PublicURL() string
@@ -138,5 +138,5 @@ type Scene struct {
 	Client any   // the engine's workflow.Client
 
 	// Respond answers an HTTP request from a step. It is nil in workflows, whose Scope does.
-	Respond func(ctx context.Context, request, responder string, a Answer) error
+	Respond func(ctx context.Context, request, responder string, r Response) error
 }

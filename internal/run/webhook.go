@@ -16,21 +16,21 @@ func RedactPath(path string) string {
 // Webhook says how a hook takes and answers HTTP requests. It is stored, as JSON,
 // with the hook.
 type Webhook struct {
-	Methods []string `json:"methods,omitempty"` // none: the default ones
-	Manual  bool     `json:"manual,omitempty"`  // the run answers each request
-	Static  *Answer  `json:"static,omitempty"`  // the answer to all requests
-	Verify  string   `json:"verify,omitempty"`  // name of the verifier
-	Dedupe  string   `json:"dedupe,omitempty"`  // header whose value identifies a delivery
+	Methods []string  `json:"methods,omitempty"` // none: the default ones
+	Manual  bool      `json:"manual,omitempty"`  // the run answers each request
+	Static  *Response `json:"static,omitempty"`  // the response to all requests
+	Verify  string    `json:"verify,omitempty"`  // name of the verifier
+	Dedupe  string    `json:"dedupe,omitempty"`  // header whose value identifies a delivery
 }
 
-// Answer is an HTTP response.
-type Answer struct {
+// Response is what a webhook answers.
+type Response struct {
 	Status int                 `json:"status"`
 	Header map[string][]string `json:"header,omitempty"`
 	Body   []byte              `json:"body,omitempty"`
 }
 
-// RespondConflict is the error of an answer to a request that has one.
+// RespondConflict is the error of a response to a request that has one.
 type RespondConflict struct{ Responder string }
 
 func (e *RespondConflict) Error() string { return "answered already by " + e.Responder }

@@ -11,9 +11,9 @@ import (
 
 // Environment is what an execution may know of the engine.
 type Environment struct {
-	Client    any                                                                      // for what code asks for by its context
-	Respond   func(ctx context.Context, request, responder string, a run.Answer) error // of steps
-	PublicURL string                                                                   // of webhooks; empty: there are none
+	Client    any                                                                        // for what code asks for by its context
+	Respond   func(ctx context.Context, request, responder string, a run.Response) error // of steps
+	PublicURL string                                                                     // of webhooks; empty: there are none
 	Verifiers []string
 	DedupeFor time.Duration
 	Limit     int  // of inputs, payloads and results, in bytes

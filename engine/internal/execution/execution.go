@@ -71,12 +71,12 @@ type Execution struct {
 	// been fed yet, in order. After a crash they are asked again.
 	pending []pendingAsk
 
-	asked   []byte   // lines of this turn
-	expect  string   // lines of the journal still to come in this turn
-	effects []Effect // asked for since they were last taken
-	logs    []func() // since they were last taken
-	spans   []Span   // over since they were last taken
-	sender  string   // trace of the payload being handled
+	asked        []byte   // lines of this turn
+	expect       string   // lines of the journal still to come in this turn
+	effects      []Effect // asked for since they were last taken
+	logs         []func() // since they were last taken
+	spans        []Span   // over since they were last taken
+	payloadTrace string   // of the payload being handled
 
 	hooks    []HookChange // opened and closed since they were last taken
 	newSteps []*Step      // asked for since they were last taken
@@ -143,12 +143,11 @@ func (x *Execution) Replay(e *store.Event) *Divergence {
 	return x.diverged
 }
 
-// Feed feeds a new event, and fills in what the code asks for. sender is the trace of a
-// payload's sender.
-func (x *Execution) Feed(e *store.Event, sender string) {
-	x.sender = sender
+// Feed feeds a new event, and fills in what the code asks for. XX// payload's sender.
+func (x *Execution) Feed(e *store.Event, trace string) {
+	x.payloadTrace = trace
 	x.feed(e)
-	x.sender = ""
+	x.payloadTrace = ""
 }
 
 func (x *Execution) feed(e *store.Event) {

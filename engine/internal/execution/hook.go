@@ -224,7 +224,7 @@ func (h *hook) gather() {
 
 // deliver puts a payload into its hook's queue.
 func (x *Execution) deliver(e *store.Event) {
-	it := &item{hookID: e.Ref, at: e.At, data: e.Data, orStart: e.OrStart, trace: x.sender}
+	it := &item{hookID: e.Ref, at: e.At, data: e.Data, orStart: e.OrStart, trace: x.payloadTrace}
 	if len(x.items) >= 64 && x.taken > len(x.items)/2 {
 		x.items, x.taken = x.untaken(), 0
 	}

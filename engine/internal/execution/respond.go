@@ -25,7 +25,7 @@ type respond struct {
 func (r *respond) Ready() bool         { return r.done }
 func (r *respond) waitlist() *waitlist { return &r.waiters }
 
-func (s *scope) Respond(request string, a run.Answer) error {
+func (s *scope) Respond(request string, a run.Response) error {
 	x := s.x
 	b, err := x.enter()
 	if err != nil {
@@ -49,7 +49,7 @@ func (s *scope) Respond(request string, a run.Answer) error {
 }
 
 // CheckResponse refuses an answer that is too large, with its header.
-func CheckResponse(a *run.Answer, limit int) error {
+func CheckResponse(a *run.Response, limit int) error {
 	header := 0
 	for name, values := range a.Header {
 		for _, v := range values {
@@ -63,7 +63,7 @@ func CheckResponse(a *run.Answer, limit int) error {
 }
 
 // NewResponse makes the response to a request that is given at a time, and kept for so long.
-func NewResponse(request, runID, responder string, a run.Answer, at time.Time, keep time.Duration) (store.Response, error) {
+func NewResponse(request, runID, responder string, a run.Response, at time.Time, keep time.Duration) (store.Response, error) {
 	header, err := json.Marshal(a.Header)
 	if err != nil {
 		return store.Response{}, fmt.Errorf("encode header: %w", err)

@@ -192,8 +192,8 @@ func (t *Telemetry) traceSpan(ctx context.Context, r *store.Run, p *execution.Sp
 		attrs = append(attrs, attrHook.String(p.Name), attrHookID.String(p.Ref))
 		options = append(options, trace.WithSpanKind(trace.SpanKindConsumer))
 		if p.Trace != "" {
-			sender := trace.SpanContextFromContext(decodeTrace(ctx, p.Trace))
-			options = append(options, trace.WithLinks(trace.Link{SpanContext: sender}))
+			from := trace.SpanContextFromContext(decodeTrace(ctx, p.Trace))
+			options = append(options, trace.WithLinks(trace.Link{SpanContext: from}))
 		}
 	case execution.Slept:
 		name = "sleep"

@@ -282,12 +282,13 @@ func (b *batch) resolve(ref string) {
 	}
 }
 
-// feed gives one event to the code. sender is the trace of a payload's sender.
-func (b *batch) feed(e store.Event, sender string) {
+// feed gives one event to the code. trace is that of whoever sent it, if it is a
+// payload.
+func (b *batch) feed(e store.Event, trace string) {
 	a := b.a
 	e.Position = a.head.Events + int64(len(b.events)) + 1
 	e.At = saturate.Time(e.At)
-	a.x.Feed(&e, sender)
+	a.x.Feed(&e, trace)
 	a.fold(&e, false)
 	b.events = append(b.events, e)
 	if a.x.AtRest() {

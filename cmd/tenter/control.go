@@ -57,7 +57,7 @@ func (c *runsStartCmd) Run(a *app) error {
 	return a.watch(cl, id, 0)
 }
 
-// each gives an order to runs, and goes on to the next when one fails.
+// each controls runs, and goes on to the next when one fails.
 func (a *app) each(ids []string, done string, order func(cl inspect.Client, id string) error) error {
 	cl, err := a.client()
 	if err != nil {
