@@ -73,7 +73,7 @@ func FuzzNotice(f *testing.F) {
 		s.Watch(func(sig store.Signal) { told = append(told, sig) })
 		p := newPeers(s, nil)
 		p.id = "me"
-		p.hear(ctx, payload)
+		p.receive(ctx, payload)
 		if !json.Valid([]byte(payload)) && (len(told) != 1 || !told[0].All) {
 			t.Errorf("%q may have meant anything, and was told as %+v", payload, told)
 		}

@@ -63,18 +63,18 @@ type peers struct {
 	id      string
 	wake    chan struct{}
 
-	mu        sync.Mutex
-	pending   store.Signal
-	seen      map[string]peer
-	listening bool      // notifications come
-	since     time.Time // that is so
-	awaiting  int       // how many here await what others end or answer
-	awaited   time.Time // when that became none
-	awaits    bool      // the others are told, or to be told, that somebody does
-	unsaid    bool      // they are to be told
-	claims    map[string]claims
+	mu          sync.Mutex
+	pending     store.Signal
+	seen        map[string]peer
+	listening   bool      // notifications come
+	since       time.Time // that is so
+	awaiting    int       // how many here await what others end or answer
+	awaited     time.Time // when that became none
+	awaits      bool      // the others are told, or to be told, that somebody does
+	unannounced bool      // they are to be told
+	claims      map[string]claims
 
-	saying sync.Mutex // held while here says what is so
+	announcing sync.Mutex // held while announceSelf says what is so
 }
 
 // peer is another process.
@@ -156,7 +156,7 @@ func (p *peers) await(n int) {
 	if p.awaiting == 0 {
 		p.awaited = time.Now()
 	} else if !p.awaits {
-		p.awaits, p.unsaid = true, true
+		p.awaits, p.unannounced = true, true
 		p.wakeSender()
 	}
 }
@@ -166,7 +166,7 @@ func (p *peers) stopAwaiting() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.awaits && p.awaiting == 0 && time.Since(p.awaited) > 2*time.Second {
-		p.awaits, p.unsaid = false, true
+		p.awaits, p.unannounced = false, true
 		p.wakeSender()
 	}
 }
@@ -181,11 +181,11 @@ func (p *peers) send(ctx context.Context) {
 			last = true
 		}
 		p.mu.Lock()
-		notices, unsaid := p.notices(p.pending), p.unsaid
-		p.pending, p.unsaid = store.Signal{}, false
+		notices, unannounced := p.notices(p.pending), p.unannounced
+		p.pending, p.unannounced = store.Signal{}, false
 		p.mu.Unlock()
-		if unsaid {
-			_ = p.here(context.WithoutCancel(ctx), "")
+		if unannounced {
+			_ = p.announceSelf(context.WithoutCancel(ctx), "")
 		}
 		// Others look at the database now and then: a notification may get lost, but
 		// not those that come after it.
@@ -278,7 +278,7 @@ func (p *peers) listenOnce(ctx context.Context, heard func()) error {
 	if _, err := c.Exec(ctx, "LISTEN "+pgx.Identifier{p.channel}.Sanitize()); err != nil {
 		return err
 	}
-	if err := p.here(ctx, ""); err != nil {
+	if err := p.announceSelf(ctx, ""); err != nil {
 		return err
 	}
 	alive := false // it has heard something since the last timeout
@@ -295,15 +295,15 @@ func (p *peers) listenOnce(ctx context.Context, heard func()) error {
 		default:
 			return err
 		}
-		if p.hear(ctx, n.Payload) && !alive {
+		if p.receive(ctx, n.Payload) && !alive {
 			alive = true
 			heard()
 		}
 	}
 }
 
-// hear takes in a notification. It reports whether it was this process's own.
-func (p *peers) hear(ctx context.Context, payload string) bool {
+// receive takes in a notification. It reports whether it was this process's own.
+func (p *peers) receive(ctx context.Context, payload string) bool {
 	var n notice
 	if err := json.Unmarshal([]byte(payload), &n); err != nil {
 		n = notice{All: true} // of another version
@@ -327,7 +327,7 @@ func (p *peers) hear(ctx context.Context, payload string) bool {
 		p.seen[n.From] = peer{time.Now(), n.Awaits, n.Claims}
 		p.mu.Unlock()
 		if !known || n.Awaits && !before.awaits {
-			_ = p.here(ctx, n.From)
+			_ = p.announceSelf(ctx, n.From)
 		}
 		n.All = n.All || !known || n.Knows == p.id
 	}
@@ -337,11 +337,11 @@ func (p *peers) hear(ctx context.Context, payload string) bool {
 	return false
 }
 
-// here tells the others, and itself, that this process listens, and one of them that it
+// announceSelf tells the others, and itself, that this process listens, and one of them that it
 // is known now.
-func (p *peers) here(ctx context.Context, knows string) error {
-	p.saying.Lock()
-	defer p.saying.Unlock()
+func (p *peers) announceSelf(ctx context.Context, knows string) error {
+	p.announcing.Lock()
+	defer p.announcing.Unlock()
 	p.mu.Lock()
 	n := notice{From: p.id, Here: true, Awaits: p.awaits, Claims: p.claimsDigest(), Knows: knows}
 	p.mu.Unlock()
@@ -378,7 +378,7 @@ func (p *peers) poll(ctx context.Context) {
 			listening := p.listening
 			p.mu.Unlock()
 			if listening {
-				_ = p.here(ctx, "") // a lost connection is noticed by those who need it
+				_ = p.announceSelf(ctx, "") // a lost connection is noticed by those who need it
 			}
 		case <-ctx.Done():
 			return

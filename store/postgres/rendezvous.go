@@ -50,7 +50,7 @@ func (p *peers) claimNothing(worker string) {
 // announceClaims tells the others what is claimed here, if that is not what it was before.
 func (p *peers) announceClaims(before string) {
 	if p.claimsDigest() != before {
-		p.unsaid = true
+		p.unannounced = true
 		p.wakeSender()
 	}
 }
