@@ -26,22 +26,33 @@ func (e *Engine) retry(ctx context.Context, in operations, runID string) error {
 	if err := execution.CheckName(runID); err != nil {
 		return e.runError("retry", runID, err)
 	}
-	l, err := e.store.Load(ctx, runID, 0)
-	if err != nil {
-		return e.runError("retry", runID, err)
+	err := store.ErrConflict
+	for tries := 0; tries < 3 && errors.Is(err, store.ErrConflict); tries++ { // the run has moved on since it was loaded
+		err = e.tryRetry(ctx, in, runID)
 	}
-	switch l.Run.Status {
-	case store.Failed:
-		err = e.reopen(ctx, in, &l)
-	case store.Blocked:
-		err = in.Unblock(ctx, runID)
-	default:
-		err = &workflow.RetryRefusedError{RunID: runID, Reason: fmt.Sprintf("it is %s; only failed and blocked runs can be retried", l.Run.Status)}
+	if errors.Is(err, store.ErrConflict) {
+		err = &workflow.RetryRefusedError{RunID: runID, Reason: "it keeps changing: try again"}
 	}
 	if err != nil {
 		return e.runError("retry", runID, err)
 	}
 	return nil
+}
+
+// tryRetry fails with store.ErrConflict if the run has changed since it was loaded.
+func (e *Engine) tryRetry(ctx context.Context, in operations, runID string) error {
+	l, err := e.store.Load(ctx, runID, 0)
+	if err != nil {
+		return err
+	}
+	switch l.Run.Status {
+	case store.Failed:
+		return e.reopen(ctx, in, &l)
+	case store.Blocked:
+		return in.Unblock(ctx, runID)
+	default:
+		return &workflow.RetryRefusedError{RunID: runID, Reason: fmt.Sprintf("it is %s; only failed and blocked runs can be retried", l.Run.Status)}
+	}
 }
 
 func (e *Engine) reopen(ctx context.Context, in operations, l *store.Loaded) error {

@@ -307,3 +307,38 @@ func TestTerminateBlocked(t *testing.T) {
 		}
 	})
 }
+
+// Two retry a failed run at once. The one that comes second learns what has become of the run,
+// and not that its look at it was too old.
+func TestTwoRetry(t *testing.T) {
+	t.Parallel()
+	inLab(t, func(t *testing.T, l *lab) {
+		broken := true
+		wf := workflow.Define("order", func(ctx workflow.Context, _ string) (string, error) {
+			if broken {
+				return "", errors.New("broken")
+			}
+			return "mended", nil
+		})
+		p := newProbe(l.store)
+		l.eng, l.stop = l.runOn(p, engine.Options{}, wf)
+		r := mustStart(l, wf, "")
+		_ = mustFail(l, r)
+		broken = false
+		second := p.hold("Retry", held{})
+		done := make(chan error, 1)
+		go func() { done <- r.Retry(t.Context()) }()
+		<-second.reached
+		if err := r.Retry(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if got := mustResult(l, r); got != "mended" {
+			t.Errorf("result is %q", got)
+		}
+		close(second.goOn)
+		refused, ok := errors.AsType[*workflow.RetryRefusedError](<-done)
+		if !ok || !strings.Contains(refused.Reason, "it is completed") {
+			t.Errorf("the second retry: %v", refused)
+		}
+	})
+}

@@ -222,6 +222,9 @@ func (w *Webhook) accept(ctx context.Context, p store.Payload) (store.Receipt, e
 	info := hookInfo(receipt.Hook)
 	info.Duplicate = receipt.Duplicate
 	sent(info, err)
+	if err != nil && ctx.Err() != nil {
+		err = fmt.Errorf("%w: the store did not answer within %v: %w", workflow.ErrOutcomeUnknown, w.e.opts.RespondWithin, err)
+	}
 	if err != nil {
 		return store.Receipt{}, fmt.Errorf("webhook %s: %w", w.hook.ID, err)
 	}

@@ -31,8 +31,10 @@ var (
 	// ErrPayloadTooLarge: an input, a payload, a result or the metadata of a hook is
 	// above engine.Options.MaxPayload. Nothing was written.
 	ErrPayloadTooLarge = DefineError("payload is too large")
-	// ErrOutcomeUnknown: an attempt of a step did not return, so nobody knows
-	// whether it had its effect.
+	// ErrOutcomeUnknown: an attempt of a step did not return, so nobody knows whether it had its
+	// effect; or the store did not answer, or the engine stopped before it had, so nobody knows
+	// whether a run or a payload was written. Repeat the call with the same [RunID] or
+	// [IdempotencyKey].
 	ErrOutcomeUnknown = DefineError("outcome is unknown")
 	// ErrAlreadyResponded: the request has been answered from elsewhere.
 	ErrAlreadyResponded = DefineError("already responded")

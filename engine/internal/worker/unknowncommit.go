@@ -3,11 +3,13 @@ package worker
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"slices"
 	"time"
 
 	"github.com/tenter-dev/tenter/internal/planted"
 	"github.com/tenter-dev/tenter/store"
+	"github.com/tenter-dev/tenter/workflow"
 )
 
 // commitTimeout is how long those who wait for a transition are kept waiting for the truth
@@ -35,7 +37,7 @@ func (b *batch) resolveUnknown(t *store.Transition, err error) {
 	case start != nil:
 		tell(store.ErrExists)
 	case cutSince(&l, t):
-		tell(err) // it may have been written and cut off again
+		tell(unknown(err)) // it may have been written and cut off again
 	default:
 		tell(ErrDeclined)
 	}
@@ -61,7 +63,7 @@ func (a *actor) clarify(t *store.Transition, err error, tell func(error)) (store
 	for since := time.Now(); ; {
 		a.troubled("commit", err)
 		if a.isGone() { // the worker ends
-			tell(err)
+			tell(unknown(errStopped))
 			return store.Loaded{}, false
 		}
 		var l store.Loaded
@@ -76,7 +78,7 @@ func (a *actor) clarify(t *store.Transition, err error, tell func(error)) (store
 		case time.Since(since) < commitTimeout:
 			continue
 		}
-		tell(err)
+		tell(unknown(err))
 		if t.Create != nil {
 			// If it is created after all it is this worker's: claims will find it.
 			a.w.again.Store(true)
@@ -86,6 +88,11 @@ func (a *actor) clarify(t *store.Transition, err error, tell func(error)) (store
 		}
 	}
 }
+
+var errStopped = errors.New("the engine stopped before the store answered")
+
+// unknown says why nobody knows whether a transition was written.
+func unknown(why error) error { return fmt.Errorf("%w: %w", workflow.ErrOutcomeUnknown, why) }
 
 // createAgain repeats a transition that creates a run. The ID can be taken once, so
 // the answer is the same whichever of the two is carried out.
