@@ -188,6 +188,26 @@ func (w *world) resumed(c *sendCall, before, after *store.Hook) {
 	}
 }
 
+// What is asked for is valid, so a call fails only for what the run or the store does.
+func (w *world) failed(ctx context.Context, what string, err error) {
+	_, bad := errors.AsType[*workflow.PayloadError](err)
+	_, refused := errors.AsType[*workflow.RetryRefusedError](err)
+	_, taken := errors.AsType[*workflow.HookConflictError](err)
+	if err == nil || bad || refused || taken || ctx.Err() != nil {
+		return
+	}
+	for _, known := range []error{
+		workflow.ErrHookNotFound, workflow.ErrRunNotFound, workflow.ErrRunExists, workflow.ErrRunEnded, workflow.ErrEngineClosed,
+		workflow.ErrOutcomeUnknown, engine.ErrNoResponse, engine.ErrResponseTimeout, engine.ErrStopping,
+		errBefore, errAfter, errLate, errDead,
+	} {
+		if errors.Is(err, known) {
+			return
+		}
+	}
+	w.note(func() { w.problem("%s failed: %v", what, err) })
+}
+
 // durable reports whether some run has a payload.
 func (w *world) durable(n int) bool {
 	for _, id := range w.runs() {

@@ -364,6 +364,7 @@ func (w *world) start(ctx context.Context, e *engine.Engine, a action) {
 	_, c.err = w.workflow.Start(ctx, e, input{a.program}, workflow.RunID(a.run))
 	c.end = w.now()
 	w.started(&c)
+	w.failed(ctx, "start of "+c.id, c.err)
 	w.note(func() { w.starts = append(w.starts, c) })
 }
 
@@ -383,6 +384,7 @@ func (w *world) command(ctx context.Context, e *engine.Engine, do deed, id strin
 	default:
 	}
 	c.done = time.Now()
+	w.failed(ctx, fmt.Sprintf("%s of %s", do, id), c.err)
 	w.note(func() { w.commands = append(w.commands, c) })
 }
 
@@ -431,7 +433,10 @@ func (w *world) openHook(i int, web bool) string {
 // send sends a payload and remembers what came of it.
 func (w *world) send(ctx context.Context, e *engine.Engine, r sendRequest) {
 	c := sendCall{sendRequest: r, begin: w.now(), at: time.Now()}
-	opts := []workflow.ResumeOption{workflow.IdempotencyKey(r.key)}
+	var opts []workflow.ResumeOption
+	if r.key != "" {
+		opts = append(opts, workflow.IdempotencyKey(r.key))
+	}
 	if r.orStart {
 		id := workflow.RunID(fmt.Sprintf("s%d", c.n))
 		opts = append(opts, workflow.OrStart(w.workflow, input{r.program}, id))
@@ -441,6 +446,7 @@ func (w *world) send(ctx context.Context, e *engine.Engine, r sendRequest) {
 	c.end, c.done = w.now(), time.Now()
 	after, _ := w.db.Hook(context.Background(), r.token)
 	w.resumed(&c, &before, &after)
+	w.failed(ctx, fmt.Sprintf("payload %d", c.n), c.err)
 	w.note(func() { w.sends = append(w.sends, c) })
 }
 
@@ -455,6 +461,7 @@ func (w *world) request(ctx context.Context, e *engine.Engine, r sendRequest) {
 		c.answer, err = h.Deliver(ctx, httpRequest(&r))
 	}
 	c.err, c.end, c.done = err, w.now(), time.Now()
+	w.failed(ctx, fmt.Sprintf("request %d", c.n), c.err)
 	w.note(func() { w.sends = append(w.sends, c) })
 }
 

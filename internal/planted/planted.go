@@ -43,11 +43,9 @@ const (
 	TxStepTwice        Bug = "a transactional step looks neither whether it was done before nor whose the run is"
 )
 
-// All are the bugs that every check looks for. DoubtNotFenced and TwiceAfterDoubt are not among
-// them: since programs send payloads in bursts, 10,000 seeds no longer find those two. Look for
-// one with -planted.bug.
+// All are all bugs.
 var All = []Bug{
-	StepBeforeCommit, LeaseUnchecked, FenceSkipped, AnsweredTooEarly, DroppedAtTakeOver,
+	StepBeforeCommit, LeaseUnchecked, FenceSkipped, DoubtNotFenced, AnsweredTooEarly, TwiceAfterDoubt, DroppedAtTakeOver,
 	SwappedMailbox, LoserConsumes, CloseLosesPayloads, DrainUnread, TokenReleasedEarly, TokenFromReplay, WrongOwner,
 	KeyForgotten, SuccessorForgotten, ParkedKept, TimerTooEarly, WallClockDeadline, AttemptsForgotten,
 	FatalRetried, RetryTooEarly, CancelSwallowed, ChildResultLost, AnsweredTwice, StrandedRuns, BacklogJournaled, BacklogForgotten, TxStepTwice,
