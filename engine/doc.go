@@ -25,18 +25,19 @@
 // The files, from the top to the ground. Calls go down; callbacks, waits and what is
 // returned go up.
 //
-//   - facade: tx, start, webhook, resume, respond, retry, inspect, cursor, catalog, runs,
-//     watch, response, await, unattended, prune, operations,
-//     engine, logger, id
-//   - worker (internal/worker): worker, claim, watchdog, resync, prune, lease, cache, hookindex,
-//     quarantine, txstep, attempt, unknowncommit, commit, transition, advance, report, handoff,
-//     schedule, actor
-//   - telemetry (internal/telemetry): telemetry, trace
-//   - waiting (internal/waiting): registry, resync, recent, loader, result
+//   - facade: webhook, watch, tx, resume, inspect, respond, catalog, runs, cursor, retry,
+//     operations, start, await, unattended, response, engine, watchers, errors, options,
+//     logger, id
+//   - worker (internal/worker): lifecycle, txstep, round, cache, watchdog, resync, prune,
+//     advance, commit, unknowncommit, report, transition, ownership, attempt, hookindex,
+//     quarantine, claim, lease, inbox, handoff, worker, actor, schedule
+//   - telemetry (internal/telemetry): trace, telemetry
+//   - waiting (internal/waiting): loader, resync, recent, result, registry
 //   - outage (internal/outage): outage
 //   - jitter (internal/jitter): jitter
-//   - execution (internal/execution): execution, state, respond, child, backlog, hook, step,
-//     timer, scope, branch, logger, span, divergence, stacks, environment, check
+//   - execution (internal/execution): feed, await, backlog, state, hook, respond, child,
+//     timer, step, scope, logger, check, execution, span, environment, divergence, branch,
+//     stacks
 //
 // It knows no driver and no HTTP: stores and servers are built around it.
 package engine

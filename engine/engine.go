@@ -11,177 +11,15 @@ import (
 	"sync"
 	"time"
 
-	"go.opentelemetry.io/otel/metric"
-	"go.opentelemetry.io/otel/trace"
-
 	"github.com/tenter-dev/tenter/engine/internal/execution"
 	"github.com/tenter-dev/tenter/engine/internal/outage"
 	"github.com/tenter-dev/tenter/engine/internal/telemetry"
 	"github.com/tenter-dev/tenter/engine/internal/waiting"
 	"github.com/tenter-dev/tenter/engine/internal/worker"
 	"github.com/tenter-dev/tenter/internal/run"
-	"github.com/tenter-dev/tenter/signature"
 	"github.com/tenter-dev/tenter/store"
 	"github.com/tenter-dev/tenter/workflow"
 )
-
-// Options configure an engine. The zero value is a pure client: it starts, resumes
-// and watches runs that other processes execute.
-type Options struct {
-	// Workflows are what [Engine.Run] executes.
-	Workflows []workflow.Definition
-
-	// Elsewhere names workflows that this engine may start and does not execute;
-	// others that are not in Workflows are workflow.ErrUnknownWorkflow. An engine
-	// without Workflows may start any.
-	Elsewhere []string
-
-	// Hooks are defined hook types: payloads for them are checked here, whoever
-	// sends them.
-	Hooks []workflow.HookDefinition
-
-	// PublicURL is where the outside world reaches this program, such as
-	// "https://example.com", with a path if it is served below one: the URLs of
-	// webhooks begin with it. There is no default; runs that open a webhook without it
-	// are blocked until it is set.
-	PublicURL string
-
-	// Verifiers check the signatures of webhook requests, by the names that
-	// workflow.Verify gives.
-	Verifiers map[string]signature.Verifier
-
-	// RespondWithin is how long the caller of a webhook that responds manually is
-	// kept waiting. The default is 30 s.
-	RespondWithin time.Duration
-
-	// Logger gets what the engine and, through workflow.Logger, workflows have to
-	// say. The default is slog.Default().
-	Logger *slog.Logger
-
-	// TracerProvider gets the spans of OpenTelemetry. The default is none, and costs
-	// nothing; otel.GetTracerProvider() is the program's. Give one to all engines that
-	// start runs: one that is started without has no trace later either.
-	TracerProvider trace.TracerProvider
-
-	// MeterProvider gets the metrics of OpenTelemetry. The default is none;
-	// otel.GetMeterProvider() is the program's.
-	MeterProvider metric.MeterProvider
-
-	// MaxPayload bounds inputs, payloads, results and the metadata of hooks, each as
-	// JSON, in bytes. What is larger is refused with workflow.ErrPayloadTooLarge.
-	// The default is 4 MiB.
-	MaxPayload int
-
-	// DedupeFor is how long idempotency keys are kept. The default is 7 days.
-	DedupeFor time.Duration
-
-	// KeepEnded is how long runs are kept after they have ended. Then they are deleted,
-	// with their journals and results, as if they had never been: Get does not know them,
-	// and their IDs may be used again. It is at least a minute, and at least DedupeFor, so
-	// that no repeated Start or Resume comes too late to find its run. All engines that
-	// execute runs on a database should say the same. The default is forever.
-	KeepEnded time.Duration
-
-	// Lease is how long the runs of a worker that died are left alone before others
-	// take them over; a worker that was frozen for longer has lost its runs. The
-	// default is 10 s, the least 50 ms.
-	Lease time.Duration
-
-	// StepGrace is how long a canceled step is given to return, before it fails with
-	// workflow.ErrOutcomeUnknown. The default is 30 s.
-	StepGrace time.Duration
-
-	// DrainTimeout is how long Run takes at most to return once its context has ended,
-	// also if the store does not answer. Steps being executed have all of it but the last
-	// tenth, or second, to finish, and at least half of it. Then their contexts end; those
-	// that fail for it are executed again, by the next worker. The default is 20 s, the
-	// least half a second.
-	DrainTimeout time.Duration
-
-	// MaxSteps is how many steps may execute at the same time; further ones wait. The
-	// default is 1,000.
-	MaxSteps int
-
-	// MaxRuns is how many runs may be at work at the same time before no more are
-	// claimed. The default is 2,000.
-	MaxRuns int
-
-	// CacheSize is how many parked runs are kept in memory, so that what comes for
-	// them needs no replay. The least recently used goes first. The default is
-	// 10,000; at about 10 KB each. A negative number keeps none.
-	CacheSize int
-
-	// StuckAfter is how long workflow code may execute in one go, a replay included,
-	// before the log says where it hangs. Nothing else is done about it: it may be
-	// only slow. The default is 5 s.
-	StuckAfter time.Duration
-
-	// Build names the code, so that a run that diverged from it is left alone by
-	// this build and taken up by the next. The default is derived from the version
-	// control stamp, or else from the executable file.
-	Build string
-}
-
-func (o *Options) setDefaults() {
-	def := func(d *time.Duration, v time.Duration) {
-		if *d == 0 {
-			*d = v
-		}
-	}
-	def(&o.DedupeFor, 7*24*time.Hour)
-	def(&o.Lease, 10*time.Second)
-	def(&o.RespondWithin, 30*time.Second)
-	def(&o.StepGrace, 30*time.Second)
-	def(&o.DrainTimeout, 20*time.Second)
-	def(&o.StuckAfter, 5*time.Second)
-	o.Lease = max(o.Lease, 50*time.Millisecond)
-	if o.Logger == nil {
-		o.Logger = slog.Default()
-	}
-	o.Logger = slog.New(&calmHandler{o.Logger.Handler()})
-	if o.MaxPayload <= 0 {
-		o.MaxPayload = 4 << 20
-	}
-	if o.MaxSteps <= 0 {
-		o.MaxSteps = 1000
-	}
-	if o.MaxRuns <= 0 {
-		o.MaxRuns = 2000
-	}
-	if o.CacheSize == 0 {
-		o.CacheSize = 10_000
-	}
-	if o.Build == "" {
-		o.Build = buildID()
-	}
-	// What could not go on without these can with them.
-	for _, given := range append([]string{o.PublicURL}, slices.Sorted(maps.Keys(o.Verifiers))...) {
-		if given != "" {
-			o.Build += " " + given
-		}
-	}
-}
-
-// checkDurations says which durations can't be meant.
-func (o *Options) checkDurations() error {
-	for _, given := range []struct {
-		name string
-		d    time.Duration
-	}{
-		{"RespondWithin", o.RespondWithin},
-		{"DedupeFor", o.DedupeFor},
-		{"KeepEnded", o.KeepEnded},
-		{"Lease", o.Lease},
-		{"StepGrace", o.StepGrace},
-		{"DrainTimeout", o.DrainTimeout},
-		{"StuckAfter", o.StuckAfter},
-	} {
-		if given.d < 0 {
-			return fmt.Errorf("negative Options.%s: %v; 0 is the default", given.name, given.d)
-		}
-	}
-	return nil
-}
 
 // Engine starts, resumes and watches runs on a store, and executes them while
 // [Engine.Run] is called. It is safe for concurrent use, a [workflow.Client] and an
@@ -510,4 +348,12 @@ func (e *Engine) signal(s store.Signal) {
 		e.waits.Missed()
 	}
 	e.watches.signal(s)
+}
+
+// refreshLease renews the lease of a worker that was idle, lest its runs look as if nobody
+// could execute them.
+func (e *Engine) refreshLease() {
+	if w := e.running(); w != nil {
+		w.RefreshLease()
+	}
 }

@@ -209,3 +209,9 @@ func (e *Engine) Hooks(ctx context.Context, f inspect.HookFilter) ([]workflow.Ho
 	}
 	return infos, nil
 }
+
+func hookInfo(h store.Hook) workflow.HookInfo {
+	return workflow.HookInfo{
+		ID: h.ID, RunID: h.RunID, Token: h.Token, Type: h.Type, Webhook: h.Webhook != nil, Metadata: h.Metadata, CreatedAt: h.CreatedAt,
+	}
+}

@@ -215,8 +215,12 @@ func (e *Engine) hookByToken(ctx context.Context, in operations, token string) (
 	return hookInfo(h), nil
 }
 
-func hookInfo(h store.Hook) workflow.HookInfo {
-	return workflow.HookInfo{
-		ID: h.ID, RunID: h.RunID, Token: h.Token, Type: h.Type, Webhook: h.Webhook != nil, Metadata: h.Metadata, CreatedAt: h.CreatedAt,
+// liveHook finds the address of a token in this process.
+func (e *Engine) liveHook(token string) (*worker.Worker, *worker.Address) {
+	if w := e.running(); w != nil {
+		if at := w.Address(token); at != nil {
+			return w, at
+		}
 	}
+	return nil, nil
 }

@@ -31,14 +31,6 @@ func (e *Engine) runInfo(ctx context.Context, in operations, runID string) (work
 	return runInfo(&r), nil
 }
 
-// refreshLease renews the lease of a worker that was idle, lest its runs look as if nobody
-// could execute them.
-func (e *Engine) refreshLease() {
-	if w := e.running(); w != nil {
-		w.RefreshLease()
-	}
-}
-
 func runInfo(r *store.Run) workflow.RunInfo {
 	info := workflow.RunInfo{
 		ID: r.ID, Workflow: r.Workflow, Version: r.Version, Status: workflow.Status(r.Status), Reason: r.BlockedReason,

@@ -5,8 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net/url"
-	"strings"
 	"time"
 
 	"github.com/tenter-dev/tenter/engine/internal/execution"
@@ -69,16 +67,6 @@ func (e *Engine) webhook(h store.Hook) (*Webhook, error) {
 		return nil, fmt.Errorf("decode webhook %s: %w", h.ID, err)
 	}
 	return w, nil
-}
-
-// liveHook finds the address of a token in this process.
-func (e *Engine) liveHook(token string) (*worker.Worker, *worker.Address) {
-	if w := e.running(); w != nil {
-		if at := w.Address(token); at != nil {
-			return w, at
-		}
-	}
-	return nil, nil
 }
 
 // Methods returns the methods that the webhook takes.
@@ -236,16 +224,4 @@ func (w *Webhook) static() workflow.Response {
 		return workflow.Response{Status: a.Status, Header: a.Header, Body: a.Body}
 	}
 	return workflow.Response{Status: 202}
-}
-
-// parsePublicURL checks Options.PublicURL and drops the slash at its end.
-func parsePublicURL(s string) (string, error) {
-	if s == "" {
-		return "", nil
-	}
-	u, err := url.Parse(s)
-	if err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") || u.RawQuery != "" || u.Fragment != "" {
-		return "", fmt.Errorf("Options.PublicURL %q: it has to be like https://example.com, with a path if need be", s)
-	}
-	return strings.TrimSuffix(s, "/"), nil
 }

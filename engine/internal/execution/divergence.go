@@ -26,17 +26,6 @@ func (d *Divergence) String() string {
 	return run.Cut(where.Reason())
 }
 
-// whatInstead describes what the code does where the journal has more asks.
-func (x *Execution) whatInstead() string {
-	if x.finished && x.failure != nil {
-		return "return the error: " + x.failure.Text
-	}
-	if x.finished {
-		return "return"
-	}
-	return ""
-}
-
 // callerLine is the line of the author's code that makes a durable call.
 func callerLine() string {
 	at, _ := run.Caller()

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -13,7 +12,6 @@ import (
 
 	"github.com/tenter-dev/tenter/internal/gid"
 	"github.com/tenter-dev/tenter/internal/journal"
-	"github.com/tenter-dev/tenter/internal/planted"
 	"github.com/tenter-dev/tenter/internal/run"
 	"github.com/tenter-dev/tenter/store"
 )
@@ -104,151 +102,8 @@ type pendingAsk interface {
 	outcome(o store.Outcome) (kind store.Kind, ref string, data []byte)
 }
 
-// New makes the execution of a run by some code. ctx has the run's trace, and log is the
-// worker's.
-func New(ctx context.Context, r *store.Run, code *run.Workflow, env *Environment, log *slog.Logger) *Execution {
-	x := &Execution{
-		info:   run.Info{RunID: r.ID, Workflow: r.Workflow, Version: code.Version},
-		secret: r.Secret,
-		parent: r.ParentID,
-		code:   code.Func,
-		env:    env,
-		log:    log,
-		traced: ctx,
-		live:   true,
-	}
-	x.root = newScope(x, nil)
-	x.scene = &run.Scene{Scope: x.root, Client: env.Client}
-	return x
-}
-
 func (x *Execution) logger() *slog.Logger {
 	return x.log.With("run", x.info.RunID, "workflow", x.info.Workflow)
-}
-
-// Replay feeds a recorded event. It returns a divergence if the code asks for other
-// things than the journal has.
-func (x *Execution) Replay(e *store.Event) *Divergence {
-	x.live = false
-	x.expect = e.Asked
-	x.feed(e)
-	if x.diverged == nil && x.expect != "" {
-		recorded, _, _ := strings.Cut(x.expect, "\n")
-		x.diverged = &Divergence{Recorded: recorded, Attempted: x.whatInstead()}
-	}
-	x.live = true
-	if x.diverged != nil {
-		x.diverged.Position, x.diverged.Event = e.Position, eventName(e)
-	}
-	return x.diverged
-}
-
-// Feed feeds a new event, and fills in what the code asks for. XX// payload's sender.
-func (x *Execution) Feed(e *store.Event, trace string) {
-	x.payloadTrace = trace
-	x.feed(e)
-	x.payloadTrace = ""
-}
-
-func (x *Execution) feed(e *store.Event) {
-	if e.At.After(x.now) {
-		x.now = e.At
-	}
-	e.At, x.position = x.now, e.Position
-	x.asked = x.asked[:0]
-	x.apply(e)
-	for x.diverged == nil && !x.finished {
-		b := x.runnable.pop()
-		if b == nil {
-			break
-		}
-		x.current.Store(b)
-		b.next()
-		x.current.Store(nil)
-	}
-	if x.live && len(x.asked) > 0 {
-		e.Asked = string(x.asked[:len(x.asked)-1])
-	}
-	x.compact()
-}
-
-// apply changes what the branches wait for.
-func (x *Execution) apply(e *store.Event) {
-	switch e.Kind {
-	case store.Started:
-		x.born = e.At
-		input := e.Data
-		x.newBranch(func() { x.finish(x.code(x.root, input)) })
-	case store.PayloadReceived:
-		x.deliver(e)
-	case store.CancelRequested:
-		x.cancelRequested = true
-		if planted.TokenReleasedEarly.Here() {
-			for _, h := range x.hookByID {
-				x.emit(&store.Effect{Kind: store.CloseHook, Hook: h.spec}, nil)
-			}
-		}
-		x.root.cancel(errCanceled)
-	case store.Woken:
-		x.timers.wakeSleeps(x)
-	case store.ChildCompleted, store.ChildFailed:
-		if c := x.children[e.Ref]; c != nil {
-			c.end(x, e)
-		}
-	case store.ChildExists:
-		if c := x.children[e.Ref]; c != nil && c.derived {
-			c.taken(x)
-			return
-		}
-		x.decided(e)
-	case store.ChildStarted, store.HookClaimed, store.HookConflict, store.HookDrained,
-		store.Responded, store.RespondConflict:
-		x.decided(e)
-	case store.StepRetried, store.StepCompleted, store.StepFailed:
-		if s := x.steps[e.Ref]; s != nil {
-			s.apply(x, e)
-		}
-	case store.TimerFired:
-		x.timers.fire(x, e.Ref)
-	case store.StepStarted, store.Retried, store.RunCompleted, store.RunFailed, store.RunCanceled:
-	}
-}
-
-// decided feeds the outcome of a pending ask.
-func (x *Execution) decided(e *store.Event) {
-	for i, s := range x.pending {
-		if ref, ok := decides(e, s); ok && ref == e.Ref {
-			x.pending = slices.Delete(x.pending, i, i+1)
-			switch s := s.(type) {
-			case *claim:
-				s.end(x, e)
-			case *drain:
-				s.hook.gather()
-				s.hook.drained = true
-				s.hook.waiters.wake(x)
-			case *child:
-				s.decided(x, e)
-			case *respond:
-				s.end(x, e)
-			}
-			return
-		}
-	}
-}
-
-// decides reports whether an event tells what the store has decided of an ask, and of which.
-func decides(e *store.Event, s pendingAsk) (ref string, ok bool) {
-	switch s := s.(type) {
-	case *claim:
-		return s.hook.ref, e.Kind == store.HookClaimed || e.Kind == store.HookConflict
-	case *drain:
-		return s.hook.ref, e.Kind == store.HookDrained
-	case *child:
-		return s.ref, e.Kind == store.ChildStarted || e.Kind == store.ChildExists
-	case *respond:
-		return s.ref, e.Kind == store.Responded || e.Kind == store.RespondConflict
-	}
-	return "", false
 }
 
 // Finished reports whether the code has ended, and with it the run.
@@ -258,9 +113,6 @@ func (x *Execution) Finished() bool { return x.finished }
 func (x *Execution) Result() (data []byte, failure *journal.Failure, canceled bool) {
 	return x.result, x.failure, x.cancelRequested
 }
-
-// Divergence returns why the code can't go on, or nil.
-func (x *Execution) Divergence() *Divergence { return x.diverged }
 
 // AtRest reports whether the code waits for events.
 func (x *Execution) AtRest() bool { return !x.finished && x.diverged == nil }
@@ -281,13 +133,6 @@ func (x *Execution) TakeEffects() []Effect {
 	return effects
 }
 
-// TakeSpans returns what is over since this was last called.
-func (x *Execution) TakeSpans() []Span {
-	spans := x.spans
-	x.spans = nil
-	return spans
-}
-
 // Log writes what the code has logged since this was last called.
 func (x *Execution) Log() {
 	for _, log := range x.logs {
@@ -301,18 +146,6 @@ func (x *Execution) finish(result []byte, failure *journal.Failure) {
 	if !x.finished && x.diverged == nil {
 		x.finished, x.result, x.failure = true, result, failure
 	}
-}
-
-// Close unwinds what has not ended. Its deferred functions are executed; durable
-// calls in them do nothing.
-func (x *Execution) Close() {
-	x.evict()
-	for _, b := range x.branches {
-		if !b.gone {
-			x.discard(b)
-		}
-	}
-	x.branches = nil
 }
 
 func (x *Execution) compact() {
@@ -423,20 +256,6 @@ func (x *Execution) await(ask pendingAsk) {
 	}
 }
 
-// Reask emits, after a replay, the asks whose outcome the journal does not have.
-func (x *Execution) Reask() {
-	for _, ask := range x.pending {
-		if e := ask.effect(); e != nil {
-			x.effects = append(x.effects, Effect{e, true, ask})
-		}
-	}
-	for _, ref := range slices.Sorted(maps.Keys(x.children)) {
-		if c := x.children[ref]; c.derived {
-			x.effects = append(x.effects, Effect{c.effect(), true, c})
-		}
-	}
-}
-
 // derive returns bytes that only this run can know.
 func (x *Execution) derive(label journal.Label) [32]byte {
 	i := slices.IndexFunc(x.derived, func(d derivation) bool { return d.label == label })
@@ -462,4 +281,12 @@ func eventName(e *store.Event) string {
 		return string(e.Kind)
 	}
 	return fmt.Sprintf("%s %s", e.Kind, e.Ref)
+}
+
+// over notes a span, unless it is a replay's, or nobody wants to know.
+func (x *Execution) over(s Span) {
+	if x.live && (x.env.Observed || s.Failure != nil) {
+		s.To = x.now
+		x.spans = append(x.spans, s)
+	}
 }

@@ -9,9 +9,7 @@ import (
 	"time"
 
 	"github.com/tenter-dev/tenter/internal/journal"
-	"github.com/tenter-dev/tenter/internal/planted"
 	"github.com/tenter-dev/tenter/internal/run"
-	"github.com/tenter-dev/tenter/internal/saturate"
 )
 
 var (
@@ -151,85 +149,6 @@ func (s *scope) Check() error {
 	return err
 }
 
-func (s *scope) Await(ws ...run.Waitable) (int, error) {
-	b, err := s.x.enter()
-	if err != nil {
-		return -1, err
-	}
-	for _, w := range ws {
-		if w.(held).holder() != s.x { //nolint:forcetypeassert // all waitables are the engine's
-			return -1, run.Stray()
-		}
-	}
-	if i, err := s.poll(b, ws); i >= 0 || err != nil {
-		return i, err
-	}
-	s.waiters.add(b)
-	b.awaits = ws
-	for _, w := range ws {
-		w.(waitable).waitlist().add(b) //nolint:forcetypeassert // as above
-	}
-	for _, w := range ws {
-		if h, ok := w.(*hook); ok {
-			h.since = s.x.now
-		}
-	}
-	defer func() {
-		b.awaits = nil
-		s.waiters.remove(b)
-		for _, w := range ws {
-			w.(waitable).waitlist().remove(b) //nolint:forcetypeassert // as above
-			if h, ok := w.(*hook); ok && !h.Ready() {
-				h.since = time.Time{}
-			}
-		}
-	}()
-	for {
-		for _, w := range ws {
-			if h, ok := w.(*hook); ok {
-				h.askDrain(b) // another branch may have closed it meanwhile
-			}
-		}
-		s.x.pull(ws)
-		b.park()
-		if i, err := s.poll(b, ws); i >= 0 || err != nil {
-			return i, err
-		}
-	}
-}
-
-// held is a waitable that code holds, and may have smuggled into another run.
-type held interface{ holder() *Execution }
-
-func (h *hook) holder() *Execution   { return h.x }
-func (t *timer) holder() *Execution  { return t.x }
-func (c *child) holder() *Execution  { return c.x }
-func (f *future) holder() *Execution { return f.x }
-
-// poll returns the first ready one. An ended scope comes first, so that a canceled
-// wait consumes nothing.
-func (s *scope) poll(b *branch, ws []run.Waitable) (int, error) {
-	if err := s.err(); err != nil {
-		return -1, err
-	}
-	for i, w := range ws {
-		if h, ok := w.(*hook); ok && !h.Ready() && h.comes(b, slices.ContainsFunc(ws[i+1:], run.Waitable.Ready)) && !h.Ready() {
-			return -1, nil
-		}
-		if w.Ready() {
-			if planted.LoserConsumes.Here() {
-				for _, loser := range ws[i+1:] {
-					if h, ok := loser.(*hook); ok {
-						h.Take()
-					}
-				}
-			}
-			return i, nil
-		}
-	}
-	return -1, nil
-}
-
 func (s *scope) Go(fn func(run.Scope)) run.Waitable {
 	f := &future{x: s.x}
 	s.x.newBranch(func() {
@@ -253,29 +172,6 @@ func (f *future) waitlist() *waitlist { return &f.waiters }
 func (s *scope) WithCancel() (run.Scope, func()) {
 	inner := newScope(s.x, s)
 	s.adopt(inner)
-	return inner, inner.canceledByCode
-}
-
-func (s *scope) WithDeadline(at time.Time) (run.Scope, func()) {
-	at = saturate.Time(at)
-	inner := newScope(s.x, s)
-	s.adopt(inner)
-	if !s.at.IsZero() && !s.at.After(at) {
-		return inner, inner.canceledByCode // the outer deadline comes first
-	}
-	if planted.WallClockDeadline.Here() {
-		at = saturate.Time(time.Now().Add(at.Sub(s.x.now)))
-	}
-	inner.at = at
-	switch {
-	case inner.err() != nil:
-	case !at.After(s.x.now):
-		inner.cancel(errDeadline)
-	default:
-		inner.timer = s.x.newTimer(run.Deadline, at)
-		inner.timer.expire = inner
-		inner.at = inner.timer.at
-	}
 	return inner, inner.canceledByCode
 }
 

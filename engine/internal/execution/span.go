@@ -29,11 +29,3 @@ const (
 	Slept
 	TimedOut
 )
-
-// over notes a span, unless it is a replay's, or nobody wants to know.
-func (x *Execution) over(s Span) {
-	if x.live && (x.env.Observed || s.Failure != nil) {
-		s.To = x.now
-		x.spans = append(x.spans, s)
-	}
-}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/tenter-dev/tenter/internal/journal"
+	"github.com/tenter-dev/tenter/internal/planted"
 	"github.com/tenter-dev/tenter/internal/run"
 	"github.com/tenter-dev/tenter/internal/saturate"
 )
@@ -147,4 +148,27 @@ func (t *timer) end(x *Execution) {
 	if t.expire != nil {
 		t.expire.cancel(errDeadline)
 	}
+}
+
+func (s *scope) WithDeadline(at time.Time) (run.Scope, func()) {
+	at = saturate.Time(at)
+	inner := newScope(s.x, s)
+	s.adopt(inner)
+	if !s.at.IsZero() && !s.at.After(at) {
+		return inner, inner.canceledByCode // the outer deadline comes first
+	}
+	if planted.WallClockDeadline.Here() {
+		at = saturate.Time(time.Now().Add(at.Sub(s.x.now)))
+	}
+	inner.at = at
+	switch {
+	case inner.err() != nil:
+	case !at.After(s.x.now):
+		inner.cancel(errDeadline)
+	default:
+		inner.timer = s.x.newTimer(run.Deadline, at)
+		inner.timer.expire = inner
+		inner.at = inner.timer.at
+	}
+	return inner, inner.canceledByCode
 }

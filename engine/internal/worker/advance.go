@@ -11,29 +11,6 @@ import (
 	"github.com/tenter-dev/tenter/store"
 )
 
-// maxBatch bounds the events of one transition.
-const maxBatch = 256
-
-// batch is a transition in the making.
-type batch struct {
-	a          *actor
-	mail       []store.Message // as it was read
-	events     []store.Event
-	took       []int64
-	pulled     []int64   // from backlogs
-	more       bool      // there is mail that was not read
-	err        error     // of reading a backlog
-	guard      time.Time // becomes NoMailBefore
-	deliveries []*delivery
-	resolved   []string // steps whose attempt has become an event
-	stop       []*attempt
-	show       []*attempt
-	begin      []*scheduled
-	next       time.Time // when the run has something to do of itself: a timer or a retry
-	effects    []execution.Effect
-	spans      []execution.Span
-}
-
 // advance feeds what has arrived, in the order of time, and commits what comes of it.
 func (a *actor) advance(mail []store.Message, inbox []arrival) {
 	b := &batch{a: a}
@@ -176,13 +153,6 @@ func (b *batch) feedAll(mail []store.Message, inbox []arrival) ([]store.Message,
 		}
 	}
 	return mail, inbox
-}
-
-func later(t, u time.Time) time.Time {
-	if u.After(t) {
-		return u
-	}
-	return t
 }
 
 // take feeds an arrival.
@@ -341,4 +311,9 @@ func (b *batch) readAhead(bl *execution.Backlog) bool {
 	})
 	b.err = err
 	return known
+}
+
+// inMail reports whether the result of a step is in the mailbox.
+func (b *batch) inMail(s *scheduled) bool {
+	return slices.ContainsFunc(b.mail, func(m store.Message) bool { return m.Kind == store.StepCompleted && m.Ref == s.ref })
 }

@@ -3,7 +3,6 @@ package worker
 import (
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/tenter-dev/tenter/engine/internal/waiting"
@@ -177,44 +176,6 @@ func (b *batch) decline() {
 	}
 }
 
-// fenced gives the run up, unless it is this worker that has claimed it meanwhile.
-func (a *actor) fenced() {
-	a.forget()
-	a.mu.Lock()
-	mine := slices.ContainsFunc(a.inbox, func(in arrival) bool { return in.claimed != nil })
-	a.mu.Unlock()
-	if a.owned && !mine {
-		a.w.tel.Lost(a.traced)
-	}
-	a.own(false)
-	if !mine {
-		a.leave(nil)
-		a.w.trigger() // signals may have come to this actor
-	}
-}
-
-func (a *actor) isGone() bool {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return a.gone
-}
-
-// markMail makes the next round read the mailbox.
-func (a *actor) markMail() {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.hasMail = true
-}
-
-// declineAll answers deliveries that can't be taken in now.
-func declineAll(inbox []arrival) {
-	for _, in := range inbox {
-		if in.delivery != nil {
-			in.delivery.done <- ErrDeclined
-		}
-	}
-}
-
 // warnEvents is the length of a journal that is worth a warning, and each double of it.
 const warnEvents = 20_000
 
@@ -223,5 +184,40 @@ func (a *actor) warn() {
 		a.warned = a.head.Events
 		a.logger().WarnContext(a.traced, "the journal is getting long: replays take time; consider to end the run and start a successor",
 			"events", a.head.Events)
+	}
+}
+
+// block parks the run until a worker of another build takes it up, or somebody
+// retries it.
+func (a *actor) block(inbox []arrival, reason string) {
+	a.forget()
+	if a.start != nil {
+		a.leave(inbox) // it is started through the mailbox, and whoever claims it blocks it
+		return
+	}
+	a.logger().ErrorContext(a.traced, "run is blocked", "reason", reason)
+	a.w.tel.Blocked(a.traced, a.head.Workflow)
+	for {
+		t := a.transition(store.Blocked)
+		t.BlockedBuild, t.BlockedReason = a.w.opts.Build, reason
+		t.WakeAt = t.At
+		t.Suspicion, t.Crashes = 0, 0
+		_, err := a.commit(t)
+		switch {
+		case errors.Is(err, store.ErrConflict):
+			a.putBack(inbox)
+			a.markMail()
+			return
+		case err == nil, errors.Is(err, store.ErrFenced):
+			a.leave(inbox)
+			return
+		}
+		l, known := a.clarify(t, err, func(error) {})
+		if !known || l.Run.Worker != a.w.id {
+			a.leave(inbox)
+			return
+		}
+		a.head = l.Run
+		a.own(true)
 	}
 }

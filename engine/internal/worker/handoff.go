@@ -5,8 +5,6 @@ import (
 	"errors"
 	"sync/atomic"
 	"time"
-
-	"github.com/tenter-dev/tenter/store"
 )
 
 // handoff is what a caller hands to a run that is live in this process, for the
@@ -44,18 +42,6 @@ func (h *handoff) release() { h.state.CompareAndSwap(carried, handed) }
 func (h *handoff) takeBack() bool { return h.state.CompareAndSwap(handed, takenBack) }
 
 func (h *handoff) isTakenBack() bool { return h.state.Load() == takenBack }
-
-// startOver has the run go on from what the store has of it: a caller has taken back what
-// the code was given.
-func (a *actor) startOver() {
-	if a.start != nil { // there is a run with a message now, or soon
-		a.start, a.head = nil, store.Run{}
-		a.fenced()
-		return
-	}
-	a.forget()
-	a.markMail()
-}
 
 // slowTurn is how long workflow code may execute in one go before callers no longer wait
 // for it.

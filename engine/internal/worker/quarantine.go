@@ -1,14 +1,8 @@
 package worker
 
 import (
-	"errors"
 	"slices"
-	"sync"
 	"time"
-
-	"github.com/tenter-dev/tenter/internal/journal"
-	"github.com/tenter-dev/tenter/internal/saturate"
-	"github.com/tenter-dev/tenter/store"
 )
 
 const (
@@ -27,46 +21,6 @@ type quarantine struct {
 	suspects []string // steps that were outstanding
 	leave    func()
 	timer    *time.Timer
-}
-
-// enterQuarantine waits for the run's turn in quarantine, if it is to go there. It returns
-// false if the run was given up.
-func (a *actor) enterQuarantine(inbox []arrival) bool {
-	if a.quarantine != nil || a.head.Suspicion < suspicious {
-		return true
-	}
-	if a.head.Crashes >= maxCrashes {
-		a.block(inbox, journal.ReasonKilledWorkers(a.head.Crashes))
-		return false
-	}
-	if !a.probation() {
-		a.leave(inbox)
-		return false
-	}
-	a.quarantine = &quarantine{leave: sync.OnceFunc(func() { <-a.w.quarantineSlot })}
-	t := a.transition(store.Running)
-	t.Mark, t.Keep, t.WakeAt = true, true, saturate.Time(a.w.store.Now())
-	if _, err := a.commit(t); err != nil {
-		a.leaveQuarantine()
-		switch {
-		case errors.Is(err, store.ErrFenced):
-			a.leave(inbox)
-			return false
-		case !errors.Is(err, store.ErrConflict):
-			if l, known := a.clarify(t, err, func(error) {}); known {
-				a.settle(t, &l)
-			}
-			if a.isGone() {
-				a.leave(inbox)
-				return false
-			}
-		}
-		a.putBack(inbox)
-		a.markMail()
-		return false
-	}
-	a.logger().WarnContext(a.traced, "run is in quarantine: its worker died more than once")
-	return true
 }
 
 // probation waits for the run's turn in quarantine. One that has been convicted waits
@@ -100,31 +54,6 @@ func (a *actor) leaveQuarantine() {
 		a.quarantine.leave()
 		a.quarantine = nil
 	}
-}
-
-// admit lets one suspect step begin at a time, and marks it.
-func (q *quarantine) admit(b *batch, begin []*scheduled) []*scheduled {
-	a := b.a
-	executing := slices.ContainsFunc(q.suspects, b.executing)
-	var admitted []*scheduled
-	for _, s := range begin {
-		if slices.Contains(q.suspects, s.ref) {
-			if executing {
-				continue
-			}
-			if a.w.Draining() { // it is left to the next worker, without a mark
-				admitted = append(admitted, s)
-				continue
-			}
-			executing = true
-			b.feed(store.Event{Kind: store.StepStarted, Ref: s.ref, At: a.x.Now()}, "")
-			if q.timer == nil {
-				q.timer = time.AfterFunc(quarantineFor, q.leave)
-			}
-		}
-		admitted = append(admitted, s)
-	}
-	return admitted
 }
 
 // suspicion returns what is to be recorded: progress clears a run, in quarantine

@@ -62,3 +62,15 @@ func (w *Worker) atWork() []string {
 	}
 	return runs
 }
+
+// notifyOwned has the runs at work here look how they are in the store.
+func (w *Worker) notifyOwned() {
+	for _, id := range w.atWork() {
+		w.mu.Lock()
+		a := w.actors[id]
+		w.mu.Unlock()
+		if a != nil {
+			a.notify()
+		}
+	}
+}

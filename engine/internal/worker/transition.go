@@ -11,6 +11,29 @@ import (
 	"github.com/tenter-dev/tenter/store"
 )
 
+// maxBatch bounds the events of one transition.
+const maxBatch = 256
+
+// batch is a transition in the making.
+type batch struct {
+	a          *actor
+	mail       []store.Message // as it was read
+	events     []store.Event
+	took       []int64
+	pulled     []int64   // from backlogs
+	more       bool      // there is mail that was not read
+	err        error     // of reading a backlog
+	guard      time.Time // becomes NoMailBefore
+	deliveries []*delivery
+	resolved   []string // steps whose attempt has become an event
+	stop       []*attempt
+	show       []*attempt
+	begin      []*scheduled
+	next       time.Time // when the run has something to do of itself: a timer or a retry
+	effects    []execution.Effect
+	spans      []execution.Span
+}
+
 // transition completes the batch. It returns nil if there is nothing to be written.
 func (b *batch) transition() *store.Transition {
 	a, x := b.a, b.a.x
@@ -141,4 +164,36 @@ func (a *actor) transition(status store.Status) *store.Transition {
 		t.Create = &a.start.run
 	}
 	return t
+}
+
+func later(t, u time.Time) time.Time {
+	if u.After(t) {
+		return u
+	}
+	return t
+}
+
+// admit lets one suspect step begin at a time, and marks it.
+func (q *quarantine) admit(b *batch, begin []*scheduled) []*scheduled {
+	a := b.a
+	executing := slices.ContainsFunc(q.suspects, b.executing)
+	var admitted []*scheduled
+	for _, s := range begin {
+		if slices.Contains(q.suspects, s.ref) {
+			if executing {
+				continue
+			}
+			if a.w.Draining() { // it is left to the next worker, without a mark
+				admitted = append(admitted, s)
+				continue
+			}
+			executing = true
+			b.feed(store.Event{Kind: store.StepStarted, Ref: s.ref, At: a.x.Now()}, "")
+			if q.timer == nil {
+				q.timer = time.AfterFunc(quarantineFor, q.leave)
+			}
+		}
+		admitted = append(admitted, s)
+	}
+	return admitted
 }

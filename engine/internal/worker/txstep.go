@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/tenter-dev/tenter/engine/internal/outage"
@@ -135,9 +134,4 @@ func failureOf(err error) journal.Failure {
 		f.Is = append(f.Is, journal.IsDeadlineExceeded)
 	}
 	return f
-}
-
-// inMail reports whether the result of a step is in the mailbox.
-func (b *batch) inMail(s *scheduled) bool {
-	return slices.ContainsFunc(b.mail, func(m store.Message) bool { return m.Kind == store.StepCompleted && m.Ref == s.ref })
 }

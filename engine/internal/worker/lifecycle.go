@@ -1,0 +1,190 @@
+package worker
+
+import (
+	"container/list"
+	"context"
+	"errors"
+	"time"
+
+	"github.com/tenter-dev/tenter/engine/internal/telemetry"
+	"github.com/tenter-dev/tenter/internal/run"
+	"github.com/tenter-dev/tenter/store"
+	"go.opentelemetry.io/otel/trace"
+)
+
+// New returns a worker that has an ID. It drains when ctx ends.
+func New(ctx context.Context, id string, e Engine) *Worker {
+	w := &Worker{
+		opts:        e.Options,
+		store:       e.Store,
+		log:         e.Log.With("worker", id),
+		outages:     e.Outages,
+		waits:       e.Waits,
+		tel:         e.Telemetry,
+		env:         e.Environment,
+		definitions: e.Definitions,
+		definition:  e.Definition,
+		applied:     e.Applied,
+		join:        e.Join,
+
+		id:             id,
+		slots:          make(chan struct{}, e.Options.MaxSteps),
+		quarantineSlot: make(chan struct{}, 1),
+		actors:         map[string]*actor{},
+		parked:         list.New(),
+		hooks:          map[string]*Address{},
+		claims:         make(chan struct{}, 1),
+		rewind:         make(chan struct{}, 1),
+		missed:         make(chan struct{}, 1),
+	}
+	w.ending = ctx.Done()
+	ctx = trace.ContextWithSpanContext(ctx, trace.SpanContext{}) // runs do not belong to the caller of Engine.Run
+	w.ctx, w.cancel = context.WithCancel(context.WithoutCancel(ctx))
+	w.stepCtx, w.stopStep = context.WithCancel(w.ctx)
+	w.lease.w, w.watch.w = w, w
+	w.watch.kick, w.lease.kick = make(chan struct{}, 1), make(chan struct{}, 1)
+	w.lease.busy = make(chan struct{}, 1)
+	return w
+}
+
+// Run works until ctx ends, then drains.
+func (w *Worker) Run(ctx context.Context) error {
+	if err := w.lease.renew(); errors.Is(err, store.ErrClosed) {
+		return err // any other will pass
+	}
+	w.loops.Go(w.watch.loop)
+	w.loops.Go(w.lease.loop)
+	w.loops.Go(w.resync)
+	w.loops.Go(w.prune)
+	w.trigger()
+	w.claiming.Store(true)
+	w.loops.Go(func() {
+		w.claimLoop(ctx)
+		w.claiming.Store(false)
+	})
+	<-ctx.Done()
+	err := w.shutdown()
+	w.cancel()
+	w.loops.Wait()
+	return err
+}
+
+// Begin executes a run that is born here. It returns when the run is durable. After a
+// crash, or before it is known whether there was one, it declines: should the code of the
+// new run be what kills workers, the run has to be durable before, or only innocent ones
+// could be suspected.
+func (w *Worker) Begin(ctx context.Context, n store.NewRun, def *run.Workflow) error {
+	if !w.claimed.Load() || w.suspect.Load() > 0 {
+		return ErrDeclined
+	}
+	start := &starting{handoff: newHandoff(), run: n}
+	a := &actor{w: w, id: n.ID, workflow: n.Workflow, traced: w.ctx, def: def, start: start}
+	w.mu.Lock()
+	if w.actors[n.ID] != nil {
+		w.mu.Unlock()
+		return ErrDeclined
+	}
+	w.actors[n.ID] = a
+	w.mu.Unlock()
+	a.notify()
+	return w.await(ctx, a, &start.handoff)
+}
+
+// shutdown lets executing steps finish and hands the runs over. It takes no longer than
+// Options.DrainTimeout, or half a second if that is less, whatever the store does.
+func (w *Worker) shutdown() error {
+	w.drain.Store(true)
+	w.notifyOwned()
+	drain := max(w.opts.DrainTimeout, handOver/2)
+	last := max(min(drain/10, handOver), handOver/2)
+	last = min(last, drain-w.opts.DrainTimeout/2) // what is about to end gets some time, too
+	end := time.Now().Add(drain)
+	var err error
+	if !w.settle(end.Add(-last)) {
+		w.stopStep()
+		err = errors.New("steps or workflow code were still executing at the end of the drain timeout: they were given up, and will be executed again")
+		if w.outages.Present() {
+			err = errors.New("the store failed until the end of the drain timeout: others take the runs over when the lease has lapsed")
+		}
+		w.settle(end.Add(-last / 2))
+	}
+	w.stopStep()
+	w.over.Store(true)
+	w.mu.Lock()
+	actors := make([]*actor, 0, len(w.actors))
+	for _, a := range w.actors {
+		actors = append(actors, a)
+	}
+	w.mu.Unlock()
+	for _, a := range actors {
+		a.evict()
+	}
+	ctx, cancel := context.WithDeadline(w.ctx, end)
+	defer cancel()
+	if released := w.store.Release(ctx, w.id); released != nil {
+		w.log.Warn("could not release the lease: other workers wait until it lapses", "error", released)
+		// A store that comes to transitions of this worker only now makes runs its own, when
+		// nobody looks for those of its lease any more.
+		go func() { _ = w.store.Release(context.WithoutCancel(w.ctx), w.id) }() // until the store is closed
+	}
+	return err
+}
+
+// settle waits until no run is owned or at work, nor being claimed.
+func (w *Worker) settle(until time.Time) bool {
+	deadline := time.NewTimer(time.Until(until))
+	defer deadline.Stop()
+	for !w.settled() {
+		tick := time.NewTimer(5 * time.Millisecond)
+		select {
+		case <-tick.C:
+		case <-deadline.C:
+			tick.Stop()
+			return w.settled()
+		}
+	}
+	return true
+}
+
+func (w *Worker) settled() bool {
+	return !w.claiming.Load() && w.owned.Load() <= 0 && w.busyActors.Load() <= 0
+}
+
+// Signal passes on what the store has seen.
+func (w *Worker) Signal(s store.Signal) {
+	for _, id := range s.Ended { // maybe by somebody else
+		w.mu.Lock()
+		a := w.actors[id]
+		w.mu.Unlock()
+		if a != nil {
+			a.notify()
+		}
+	}
+	for _, id := range s.Mail {
+		w.mu.Lock()
+		a := w.actors[id]
+		w.mu.Unlock()
+		// One that ends the run is on its way out; if it has ended it, this is a retry. One
+		// whose code does not yield can't take it in: the run is claimed, so that it is seen
+		// who executes it.
+		switch {
+		case a != nil && a.notify() && !a.ending.Load() && !a.slow():
+		case s.Yield:
+			w.yield(id)
+		default:
+			w.name(id)
+		}
+	}
+	if s.All {
+		w.missAll()
+		w.trigger()
+	}
+}
+
+// Gauges returns how the worker is now.
+func (w *Worker) Gauges() telemetry.Gauges {
+	w.mu.Lock()
+	parked := w.parked.Len()
+	w.mu.Unlock()
+	return telemetry.Gauges{Owned: w.owned.Load(), Cached: int64(parked), Executing: int64(len(w.slots))}
+}

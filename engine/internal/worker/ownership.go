@@ -1,0 +1,122 @@
+package worker
+
+import (
+	"slices"
+
+	"github.com/tenter-dev/tenter/engine/internal/outage"
+	"github.com/tenter-dev/tenter/internal/planted"
+	"github.com/tenter-dev/tenter/store"
+)
+
+// own says whether this worker owns the run.
+func (a *actor) own(owned bool) {
+	if a.owned != owned {
+		a.owned = owned
+		a.w.countOwned(owned)
+	}
+	if suspect := owned && a.head.Suspicion > 0; a.suspect != suspect {
+		a.suspect = suspect
+		a.w.countSuspect(suspect)
+	}
+	if !owned && a.alarm != nil {
+		a.alarm.Stop()
+	}
+}
+
+// claimed makes this worker the owner. If the run is as the actor remembers it, it
+// goes on without a replay. It reports whether there may be mail.
+func (a *actor) claimed(r *store.Run) bool {
+	if r.Epoch <= a.head.Epoch {
+		return !a.owned // it came along with others, and if it is not at work here that was long ago
+	}
+	changed := (r.Epoch != a.head.Epoch+1 || r.Events != a.head.Events) && !planted.ParkedKept.Here()
+	if a.x != nil && (changed || r.Suspicion >= suspicious) {
+		a.forget()
+	}
+	a.head = *r
+	a.seq = 0
+	a.own(true)
+	return true
+}
+
+// forget throws the execution away. Attempts go on, for the next one to find.
+func (a *actor) forget() {
+	a.w.unindexHooks(a)
+	if a.x != nil {
+		a.x.Close()
+		a.x, a.schedule = nil, schedule{}
+	}
+}
+
+// leave ends the actor: the run is another worker's, or nobody's here. What was
+// delivered goes through the mailbox.
+func (a *actor) leave(inbox []arrival) {
+	a.mu.Lock()
+	a.gone = true
+	inbox = append(inbox, a.inbox...)
+	a.inbox = nil
+	a.mu.Unlock()
+	a.w.remove(a)
+	a.forget()
+	for _, at := range a.attempts {
+		at.abandon()
+	}
+	if a.start != nil {
+		a.start.done <- ErrDeclined
+		a.start = nil
+	}
+	a.leaveQuarantine()
+	a.own(false)
+	a.backoff.Quit(a.w.outages)
+	for _, in := range inbox {
+		if in.delivery != nil {
+			in.delivery.done <- ErrDeclined
+		}
+		if in.claimed != nil {
+			a.w.again.Store(true) // it is ours, and nobody here goes on with it
+			a.w.trigger()
+		}
+	}
+}
+
+// troubled waits before the store is tried again. What was delivered meanwhile goes through
+// the mailbox, where its sender learns of the trouble.
+func (a *actor) troubled(verb string, err error) {
+	a.forget()
+	a.declineInbox()
+	if a.w.ctx.Err() != nil {
+		a.leave(nil)
+		return
+	}
+	if !outage.Sleep(a.w.ctx, a.backoff.Failed(a.w.outages, verb, a.id, err)) {
+		a.leave(nil)
+	}
+}
+
+// fenced gives the run up, unless it is this worker that has claimed it meanwhile.
+func (a *actor) fenced() {
+	a.forget()
+	a.mu.Lock()
+	mine := slices.ContainsFunc(a.inbox, func(in arrival) bool { return in.claimed != nil })
+	a.mu.Unlock()
+	if a.owned && !mine {
+		a.w.tel.Lost(a.traced)
+	}
+	a.own(false)
+	if !mine {
+		a.leave(nil)
+		a.w.trigger() // signals may have come to this actor
+	}
+}
+
+// startOver has the run go on from what the store has of it: a caller has taken back what
+// the code was given.
+func (a *actor) startOver() {
+	if a.start != nil { // there is a run with a message now, or soon
+		a.start, a.head = nil, store.Run{}
+		a.fenced()
+		return
+	}
+	a.forget()
+	a.markMail()
+}

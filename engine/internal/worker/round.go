@@ -1,0 +1,262 @@
+package worker
+
+import (
+	"errors"
+	"runtime"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/tenter-dev/tenter/engine/internal/execution"
+	"github.com/tenter-dev/tenter/internal/journal"
+	"github.com/tenter-dev/tenter/internal/saturate"
+	"github.com/tenter-dev/tenter/store"
+)
+
+func (a *actor) loop() {
+	growStack()
+	for {
+		a.mu.Lock()
+		inbox, hasMail := a.inbox, a.hasMail
+		if (len(inbox) == 0 && !hasMail && a.x != nil) || a.gone {
+			a.active = false
+			victim := a.w.idle(a)
+			a.mu.Unlock()
+			if victim != nil {
+				victim.evict()
+			}
+			return
+		}
+		a.inbox, a.hasMail = nil, false
+		a.mu.Unlock()
+		a.round(inbox, hasMail)
+	}
+}
+
+// growStack has the stack of a new goroutine grow while there is next to nothing on it.
+// Deep in a round, where it would grow otherwise, copying it takes as long as encoding a
+// transition.
+//
+//go:noinline
+func growStack() {
+	var room [4 << 10]byte
+	runtime.KeepAlive(&room)
+}
+
+// round takes in what has arrived. What can't be taken in now is put back.
+func (a *actor) round(inbox []arrival, hasMail bool) {
+	for _, in := range inbox {
+		if in.claimed != nil {
+			if a.start != nil { // its ID is taken, by the run that was claimed
+				a.start.done <- store.ErrExists
+				a.start = nil
+			}
+			hasMail = a.claimed(in.claimed) || hasMail
+		}
+	}
+	if a.start == nil && !a.owned && a.x == nil {
+		a.leave(inbox) // whoever claims the run goes on with it
+		a.w.trigger()
+		return
+	}
+	var mail []store.Message
+	switch {
+	case a.start != nil:
+		mail = a.born()
+	case a.x == nil:
+		var ok bool
+		if mail, inbox, ok = a.rebuild(inbox); !ok {
+			return
+		}
+	case hasMail:
+		var ok bool
+		if mail, ok = a.readMail(inbox); !ok {
+			return
+		}
+	}
+	a.advance(mail, inbox)
+}
+
+// rebuild replays the journal of a run that this worker owns. It returns the mail,
+// and what of the arrivals still counts.
+func (a *actor) rebuild(inbox []arrival) (mail []store.Message, left []arrival, ok bool) {
+	if a.backoff.Waiting() { // a replay for nothing is to be spared, if nothing can be written
+		if _, err := a.w.lease.ensure(); err != nil {
+			a.putBack(inbox)
+			a.troubled("renew the lease", err)
+			return nil, nil, false
+		}
+	}
+	lapses := a.w.lease.lapses.Load()
+	l, err := a.w.store.Load(a.w.ctx, a.id, 0)
+	if err != nil {
+		a.putBack(inbox)
+		if errors.Is(err, store.ErrNotFound) {
+			a.leave(nil)
+		} else {
+			a.troubled("load the run", err)
+		}
+		return nil, nil, false
+	}
+	if l.Run.Epoch != a.head.Epoch || l.Run.Status.Ended() || a.foreign(&l.Run) {
+		a.leave(inbox)
+		a.w.trigger()
+		return nil, nil, false
+	}
+	a.lapses = lapses
+	a.head = l.Run
+	a.own(l.Run.Worker == a.w.id)
+	if n := len(l.Events); n > 0 && l.Events[n-1].Epoch == a.head.Epoch {
+		a.seq = max(a.seq, l.Events[n-1].Seq) // it goes on in the same epoch
+	}
+	if a.def = a.w.definition(l.Run.Workflow, l.Run.Version); a.def == nil {
+		a.block(inbox, journal.ReasonNoDefinition(l.Run.Workflow))
+		return nil, nil, false
+	}
+	if !a.enterQuarantine(inbox) {
+		return nil, nil, false
+	}
+	x := a.newExecution()
+	a.x = x
+	if d := a.replay(l.Events); d != nil {
+		a.block(inbox, d.String())
+		return nil, nil, false
+	}
+	x.Rejoin(l.Backlog)
+	x.Reask()
+	// Results are found through the attempts, outcomes by asking again.
+	left = slices.DeleteFunc(inbox, func(in arrival) bool {
+		at := a.attempts[in.resultRef()]
+		return in.delivery == nil && (at == nil || at.result != nil)
+	})
+	a.schedule.takenOver(a.w.store.Now())
+	for _, s := range a.schedule.steps {
+		if s.marked > 0 && a.attempts[s.ref] == nil {
+			left = append(left, arrival{at: a.w.store.Now(), crashed: s.ref})
+		}
+		if at := a.attempts[s.ref]; at != nil && at.result != nil {
+			left = append(left, arrival{at: at.result.at, result: at.result})
+		}
+	}
+	slices.SortStableFunc(left, func(x, y arrival) int { return x.at.Compare(y.at) })
+	a.mailRead, a.moreMail = true, l.More
+	if a.quarantine != nil {
+		a.quarantine.suspects = a.schedule.refs()
+	}
+	for ref, at := range a.attempts {
+		if a.schedule.get(ref) == nil && at.result != nil {
+			delete(a.attempts, ref)
+		}
+	}
+	return l.Mail, left, true
+}
+
+func (a *actor) replay(events []store.Event) *execution.Divergence {
+	began := time.Now()
+	a.turnSince.Store(began.UnixNano())
+	defer a.turnSince.Store(0)
+	for i := range events {
+		if d := a.x.Replay(&events[i]); d != nil {
+			return d
+		}
+		a.fold(&events[i], true)
+	}
+	a.w.tel.Replayed(a.traced, a.head.Workflow, len(events), time.Since(began))
+	return nil
+}
+
+// readMail loads the mail of a live run, and checks that it is as we remember it.
+func (a *actor) readMail(inbox []arrival) ([]store.Message, bool) {
+	lapses := a.w.lease.lapses.Load()
+	l, err := a.w.store.Load(a.w.ctx, a.id, a.head.Events)
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		a.leave(inbox)
+		return nil, false
+	case err != nil:
+		a.putBack(inbox)
+		a.troubled("read the mailbox", err)
+		return nil, false
+	case l.Run.Epoch != a.head.Epoch || l.Run.Events != a.head.Events || l.Run.Status.Ended() || a.foreign(&l.Run):
+		if a.owned {
+			a.w.lost.Add(1)
+			a.w.tel.Lost(a.traced)
+		}
+		a.leave(inbox)
+		a.w.trigger() // signals may have come to this actor
+		return nil, false
+	}
+	a.lapses, a.mailRead, a.moreMail = lapses, true, l.More
+	a.own(l.Run.Worker == a.w.id)
+	return l.Mail, true
+}
+
+// born makes the execution of a run that begins here, and its first message.
+func (a *actor) born() []store.Message {
+	a.start.release()
+	n := a.start.run
+	at := a.w.store.Now()
+	a.head = store.Run{
+		ID: n.ID, Workflow: n.Workflow, Version: n.Version, Secret: n.Secret, Trace: n.Trace,
+		CreatedAt: at, Epoch: 1,
+	}
+	a.x = a.newExecution()
+	return []store.Message{{Kind: store.Started, Data: n.Input, AcceptedAt: saturate.Time(at)}}
+}
+
+func (a *actor) newExecution() *execution.Execution {
+	a.traced = a.w.tel.Within(a.w.ctx, &a.head)
+	return execution.New(a.traced, &a.head, a.def, a.w.env, a.w.log)
+}
+
+// foreign reports whether another worker owns a run.
+func (a *actor) foreign(r *store.Run) bool { return r.Worker != "" && r.Worker != a.w.id }
+
+// wake is called with a.mu held.
+func (a *actor) wake() {
+	if !a.active {
+		a.active = true
+		a.w.busy(a)
+		go a.loop()
+	}
+}
+
+// enterQuarantine waits for the run's turn in quarantine, if it is to go there. It returns
+// false if the run was given up.
+func (a *actor) enterQuarantine(inbox []arrival) bool {
+	if a.quarantine != nil || a.head.Suspicion < suspicious {
+		return true
+	}
+	if a.head.Crashes >= maxCrashes {
+		a.block(inbox, journal.ReasonKilledWorkers(a.head.Crashes))
+		return false
+	}
+	if !a.probation() {
+		a.leave(inbox)
+		return false
+	}
+	a.quarantine = &quarantine{leave: sync.OnceFunc(func() { <-a.w.quarantineSlot })}
+	t := a.transition(store.Running)
+	t.Mark, t.Keep, t.WakeAt = true, true, saturate.Time(a.w.store.Now())
+	if _, err := a.commit(t); err != nil {
+		a.leaveQuarantine()
+		switch {
+		case errors.Is(err, store.ErrFenced):
+			a.leave(inbox)
+			return false
+		case !errors.Is(err, store.ErrConflict):
+			if l, known := a.clarify(t, err, func(error) {}); known {
+				a.settle(t, &l)
+			}
+			if a.isGone() {
+				a.leave(inbox)
+				return false
+			}
+		}
+		a.putBack(inbox)
+		a.markMail()
+		return false
+	}
+	a.logger().WarnContext(a.traced, "run is in quarantine: its worker died more than once")
+	return true
+}
