@@ -33,7 +33,7 @@ func newJournalPage(id string, events []inspect.Event, total int64) *journalPage
 		switch {
 		case e.Request != nil:
 			shown.Line = e.Request.Method + " " + e.Request.URL
-		case failing(e.Kind):
+		case e.Kind.Failure():
 			shown.Line = cutLine(inspect.Failure(e.Data))
 		case len(e.Data) > 0:
 			shown.Line = oneLine(e.Data)
@@ -86,17 +86,8 @@ func (d *dashboard) event(r *request) error {
 	}
 	all := to("payload", "run", id, "event", e.Position)
 	p := &eventPage{RunID: id, Event: newJournalPage(id, []inspect.Event{e}, 0).Events[0], Doc: jsonDoc(e.Data, 4*shown, all), Request: newRequestDoc(e.Request, 4*shown, all)}
-	if failing(e.Kind) {
+	if e.Kind.Failure() {
 		p.Failure = parseFailure(e.Data)
 	}
 	return d.render(r, http.StatusOK, "event", view{Title: "Event " + r.query.Get("position") + " of " + id, Nav: "runs", Data: p})
-}
-
-// failing tells whether events of a kind bring an error.
-func failing(kind string) bool {
-	switch kind {
-	case "failed", "canceled", "step_failed", "step_retried", "child_failed":
-		return true
-	}
-	return false
 }

@@ -27,7 +27,7 @@ func load(ctx context.Context, c inspect.Client, run workflow.RunInfo) (*inspect
 	if detail.Events, err = c.Journal(ctx, run.ID, 0, pageOfEvents); err != nil {
 		return nil, err
 	}
-	if len(detail.Events) > 0 && detail.Events[0].Kind == "started" {
+	if len(detail.Events) > 0 && detail.Events[0].Kind == inspect.EventStarted {
 		detail.Input = detail.Events[0].Data
 	}
 	if detail.Mail, err = c.Mailbox(ctx, run.ID); err != nil {
@@ -82,7 +82,7 @@ func (c frugal) Journal(ctx context.Context, runID string, after int64, limit in
 	events, err := c.Client.Journal(ctx, runID, after, limit)
 	for i := range events {
 		e := &events[i]
-		if len(e.Data) > kept && !failing(e.Kind) {
+		if len(e.Data) > kept && !e.Kind.Failure() {
 			e.Data = append([]byte(nil), e.Data[:kept]...)
 		}
 		if e.Request != nil && len(e.Request.Body) > kept {

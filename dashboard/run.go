@@ -91,7 +91,7 @@ func newRunPage(r *request, detail *inspect.Detail) *runPage {
 	p.Input = jsonDoc(detail.Input, shown, to("payload", "run", run.ID, "event", 1))
 	for _, m := range detail.Mail {
 		all := to("payload", "run", run.ID, "mail", m.At.UTC().Format(time.RFC3339Nano))
-		if m.Kind == "started" {
+		if m.Kind == inspect.EventStarted {
 			p.Input = jsonDoc(m.Data, shown, all) // no worker has begun it
 			continue
 		}

@@ -43,7 +43,7 @@ func (d *dashboard) startForm(r *request) error {
 		if err != nil {
 			return err
 		}
-		if len(events) > 0 && events[0].Kind == "started" {
+		if len(events) > 0 && events[0].Kind == inspect.EventStarted {
 			input = events[0].Data
 		}
 	}

@@ -10,8 +10,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/tenter-dev/tenter/store"
-
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/tenter-dev/tenter/engine"
@@ -455,7 +453,7 @@ func TestTerminateRecordsWhatIsInTheMailboxAsUnread(t *testing.T) {
 			t.Fatal(err)
 		}
 		if !slices.ContainsFunc(events, func(e inspect.Event) bool {
-			return e.Kind == string(store.PayloadReceived) && string(e.Data) == `"in the journal"`
+			return e.Kind == inspect.EventPayloadReceived && string(e.Data) == `"in the journal"`
 		}) {
 			t.Errorf("the journal has lost a payload: %v", events)
 		}

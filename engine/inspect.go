@@ -82,7 +82,7 @@ func (e *Engine) Journal(ctx context.Context, runID string, after int64, limit i
 		}
 		for i := range found {
 			ev := &found[i]
-			shown := inspect.Event{Position: ev.Position, At: ev.At, Kind: string(ev.Kind), Ref: ev.Ref}
+			shown := inspect.Event{Position: ev.Position, At: ev.At, Kind: inspect.EventKind(ev.Kind), Ref: ev.Ref}
 			if ev.Asked != "" {
 				shown.Asked = strings.Split(ev.Asked, "\n")
 			}
@@ -113,7 +113,7 @@ func (e *Engine) Mailbox(ctx context.Context, runID string) ([]inspect.Message, 
 	}
 	mail := make([]inspect.Message, len(found))
 	for i, m := range found {
-		mail[i] = inspect.Message{At: m.AcceptedAt, Kind: string(m.Kind), Ref: m.Ref, Deferred: m.Deferred}
+		mail[i] = inspect.Message{At: m.AcceptedAt, Kind: inspect.EventKind(m.Kind), Ref: m.Ref, Deferred: m.Deferred}
 		if mail[i].Data, mail[i].Request, err = e.show(ctx, runID, m.Kind, m.Data); err != nil {
 			return nil, e.runError("read mailbox of", runID, err)
 		}

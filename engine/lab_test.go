@@ -121,7 +121,7 @@ func (l *lab) journal(runID string) []string {
 	}
 	lines := make([]string, len(events))
 	for i, e := range events {
-		lines[i] = strings.TrimSpace(e.Kind + " " + e.Ref)
+		lines[i] = strings.TrimSpace(string(e.Kind) + " " + e.Ref)
 	}
 	return lines
 }

@@ -77,13 +77,13 @@ func (d *Detail) loadJournal(ctx context.Context, c Client, runID string) error 
 		return nil
 	}
 	first, last := d.Events[0], d.Events[len(d.Events)-1]
-	if first.Kind == "started" {
+	if first.Kind == EventStarted {
 		d.Input = first.Data
 	}
 	switch last.Kind {
-	case runCompleted:
+	case EventRunCompleted:
 		d.Output = last.Data
-	case runFailed, runCanceled:
+	case EventRunFailed, EventRunCanceled:
 		d.Error = last.Data
 	}
 	return nil

@@ -11,7 +11,7 @@ import (
 type Event struct {
 	Position int64     `json:"position"` // from 1
 	At       time.Time `json:"at"`
-	Kind     string    `json:"kind"`          // such as "step_completed": the kinds are those of store.Kind
+	Kind     EventKind `json:"kind"`
 	Ref      string    `json:"ref,omitempty"` // what it is about: a step such as "charge#1", the ID of a hook, the number of a timer
 
 	// Data is what it brought, as JSON: an input, a payload, a result, an error in
@@ -55,8 +55,8 @@ type Response struct {
 
 // Message is an entry of a mailbox.
 type Message struct {
-	At      time.Time       `json:"at"`            // when it was accepted
-	Kind    string          `json:"kind"`          // such as "payload_received"
+	At      time.Time       `json:"at"` // when it was accepted
+	Kind    EventKind       `json:"kind"`
 	Ref     string          `json:"ref,omitempty"` // of a payload: the ID of the hook
 	Data    json.RawMessage `json:"data,omitempty"`
 	Request *Request        `json:"request,omitempty"` // instead of Data, as in [Event]

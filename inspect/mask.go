@@ -128,7 +128,7 @@ func maskRun(r workflow.RunInfo) workflow.RunInfo {
 
 func maskEvent(e Event) Event {
 	switch e.Kind {
-	case hookClaimed, hookConflict, childExists, respondConflict: // IDs
+	case EventHookClaimed, EventHookConflict, EventChildExists, EventRespondConflict: // IDs
 	default:
 		e.Data = maskJSON(e.Data)
 	}
@@ -145,8 +145,8 @@ func maskEvent(e Event) Event {
 
 // aboutStep reports whether the ref of an event has the name of a step or child. Those of
 // others are numbers and IDs, by which they are found.
-func aboutStep(kind string) bool {
-	return strings.HasPrefix(kind, "step_") || strings.HasPrefix(kind, "child_")
+func aboutStep(kind EventKind) bool {
+	return strings.HasPrefix(string(kind), "step_") || strings.HasPrefix(string(kind), "child_")
 }
 
 // maskAsked masks a line of what was asked for, but for the ID of a child.

@@ -107,7 +107,7 @@ func Timeline(run workflow.RunInfo, events []Event, mail []Message, hooks []work
 		}
 	}
 	for _, m := range mail {
-		if it := t.hookIDs[m.Ref]; it != nil && m.Kind == payloadReceived {
+		if it := t.hookIDs[m.Ref]; it != nil && m.Kind == EventPayloadReceived {
 			it.Payloads = append(it.Payloads, Payload{At: m.At, Data: m.Data, Request: m.Request})
 		}
 	}
@@ -122,29 +122,6 @@ func Timeline(run workflow.RunInfo, events []Event, mail []Message, hooks []work
 	}
 	return items
 }
-
-// The kinds of events that the timeline knows, as in package store.
-const (
-	payloadReceived = "payload_received"
-	cancelRequested = "cancel_requested"
-	woken           = "woken"
-	retried         = "retried"
-	childCompleted  = "child_completed"
-	childFailed     = "child_failed"
-	childExists     = "child_exists"
-	stepStarted     = "step_started"
-	stepRetried     = "step_retried"
-	stepCompleted   = "step_completed"
-	stepFailed      = "step_failed"
-	timerFired      = "timer_fired"
-	hookClaimed     = "hook_claimed"
-	hookConflict    = "hook_conflict"
-	responded       = "responded"
-	respondConflict = "respond_conflict"
-	runCompleted    = "completed"
-	runFailed       = "failed"
-	runCanceled     = "canceled"
-)
 
 // timeline is one in the making.
 type timeline struct {
@@ -226,49 +203,49 @@ func (t *timeline) stopBefore(wake, at time.Time) {
 // apply changes the items that an event is about.
 func (t *timeline) apply(e *Event) {
 	switch e.Kind {
-	case payloadReceived:
+	case EventPayloadReceived:
 		p := Payload{Position: e.Position, At: e.At, Data: e.Data, Request: e.Request}
 		if it := t.hookIDs[e.Ref]; it != nil {
 			it.Payloads = append(it.Payloads, p)
 		} else {
 			t.early[e.Ref] = append(t.early[e.Ref], p)
 		}
-	case cancelRequested:
+	case EventCancelRequested:
 		t.control(e, "cancel")
 		for _, it := range t.running {
 			if it.Kind == KindDeadline { // its context has ended; unless it is one without cancel, whose end is seen
 				it.end(e.At, StateStopped)
 			}
 		}
-	case woken:
+	case EventWoken:
 		t.control(e, "wake")
 		for _, it := range t.running {
 			if it.Kind == KindSleep {
 				it.end(e.At, StateDone)
 			}
 		}
-	case retried:
+	case EventRetried:
 		t.control(e, "retry")
 		for _, it := range t.steps {
 			if it.open() {
 				it.State, it.Until, it.next, it.due = StateOpen, time.Time{}, 1, e.At
 			}
 		}
-	case stepStarted, stepRetried, stepCompleted, stepFailed:
+	case EventStepStarted, EventStepRetried, EventStepCompleted, EventStepFailed:
 		if it := t.steps[e.Ref]; it != nil {
 			it.attempted(e)
 		}
-	case timerFired:
+	case EventTimerFired:
 		if it := t.timers[e.Ref]; it != nil {
 			it.End, it.State = e.At, StateDone
 		}
-	case childCompleted, childFailed, childExists:
+	case EventChildCompleted, EventChildFailed, EventChildExists:
 		t.childEnded(e)
-	case hookClaimed:
+	case EventHookClaimed:
 		if it := t.hooks[e.Ref]; it != nil {
 			t.opened(it, journal.DecodeID(e.Data))
 		}
-	case hookConflict:
+	case EventHookConflict:
 		if it := t.hooks[e.Ref]; it != nil {
 			it.RunID = journal.DecodeID(e.Data)
 			it.Error = "run " + it.RunID + " has the token"
@@ -277,14 +254,14 @@ func (t *timeline) apply(e *Event) {
 			}
 			it.end(e.At, StateFailed)
 		}
-	case responded:
+	case EventResponded:
 		t.responses[e.Ref].end(e.At, StateDone)
-	case respondConflict:
+	case EventRespondConflict:
 		if it := t.responses[e.Ref]; it != nil {
 			it.Error = journal.DecodeID(e.Data) + " had answered already"
 			it.end(e.At, StateFailed)
 		}
-	case runCompleted, runFailed, runCanceled:
+	case EventRunCompleted, EventRunFailed, EventRunCanceled:
 		for _, it := range t.items {
 			it.end(e.At, StateLeft)
 		}
@@ -295,10 +272,10 @@ func (t *timeline) childEnded(e *Event) {
 	it := t.children[e.Ref]
 	switch {
 	case it == nil:
-	case e.Kind == childCompleted:
+	case e.Kind == EventChildCompleted:
 		it.Result = e.Data
 		it.end(e.At, StateDone)
-	case e.Kind == childExists:
+	case e.Kind == EventChildExists:
 		it.RunID = journal.DecodeID(e.Data)
 		it.Error = "run " + it.RunID + " exists"
 		if it.RunID == t.runID {
@@ -319,17 +296,17 @@ func (t *timeline) control(e *Event, name string) {
 
 // attempted is what an event says of a step.
 func (it *item) attempted(e *Event) {
-	if e.Kind == stepStarted {
+	if e.Kind == EventStepStarted {
 		it.Attempts = append(it.Attempts, Attempt{Number: it.next, Begin: e.At})
 		it.State, it.Until = StateOpen, time.Time{}
 		return
 	}
 	var f journal.Retry
-	if e.Kind != stepCompleted {
+	if e.Kind != EventStepCompleted {
 		f, _ = journal.DecodeRetry(e.Data)
 	}
 	// A step that was canceled while it waited has failed without another attempt.
-	if e.Kind != stepFailed || f.Attempts >= it.next {
+	if e.Kind != EventStepFailed || f.Attempts >= it.next {
 		last := it.executing()
 		if last == nil {
 			it.Attempts = append(it.Attempts, Attempt{Number: it.next, Begin: it.due})
@@ -340,11 +317,11 @@ func (it *item) attempted(e *Event) {
 	it.next, it.due = it.next+1, f.RetryAt
 	it.Until, it.MaxAttempts, it.Error = f.RetryAt, f.MaxAttempts, f.Text
 	switch e.Kind {
-	case stepRetried:
+	case EventStepRetried:
 		it.State = StateBackoff
-	case stepFailed:
+	case EventStepFailed:
 		it.end(e.At, StateFailed)
-	case stepCompleted:
+	case EventStepCompleted:
 		it.Result = e.Data
 		it.end(e.At, StateDone)
 	}

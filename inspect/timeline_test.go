@@ -213,7 +213,8 @@ func FuzzTimeline(f *testing.F) {
 	f.Add("step_retried", "a#1", `{"attempts":1}`, "step a#1\nhook 1\nsleep 1 until x")
 	f.Add("hook_claimed", "1", `"id"`, "hook 1 token t\nclose 1\nchild a#1 run b")
 	f.Add("timer_fired", "1", ``, "deadline 1 until 2026-01-01T00:00:00.000000Z\nrespond 1 to r\nstop 1")
-	f.Fuzz(func(_ *testing.T, kind, ref, data, asked string) {
+	f.Fuzz(func(_ *testing.T, kindText, ref, data, asked string) {
+		kind := inspect.EventKind(kindText)
 		lines := strings.Split(asked, "\n")
 		events := []inspect.Event{
 			{Position: 1, Kind: "started", Asked: lines},

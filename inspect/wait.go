@@ -199,15 +199,15 @@ func contents(mail []Message) string {
 	var parts []string
 	for _, m := range mail {
 		switch m.Kind {
-		case payloadReceived:
+		case EventPayloadReceived:
 			payloads++
-		case childCompleted, childFailed, stepCompleted:
+		case EventChildCompleted, EventChildFailed, EventStepCompleted:
 			results++
-		case cancelRequested:
+		case EventCancelRequested:
 			parts = append(parts, "a request to cancel")
-		case woken:
+		case EventWoken:
 			parts = append(parts, "a request to wake")
-		case retried:
+		case EventRetried:
 			parts = append(parts, "a request to retry")
 		}
 	}

@@ -336,7 +336,7 @@ func (w *world) heard() []string {
 func payloads(events []inspect.Event) []string {
 	var texts []string
 	for _, e := range events {
-		if e.Kind == string(store.PayloadReceived) {
+		if e.Kind == inspect.EventPayloadReceived {
 			texts = append(texts, strings.Trim(string(e.Data), `"`))
 		}
 	}

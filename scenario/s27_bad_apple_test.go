@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tenter-dev/tenter/inspect"
 	"github.com/tenter-dev/tenter/store"
 	"github.com/tenter-dev/tenter/workflow"
 )
@@ -98,7 +99,7 @@ func poisonedStepKills(t *testing.T, db *database) {
 	}
 	announced := 0
 	for _, e := range events {
-		if e.Kind == string(store.StepStarted) {
+		if e.Kind == inspect.EventStepStarted {
 			announced++
 		}
 	}

@@ -12,60 +12,59 @@ import (
 func eventText(e *inspect.Event) (text string, s style) {
 	ref := line(e.Ref)
 	switch e.Kind {
-	case "started":
+	case inspect.EventStarted:
 		return "started", bold
-	case "payload_received":
+	case inspect.EventPayloadReceived:
 		return "payload for hook " + ref, cyan
-	case "cancel_requested":
+	case inspect.EventCancelRequested:
 		return "asked to cancel", yellow
-	case "woken":
+	case inspect.EventWoken:
 		return "woken: sleeps end", yellow
-	case "retried":
+	case inspect.EventRetried:
 		return "retried", yellow
-	case "child_started":
+	case inspect.EventChildStarted:
 		return inspect.Title(inspect.KindChild, ref) + " started", plain
-	case "child_completed":
+	case inspect.EventChildCompleted:
 		return inspect.Title(inspect.KindChild, ref) + " completed", green
-	case "child_failed", "child_exists":
+	case inspect.EventChildFailed, inspect.EventChildExists:
 		return inspect.Title(inspect.KindChild, ref) + " failed", red
-	case "step_started":
+	case inspect.EventStepStarted:
 		return inspect.Title(inspect.KindStep, ref) + " started, in quarantine", plain
-	case "step_retried":
+	case inspect.EventStepRetried:
 		return inspect.Title(inspect.KindStep, ref) + " failed, to be tried again", yellow
-	case "step_completed":
+	case inspect.EventStepCompleted:
 		return inspect.Title(inspect.KindStep, ref) + " completed", green
-	case "step_failed":
+	case inspect.EventStepFailed:
 		return inspect.Title(inspect.KindStep, ref) + " failed", red
-	case "timer_fired":
+	case inspect.EventTimerFired:
 		return "timer " + ref + " fired", plain
-	case "hook_claimed":
+	case inspect.EventHookClaimed:
 		return "hook " + ref + " has its token", plain
-	case "hook_conflict":
+	case inspect.EventHookConflict:
 		return "hook " + ref + ": the token is taken", red
-	case "hook_drained":
+	case inspect.EventHookDrained:
 		return "hook " + ref + " is drained", plain
-	case "responded":
+	case inspect.EventResponded:
 		return "response " + ref + " is given", plain
-	case "respond_conflict":
+	case inspect.EventRespondConflict:
 		return "response " + ref + ": the request had been answered", red
-	case "completed":
+	case inspect.EventRunCompleted:
 		return "completed", green
-	case "failed":
+	case inspect.EventRunFailed:
 		return "failed", red
-	case "canceled":
+	case inspect.EventRunCanceled:
 		return "canceled", dim
 	default:
-		return line(e.Kind + " " + e.Ref), plain
+		return line(string(e.Kind) + " " + e.Ref), plain
 	}
 }
 
 // dataText is data in one line: a failure is its text, a request its first line.
-func dataText(kind string, data json.RawMessage, r *inspect.Request) string {
+func dataText(kind inspect.EventKind, data json.RawMessage, r *inspect.Request) string {
 	if r != nil {
 		return requestText(r)
 	}
-	switch kind {
-	case "step_retried", "step_failed", "child_failed", "failed", "canceled":
+	if kind.Failure() {
 		return line(inspect.Failure(data))
 	}
 	return line(string(data))
