@@ -85,6 +85,7 @@ func (d *Detail) loadJournal(ctx context.Context, c Client, runID string) error 
 		d.Output = last.Data
 	case EventRunFailed, EventRunCanceled:
 		d.Error = last.Data
+	default: // it has not ended
 	}
 	return nil
 }

@@ -265,6 +265,7 @@ func (t *timeline) apply(e *Event) {
 		for _, it := range t.items {
 			it.end(e.At, StateLeft)
 		}
+	default: // it changes no item
 	}
 }
 
@@ -324,6 +325,7 @@ func (it *item) attempted(e *Event) {
 	case EventStepCompleted:
 		it.Result = e.Data
 		it.end(e.At, StateDone)
+	default: // it ends no attempt
 	}
 }
 

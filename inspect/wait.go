@@ -209,6 +209,7 @@ func contents(mail []Message) string {
 			parts = append(parts, "a request to wake")
 		case EventRetried:
 			parts = append(parts, "a request to retry")
+		default: // it is counted only
 		}
 	}
 	if results > 0 {
