@@ -10,7 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// TestEventKinds holds the kinds that users see against those of the store, by their names.
+// TestEventKinds compares the kinds that users see with those of the store, by their names.
 func TestEventKinds(t *testing.T) {
 	t.Parallel()
 	want := map[string]string{}

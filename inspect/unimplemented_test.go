@@ -17,8 +17,8 @@ func TestUnimplementedClient(t *testing.T) {
 	for m := range client.Methods() {
 		var in []reflect.Value
 		method := v.MethodByName(m.Name)
-		for i := range method.Type().NumIn() {
-			in = append(in, reflect.Zero(method.Type().In(i)))
+		for typ := range method.Type().Ins() {
+			in = append(in, reflect.Zero(typ))
 		}
 		out := method.Call(in)
 		err, _ := out[len(out)-1].Interface().(error)

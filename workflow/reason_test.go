@@ -7,7 +7,7 @@ import (
 	"github.com/tenter-dev/tenter/workflow"
 )
 
-// TestReasonCodes holds the codes that users see against those that the reasons of stored
+// TestReasonCodes compares the codes that users see with those that the reasons of stored
 // runs have.
 func TestReasonCodes(t *testing.T) {
 	t.Parallel()
