@@ -91,10 +91,10 @@ func (d *doctor) examine() {
 
 func (d *doctor) schema() {
 	f := finding{Level: "ok", Code: "schema", What: fmt.Sprintf("the schema is at version %d, which this tenter knows", d.x.Schema)}
-	if d.x.Schema != d.x.Known {
+	if d.x.Schema != d.x.Known { // and serves it, or it could not have been opened
 		f = finding{
-			Level: "warning", Code: "schema_version", What: fmt.Sprintf("the schema is at version %d, this tenter knows %d", d.x.Schema, d.x.Known),
-			Advice: "use the version of tenter that the application has",
+			Level: "note", Code: "schema_version", What: fmt.Sprintf("the schema is at version %d, which serves this tenter, which knows %d", d.x.Schema, d.x.Known),
+			Advice: "use the version of tenter that the application has, to see all that there is",
 		}
 	}
 	d.add(f)
