@@ -28,12 +28,12 @@ func (s Scope) String() string {
 	}
 }
 
-// Policy says who may do what. The zero value makes a token with the scope Write when the
+// Policy says who may do what. The zero value makes an API key with the scope Write when the
 // program starts, which is good until it ends; the handler logs it.
 type Policy struct {
-	// Tokens are those that are accepted. A request needs one of them, from wherever it
+	// APIKeys are those that are accepted. A request needs one of them, from wherever it
 	// comes: Authorization: Bearer and the secret.
-	Tokens []Token
+	APIKeys []APIKey
 
 	// Authorize decides instead, if it is not nil: by the session that the app has, the
 	// user that a proxy has named, or whatever it knows of a request.
@@ -48,10 +48,10 @@ type Policy struct {
 
 // Errors of [Guard.Check].
 var (
-	// ErrNoToken is the error of a request without a token where one is needed.
-	ErrNoToken = errors.New("a token is needed: send it as Authorization: Bearer TOKEN")
-	// ErrWrongToken is the error of a request whose token is not among those accepted.
-	ErrWrongToken = errors.New("the token is not one that is accepted here")
+	// ErrNoAPIKey is the error of a request without an API key where one is needed.
+	ErrNoAPIKey = errors.New("an API key is needed: send it as Authorization: Bearer KEY")
+	// ErrWrongAPIKey is the error of a request whose key is not among those accepted.
+	ErrWrongAPIKey = errors.New("the key is not one that is accepted here")
 	// ErrRefused is the error of a request that Policy.Authorize allows nothing.
 	ErrRefused = errors.New("not allowed")
 )
@@ -59,50 +59,50 @@ var (
 // Guard carries a policy out.
 type Guard struct {
 	policy    Policy
-	generated bool // its token
+	generated bool // its key
 	sessions  sessions
 }
 
-// NewGuard makes a guard. It panics if a secret is shorter than 16 bytes or a token has
+// NewGuard makes a guard. It panics if a secret is shorter than 16 bytes or an API key has
 // no scope: what comes from an environment variable that is not set must not open the
-// door. It also panics if Unauthenticated is set beside Tokens or Authorize.
+// door. It also panics if Unauthenticated is set beside APIKeys or Authorize.
 func NewGuard(p Policy) *Guard {
 	if err := p.validate(); err != nil {
 		panic("access: " + err.Error())
 	}
 	g := &Guard{policy: p}
-	g.policy.Tokens = slices.Clone(p.Tokens)
-	if len(p.Tokens) == 0 && p.Authorize == nil && p.Unauthenticated == None {
-		g.generated, g.policy.Tokens = true, []Token{NewToken(Write)}
+	g.policy.APIKeys = slices.Clone(p.APIKeys)
+	if len(p.APIKeys) == 0 && p.Authorize == nil && p.Unauthenticated == None {
+		g.generated, g.policy.APIKeys = true, []APIKey{NewAPIKey(Write)}
 	}
 	return g
 }
 
 func (p *Policy) validate() error {
-	for i, t := range p.Tokens {
+	for i, t := range p.APIKeys {
 		if len(t.Secret) < minSecret {
-			return fmt.Errorf("the secret of token %d has %d bytes, and needs %d", i+1, len(t.Secret), minSecret)
+			return fmt.Errorf("the secret of key %d has %d bytes, and needs %d", i+1, len(t.Secret), minSecret)
 		}
 		if t.Scope != Read && t.Scope != Write {
-			return fmt.Errorf("token %d has no scope", i+1)
+			return fmt.Errorf("key %d has no scope", i+1)
 		}
 	}
 	switch {
 	case p.Unauthenticated < None || p.Unauthenticated > Write:
 		return fmt.Errorf("the scope of Policy.Unauthenticated is %d, and there is none such", p.Unauthenticated)
-	case p.Unauthenticated != None && (len(p.Tokens) > 0 || p.Authorize != nil):
-		return errors.New("a policy with Unauthenticated lets everybody in, and Tokens or Authorize let only some in: choose")
+	case p.Unauthenticated != None && (len(p.APIKeys) > 0 || p.Authorize != nil):
+		return errors.New("a policy with Unauthenticated lets everybody in, and APIKeys or Authorize let only some in: choose")
 	}
 	return nil
 }
 
-// Generated returns the token that the guard has made because the policy is the zero
+// Generated returns the key that the guard has made because the policy is the zero
 // value. Whoever has the guard shows it to the people of this process, once.
-func (g *Guard) Generated() (t Token, ok bool) {
+func (g *Guard) Generated() (t APIKey, ok bool) {
 	if !g.generated {
-		return Token{}, false
+		return APIKey{}, false
 	}
-	return g.policy.Tokens[0], true
+	return g.policy.APIKeys[0], true
 }
 
 // Check says what the sender of a request may do. With an error it is nothing.
@@ -119,16 +119,16 @@ func (g *Guard) Check(r *http.Request) (Scope, error) {
 	secret, ok := bearer(r)
 	switch {
 	case !ok && g.generated:
-		return None, fmt.Errorf("%w. None are configured, so the process has made one when it started, and its log has it", ErrNoToken)
+		return None, fmt.Errorf("%w. None are configured, so the process has made one when it started, and its log has it", ErrNoAPIKey)
 	case !ok:
-		return None, ErrNoToken
+		return None, ErrNoAPIKey
 	}
 	t := g.find(secret)
 	if t == nil {
-		return None, ErrWrongToken
+		return None, ErrWrongAPIKey
 	}
 	return t.Scope, nil
 }
 
-// Tokens reports whether a request needs a token.
-func (g *Guard) Tokens() bool { return len(g.policy.Tokens) > 0 }
+// NeedsAPIKey reports whether a request needs an API key.
+func (g *Guard) NeedsAPIKey() bool { return len(g.policy.APIKeys) > 0 }

@@ -19,12 +19,12 @@ const (
 	writer = "a-secret-for-writers"
 )
 
-var tokens = []access.Token{{Secret: reader, Scope: access.Read}, {Secret: writer, Scope: access.Write}}
+var keys = []access.APIKey{{Secret: reader, Scope: access.Read}, {Secret: writer, Scope: access.Write}}
 
 func TestCheck(t *testing.T) {
 	t.Parallel()
 	type header map[string]string
-	withTokens := access.Policy{Tokens: tokens}
+	withKeys := access.Policy{APIKeys: keys}
 	for _, tt := range []struct {
 		name   string
 		policy access.Policy
@@ -34,20 +34,20 @@ func TestCheck(t *testing.T) {
 		want   access.Scope
 		err    error
 	}{
-		{"nothing configured", access.Policy{}, "127.0.0.1:999", "localhost:8080", nil, access.None, access.ErrNoToken},
-		{"nothing configured, another machine", access.Policy{}, "192.0.2.7:999", "example.com", nil, access.None, access.ErrNoToken},
-		{"nothing configured, a token", access.Policy{}, "127.0.0.1:999", "localhost", header{"Authorization": "Bearer " + writer}, access.None, access.ErrWrongToken},
-		{"nothing configured, an empty token", access.Policy{}, "127.0.0.1:999", "localhost", header{"Authorization": "Bearer "}, access.None, access.ErrWrongToken},
+		{"nothing configured", access.Policy{}, "127.0.0.1:999", "localhost:8080", nil, access.None, access.ErrNoAPIKey},
+		{"nothing configured, another machine", access.Policy{}, "192.0.2.7:999", "example.com", nil, access.None, access.ErrNoAPIKey},
+		{"nothing configured, an API key", access.Policy{}, "127.0.0.1:999", "localhost", header{"Authorization": "Bearer " + writer}, access.None, access.ErrWrongAPIKey},
+		{"nothing configured, an empty key", access.Policy{}, "127.0.0.1:999", "localhost", header{"Authorization": "Bearer "}, access.None, access.ErrWrongAPIKey},
 		{"everybody", access.Policy{Unauthenticated: access.Write}, "192.0.2.7:999", "example.com", header{"X-Forwarded-For": "192.0.2.7"}, access.Write, nil},
 		{"everybody looks", access.Policy{Unauthenticated: access.Read}, "192.0.2.7:999", "example.com", nil, access.Read, nil},
-		{"no token", withTokens, "127.0.0.1:999", "localhost", nil, access.None, access.ErrNoToken},
-		{"another scheme", withTokens, "127.0.0.1:999", "localhost", header{"Authorization": "Basic " + writer}, access.None, access.ErrNoToken},
-		{"a wrong token", withTokens, "127.0.0.1:999", "localhost", header{"Authorization": "Bearer " + writer + "x"}, access.None, access.ErrWrongToken},
-		{"an empty token", withTokens, "127.0.0.1:999", "localhost", header{"Authorization": "Bearer "}, access.None, access.ErrWrongToken},
-		{"read", withTokens, "192.0.2.7:999", "example.com", header{"Authorization": "Bearer " + reader}, access.Read, nil},
-		{"write", withTokens, "192.0.2.7:999", "example.com", header{"Authorization": "bearer " + writer}, access.Write, nil},
+		{"no API key", withKeys, "127.0.0.1:999", "localhost", nil, access.None, access.ErrNoAPIKey},
+		{"another scheme", withKeys, "127.0.0.1:999", "localhost", header{"Authorization": "Basic " + writer}, access.None, access.ErrNoAPIKey},
+		{"a wrong key", withKeys, "127.0.0.1:999", "localhost", header{"Authorization": "Bearer " + writer + "x"}, access.None, access.ErrWrongAPIKey},
+		{"an empty key", withKeys, "127.0.0.1:999", "localhost", header{"Authorization": "Bearer "}, access.None, access.ErrWrongAPIKey},
+		{"read", withKeys, "192.0.2.7:999", "example.com", header{"Authorization": "Bearer " + reader}, access.Read, nil},
+		{"write", withKeys, "192.0.2.7:999", "example.com", header{"Authorization": "bearer " + writer}, access.Write, nil},
 		{"the app says yes", access.Policy{Authorize: func(*http.Request) access.Scope { return access.Read }}, "192.0.2.7:9", "example.com", nil, access.Read, nil},
-		{"the app says no", access.Policy{Tokens: tokens, Authorize: func(*http.Request) access.Scope { return access.None }}, "127.0.0.1:9", "localhost", header{"Authorization": "Bearer " + writer}, access.None, access.ErrRefused},
+		{"the app says no", access.Policy{APIKeys: keys, Authorize: func(*http.Request) access.Scope { return access.None }}, "127.0.0.1:9", "localhost", header{"Authorization": "Bearer " + writer}, access.None, access.ErrRefused},
 	} {
 		r := httptest.NewRequest(http.MethodGet, "/", nil)
 		r.RemoteAddr, r.Host = tt.from, tt.host
@@ -64,33 +64,33 @@ func TestCheck(t *testing.T) {
 func TestGenerated(t *testing.T) {
 	t.Parallel()
 	g, other := access.NewGuard(access.Policy{}), access.NewGuard(access.Policy{})
-	token, ok := g.Generated()
-	if again, _ := g.Generated(); !ok || token != again || len(token.Secret) < 26 {
-		t.Fatalf("it has made %+v, then %+v", token, again)
+	key, ok := g.Generated()
+	if again, _ := g.Generated(); !ok || key != again || len(key.Secret) < 26 {
+		t.Fatalf("it has made %+v, then %+v", key, again)
 	}
 	r := httptest.NewRequest(http.MethodGet, "/", nil)
-	r.Header.Set("Authorization", "Bearer "+token.Secret)
+	r.Header.Set("Authorization", "Bearer "+key.Secret)
 	if s, err := g.Check(r); s != access.Write || err != nil {
-		t.Errorf("with the token: %v, %v", s, err)
+		t.Errorf("with the key: %v, %v", s, err)
 	}
-	if s, err := other.Check(r); s != access.None || !errors.Is(err, access.ErrWrongToken) {
-		t.Errorf("with the token of another process: %v, %v", s, err)
+	if s, err := other.Check(r); s != access.None || !errors.Is(err, access.ErrWrongAPIKey) {
+		t.Errorf("with the key of another process: %v, %v", s, err)
 	}
 	for name, p := range map[string]access.Policy{
-		"tokens": {Tokens: tokens}, "everybody": {Unauthenticated: access.Read}, "the app": {Authorize: func(*http.Request) access.Scope { return access.Read }},
+		"keys": {APIKeys: keys}, "everybody": {Unauthenticated: access.Read}, "the app": {Authorize: func(*http.Request) access.Scope { return access.Read }},
 	} {
 		if _, ok := access.NewGuard(p).Generated(); ok {
-			t.Errorf("%s: it has made a token all the same", name)
+			t.Errorf("%s: it has made an API key all the same", name)
 		}
 	}
 }
 
 func TestBadPolicy(t *testing.T) {
 	t.Parallel()
-	one := func(t access.Token) access.Policy { return access.Policy{Tokens: []access.Token{t}} }
+	one := func(t access.APIKey) access.Policy { return access.Policy{APIKeys: []access.APIKey{t}} }
 	for _, p := range []access.Policy{
-		one(access.Token{Secret: "", Scope: access.Read}), one(access.Token{Secret: "fifteen bytes..", Scope: access.Write}), one(access.Token{Secret: writer}),
-		{Tokens: tokens, Unauthenticated: access.Read},
+		one(access.APIKey{Secret: "", Scope: access.Read}), one(access.APIKey{Secret: "fifteen bytes..", Scope: access.Write}), one(access.APIKey{Secret: writer}),
+		{APIKeys: keys, Unauthenticated: access.Read},
 		{Authorize: func(*http.Request) access.Scope { return access.Read }, Unauthenticated: access.Read},
 		{Unauthenticated: access.Write + 1},
 		{Unauthenticated: access.None - 1},
@@ -106,26 +106,26 @@ func TestBadPolicy(t *testing.T) {
 	}
 }
 
-func TestTokenFile(t *testing.T) {
+func TestAPIKeyFile(t *testing.T) {
 	t.Parallel()
-	name := filepath.Join(t.TempDir(), "app.token")
-	found := make([]access.Token, 8)
+	name := filepath.Join(t.TempDir(), "app.key")
+	found := make([]access.APIKey, 8)
 	var all sync.WaitGroup
 	for i := range found { // processes that start at the same time
 		all.Go(func() {
 			var err error
-			if found[i], err = access.TokenFile(name, access.Write); err != nil {
+			if found[i], err = access.APIKeyFile(name, access.Write); err != nil {
 				t.Error(err)
 			}
 		})
 	}
 	all.Wait()
-	for _, token := range found {
-		if token != found[0] || len(token.Secret) < 26 || token.Scope != access.Write {
-			t.Errorf("one has %+v, another %+v", found[0], token)
+	for _, key := range found {
+		if key != found[0] || len(key.Secret) < 26 || key.Scope != access.Write {
+			t.Errorf("one has %+v, another %+v", found[0], key)
 		}
 	}
-	if again, err := access.TokenFile(name, access.Read); err != nil || again.Secret != found[0].Secret || again.Scope != access.Read {
+	if again, err := access.APIKeyFile(name, access.Read); err != nil || again.Secret != found[0].Secret || again.Scope != access.Read {
 		t.Errorf("later it is %+v, %v", again, err)
 	}
 	info, err := os.Stat(name)
@@ -141,17 +141,17 @@ func TestTokenFile(t *testing.T) {
 	if err := os.WriteFile(name, []byte("short\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if token, err := access.TokenFile(name, access.Write); err == nil {
-		t.Errorf("a short one is accepted: %+v", token)
+	if key, err := access.APIKeyFile(name, access.Write); err == nil {
+		t.Errorf("a short one is accepted: %+v", key)
 	}
-	if token, err := access.TokenFile(filepath.Join(name, "nowhere"), access.Write); err == nil {
-		t.Errorf("without a folder there is %+v", token)
+	if key, err := access.APIKeyFile(filepath.Join(name, "nowhere"), access.Write); err == nil {
+		t.Errorf("without a folder there is %+v", key)
 	}
 }
 
 func TestSession(t *testing.T) {
 	t.Parallel()
-	g := access.NewGuard(access.Policy{Tokens: tokens})
+	g := access.NewGuard(access.Policy{APIKeys: keys})
 	now := time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)
 	signIn := func(secret string, at time.Time) string {
 		t.Helper()
@@ -161,8 +161,8 @@ func TestSession(t *testing.T) {
 		}
 		return session
 	}
-	if _, err := g.SignIn("not one of them at all", now); !errors.Is(err, access.ErrWrongToken) {
-		t.Errorf("sign in with a wrong token: %v", err)
+	if _, err := g.SignIn("not one of them at all", now); !errors.Is(err, access.ErrWrongAPIKey) {
+		t.Errorf("sign in with a wrong key: %v", err)
 	}
 	session, act := signIn(reader, now), signIn(writer, now)
 	last := now.Add(access.SessionFor - time.Second)
@@ -174,10 +174,10 @@ func TestSession(t *testing.T) {
 	}
 	for name, s := range map[string]access.Scope{
 		"when it is over":      g.Session(session, now.Add(access.SessionFor)),
-		"in another process":   access.NewGuard(access.Policy{Tokens: tokens}).Session(session, now),
+		"in another process":   access.NewGuard(access.Policy{APIKeys: keys}).Session(session, now),
 		"changed at its end":   g.Session(session[:len(session)-1], now),
 		"empty":                g.Session("", now),
-		"the token itself":     g.Session(reader, now),
+		"the key itself":       g.Session(reader, now),
 		"where none is needed": access.NewGuard(access.Policy{Unauthenticated: access.Write}).Session(session, now),
 	} {
 		if s != access.None {
@@ -200,10 +200,10 @@ func TestSession(t *testing.T) {
 	}
 }
 
-// The holder of a token can't fill the memory with sessions, nor end those of others.
+// The holder of an API key can't fill the memory with sessions, nor end those of others.
 func TestManySessions(t *testing.T) {
 	t.Parallel()
-	g := access.NewGuard(access.Policy{Tokens: tokens})
+	g := access.NewGuard(access.Policy{APIKeys: keys})
 	now := time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)
 	other, err := g.SignIn(writer, now)
 	if err != nil {
@@ -226,6 +226,6 @@ func TestManySessions(t *testing.T) {
 		}
 	}
 	if g.Session(other, later) != access.Write {
-		t.Error("the session of another token has ended")
+		t.Error("the session of another key has ended")
 	}
 }

@@ -15,34 +15,34 @@ import (
 
 const minSecret = 16
 
-// Token is a bearer token.
-type Token struct {
-	// Secret is what the sender has to know. It has at least 16 bytes; NewToken makes
+// APIKey is what a program, or a person who signs in, shows to be let in.
+type APIKey struct {
+	// Secret is what the sender has to know. It has at least 16 bytes; NewAPIKey makes
 	// good ones.
 	Secret string
 	Scope  Scope
 }
 
-// NewToken makes a token that nobody can guess.
-func NewToken(s Scope) Token { return Token{Secret: rand.Text(), Scope: s} }
+// NewAPIKey makes an API key that nobody can guess.
+func NewAPIKey(s Scope) APIKey { return APIKey{Secret: rand.Text(), Scope: s} }
 
-// TokenFile returns the token whose secret is in a file. If there is no such file it
+// APIKeyFile returns the key whose secret is in a file. If there is no such file it
 // makes one, which the user of the process alone can read: so a program that is started
-// again has the same token, and so have its processes on one machine.
-func TokenFile(name string, s Scope) (Token, error) {
+// again has the same key, and so have its processes on one machine.
+func APIKeyFile(name string, s Scope) (APIKey, error) {
 	data, err := os.ReadFile(name)
 	if errors.Is(err, fs.ErrNotExist) {
-		if err := writeNew(name, NewToken(s).Secret+"\n"); err != nil {
-			return Token{}, fmt.Errorf("make a token file: %w", err)
+		if err := writeNew(name, NewAPIKey(s).Secret+"\n"); err != nil {
+			return APIKey{}, fmt.Errorf("make an API key file: %w", err)
 		}
 		data, err = os.ReadFile(name) // another process may have been faster
 	}
 	if err != nil {
-		return Token{}, fmt.Errorf("read a token: %w", err)
+		return APIKey{}, fmt.Errorf("read an API key: %w", err)
 	}
-	t := Token{Secret: strings.TrimSpace(string(data)), Scope: s}
+	t := APIKey{Secret: strings.TrimSpace(string(data)), Scope: s}
 	if len(t.Secret) < minSecret {
-		return Token{}, fmt.Errorf("read a token: there are %d bytes in %s, and a token has at least %d: delete the file to have a new one made",
+		return APIKey{}, fmt.Errorf("read an API key: there are %d bytes in %s, and an API key has at least %d: delete the file to have a new one made",
 			len(t.Secret), name, minSecret)
 	}
 	return t, nil
@@ -65,18 +65,18 @@ func writeNew(name, text string) (err error) {
 	return nil
 }
 
-// bearer returns the token that a request has.
+// bearer returns the key that a request has.
 func bearer(r *http.Request) (string, bool) {
 	scheme, secret, ok := strings.Cut(r.Header.Get("Authorization"), " ")
 	return strings.TrimSpace(secret), ok && strings.EqualFold(scheme, "Bearer")
 }
 
-// find finds a token in a time that tells nothing of those that there are.
-func (g *Guard) find(secret string) *Token {
-	var found *Token
+// find finds an API key in a time that tells nothing of those that there are.
+func (g *Guard) find(secret string) *APIKey {
+	var found *APIKey
 	sum := sha256.Sum256([]byte(secret))
-	for i := range g.policy.Tokens {
-		t := &g.policy.Tokens[i]
+	for i := range g.policy.APIKeys {
+		t := &g.policy.APIKeys[i]
 		want := sha256.Sum256([]byte(t.Secret))
 		if subtle.ConstantTimeCompare(sum[:], want[:]) == 1 {
 			found = t

@@ -3,7 +3,7 @@
 // options that says so.
 //
 // Where a request comes from proves nothing: a proxy on the same machine makes all the
-// world look local. So without a policy a token is needed too: the process makes one when
+// world look local. So without a policy an API key is needed too: the process makes one when
 // it starts, and its log has it.
 //
 // The package knows neither runs nor engines: it takes a request and says what its sender

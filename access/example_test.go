@@ -7,9 +7,9 @@ import (
 	"github.com/tenter-dev/tenter/access"
 )
 
-// Two tokens: one looks, the other acts.
+// Two keys: one looks, the other acts.
 func ExamplePolicy() {
-	guard := access.NewGuard(access.Policy{Tokens: []access.Token{
+	guard := access.NewGuard(access.Policy{APIKeys: []access.APIKey{
 		{Secret: "read-me-rT5k2wQ8", Scope: access.Read}, // from the environment, in a real program
 		{Secret: "write-me-x9Lm4Vp1", Scope: access.Write},
 	}})
@@ -18,6 +18,6 @@ func ExamplePolicy() {
 	r.Header.Set("Authorization", "Bearer read-me-rT5k2wQ8")
 	fmt.Println(guard.Check(r))
 	// Output:
-	// none a token is needed: send it as Authorization: Bearer TOKEN
+	// none an API key is needed: send it as Authorization: Bearer KEY
 	// read <nil>
 }

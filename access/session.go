@@ -12,7 +12,7 @@ import (
 // SessionFor is how long a session lasts.
 const SessionFor = 12 * time.Hour
 
-// maxSessions is how many sessions a token can have at a time.
+// maxSessions is how many sessions an API key can have at a time.
 const maxSessions = 1000
 
 // sessions are those that have not ended, by the hash of what their owners have. They are
@@ -26,17 +26,17 @@ type sessions struct {
 type sessionKey [sha256.Size]byte
 
 type session struct {
-	token *Token
+	key   *APIKey
 	until time.Time
 }
 
-// SignIn makes a session of a token, for the cookie of a browser: it does not tell the
-// token, and ends by [Guard.SignOut], after [SessionFor], or with the process. A token has
-// at most 1,000 of them: then the oldest one ends. It fails with [ErrWrongToken].
+// SignIn makes a session of an API key, for the cookie of a browser: it does not tell the
+// key, and ends by [Guard.SignOut], after [SessionFor], or with the process. An API key has
+// at most 1,000 of them: then the oldest one ends. It fails with [ErrWrongAPIKey].
 func (g *Guard) SignIn(secret string, now time.Time) (string, error) {
 	t := g.find(secret)
 	if t == nil {
-		return "", ErrWrongToken
+		return "", ErrWrongAPIKey
 	}
 	id := rand.Text()
 	s := &g.sessions
@@ -50,12 +50,12 @@ func (g *Guard) SignIn(secret string, now time.Time) (string, error) {
 	return id, nil
 }
 
-// makeRoom forgets sessions that have ended, and the oldest of a token that has too many.
-func (s *sessions) makeRoom(t *Token, now time.Time) {
+// makeRoom forgets sessions that have ended, and the oldest of an API key that has too many.
+func (s *sessions) makeRoom(t *APIKey, now time.Time) {
 	maps.DeleteFunc(s.live, func(_ sessionKey, x session) bool { return !now.Before(x.until) })
 	var same []sessionKey
 	for key, x := range s.live {
-		if x.token == t {
+		if x.key == t {
 			same = append(same, key)
 		}
 	}
@@ -70,7 +70,7 @@ func (g *Guard) Session(id string, now time.Time) Scope {
 	g.sessions.mu.Lock()
 	defer g.sessions.mu.Unlock()
 	if x, ok := g.sessions.live[sha256.Sum256([]byte(id))]; ok && now.Before(x.until) {
-		return x.token.Scope
+		return x.key.Scope
 	}
 	return None
 }
@@ -82,12 +82,12 @@ func (g *Guard) SignOut(id string) {
 	delete(g.sessions.live, sha256.Sum256([]byte(id)))
 }
 
-// SignOutEverywhere ends a session, and all others of the same token.
+// SignOutEverywhere ends a session, and all others of the same key.
 func (g *Guard) SignOutEverywhere(id string) {
 	s := &g.sessions
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if mine, ok := s.live[sha256.Sum256([]byte(id))]; ok {
-		maps.DeleteFunc(s.live, func(_ sessionKey, x session) bool { return x.token == mine.token })
+		maps.DeleteFunc(s.live, func(_ sessionKey, x session) bool { return x.key == mine.key })
 	}
 }

@@ -16,9 +16,9 @@ import (
 
 // Options configure a client. The zero value works.
 type Options struct {
-	// Token is the bearer token to send. Without one a server that has tokens configured
+	// APIKey is the API key to send. Without one a server that has keys configured
 	// refuses everything.
-	Token string
+	APIKey string
 
 	// HTTPClient makes the requests. The default is http.DefaultClient. A Timeout that it has
 	// bounds single requests: a caller that waits for a result makes as many as it takes.
@@ -27,10 +27,10 @@ type Options struct {
 
 // Client is a client of the HTTP API. It is safe for concurrent use.
 type Client struct {
-	base  string // ends with api.Path
-	token string
-	http  *http.Client
-	wait  time.Duration // of one request for a result
+	base string // ends with api.Path
+	key  string
+	http *http.Client
+	wait time.Duration // of one request for a result
 }
 
 var _ inspect.Client = (*Client)(nil)
@@ -46,7 +46,7 @@ func New(baseURL string, opts Options) (*Client, error) {
 	if err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") || u.RawQuery != "" || u.Fragment != "" {
 		return nil, fmt.Errorf("new client: base URL %q: it has to be like https://example.com, with a path if need be", baseURL)
 	}
-	c := &Client{base: strings.TrimSuffix(u.String(), "/") + api.Path, token: opts.Token, http: opts.HTTPClient, wait: longPoll}
+	c := &Client{base: strings.TrimSuffix(u.String(), "/") + api.Path, key: opts.APIKey, http: opts.HTTPClient, wait: longPoll}
 	if c.http == nil {
 		c.http = http.DefaultClient
 	}

@@ -2,7 +2,7 @@
 // and watches runs that live behind a URL, through the same typed handles as with an
 // engine.
 //
-//	c, err := client.New("https://example.com", client.Options{Token: os.Getenv("TENTER_TOKEN")})
+//	c, err := client.New("https://example.com", client.Options{APIKey: os.Getenv("TENTER_API_KEY")})
 //	…
 //	run, err := Approval.Start(ctx, c, "doc-7")
 //	…

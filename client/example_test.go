@@ -47,7 +47,7 @@ func serve() (url string, stop func()) {
 
 	mux := http.NewServeMux()
 	mux.Handle(server.APIPath, server.API(eng, server.APIOptions{
-		Access: access.Policy{Tokens: []access.Token{{Secret: "correct-horse-battery", Scope: access.Write}}}, Logger: quiet,
+		Access: access.Policy{APIKeys: []access.APIKey{{Secret: "correct-horse-battery", Scope: access.Write}}}, Logger: quiet,
 	}))
 	srv := httptest.NewServer(mux)
 	return srv.URL, func() {
@@ -69,7 +69,7 @@ func Example() {
 	defer stop()
 	ctx := context.Background()
 
-	c, err := client.New(url, client.Options{Token: "correct-horse-battery"})
+	c, err := client.New(url, client.Options{APIKey: "correct-horse-battery"})
 	check(err)
 	run, err := Double.Start(ctx, c, 21)
 	check(err)
@@ -94,7 +94,7 @@ func ExampleClient_Runs() {
 	url, stop := serve()
 	defer stop()
 	ctx := context.Background()
-	c, err := client.New(url, client.Options{Token: "correct-horse-battery"})
+	c, err := client.New(url, client.Options{APIKey: "correct-horse-battery"})
 	check(err)
 	for n := range 5 {
 		run, err := Double.Start(ctx, c, n, workflow.RunID(fmt.Sprint("double-", n)))
@@ -129,7 +129,7 @@ func ExampleClient_Runs() {
 func ExampleError() {
 	url, stop := serve()
 	defer stop()
-	c, err := client.New(url, client.Options{Token: "a-token-of-somebody-else"})
+	c, err := client.New(url, client.Options{APIKey: "a-key-of-somebody-else"})
 	check(err)
 	_, err = c.CountRuns(context.Background())
 	if refused, ok := errors.AsType[*client.Error](err); ok {

@@ -37,8 +37,8 @@ type world struct {
 }
 
 const (
-	readToken  = "read-token-of-the-tests"
-	writeToken = "write-token-of-the-tests"
+	readKey  = "read-key-of-the-tests"
+	writeKey = "write-key-of-the-tests"
 )
 
 // patience is how long anything may take that should happen at once.
@@ -65,8 +65,8 @@ func newWorld(t *testing.T) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	api := server.API(w.eng, server.APIOptions{Logger: quiet, Access: access.Policy{Tokens: []access.Token{
-		{Secret: readToken, Scope: access.Read}, {Secret: writeToken, Scope: access.Write},
+	api := server.API(w.eng, server.APIOptions{Logger: quiet, Access: access.Policy{APIKeys: []access.APIKey{
+		{Secret: readKey, Scope: access.Read}, {Secret: writeKey, Scope: access.Write},
 	}}})
 	if w.check, err = apicheck.New(api, describe(t, api), func(wrong string) { t.Error(wrong) }); err != nil {
 		t.Fatal(err)
@@ -93,7 +93,7 @@ func newWorld(t *testing.T) *world {
 func describe(t *testing.T, api http.Handler) []byte {
 	t.Helper()
 	r := httptest.NewRequest(http.MethodGet, server.APIPath+"openapi.json", nil)
-	r.Header.Set("Authorization", "Bearer "+readToken)
+	r.Header.Set("Authorization", "Bearer "+readKey)
 	rec := httptest.NewRecorder()
 	api.ServeHTTP(rec, r)
 	if rec.Code != http.StatusOK {
@@ -104,7 +104,7 @@ func describe(t *testing.T, api http.Handler) []byte {
 
 func (w *world) client(token string) *client.Client {
 	w.Helper()
-	c, err := client.New(w.srv.URL, client.Options{Token: token, HTTPClient: w.srv.Client()})
+	c, err := client.New(w.srv.URL, client.Options{APIKey: token, HTTPClient: w.srv.Client()})
 	if err != nil {
 		w.Fatal(err)
 	}
@@ -116,7 +116,7 @@ func both(t *testing.T, f func(w *world, c inspect.Client)) {
 	t.Helper()
 	for name, of := range map[string]func(*world) inspect.Client{
 		"engine": func(w *world) inspect.Client { return w.eng },
-		"client": func(w *world) inspect.Client { return w.client(writeToken) },
+		"client": func(w *world) inspect.Client { return w.client(writeKey) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

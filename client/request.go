@@ -20,7 +20,7 @@ import (
 	"github.com/tenter-dev/tenter/workflow"
 )
 
-// Error is a response that does not carry an error of an engine: a token that is missing or not
+// Error is a response that does not carry an error of an engine: an API key that is missing or not
 // enough, a proxy in between that fails, a server that is another one.
 type Error struct {
 	Status int    // of HTTP
@@ -174,8 +174,8 @@ func (c *Client) send(ctx context.Context, r request) (*http.Response, error) {
 	if body != nil {
 		req.Header.Set("Content-Type", "application/json")
 	}
-	if c.token != "" {
-		req.Header.Set("Authorization", "Bearer "+c.token)
+	if c.key != "" {
+		req.Header.Set("Authorization", "Bearer "+c.key)
 	}
 	propagation.TraceContext{}.Inject(ctx, propagation.HeaderCarrier(req.Header)) // if it has a span
 	resp, err := c.http.Do(req)

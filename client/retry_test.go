@@ -70,7 +70,7 @@ var (
 func (w *world) through(fail func(n int, r *http.Request) outcome) (*client.Client, *flaky) {
 	w.Helper()
 	f := &flaky{fail: fail}
-	c, err := client.New(w.srv.URL, client.Options{Token: writeToken, HTTPClient: &http.Client{Transport: f}})
+	c, err := client.New(w.srv.URL, client.Options{APIKey: writeKey, HTTPClient: &http.Client{Transport: f}})
 	w.ok(err)
 	return c, f
 }
@@ -142,13 +142,13 @@ func TestRetries(t *testing.T) {
 	if answer, ok := errors.AsType[*client.Error](err); !ok || answer.Status != 502 || f.n != 5 {
 		t.Errorf("a proxy that fails: %v after %d attempts", err, f.n)
 	}
-	for token, code := range map[string]string{"": "unauthorized", "a-token-that-nobody-has": "unauthorized", readToken: "forbidden"} {
+	for token, code := range map[string]string{"": "unauthorized", "a-key-that-nobody-has": "unauthorized", readKey: "forbidden"} {
 		_, err := add.Start(ctx, w.client(token), nil)
 		if answer, ok := errors.AsType[*client.Error](err); !ok || answer.Code != code || answer.Detail == "" {
 			t.Errorf("with the token %q: %v", token, err)
 		}
 	}
-	if _, err := w.client(readToken).Runs(ctx, inspect.RunFilter{}); err != nil {
+	if _, err := w.client(readKey).Runs(ctx, inspect.RunFilter{}); err != nil {
 		t.Errorf("a reader reads: %v", err)
 	}
 }
@@ -182,7 +182,7 @@ func TestWaitingSurvivesTheConnection(t *testing.T) {
 		}
 		return outcome{}
 	})
-	quick, err := client.New(w.srv.URL, client.Options{Token: writeToken, HTTPClient: &http.Client{Transport: f, Timeout: 2 * time.Second}})
+	quick, err := client.New(w.srv.URL, client.Options{APIKey: writeKey, HTTPClient: &http.Client{Transport: f, Timeout: 2 * time.Second}})
 	w.ok(err)
 	results := make(chan error, 1)
 	go func() {
@@ -342,7 +342,7 @@ func TestNew(t *testing.T) {
 func TestInAWorkflow(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	c := w.client(writeToken)
+	c := w.client(writeKey)
 	ctx := w.Context()
 	outside, err := add.Start(ctx, c, nil)
 	w.ok(err)

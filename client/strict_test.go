@@ -169,7 +169,7 @@ func TestStrictRequests(t *testing.T) {
 	} {
 		r, err := http.NewRequestWithContext(ctx, tt.method, w.srv.URL+server.APIPath+tt.path, strings.NewReader(tt.body))
 		w.ok(err)
-		r.Header.Set("Authorization", "Bearer "+writeToken)
+		r.Header.Set("Authorization", "Bearer "+writeKey)
 		if tt.body != "" {
 			r.Header.Set("Content-Type", "application/json")
 		}

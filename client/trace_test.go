@@ -34,10 +34,10 @@ func TestTraceGoesThroughTheAPI(t *testing.T) {
 	defer func() { _ = eng.Close() }()
 	srv := httptest.NewServer(server.API(eng, server.APIOptions{
 		Logger: slog.New(slog.DiscardHandler),
-		Access: access.Policy{Tokens: []access.Token{{Secret: writeToken, Scope: access.Write}}},
+		Access: access.Policy{APIKeys: []access.APIKey{{Secret: writeKey, Scope: access.Write}}},
 	}))
 	defer srv.Close()
-	c, err := client.New(srv.URL, client.Options{Token: writeToken, HTTPClient: srv.Client()})
+	c, err := client.New(srv.URL, client.Options{APIKey: writeKey, HTTPClient: srv.Client()})
 	if err != nil {
 		t.Fatal(err)
 	}

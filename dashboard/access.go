@@ -17,7 +17,7 @@ var errNotAllowed = &problem{http.StatusForbidden, "Not allowed", errors.New("yo
 // can sign in, it answers itself then, and done is true.
 func (d *dashboard) identify(r *request) (done bool, err error) {
 	scope, err := d.guard.Check(r.Request)
-	if errors.Is(err, access.ErrNoToken) {
+	if errors.Is(err, access.ErrNoAPIKey) {
 		scope = d.guard.Session(r.session(), r.now)
 		r.signedIn = scope != access.None
 		if scope == access.None {
@@ -35,7 +35,7 @@ func (d *dashboard) identify(r *request) (done bool, err error) {
 	switch {
 	case scope != access.None:
 		return false, nil
-	case errors.Is(err, access.ErrNoToken), errors.Is(err, access.ErrWrongToken):
+	case errors.Is(err, access.ErrNoAPIKey), errors.Is(err, access.ErrWrongAPIKey):
 		r.w.Header().Set("WWW-Authenticate", "Bearer")
 		return false, &problem{http.StatusUnauthorized, "Sign in", err}
 	default:
@@ -43,7 +43,7 @@ func (d *dashboard) identify(r *request) (done bool, err error) {
 	}
 }
 
-// announce logs a link that signs in with the token that the process has made for itself,
+// announce logs a link that signs in with the key that the process has made for itself,
 // once: when somebody comes who needs it, for only then is it known where the dashboard is.
 // The address is that of the connection: the Host is whatever the sender likes.
 func (d *dashboard) announce(r *http.Request) {
@@ -52,7 +52,7 @@ func (d *dashboard) announce(r *http.Request) {
 		return
 	}
 	d.announced.Do(func() {
-		d.opts.Logger.InfoContext(r.Context(), "dashboard: no tokens are configured, so it has made one, which is good until the program ends: open the link to sign in",
+		d.opts.Logger.InfoContext(r.Context(), "dashboard: no API keys are configured, so it has made one, which is good until the program ends: open the link to sign in",
 			"link", SignInURL(mountedAt(r), t))
 	})
 }
@@ -74,26 +74,26 @@ func mountedAt(r *http.Request) string {
 	}
 }
 
-// SignInURL is a link that signs a browser in with a token, for the terminal of the person who has
+// SignInURL is a link that signs a browser in with an API key, for the terminal of the person who has
 // started the program. The dashboard is mounted at base, such as "http://localhost:8080/tenter/".
-// The link leads on to a page without the token in its URL.
-func SignInURL(base string, t access.Token) string {
-	return strings.TrimSuffix(base, "/") + "/" + to("signin", "token", t.Secret)
+// The link leads on to a page without the key in its URL.
+func SignInURL(base string, t access.APIKey) string {
+	return strings.TrimSuffix(base, "/") + "/" + to("signin", "key", t.Secret)
 }
 
 type signInPage struct {
 	Back      string
 	Wrong     bool
-	Generated bool // the token is in the log
+	Generated bool // the key is in the log
 }
 
-// signInForm asks for a token, or takes that of a link.
+// signInForm asks for an API key, or takes that of a link.
 func (d *dashboard) signInForm(r *request) error {
 	back := r.query.Get("back")
-	if token := r.query.Get("token"); token != "" {
+	if key := r.query.Get("key"); key != "" {
 		r.w.Header().Set("Referrer-Policy", "no-referrer")
-		if !d.newSession(r, token) {
-			return r.redirect(to("signin", "back", back, "wrong", "1")) // without the token
+		if !d.newSession(r, key) {
+			return r.redirect(to("signin", "back", back, "wrong", "1")) // without the key
 		}
 		return r.redirect(backTo(back))
 	}
@@ -102,20 +102,20 @@ func (d *dashboard) signInForm(r *request) error {
 }
 
 func (d *dashboard) showSignIn(r *request, status int, p signInPage) error {
-	if !d.guard.Tokens() {
+	if !d.guard.NeedsAPIKey() {
 		return r.redirect("./")
 	}
 	_, p.Generated = d.guard.Generated()
 	return d.render(r, status, "signin", view{Title: "Sign in", Nav: "signin", Data: p})
 }
 
-// signIn takes a token from the form.
+// signIn takes an API key from the form.
 func (d *dashboard) signIn(r *request) error {
 	if err := r.parseForm(); err != nil {
 		return err
 	}
 	back := r.PostForm.Get("back")
-	if !d.newSession(r, r.PostForm.Get("token")) {
+	if !d.newSession(r, r.PostForm.Get("key")) {
 		return d.showSignIn(r, http.StatusUnauthorized, signInPage{Back: back, Wrong: true})
 	}
 	return r.redirect(backTo(back))
@@ -123,8 +123,8 @@ func (d *dashboard) signIn(r *request) error {
 
 // newSession leaves a session in a cookie, in place of the one that was there. Like that
 // of the theme it has no path: that is the one that the dashboard is mounted at.
-func (d *dashboard) newSession(r *request, token string) (ok bool) {
-	session, err := d.guard.SignIn(strings.TrimSpace(token), r.now)
+func (d *dashboard) newSession(r *request, key string) (ok bool) {
+	session, err := d.guard.SignIn(strings.TrimSpace(key), r.now)
 	if err != nil {
 		return false
 	}
@@ -133,7 +133,7 @@ func (d *dashboard) newSession(r *request, token string) (ok bool) {
 	return true
 }
 
-// signOut ends the session, or all of its token.
+// signOut ends the session, or all of its key.
 func (d *dashboard) signOut(r *request) error {
 	if err := r.parseForm(); err != nil {
 		return err

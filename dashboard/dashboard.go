@@ -16,8 +16,8 @@ type Options struct {
 	// Title is shown beside the name, to tell dashboards apart: such as "production".
 	Title string
 
-	// Access says who may look and who may act. With tokens people sign in with one of them; a
-	// token for reading only shows what ReadOnly shows. With the zero value there is one token,
+	// Access says who may look and who may act. With keys people sign in with one of them; a
+	// key for reading only shows what ReadOnly shows. With the zero value there is one key,
 	// which may do everything and is made when the program starts; a link with it is logged when
 	// somebody comes who needs it.
 	Access access.Policy
@@ -32,7 +32,7 @@ type Options struct {
 
 // New returns the dashboard of what c sees. Pages are all direct children of the path
 // that it is mounted at, which ends in a slash; take the rest off with
-// [http.StripPrefix]. It panics if a token of Options.Access is too short to be one.
+// [http.StripPrefix]. It panics if an API key of Options.Access is too short to be one.
 func New(c inspect.Client, opts Options) http.Handler {
 	if opts.Logger == nil {
 		opts.Logger = slog.Default()
@@ -89,7 +89,7 @@ type dashboard struct {
 	opts   Options
 	guard  *access.Guard
 
-	announced sync.Once // the link with the token that the guard has made
+	announced sync.Once // the link with the key that the guard has made
 	streams   streams
 }
 

@@ -32,7 +32,7 @@ const (
 	writeSecret = "a-secret-for-writers"
 )
 
-var tokens = access.Policy{Tokens: []access.Token{{Secret: readSecret, Scope: access.Read}, {Secret: writeSecret, Scope: access.Write}}}
+var keys = access.Policy{APIKeys: []access.APIKey{{Secret: readSecret, Scope: access.Read}, {Secret: writeSecret, Scope: access.Write}}}
 
 // visitor is a browser as far as HTTP goes: it keeps cookies and stays where it is sent.
 type visitor struct {
@@ -193,7 +193,7 @@ func TestForgery(t *testing.T) {
 
 func TestSignIn(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, dashboard.Options{Access: tokens})
+	w := newWorld(t, dashboard.Options{Access: keys})
 	run := start(w, orders, order{"ada", nil, 1}, workflow.RunID("one"))
 	opened(w, run)
 	hidden := opened(w, start(w, secretive, "x"))
@@ -211,11 +211,11 @@ func TestSignIn(t *testing.T) {
 	if res, body := v.ask(http.MethodPost, "act", url.Values{"id": {"one"}, "do": {"terminate"}}); res.StatusCode != http.StatusUnauthorized || strings.Contains(body, "order-1") {
 		t.Errorf("act without a session: %s", res.Status)
 	}
-	if res, _ := v.ask(http.MethodPost, "signin", url.Values{"token": {"a wrong one"}}); res.StatusCode != http.StatusUnauthorized {
+	if res, _ := v.ask(http.MethodPost, "signin", url.Values{"key": {"a wrong one"}}); res.StatusCode != http.StatusUnauthorized {
 		t.Errorf("a wrong token: %s", res.Status)
 	}
 	for back, want := range map[string]string{"run?id=one": "run?id=one", "//evil.example": "./", "https://evil.example": "./", "javascript:alert(1)": "./", `\\evil.example`: "./", "": "./", "signout": "./"} {
-		res, _ := v.ask(http.MethodPost, "signin", url.Values{"token": {readSecret}, "back": {back}})
+		res, _ := v.ask(http.MethodPost, "signin", url.Values{"key": {readSecret}, "back": {back}})
 		if got := res.Header.Get("Location"); got != want {
 			t.Errorf("back to %q leads to %q", back, got)
 		}
@@ -258,7 +258,7 @@ func TestSignIn(t *testing.T) {
 	if !strings.Contains(body, secret) {
 		t.Error("who may resume does not see the token")
 	}
-	v.ask(http.MethodPost, "signin", url.Values{"token": {writeSecret}})
+	v.ask(http.MethodPost, "signin", url.Values{"key": {writeSecret}})
 	if res, _ := v.ask(http.MethodPost, "act", url.Values{"id": {"one"}, "do": {"terminate"}}); res.StatusCode != http.StatusSeeOther {
 		t.Errorf("act by a writer: %s", res.Status)
 	}
@@ -274,10 +274,10 @@ func TestSignIn(t *testing.T) {
 // Signing out ends the session itself, not only the cookie of one browser.
 func TestSignOut(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, dashboard.Options{Access: tokens})
+	w := newWorld(t, dashboard.Options{Access: keys})
 	signIn := func(secret string) (*visitor, string) {
 		v := newVisitor(w)
-		res, _ := v.ask(http.MethodPost, "signin", url.Values{"token": {secret}})
+		res, _ := v.ask(http.MethodPost, "signin", url.Values{"key": {secret}})
 		if len(res.Cookies) != 1 {
 			t.Fatalf("sign in: %s", res.Status)
 		}
@@ -322,7 +322,7 @@ func TestSignOut(t *testing.T) {
 
 	// Signing in again leaves no session behind.
 	v, cookie = signIn(readSecret)
-	v.ask(http.MethodPost, "signin", url.Values{"token": {writeSecret}})
+	v.ask(http.MethodPost, "signin", url.Values{"key": {writeSecret}})
 	if status(cookie) != http.StatusSeeOther {
 		t.Error("the previous session is valid after signing in again")
 	}
@@ -333,7 +333,7 @@ func TestSignOutEndsStreams(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, dashboard.Options{})
 	synctest.Test(t, func(t *testing.T) {
-		d := dashboard.New(quietClient{w.eng}, dashboard.Options{Access: tokens})
+		d := dashboard.New(quietClient{w.eng}, dashboard.Options{Access: keys})
 		ask := func(ctx context.Context, method, path, body, cookie string) *httptest.ResponseRecorder {
 			r := httptest.NewRequestWithContext(ctx, method, path, strings.NewReader(body))
 			r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
@@ -342,7 +342,7 @@ func TestSignOutEndsStreams(t *testing.T) {
 			d.ServeHTTP(rec, r)
 			return rec
 		}
-		cookie, _, _ := strings.Cut(ask(t.Context(), http.MethodPost, "/signin", "token="+readSecret, "").Header().Get("Set-Cookie"), ";")
+		cookie, _, _ := strings.Cut(ask(t.Context(), http.MethodPost, "/signin", "key="+readSecret, "").Header().Get("Set-Cookie"), ";")
 		ended := make(chan time.Time, 1)
 		go func() {
 			ask(t.Context(), http.MethodGet, "/live", "", cookie)
@@ -370,7 +370,7 @@ func (quietClient) Watch(ctx context.Context, _ string, _ func(inspect.Change)) 
 	return nil
 }
 
-// With no tokens configured there is one, and the log has the link to sign in with.
+// With no keys configured there is one, and the log has the link to sign in with.
 func TestGeneratedToken(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, dashboard.Options{})
@@ -395,15 +395,15 @@ func TestGeneratedToken(t *testing.T) {
 		t.Fatalf("the log has %d links: %s", len(links), &log)
 	}
 	path, ok := strings.CutPrefix(links[0][1], w.url) // and not at evil.example
-	if !ok || !strings.HasPrefix(path, "signin?token=") {
+	if !ok || !strings.HasPrefix(path, "signin?key=") {
 		t.Fatalf("the link is %s, and the dashboard is at %s", links[0][1], w.url)
 	}
-	secret := strings.TrimPrefix(path, "signin?token=")
+	secret := strings.TrimPrefix(path, "signin?key=")
 	res, _ := v.get(path[:len(path)-1] + "%23&back=hooks")
 	if to := res.Header.Get("Location"); to != "signin?back=hooks&wrong=1" || len(res.Cookies) > 0 {
 		t.Errorf("a wrong link: %s to %q", res.Status, to)
 	}
-	if _, body := v.get("signin?back=hooks&wrong=1"); !strings.Contains(body, "not a token that is accepted") {
+	if _, body := v.get("signin?back=hooks&wrong=1"); !strings.Contains(body, "not a key that is accepted") {
 		t.Error("a wrong link says nothing")
 	}
 	res, _ = v.get(path + "&back=hooks")

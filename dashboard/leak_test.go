@@ -62,7 +62,7 @@ var leaky = workflow.Define("leaky", func(ctx workflow.Context, custom string) (
 // A reader sees no generated token, on no page and by no request, and can't search for one.
 func TestReaderSeesNoGeneratedToken(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, dashboard.Options{Access: tokens}, func(o *engine.Options) {
+	w := newWorld(t, dashboard.Options{Access: keys}, func(o *engine.Options) {
 		o.Workflows = append(o.Workflows, leaky, told)
 	})
 	const custom = "approve:ada"
@@ -91,7 +91,7 @@ func TestReaderSeesNoGeneratedToken(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	api := server.API(w.eng, server.APIOptions{Access: tokens, Logger: slog.New(slog.DiscardHandler)})
+	api := server.API(w.eng, server.APIOptions{Access: keys, Logger: slog.New(slog.DiscardHandler)})
 	srv := httptest.NewServer(api)
 	defer srv.Close()
 	base := srv.URL
@@ -168,7 +168,7 @@ func TestReaderSeesNoGeneratedToken(t *testing.T) {
 	}
 
 	// From afar too.
-	c, err := client.New(base, client.Options{Token: readSecret})
+	c, err := client.New(base, client.Options{APIKey: readSecret})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -209,7 +209,7 @@ func newWorld(t *testing.T, opts dashboard.Options, more ...func(*engine.Options
 	ctx, stop := context.WithCancel(context.WithoutCancel(t.Context()))
 	done := make(chan error, 1)
 	go func() { done <- w.eng.Run(ctx) }()
-	if opts.Access.Tokens == nil && opts.Access.Authorize == nil {
+	if opts.Access.APIKeys == nil && opts.Access.Authorize == nil {
 		opts.Access.Unauthenticated = access.Write
 	}
 	w.dash = dashboard.New(w.client, opts)

@@ -25,7 +25,7 @@ const APIPath = api.Path
 
 // APIOptions configure [API]. The zero value serves who can read the log of the process.
 type APIOptions struct {
-	// Access says who may do what. With the zero value there is one token, which may do
+	// Access says who may do what. With the zero value there is one key, which may do
 	// everything; API makes it and logs it.
 	Access access.Policy
 
@@ -57,8 +57,8 @@ func API(c inspect.Client, opts APIOptions) http.Handler {
 	a := &apiHandler{client: c, reader: inspect.ReadOnly(c), guard: access.NewGuard(opts.Access), opts: o, maxBody: defaultBody}
 	a.maxBody = max(a.maxBody, 2*int64(run.MaxPayload(c))) // an engine knows better what is too large
 	if t, ok := a.guard.Generated(); ok {
-		o.Logger.Info("the API has no tokens configured, so it has made one, which is good until the program ends: send it as Authorization: Bearer TOKEN",
-			"token", t.Secret)
+		o.Logger.Info("the API has no keys configured, so it has made one, which is good until the program ends: send it as Authorization: Bearer KEY",
+			"api_key", t.Secret)
 	}
 	return a
 }
@@ -156,7 +156,7 @@ func (a *apiHandler) serve(c *call) (*route, any, error) {
 		return nil, nil, err
 	}
 	if route.write && scope != access.Write {
-		return nil, nil, &problem{Status: http.StatusForbidden, Code: codeForbidden, Detail: "this needs a token with the scope write"}
+		return nil, nil, &problem{Status: http.StatusForbidden, Code: codeForbidden, Detail: "this needs an API key with the scope write"}
 	}
 	if err := a.origins.Check(c.Request); err != nil {
 		return nil, nil, &problem{Status: http.StatusForbidden, Code: codeForbidden, Detail: err.Error()}
@@ -175,7 +175,7 @@ func (a *apiHandler) serve(c *call) (*route, any, error) {
 
 // refused says why a caller is not served.
 func refused(w http.ResponseWriter, err error) *problem {
-	if errors.Is(err, access.ErrNoToken) || errors.Is(err, access.ErrWrongToken) {
+	if errors.Is(err, access.ErrNoAPIKey) || errors.Is(err, access.ErrWrongAPIKey) {
 		w.Header().Set("WWW-Authenticate", "Bearer")
 		return &problem{Status: http.StatusUnauthorized, Code: codeUnauthorized, Detail: err.Error()}
 	}

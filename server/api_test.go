@@ -95,11 +95,11 @@ func (p *puppet) Watch(ctx context.Context, _ string, f func(inspect.Change)) er
 func (p *puppet) Stopping() <-chan struct{} { return p.stop }
 
 const (
-	readToken  = "read-token-of-the-tests"
-	writeToken = "write-token-of-the-tests"
+	readKey  = "read-key-of-the-tests"
+	writeKey = "write-key-of-the-tests"
 )
 
-var someTokens = access.Policy{Tokens: []access.Token{{Secret: readToken, Scope: access.Read}, {Secret: writeToken, Scope: access.Write}}}
+var someKeys = access.Policy{APIKeys: []access.APIKey{{Secret: readKey, Scope: access.Read}, {Secret: writeKey, Scope: access.Write}}}
 
 // documented is an operation as the OpenAPI document has it.
 type documented struct {
@@ -112,7 +112,7 @@ type documented struct {
 // operations reads the OpenAPI document of an API.
 func operations(t *testing.T, api http.Handler) (doc []byte, ops []documented) {
 	t.Helper()
-	doc = ask(api, http.MethodGet, "openapi.json", "", readToken).Body.Bytes()
+	doc = ask(api, http.MethodGet, "openapi.json", "", readKey).Body.Bytes()
 	var read struct {
 		Paths map[string]map[string]json.RawMessage
 	}
@@ -168,7 +168,7 @@ func TestTheAPIIsAsDocumented(t *testing.T) {
 	t.Parallel()
 	p := &puppet{}
 	quiet := slog.New(slog.DiscardHandler)
-	api := server.API(p, server.APIOptions{Access: someTokens, Logger: quiet})
+	api := server.API(p, server.APIOptions{Access: someKeys, Logger: quiet})
 	doc, ops := operations(t, api)
 	check, err := apicheck.New(api, doc, func(wrong string) { t.Error(wrong) })
 	if err != nil {
@@ -206,7 +206,7 @@ func TestTheAPIIsAsDocumented(t *testing.T) {
 			path += "?wait=1"
 		}
 		call := func(header ...string) *httptest.ResponseRecorder {
-			return ask(check, op.method, path, body, writeToken, header...)
+			return ask(check, op.method, path, body, writeKey, header...)
 		}
 		if rec := call(); rec.Code >= 300 {
 			t.Errorf("%s %s: %d %s", op.method, path, rec.Code, rec.Body)
@@ -227,29 +227,29 @@ func TestTheAPIIsAsDocumented(t *testing.T) {
 			}
 		}
 		want(ask(check, op.method, path, body, ""), op, 401, "unauthorized")
-		want(ask(check, op.method, path, body, "a-token-that-nobody-has"), op, 401, "unauthorized")
+		want(ask(check, op.method, path, body, "a-key-that-nobody-has"), op, 401, "unauthorized")
 		if op.write {
-			want(ask(check, op.method, path, body, readToken), op, 403, "forbidden")
+			want(ask(check, op.method, path, body, readKey), op, 403, "forbidden")
 			want(call("Sec-Fetch-Site", "cross-site"), op, 403, "forbidden")
 			want(call("Origin", "https://evil.example"), op, 403, "forbidden")
 		}
 		if op.body {
-			want(ask(check, op.method, path, "{", writeToken), op, 400, "bad_request")
-			want(ask(check, op.method, path, `{"unknown":1}`, writeToken), op, 400, "bad_request")
+			want(ask(check, op.method, path, "{", writeKey), op, 400, "bad_request")
+			want(ask(check, op.method, path, `{"unknown":1}`, writeKey), op, 400, "bad_request")
 			want(call("Content-Type", "text/plain"), op, 415, "unsupported_media_type")
-			want(ask(check, op.method, path, `{"reason":"`+strings.Repeat("x", 10<<20)+`"}`, writeToken), op, 413, "payload_too_large")
+			want(ask(check, op.method, path, `{"reason":"`+strings.Repeat("x", 10<<20)+`"}`, writeKey), op, 413, "payload_too_large")
 		}
 		sep := "?"
 		if strings.Contains(path, "?") {
 			sep = "&"
 		}
-		want(ask(check, op.method, path+sep+"unknown=1", body, writeToken), op, 400, "bad_request")
+		want(ask(check, op.method, path+sep+"unknown=1", body, writeKey), op, 400, "bad_request")
 	}
 
 	// What it takes to get the others.
 	nobody := &puppet{}
-	noTokens := server.API(nobody, server.APIOptions{Access: access.Policy{Authorize: func(*http.Request) access.Scope { return access.None }}, Logger: quiet})
-	elsewhere, err := apicheck.New(noTokens, doc, func(wrong string) { t.Error(wrong) })
+	nothingAllowed := server.API(nobody, server.APIOptions{Access: access.Policy{Authorize: func(*http.Request) access.Scope { return access.None }}, Logger: quiet})
+	elsewhere, err := apicheck.New(nothingAllowed, doc, func(wrong string) { t.Error(wrong) })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -271,7 +271,7 @@ func TestTheAPIIsAsDocumented(t *testing.T) {
 
 func TestAPIPathsAndMethods(t *testing.T) {
 	t.Parallel()
-	api := server.API(&puppet{}, server.APIOptions{Access: someTokens, Logger: slog.New(slog.DiscardHandler)})
+	api := server.API(&puppet{}, server.APIOptions{Access: someKeys, Logger: slog.New(slog.DiscardHandler)})
 	for _, tt := range []struct {
 		method, path string
 		status       int
@@ -305,12 +305,12 @@ func TestAPIPathsAndMethods(t *testing.T) {
 		if strings.Contains(tt.path, "%zz") && !strings.Contains(tt.path, "?") {
 			continue // net/http refuses it before
 		}
-		rec := ask(api, tt.method, tt.path, "", writeToken)
+		rec := ask(api, tt.method, tt.path, "", writeKey)
 		if rec.Code != tt.status || rec.Header().Get("Allow") != tt.allow {
 			t.Errorf("%s %s: %d, allow %q: %s", tt.method, tt.path, rec.Code, rec.Header().Get("Allow"), rec.Body)
 		}
 	}
-	rec := ask(api, "POST", "runs", `{"workflow":"w"}`, writeToken)
+	rec := ask(api, "POST", "runs", `{"workflow":"w"}`, writeKey)
 	if rec.Code != 201 || rec.Header().Get("Location") != "runs/r" {
 		t.Errorf("start: %d, location %q", rec.Code, rec.Header().Get("Location"))
 	}
@@ -321,35 +321,35 @@ func TestAPIPathsAndMethods(t *testing.T) {
 	}
 }
 
-// Without tokens there is one that the API has made, and the log has it, once.
-func TestAPIWithoutTokens(t *testing.T) {
+// Without keys there is one that the API has made, and the log has it, once.
+func TestAPIWithoutKeys(t *testing.T) {
 	t.Parallel()
 	logs := &logbook{}
 	api := server.API(&puppet{}, server.APIOptions{Logger: slog.New(slog.NewTextHandler(logs, nil))})
-	made := regexp.MustCompile(`token=([A-Z2-7]{26})\n`).FindAllStringSubmatch(logs.String(), -1)
+	made := regexp.MustCompile(`api_key=([A-Z2-7]{26})\n`).FindAllStringSubmatch(logs.String(), -1)
 	if len(made) != 1 {
 		t.Fatalf("the log is %s", logs)
 	}
 	for _, tt := range []struct {
-		from, host, token string
-		status            int
+		from, host, key string
+		status          int
 	}{
 		{"127.0.0.1:5000", "localhost:8080", "", 401},
 		{"[::1]:5000", "[::1]:8080", "", 401},
 		{"192.0.2.7:5000", "example.com", "", 401},
-		{"127.0.0.1:5000", "localhost:8080", "a-token-that-nobody-has", 401},
+		{"127.0.0.1:5000", "localhost:8080", "a-key-that-nobody-has", 401},
 		{"127.0.0.1:5000", "localhost:8080", made[0][1], 204},
 		{"192.0.2.7:5000", "example.com", made[0][1], 204},
 	} {
 		r := httptest.NewRequest(http.MethodPost, "/api/v1/runs/r/cancel", nil)
 		r.RemoteAddr, r.Host = tt.from, tt.host
-		if tt.token != "" {
-			r.Header.Set("Authorization", "Bearer "+tt.token)
+		if tt.key != "" {
+			r.Header.Set("Authorization", "Bearer "+tt.key)
 		}
 		rec := httptest.NewRecorder()
 		api.ServeHTTP(rec, r)
-		if rec.Code != tt.status || tt.token == "" && !strings.Contains(rec.Body.String(), "its log has it") {
-			t.Errorf("%s asks %s with token %q: %d %s", tt.from, tt.host, tt.token, rec.Code, rec.Body)
+		if rec.Code != tt.status || tt.key == "" && !strings.Contains(rec.Body.String(), "its log has it") {
+			t.Errorf("%s asks %s with token %q: %d %s", tt.from, tt.host, tt.key, rec.Code, rec.Body)
 		}
 	}
 	if n := strings.Count(logs.String(), made[0][1]); n != 1 {
@@ -361,7 +361,7 @@ func TestAPIWithoutTokens(t *testing.T) {
 func TestAPIBodies(t *testing.T) {
 	t.Parallel()
 	srv := httptest.NewServer(server.API(&puppet{}, server.APIOptions{
-		Access: someTokens, Logger: slog.New(slog.DiscardHandler), ReadTimeout: 50 * time.Millisecond,
+		Access: someKeys, Logger: slog.New(slog.DiscardHandler), ReadTimeout: 50 * time.Millisecond,
 	}))
 	defer srv.Close()
 	conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", srv.Listener.Addr().String())
@@ -369,7 +369,7 @@ func TestAPIBodies(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = conn.Close() }()
-	_, err = fmt.Fprintf(conn, "POST /api/v1/runs HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\nContent-Type: application/json\r\nContent-Length: 99\r\n\r\n{", writeToken)
+	_, err = fmt.Fprintf(conn, "POST /api/v1/runs HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\nContent-Type: application/json\r\nContent-Length: 99\r\n\r\n{", writeKey)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -392,17 +392,17 @@ func TestLongPoll(t *testing.T) {
 			<-ctx.Done()
 			return workflow.RunResult{}, ctx.Err()
 		}}
-		api := server.API(p, server.APIOptions{Access: someTokens, Logger: slog.New(slog.DiscardHandler)})
+		api := server.API(p, server.APIOptions{Access: someKeys, Logger: slog.New(slog.DiscardHandler)})
 		began := time.Now()
 		for query, wait := range map[string]time.Duration{"": 0, "?wait=0": 0, "?wait=7": 7 * time.Second, "?wait=60": time.Minute} {
-			rec := ask(api, "GET", "runs/r/result"+query, "", readToken)
+			rec := ask(api, "GET", "runs/r/result"+query, "", readKey)
 			if took := time.Since(began); rec.Code != 204 || took != wait {
 				t.Errorf("%s: %d after %v", query, rec.Code, took)
 			}
 			began = time.Now()
 		}
 		time.AfterFunc(time.Second, func() { close(p.stop) })
-		rec := ask(api, "GET", "runs/r/result?wait=60", "", readToken)
+		rec := ask(api, "GET", "runs/r/result?wait=60", "", readKey)
 		if took := time.Since(began); rec.Code != 503 || took != time.Second || rec.Header().Get("Retry-After") == "" {
 			t.Errorf("when the engine stops: %d after %v", rec.Code, took)
 		}
@@ -418,9 +418,9 @@ func TestEvents(t *testing.T) {
 			<-ctx.Done()
 			return nil
 		}}
-		api := server.API(p, server.APIOptions{Access: someTokens, Logger: slog.New(slog.DiscardHandler)})
+		api := server.API(p, server.APIOptions{Access: someKeys, Logger: slog.New(slog.DiscardHandler)})
 		time.AfterFunc(35*time.Second, func() { close(p.stop) })
-		rec := ask(api, "GET", "events", "", readToken)
+		rec := ask(api, "GET", "events", "", readKey)
 		want := "retry: 2000\n\nevent: change\ndata: {\"all\":true}\n\nevent: change\ndata: {\"runs\":[\"a\",\"b\\n\"]}\n\n: still here\n\n: still here\n\n"
 		if got := rec.Body.String(); got != want || rec.Header().Get("Content-Type") != "text/event-stream" {
 			t.Errorf("%s\n%s", rec.Header(), got)
@@ -442,7 +442,7 @@ func TestEventsThatNobodyReads(t *testing.T) {
 		return nil
 	}}
 	srv := httptest.NewServer(server.API(p, server.APIOptions{
-		Access: someTokens, Logger: slog.New(slog.DiscardHandler), WriteTimeout: 100 * time.Millisecond,
+		Access: someKeys, Logger: slog.New(slog.DiscardHandler), WriteTimeout: 100 * time.Millisecond,
 	}))
 	defer srv.Close()
 	conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", srv.Listener.Addr().String())
@@ -450,7 +450,7 @@ func TestEventsThatNobodyReads(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = conn.Close() }()
-	if _, err := fmt.Fprintf(conn, "GET /api/v1/events HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\n\r\n", readToken); err != nil {
+	if _, err := fmt.Fprintf(conn, "GET /api/v1/events HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\n\r\n", readKey); err != nil {
 		t.Fatal(err)
 	}
 	select {
@@ -472,13 +472,13 @@ func FuzzAPI(f *testing.F) {
 	} {
 		f.Add(seed[0], seed[1], seed[2], []byte(seed[3]))
 	}
-	api := server.API(&puppet{}, server.APIOptions{Access: someTokens, Logger: slog.New(slog.DiscardHandler)})
+	api := server.API(&puppet{}, server.APIOptions{Access: someKeys, Logger: slog.New(slog.DiscardHandler)})
 	f.Fuzz(func(t *testing.T, method, path, query string, body []byte) {
 		r, err := http.NewRequestWithContext(t.Context(), method, "http://x/api/v1/"+path+"?"+query, bytes.NewReader(body))
 		if err != nil {
 			return
 		}
-		r.Header.Set("Authorization", "Bearer "+writeToken)
+		r.Header.Set("Authorization", "Bearer "+writeKey)
 		r.Header.Set("Content-Type", "application/json")
 		rec := httptest.NewRecorder()
 		api.ServeHTTP(rec, r)

@@ -37,7 +37,7 @@ func ExampleAPI() {
 
 	mux := http.NewServeMux()
 	mux.Handle(server.APIPath, server.API(eng, server.APIOptions{
-		Access: access.Policy{Tokens: []access.Token{{Secret: "correct-horse-battery", Scope: access.Write}}}, Logger: quiet,
+		Access: access.Policy{APIKeys: []access.APIKey{{Secret: "correct-horse-battery", Scope: access.Write}}}, Logger: quiet,
 	}))
 	srv := httptest.NewServer(mux)
 	defer srv.Close()

@@ -72,7 +72,7 @@ func newDescription() object {
 		"components": object{
 			"schemas": d.schemas,
 			"securitySchemes": object{"bearer": object{
-				"type": "http", "scheme": "bearer", "description": "A token with the scope read or write. Without any configured, only the same machine is served, and needs none.",
+				"type": "http", "scheme": "bearer", "description": "An API key with the scope read or write. Without any configured, the server makes one when it starts, and its log has it.",
 			}},
 		},
 	}

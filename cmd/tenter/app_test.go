@@ -59,7 +59,7 @@ func work(ctx context.Context, build string, renamed bool) error {
 			return err
 		}
 		api := server.API(eng, server.APIOptions{
-			Access: access.Policy{Tokens: []access.Token{{Secret: os.Getenv("TENTER_TOKEN"), Scope: access.Write}}},
+			Access: access.Policy{APIKeys: []access.APIKey{{Secret: os.Getenv("TENTER_API_KEY"), Scope: access.Write}}},
 			Logger: slog.New(slog.DiscardHandler),
 		})
 		srv := &http.Server{Handler: api, ReadHeaderTimeout: time.Second}

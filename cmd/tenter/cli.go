@@ -30,8 +30,8 @@ type cli struct {
 	DB     string `name:"db" group:"Where the runs are" placeholder:"DB" help:"Database: a SQLite file (app.db, sqlite:app.db) or postgres://user@host/database. Default: $$TENTER_DB."`
 	Schema string `group:"Where the runs are" placeholder:"NAME" help:"Schema in a PostgreSQL database. Default: $$TENTER_SCHEMA, or tenter."`
 
-	Server    string `group:"Where the runs are" placeholder:"URL" help:"Server that has Tenter's HTTP API, such as https://example.com, instead of a database. Default: $$TENTER_SERVER."`
-	TokenFile string `group:"Where the runs are" placeholder:"FILE" help:"File with the bearer token for the server. Default: the token in $$TENTER_TOKEN."`
+	Server     string `group:"Where the runs are" placeholder:"URL" help:"Server that has Tenter's HTTP API, such as https://example.com, instead of a database. Default: $$TENTER_SERVER."`
+	APIKeyFile string `group:"Where the runs are" placeholder:"FILE" help:"File with the API key for the server. Default: the key in $$TENTER_API_KEY."`
 
 	JSON  bool   `name:"json" group:"Output" help:"Print JSON for programs, one object a line."`
 	Color string `group:"Output" enum:",auto,always,never" default:"" placeholder:"WHEN" help:"Color: auto (on a terminal, unless $$NO_COLOR is set), always, never."`

@@ -212,7 +212,7 @@ func (a *app) hintFor(err error) string {
 	case a.hint != "":
 		return a.hint
 	case isAnswer && refused.Status == http.StatusUnauthorized:
-		return "The token of the server goes into TENTER_TOKEN, or into a file that --token-file names."
+		return "The key of the server goes into TENTER_API_KEY, or into a file that --api-key-file names."
 	case errors.Is(err, workflow.ErrHookNotFound):
 		return "The hook is closed, its run has ended, or the token is another one. Open hooks: " + t.command("hooks", "list")
 	case errors.Is(err, workflow.ErrRunEnded):

@@ -56,7 +56,7 @@ func TestBehindNginx(t *testing.T) {
 		"tenter dashboard": "",
 	}
 	serve, dash := startTenter(t, "--db", db, "serve", "--listen", "127.0.0.1:0"), startTenter(t, "--db", db, "dashboard", "--listen", "127.0.0.1:0")
-	serving := serve.waitFor(`export TENTER_SERVER=(http://\S+) TENTER_TOKEN=(\S+)`)
+	serving := serve.waitFor(`export TENTER_SERVER=(http://\S+) TENTER_API_KEY=(\S+)`)
 	link := dash.waitFor(`The dashboard is at (http://[^/]+)(/signin\S+)`)
 	upstreams["tenter serve"], upstreams["tenter dashboard"] = serving[1], link[1]
 	fronts := startNginx(t, name, upstreams)
@@ -69,8 +69,8 @@ func TestBehindNginx(t *testing.T) {
 	}
 
 	const start = `{"workflow": "greet", "input": "Ada"}`
-	apiToken := apiLog.find(`token=(\S+)`)
-	for what, token := range map[string]string{"API": apiToken, "tenter serve": serving[2]} {
+	apiKey := apiLog.find(`api_key=(\S+)`)
+	for what, token := range map[string]string{"API": apiKey, "tenter serve": serving[2]} {
 		if status, _ := send(t, fronts[what], http.MethodGet, "/api/v1/runs", "", nil); status != http.StatusUnauthorized {
 			t.Errorf("%s: anybody gets %d for the runs", what, status)
 		}
@@ -89,7 +89,7 @@ func TestBehindNginx(t *testing.T) {
 			t.Errorf("%s: anybody gets %d for the start of a run", what, status)
 		}
 	}
-	links := map[string]string{"dashboard": dashboardLog.find(`link=".*(/signin\?token=[^"]+)"`), "tenter dashboard": link[2]}
+	links := map[string]string{"dashboard": dashboardLog.find(`link=".*(/signin\?key=[^"]+)"`), "tenter dashboard": link[2]}
 	for what, path := range links {
 		if status, body := send(t, fronts[what], http.MethodGet, path, "", nil); status != http.StatusOK || !strings.Contains(body, "<title>Runs") {
 			t.Errorf("%s: with the link one gets %d %s", what, status, body)

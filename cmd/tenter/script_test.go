@@ -58,7 +58,7 @@ func TestServer(t *testing.T) {
 		e.Setenv("APP_DB", filepath.Join(e.WorkDir, "app.db"))
 		e.Setenv("APP_ADDR", addr)
 		e.Setenv("TENTER_SERVER", "http://"+addr)
-		e.Setenv("TENTER_TOKEN", "a-token-that-is-long-enough")
+		e.Setenv("TENTER_API_KEY", "a-key-that-is-long-enough")
 	})
 }
 

@@ -16,13 +16,13 @@ type dashboardCmd struct {
 	Listen          string `default:"127.0.0.1:8077" placeholder:"ADDR" help:"Address to listen on (${default}); port 0 is a free one."`
 	Title           string `placeholder:"TEXT" help:"Shown beside the name, to tell dashboards apart."`
 	ReadOnly        bool   `help:"Leave out all that changes anything, and mask generated tokens of hooks."`
-	SignInToken     string `placeholder:"FILE" help:"File with the token that people sign in with; it is created if missing. Default: a new token each time."`
-	Unauthenticated bool   `help:"Ask for no token: everybody who reaches the address may do everything, and so may every user of this machine."`
+	SignInKey       string `placeholder:"FILE" help:"File with the key that people sign in with; it is created if missing. Default: a new key each time."`
+	Unauthenticated bool   `help:"Ask for no API key: everybody who reaches the address may do everything, and so may every user of this machine."`
 }
 
 func (c *dashboardCmd) Help() string {
 	return `Shows runs, timelines and hooks in the browser, with forms to resume and buttons to steer, until Ctrl-C. It prints a link that signs a browser in, and without it nothing is served;
-it listens on this machine alone. For others, mount package dashboard in your own program, with tokens or behind its own sign-in.`
+it listens on this machine alone. For others, mount package dashboard in your own program, with keys or behind its own sign-in.`
 }
 
 func (c *dashboardCmd) Run(a *app) error {
@@ -45,37 +45,37 @@ func (c *dashboardCmd) Run(a *app) error {
 
 // access is who may use the dashboard, and the path of the link to print.
 func (c *dashboardCmd) access() (access.Policy, string, error) {
-	if c.Unauthenticated && c.SignInToken != "" {
-		return access.Policy{}, "", usage("--unauthenticated and --sign-in-token: give one of them")
+	if c.Unauthenticated && c.SignInKey != "" {
+		return access.Policy{}, "", usage("--unauthenticated and --sign-in-key: give one of them")
 	}
 	if c.Unauthenticated {
 		return access.Policy{Unauthenticated: access.Write}, "/", nil
 	}
-	token := access.NewToken(access.Write)
-	if c.SignInToken != "" {
+	key := access.NewAPIKey(access.Write)
+	if c.SignInKey != "" {
 		var err error
-		if token, err = access.TokenFile(c.SignInToken, access.Write); err != nil {
+		if key, err = access.APIKeyFile(c.SignInKey, access.Write); err != nil {
 			return access.Policy{}, "", err
 		}
 	}
-	return access.Policy{Tokens: []access.Token{token}}, dashboard.SignInURL("", token), nil
+	return access.Policy{APIKeys: []access.APIKey{key}}, dashboard.SignInURL("", key), nil
 }
 
 type serveCmd struct {
 	Listen          string `default:"127.0.0.1:8078" placeholder:"ADDR" help:"Address to listen on (${default}); port 0 is a free one."`
-	WriteTokens     string `placeholder:"FILE" help:"File with tokens that may do everything, one a line."`
-	ReadTokens      string `placeholder:"FILE" help:"File with tokens that may only read, one a line."`
-	Unauthenticated bool   `help:"Ask for no token: everybody who reaches the address may do everything, and so may every user of this machine."`
+	WriteKeys       string `placeholder:"FILE" help:"File with keys that may do everything, one a line."`
+	ReadKeys        string `placeholder:"FILE" help:"File with keys that may only read, one a line."`
+	Unauthenticated bool   `help:"Ask for no API key: everybody who reaches the address may do everything, and so may every user of this machine."`
 }
 
 func (c *serveCmd) Help() string {
 	return `Serves Tenter's HTTP API until Ctrl-C, for "tenter --server", for package client and for programs in other languages; its description is at /api/v1/openapi.json below it. It
 executes no runs and serves no webhooks: your own program does that, and can serve the API as well (server.API).
 
-Without files of tokens it makes a token, which is good until it ends, prints the line that tells it to other commands, and listens on this machine alone. A token has at least 16 bytes:
+Without files of keys it makes an API key, which is good until it ends, prints the line that tells it to other commands, and listens on this machine alone. An API key has at least 16 bytes:
 
-  openssl rand -hex 32 > tokens
-  tenter --db app.db serve --listen :8078 --write-tokens tokens`
+  openssl rand -hex 32 > keys
+  tenter --db app.db serve --listen :8078 --write-keys keys`
 }
 
 func (c *serveCmd) Run(a *app) error {
@@ -83,13 +83,13 @@ func (c *serveCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	configured := len(policy.Tokens) > 0
+	configured := len(policy.APIKeys) > 0
 	if !configured && !access.Loopback(c.Listen) {
-		return usage("--listen %s: others than this machine need tokens: say --write-tokens or --read-tokens", c.Listen)
+		return usage("--listen %s: others than this machine need keys: say --write-keys or --read-keys", c.Listen)
 	}
-	made := access.NewToken(access.Write)
+	made := access.NewAPIKey(access.Write)
 	if !configured && !c.Unauthenticated {
-		policy.Tokens = []access.Token{made}
+		policy.APIKeys = []access.APIKey{made}
 	}
 	cl, err := a.client()
 	if err != nil {
@@ -98,34 +98,34 @@ func (c *serveCmd) Run(a *app) error {
 	return a.serve(c.Listen, server.API(cl, server.APIOptions{Access: policy, Logger: a.logger()}), func(url string) {
 		a.out.printf("The API is at %s%s — Ctrl-C ends it.\n", url, server.APIPath)
 		if !configured && !c.Unauthenticated {
-			a.out.printf("It needs a token, which it has made for as long as it lasts:\n\n  export TENTER_SERVER=%s TENTER_TOKEN=%s\n\n", url, made.Secret)
+			a.out.printf("It needs an API key, which it has made for as long as it lasts:\n\n  export TENTER_SERVER=%s TENTER_API_KEY=%s\n\n", url, made.Secret)
 		}
 	})
 }
 
-// access is who may use the API. Without tokens it is still to be decided.
+// access is who may use the API. Without keys it is still to be decided.
 func (c *serveCmd) access() (policy access.Policy, err error) {
 	for _, f := range []struct {
 		name  string
 		scope access.Scope
-	}{{c.WriteTokens, access.Write}, {c.ReadTokens, access.Read}} {
+	}{{c.WriteKeys, access.Write}, {c.ReadKeys, access.Read}} {
 		if f.name == "" {
 			continue
 		}
-		tokens, err := readTokens(f.name)
+		keys, err := readKeys(f.name)
 		if err != nil {
 			return policy, err
 		}
-		for _, token := range tokens {
-			if len(token) < 16 {
-				return policy, usage("%s: a token in it has %d bytes, at least 16 are needed", f.name, len(token))
+		for _, key := range keys {
+			if len(key) < 16 {
+				return policy, usage("%s: an API key in it has %d bytes, at least 16 are needed", f.name, len(key))
 			}
-			policy.Tokens = append(policy.Tokens, access.Token{Secret: token, Scope: f.scope})
+			policy.APIKeys = append(policy.APIKeys, access.APIKey{Secret: key, Scope: f.scope})
 		}
 	}
 	if c.Unauthenticated {
-		if len(policy.Tokens) > 0 {
-			return policy, usage("--unauthenticated and tokens: give one of them")
+		if len(policy.APIKeys) > 0 {
+			return policy, usage("--unauthenticated and keys: give one of them")
 		}
 		policy.Unauthenticated = access.Write
 	}

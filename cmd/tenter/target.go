@@ -33,7 +33,7 @@ func (a *app) target() (target, error) {
 		{"--db", withoutPassword(t.db)},
 		{"--schema", t.schema},
 		{"--server", t.server},
-		{"--token-file", a.cli.TokenFile},
+		{"--api-key-file", a.cli.APIKeyFile},
 	} {
 		if f.value != "" {
 			t.flags = append(t.flags, f.name, f.value)
@@ -86,32 +86,32 @@ func (a *app) client() (inspect.Client, error) {
 
 // remote is the client of a server.
 func (a *app) remote(base string) (inspect.Client, error) {
-	token, _ := a.env("TENTER_TOKEN")
-	if name := a.cli.TokenFile; name != "" {
-		tokens, err := readTokens(name)
+	key, _ := a.env("TENTER_API_KEY")
+	if name := a.cli.APIKeyFile; name != "" {
+		keys, err := readKeys(name)
 		if err != nil {
 			return nil, err
 		}
-		token = tokens[0]
+		key = keys[0]
 	}
-	cl, err := client.New(base, client.Options{Token: token})
+	cl, err := client.New(base, client.Options{APIKey: key})
 	if err != nil {
 		return nil, usage("--server %s: it has to be like https://example.com", base)
 	}
 	return cl, nil
 }
 
-// readTokens reads tokens from a file, one a line.
-func readTokens(name string) ([]string, error) {
+// readKeys reads keys from a file, one a line.
+func readKeys(name string) ([]string, error) {
 	data, err := os.ReadFile(name)
 	if err != nil {
-		return nil, fmt.Errorf("read token: %w", err)
+		return nil, fmt.Errorf("read key: %w", err)
 	}
-	tokens := strings.Fields(string(data))
-	if len(tokens) == 0 {
-		return nil, usage("%s: there is no token in it", name)
+	keys := strings.Fields(string(data))
+	if len(keys) == 0 {
+		return nil, usage("%s: there is no API key in it", name)
 	}
-	return tokens, nil
+	return keys, nil
 }
 
 // database opens the store of a command that works on databases only. If it has to exist

@@ -18,7 +18,7 @@ var (
 	c         *client.Client
 	run       *workflow.Run[string]
 	article   Article
-	token     string
+	key       string
 	Publish   = workflow.Declare[Article, string]("publish")
 	Decisions = workflow.DefineHook[Decision]("decision")
 	_         http.Handler

@@ -16,9 +16,9 @@ func (a *app) routes() http.Handler {
 	mux.HandleFunc("POST /start", a.handleStart)
 	mux.HandleFunc("POST /approve", a.handleApprove)
 	mux.HandleFunc("GET /status", a.handleStatus)
-	// People sign in with the token, or with the link that the program prints, which has it.
+	// People sign in with the API key, or with the link that the program prints, which has it.
 	mux.Handle("/tenter/", http.StripPrefix("/tenter", dashboard.New(a.engine, dashboard.Options{
-		Title: "approval", Access: access.Policy{Tokens: []access.Token{a.token}},
+		Title: "approval", Access: access.Policy{APIKeys: []access.APIKey{a.key}},
 	})))
 	return http.MaxBytesHandler(mux, 1<<20)
 }

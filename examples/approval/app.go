@@ -15,7 +15,7 @@ import (
 type app struct {
 	engine *engine.Engine
 	url    string
-	token  access.Token // of the dashboard
+	key    access.APIKey // of the dashboard
 }
 
 // begin goes on with what waits since last time, or else starts a first run.
@@ -57,7 +57,7 @@ func (a *app) ask(document, token string) error {
 
 Or in the browser: %[4]s
 
-`, document, a.url, token, dashboard.SignInURL(a.url+"/tenter/", a.token)+"&back=hooks")
+`, document, a.url, token, dashboard.SignInURL(a.url+"/tenter/", a.key)+"&back=hooks")
 	return err
 }
 

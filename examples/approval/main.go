@@ -50,11 +50,11 @@ func run(ctx context.Context, addr, db string) error {
 	}
 
 	// It is in a file, so that the browser's link is good after a restart too.
-	token, err := access.TokenFile("approval.token", access.Write)
+	key, err := access.APIKeyFile("approval.key", access.Write)
 	if err != nil {
 		return err
 	}
-	a := &app{url: "http://" + listener.Addr().String(), token: token}
+	a := &app{url: "http://" + listener.Addr().String(), key: key}
 	a.engine, err = engine.New(st, engine.Options{
 		Workflows: []workflow.Definition{Approval.Implement(a.approve)},
 		Hooks:     []workflow.HookDefinition{Decisions},

@@ -17,7 +17,7 @@ import (
 // crashing wherever it can, and with the app's own API on its engine. Nobody is asked.
 func testApprove(t *testing.T, f func(t *testing.T, eng *workflowtest.Engine)) {
 	t.Helper()
-	a := &app{token: access.NewToken(access.Write)}
+	a := &app{key: access.NewAPIKey(access.Write)}
 	opts := engine.Options{Workflows: []workflow.Definition{Approval.Implement(a.approve)}}
 	workflowtest.CrashEverywhere(t, opts, func(t *testing.T, eng *workflowtest.Engine) {
 		a.engine = eng.Engine()

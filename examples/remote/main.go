@@ -74,7 +74,7 @@ func main() {
 		Hooks:     []workflow.HookDefinition{Decisions},
 	}
 	demo.Site(opts, func(mux *http.ServeMux, eng *engine.Engine) {
-		mux.Handle(server.APIPath, server.API(eng, server.APIOptions{Access: access.Policy{Tokens: []access.Token{
+		mux.Handle(server.APIPath, server.API(eng, server.APIOptions{Access: access.Policy{APIKeys: []access.APIKey{
 			{Secret: reader, Scope: access.Read},
 			{Secret: writer, Scope: access.Write},
 		}}}))
@@ -88,8 +88,8 @@ func main() {
 }
 
 // act starts the publication of an article, and decides about it, remotely.
-func act(ctx context.Context, url, token string, a Article, good bool) error {
-	c, err := client.New(url, client.Options{Token: token})
+func act(ctx context.Context, url, key string, a Article, good bool) error {
+	c, err := client.New(url, client.Options{APIKey: key})
 	if err != nil {
 		return err
 	}
@@ -136,9 +136,9 @@ func waitsFor(ctx context.Context, c inspect.Client, runID string) (hook workflo
 	return hook, errors.Join(err, watched)
 }
 
-// try does what its token allows, and what it does not.
-func try(ctx context.Context, url, token string) error {
-	c, err := client.New(url, client.Options{Token: token})
+// try does what its key allows, and what it does not.
+func try(ctx context.Context, url, key string) error {
+	c, err := client.New(url, client.Options{APIKey: key})
 	if err != nil {
 		return err
 	}
