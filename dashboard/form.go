@@ -13,6 +13,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/tenter-dev/tenter/internal/schema"
 	"github.com/tenter-dev/tenter/internal/strictjson"
 )
 
@@ -47,7 +48,7 @@ type field struct {
 	Fields   []*field // of a group or a list
 	Count    int      // of a list
 	Error    string
-	Schema   *schema
+	Schema   *schema.Node
 
 	json json.RawMessage // what it amounts to; nil: nothing
 }
@@ -78,10 +79,10 @@ const (
 // there is one.
 func newForm(data json.RawMessage, label string, values url.Values, prefill json.RawMessage) *form {
 	f := &form{draft: make(map[string]string)}
-	s := &schema{opaque: true}
+	s := &schema.Node{Opaque: true}
 	if len(data) > 0 {
-		s = parseSchema(data)
-		f.Typed = s.control() != kindJSON
+		s = schema.Parse(data)
+		f.Typed = controlOf(s) != kindJSON
 	}
 	sent := values.Has("_key")
 	for name, v := range values {
@@ -120,7 +121,7 @@ func newForm(data json.RawMessage, label string, values url.Values, prefill json
 }
 
 // begin fills a new form.
-func (f *form) begin(s *schema, prefill json.RawMessage) {
+func (f *form) begin(s *schema.Node, prefill json.RawMessage) {
 	f.defaults(s, rootName)
 	switch {
 	case len(prefill) == 0:
@@ -133,7 +134,7 @@ func (f *form) begin(s *schema, prefill json.RawMessage) {
 }
 
 // fill goes from JSON to controls, unless they can't show all of it.
-func (f *form) fill(s *schema, data []byte) {
+func (f *form) fill(s *schema.Node, data []byte) {
 	f.JSON, f.Text = true, string(data)
 	if len(bytes.TrimSpace(data)) == 0 {
 		f.JSON = false
@@ -182,8 +183,8 @@ func (f *form) blame(text string) {
 	look(f.Root)
 }
 
-func (s *schema) control() fieldKind {
-	if s.opaque {
+func controlOf(s *schema.Node) fieldKind {
+	if s.Opaque {
 		return kindJSON
 	}
 	if len(s.Enum) > 0 {
@@ -191,7 +192,7 @@ func (s *schema) control() fieldKind {
 	}
 	switch s.Kind() {
 	case "string":
-		if s.input() != "text" || s.Pattern != "" || s.MaxLength > 0 && s.MaxLength <= 80 {
+		if inputOf(s) != "text" || s.Pattern != "" || s.MaxLength > 0 && s.MaxLength <= 80 {
 			return kindText
 		}
 		return kindArea
@@ -209,8 +210,8 @@ func (s *schema) control() fieldKind {
 	return kindJSON
 }
 
-// input is the type of input for a string.
-func (s *schema) input() string {
+// inputOf is the type of input for a string.
+func inputOf(s *schema.Node) string {
 	switch s.Format {
 	case "date", "email", "time":
 		return s.Format
@@ -223,10 +224,10 @@ func (s *schema) input() string {
 }
 
 // build makes the control of a schema, and what it amounts to.
-func (f *form) build(s *schema, name, label string, required bool) *field {
+func (f *form) build(s *schema.Node, name, label string, required bool) *field {
 	f.ids++
 	c := &field{
-		Kind: s.control(), Name: name, ID: "f" + strconv.Itoa(f.ids), Label: label, Help: s.Description, Schema: s,
+		Kind: controlOf(s), Name: name, ID: "f" + strconv.Itoa(f.ids), Label: label, Help: s.Description, Schema: s,
 		Value: f.draft[name], Optional: !required,
 	}
 	if s.Title != "" {
@@ -240,10 +241,10 @@ func (f *form) build(s *schema, name, label string, required bool) *field {
 	case kindChoice:
 		f.choices(c, required)
 	case kindNumber:
-		c.Required = required && !s.nullable()
+		c.Required = required && !s.Nullable()
 		c.json = f.literal(c, required, s.Kind() == "integer")
 	case kindJSON:
-		c.Required = required && !s.nullable()
+		c.Required = required && !s.Nullable()
 		text := strings.TrimSpace(c.Value)
 		bad := invalidJSON(text)
 		switch {
@@ -255,10 +256,10 @@ func (f *form) build(s *schema, name, label string, required bool) *field {
 			c.json = json.RawMessage(text)
 		}
 	case kindText, kindArea:
-		c.Input = s.input()
-		c.Required = required && !s.nullable() && (s.MinLength > 0 || c.Input != "text")
+		c.Input = inputOf(s)
+		c.Required = required && !s.Nullable() && (s.MinLength > 0 || c.Input != "text")
 		switch {
-		case c.Value == "" && (!required || s.nullable() || c.Required):
+		case c.Value == "" && (!required || s.Nullable() || c.Required):
 			f.missing(c, required)
 		case utf8.RuneCountInString(c.Value) < s.MinLength:
 			f.reject(c, fmt.Sprintf("At least %d characters.", s.MinLength))
@@ -272,7 +273,7 @@ func (f *form) build(s *schema, name, label string, required bool) *field {
 // missing is what an empty control amounts to.
 func (f *form) missing(c *field, required bool) {
 	switch {
-	case required && c.Schema.nullable():
+	case required && c.Schema.Nullable():
 		c.json = json.RawMessage("null")
 	case required:
 		f.reject(c, "This is needed.")
@@ -336,7 +337,7 @@ func (f *form) choices(c *field, required bool) {
 	} else if c.json == nil {
 		f.missing(c, required)
 	}
-	c.Required = required && !c.Schema.nullable()
+	c.Required = required && !c.Schema.Nullable()
 }
 
 func (f *form) group(c *field, required bool) {
@@ -344,9 +345,9 @@ func (f *form) group(c *field, required bool) {
 	any := false
 	for _, p := range c.Schema.Properties {
 		// What an object that can be left out requires is required only if it is there.
-		must := c.Schema.requires(p.Name) && (required || f.filled(c.Name))
+		must := c.Schema.Requires(p.Name) && (required || f.filled(c.Name))
 		child := f.build(p.Schema, c.Name+"/"+escape(p.Name), words(p.Name), must)
-		child.Optional = !c.Schema.requires(p.Name)
+		child.Optional = !c.Schema.Requires(p.Name)
 		c.Fields = append(c.Fields, child)
 		if child.json != nil {
 			if any {
@@ -359,7 +360,7 @@ func (f *form) group(c *field, required bool) {
 		}
 	}
 	switch {
-	case any || required && !c.Schema.nullable():
+	case any || required && !c.Schema.Nullable():
 		c.json = json.RawMessage("{" + object.String() + "}")
 	case required:
 		c.json = json.RawMessage("null")
@@ -437,11 +438,11 @@ func (f *form) remove(name string) {
 }
 
 // defaults fills what the schema has defaults for.
-func (f *form) defaults(s *schema, name string) {
+func (f *form) defaults(s *schema.Node, name string) {
 	if len(s.Default) > 0 && f.spread(s, name, s.Default) == nil {
 		return
 	}
-	if s.control() == kindGroup {
+	if controlOf(s) == kindGroup {
 		for _, p := range s.Properties {
 			f.defaults(p.Schema, name+"/"+escape(p.Name))
 		}
@@ -449,25 +450,25 @@ func (f *form) defaults(s *schema, name string) {
 }
 
 // spread puts JSON into controls. It fails if they can't show it.
-func (f *form) spread(s *schema, name string, data json.RawMessage) error {
+func (f *form) spread(s *schema.Node, name string, data json.RawMessage) error {
 	where := "the value"
 	if at, ok := strings.CutPrefix(name, rootName+"/"); ok {
 		where = unescape(at)
 	}
-	kind := s.control()
+	kind := controlOf(s)
 	if string(data) == "null" && kind != kindJSON && kind != kindChoice {
-		if s.nullable() || name != rootName {
+		if s.Nullable() || name != rootName {
 			return nil
 		}
 	}
 	switch kind {
 	case kindGroup:
-		names, values, err := members(data)
+		names, values, err := schema.Members(data)
 		if err != nil {
 			return fmt.Errorf("%s: %w", where, err)
 		}
 		for i, member := range names {
-			at := slices.IndexFunc(s.Properties, func(p property) bool { return p.Name == member })
+			at := slices.IndexFunc(s.Properties, func(p schema.Property) bool { return p.Name == member })
 			if at < 0 {
 				return fmt.Errorf("%s: it has no place for %q", where, member)
 			}

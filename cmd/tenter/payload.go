@@ -5,8 +5,10 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 
+	"github.com/tenter-dev/tenter/internal/schema"
 	"github.com/tenter-dev/tenter/internal/strictjson"
 )
 
@@ -45,57 +47,40 @@ func (a *app) payload(what, arg string) (json.RawMessage, error) {
 }
 
 // example is JSON that fits a schema, more or less, to be edited; JSON if there is none.
-func example(schema json.RawMessage) string {
-	var s schemaNode
-	if len(schema) == 0 || json.Unmarshal(schema, &s) != nil {
+func example(data json.RawMessage) string {
+	s := schema.Parse(data)
+	if s.Opaque && len(s.Types) == 0 {
 		return "JSON"
 	}
-	return s.example(0)
+	return exampleOf(s)
 }
 
-// schemaNode is what of a JSON Schema examples need.
-type schemaNode struct {
-	Type       json.RawMessage       `json:"type"`
-	Types      []string              `json:"-"`
-	Enum       []json.RawMessage     `json:"enum"`
-	Properties map[string]schemaNode `json:"properties"`
-	Required   []string              `json:"required"`
-	Items      *schemaNode           `json:"items"`
-}
-
-func (s *schemaNode) example(depth int) string {
+func exampleOf(s *schema.Node) string {
 	if len(s.Enum) > 0 {
 		return string(s.Enum[0])
 	}
-	var kinds []string
-	var kind string
-	if json.Unmarshal(s.Type, &kind) != nil {
-		_ = json.Unmarshal(s.Type, &kinds) // else it is any type
-	} else {
-		kinds = []string{kind}
+	i := slices.IndexFunc(s.Types, func(t string) bool { return t != "null" })
+	if i < 0 {
+		return "null"
 	}
-	for _, k := range kinds {
-		switch k {
-		case "string":
-			return `"…"`
-		case "integer", "number":
-			return "0"
-		case "boolean":
-			return "true"
-		case "array":
-			return "[]"
-		case "object":
-			if depth > 3 {
-				return "{}"
+	switch s.Types[i] {
+	case "string":
+		return `"…"`
+	case "integer", "number":
+		return "0"
+	case "boolean":
+		return "true"
+	case "array":
+		return "[]"
+	case "object":
+		var fields []string
+		for _, p := range s.Properties {
+			if s.Requires(p.Name) {
+				key, _ := json.Marshal(p.Name) // a string never fails
+				fields = append(fields, string(key)+": "+exampleOf(p.Schema))
 			}
-			var fields []string
-			for _, name := range s.Required {
-				p := s.Properties[name]
-				key, _ := json.Marshal(name) // a string never fails
-				fields = append(fields, string(key)+": "+p.example(depth+1))
-			}
-			return "{" + strings.Join(fields, ", ") + "}"
 		}
+		return "{" + strings.Join(fields, ", ") + "}"
 	}
 	return "null"
 }

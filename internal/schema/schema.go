@@ -1,5 +1,5 @@
-// Package schema makes JSON Schemas of Go types, for those who send and read JSON
-// without them. It knows neither workflows nor HTTP.
+// Package schema makes JSON Schemas of Go types, for those who send and read JSON without
+// them, and reads schemas for forms and examples. It knows neither workflows nor HTTP.
 package schema
 
 import (

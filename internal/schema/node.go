@@ -1,4 +1,4 @@
-package dashboard
+package schema
 
 import (
 	"bytes"
@@ -9,9 +9,9 @@ import (
 	"strings"
 )
 
-// schema is what a form can say of a JSON Schema. For what it can't, it is opaque: JSON
-// is written by hand there.
-type schema struct {
+// A Node is what a form or an example can say of a JSON Schema. For what they can't, it is
+// opaque: JSON is written by hand there.
+type Node struct {
 	Types       []string
 	Title       string
 	Description string
@@ -19,20 +19,21 @@ type schema struct {
 	Pattern     string
 	Default     json.RawMessage
 	Enum        []json.RawMessage
-	Properties  []property // in the order in which they are written
+	Properties  []Property // in the order in which they are written
 	Required    []string
-	Items       *schema
+	Items       *Node
 	Minimum     json.Number
 	Maximum     json.Number
 	MinLength   int
 	MaxLength   int
 	MinItems    int
-	opaque      bool
+	Opaque      bool
 }
 
-type property struct {
+// A Property is a member of an object.
+type Property struct {
 	Name   string
-	Schema *schema
+	Schema *Node
 }
 
 // rawSchema has the keywords as they are written.
@@ -65,27 +66,27 @@ type rawSchema struct {
 	If    json.RawMessage `json:"if"`
 }
 
-// maxDepth is how deep a form goes. Schemas may refer to themselves.
+// maxDepth is how deep nodes go. Schemas may refer to themselves.
 const maxDepth = 6
 
-// parseSchema reads a JSON Schema. It never fails: what it does not understand is opaque.
-func parseSchema(data json.RawMessage) *schema {
+// Parse reads a JSON Schema. It never fails: what it does not understand is opaque.
+func Parse(data json.RawMessage) *Node {
 	var root rawSchema
 	if err := json.Unmarshal(data, &root); err != nil {
-		return &schema{opaque: true}
+		return &Node{Opaque: true}
 	}
 	return root.read(&root, 0)
 }
 
-func (raw *rawSchema) read(root *rawSchema, depth int) *schema {
-	s := &schema{
+func (raw *rawSchema) read(root *rawSchema, depth int) *Node {
+	s := &Node{
 		Title: raw.Title, Description: raw.Description, Format: raw.Format, Pattern: raw.Pattern, Default: raw.Default, Enum: raw.Enum,
 		Required: raw.Required, Minimum: raw.Minimum, Maximum: raw.Maximum, MinLength: raw.MinLength, MaxLength: raw.MaxLength, MinItems: raw.MinItems,
 	}
 	if raw.Ref != "" {
 		to, ok := root.resolve(raw.Ref)
 		if !ok || depth >= maxDepth {
-			s.opaque = true
+			s.Opaque = true
 			return s
 		}
 		s = to.read(root, depth+1)
@@ -94,7 +95,7 @@ func (raw *rawSchema) read(root *rawSchema, depth int) *schema {
 		}
 		return s
 	}
-	s.opaque = depth >= maxDepth || raw.AnyOf != nil || raw.OneOf != nil || raw.AllOf != nil || raw.Not != nil || raw.If != nil
+	s.Opaque = depth >= maxDepth || raw.AnyOf != nil || raw.OneOf != nil || raw.AllOf != nil || raw.Not != nil || raw.If != nil
 	if raw.Const != nil {
 		s.Enum = []json.RawMessage{raw.Const}
 	}
@@ -108,14 +109,14 @@ func (raw *rawSchema) read(root *rawSchema, depth int) *schema {
 		s.Items = readChild(raw.Items, root, depth)
 	}
 	if raw.Properties != nil {
-		names, values, err := members(raw.Properties)
-		s.opaque = s.opaque || err != nil
+		names, values, err := Members(raw.Properties)
+		s.Opaque = s.Opaque || err != nil
 		for i, name := range names {
-			s.Properties = append(s.Properties, property{name, readChild(values[i], root, depth)})
+			s.Properties = append(s.Properties, Property{name, readChild(values[i], root, depth)})
 		}
 	}
 	if s.Kind() == "object" && len(s.Properties) == 0 && !closed(raw.Additional) {
-		s.opaque = true // a map
+		s.Opaque = true // a map
 	}
 	return s
 }
@@ -126,10 +127,10 @@ func closed(additional json.RawMessage) bool {
 	return text == "false" || text == `{"not":{}}`
 }
 
-func readChild(data json.RawMessage, root *rawSchema, depth int) *schema {
+func readChild(data json.RawMessage, root *rawSchema, depth int) *Node {
 	var raw rawSchema
 	if err := json.Unmarshal(data, &raw); err != nil { // also true and false
-		return &schema{opaque: true}
+		return &Node{Opaque: true}
 	}
 	return raw.read(root, depth+1)
 }
@@ -151,8 +152,8 @@ func (raw *rawSchema) resolve(ref string) (*rawSchema, bool) {
 	return &to, true
 }
 
-// Kind is the type that a form has a control for: the only one, but for null.
-func (s *schema) Kind() string {
+// Kind is the only type that a value may have, besides null; or nothing if there are several.
+func (s *Node) Kind() string {
 	kind := ""
 	for _, t := range s.Types {
 		switch {
@@ -166,15 +167,16 @@ func (s *schema) Kind() string {
 	return kind
 }
 
-// nullable tells whether null is a value.
-func (s *schema) nullable() bool {
+// Nullable tells whether null is a value.
+func (s *Node) Nullable() bool {
 	return slices.Contains(s.Types, "null") || slices.ContainsFunc(s.Enum, func(v json.RawMessage) bool { return string(v) == "null" })
 }
 
-func (s *schema) requires(name string) bool { return slices.Contains(s.Required, name) }
+// Requires reports whether an object has to have a member.
+func (s *Node) Requires(name string) bool { return slices.Contains(s.Required, name) }
 
-// members returns the names and values of an object, in order.
-func members(data []byte) (names []string, values []json.RawMessage, err error) {
+// Members returns the names and values of an object, in order.
+func Members(data []byte) (names []string, values []json.RawMessage, err error) {
 	dec := json.NewDecoder(bytes.NewReader(data))
 	if t, err := dec.Token(); err != nil || t != json.Delim('{') {
 		return nil, nil, errors.New("it is not an object")
