@@ -43,8 +43,8 @@ type tab struct {
 	problems []string
 }
 
-// patience is far above what anything here takes.
-const patience = 3 * time.Minute
+// patience is far above what anything here takes, on a busy machine too.
+const patience = 15 * time.Minute
 
 // newTab opens a tab. Without a browser the test is skipped, or fails if
 // TENTER_REQUIRE_CHROMIUM is set.
