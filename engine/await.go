@@ -14,9 +14,9 @@ import (
 )
 
 // AwaitRun blocks until the run has ended and returns how. It fails with
-// [workflow.ErrRunNotFound] if there is no such run. A store that fails while it waits
-// does not end the wait. If the run has something to do, and for some seconds nobody is
-// there who executes its workflow, the log says so.
+// [workflow.ErrRunNotFound] if there is no such run. A store failure during the wait does not
+// end it. If the run has had something to do for some seconds and no live worker has its
+// workflow, a warning is logged.
 func (e *Engine) AwaitRun(ctx context.Context, runID string) (workflow.RunResult, error) {
 	if err := e.usable(ctx); err != nil {
 		return workflow.RunResult{}, fmt.Errorf("await run %s: %w", runID, err)
@@ -32,7 +32,7 @@ func (e *Engine) AwaitRun(ctx context.Context, runID string) (workflow.RunResult
 	e.mu.Lock()
 	w := e.worker
 	e.mu.Unlock()
-	now := w == nil || !w.Executes(runID) // who executes it tells how it ends
+	now := w == nil || !w.Executes(runID) // the worker that executes it delivers its end
 	q := &endQuery{e: e, ctx: ctx, waiter: waiter, runID: runID, first: now}
 	q.start()
 	defer q.stop()
@@ -51,14 +51,14 @@ func (e *Engine) AwaitRun(ctx context.Context, runID string) (workflow.RunResult
 	return workflow.RunResult{}, fmt.Errorf("await run %s: %w", runID, err)
 }
 
-// endQuery looks how a run has ended, for one who waits for it.
+// endQuery looks up how a run has ended, for a caller waiting for it.
 type endQuery struct {
 	e      *Engine
-	ctx    context.Context //nolint:containedctx // of the one who waits
+	ctx    context.Context //nolint:containedctx // of the waiting caller
 	waiter *waiting.Waiter
 	runID  string
-	first  bool  // the first look is the one before the wait, and its error counts
-	failed error // that ends the wait
+	first  bool  // the first look precedes the wait, and its error counts
+	failed error // the error that ends the wait
 
 	timer   *time.Timer
 	pause   time.Duration
@@ -80,11 +80,11 @@ func (q *endQuery) Look(ctx context.Context) (found any, final bool, err error) 
 }
 
 // Describe implements waiting.Query.
-func (q *endQuery) Describe() (verb, runID string) { return "look how a run has ended", q.runID }
+func (q *endQuery) Describe() (verb, runID string) { return "look up how a run has ended", q.runID }
 
-// start has the waiter look again after a second: if whoever executes the run hangs, others
-// may have ended it before anybody listened. After that it is looked now and then whether
-// there is anybody who executes it.
+// start makes the waiter look again after a second: if the worker executing the run hangs,
+// others may have ended the run before anyone listened. After that, tick checks now and then
+// whether any worker executes it.
 func (q *endQuery) start() {
 	q.timer = time.AfterFunc(time.Hour, q.tick)
 	q.timer.Reset(time.Second)
@@ -109,7 +109,7 @@ func (q *endQuery) stop() {
 	q.timer.Stop()
 }
 
-// result reads the result of a run that has ended; nil: it has not.
+// result reads the result of a run, nil if it has not ended.
 func (e *Engine) result(ctx context.Context, runID string) (*workflow.RunResult, error) {
 	end, err := e.ends.Load(ctx, e.store, runID)
 	if err != nil {
@@ -121,7 +121,7 @@ func (e *Engine) result(ctx context.Context, runID string) (*workflow.RunResult,
 	return waiting.NewResult(runID, end.Workflow, end.Status, end.Data), nil
 }
 
-// runError gives the store's errors about a run the names that callers know.
+// runError translates the store's errors about a run into those that callers know.
 func (e *Engine) runError(verb, runID string, err error) error {
 	switch {
 	case errors.Is(err, store.ErrNotFound):

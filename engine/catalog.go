@@ -10,8 +10,8 @@ import (
 	"github.com/tenter-dev/tenter/internal/schema"
 )
 
-// Catalog returns what can be started and resumed: the workflows that are named in
-// the options or that a live worker has, and the hook types of Options.Hooks.
+// Catalog returns what can be started and resumed: the workflows that the options name or a
+// live worker has, and the hook types of Options.Hooks.
 func (e *Engine) Catalog(ctx context.Context) (inspect.Catalog, error) {
 	if err := e.usable(ctx); err != nil {
 		return inspect.Catalog{}, fmt.Errorf("list workflows: %w", err)

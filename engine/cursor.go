@@ -15,14 +15,14 @@ import (
 	"github.com/tenter-dev/tenter/store"
 )
 
-// A cursor has what its list is sorted by, so that the list goes on when the run or
-// hook that was the last of a page has been deleted. To everybody else it is opaque.
+// A cursor holds the sort key of its list, so that the list goes on even if the last run or
+// hook of a page has been deleted. To callers it is opaque.
 
-// The kinds of cursors, by what they are followed by.
+// The kinds of cursors. The comments say what follows the kind.
 const (
 	ofRuns   = "runs"   // time of creation in microseconds, ID
 	ofHooks  = "hooks"  // number
-	ofTokens = "tokens" // the least token that may come
+	ofTokens = "tokens" // the least token that may come next
 )
 
 func newCursor(kind string, fields ...string) string {
@@ -40,7 +40,7 @@ func parseCursor(cursor, kind string) (string, error) {
 }
 
 func badCursor(cursor string) error {
-	return fmt.Errorf("%w: %q does not come from a list with this order: take it from the last one of the page before", inspect.ErrInvalidCursor, cursor)
+	return fmt.Errorf("%w: %q is not from a list in this order: take the cursor of the last item on the page before", inspect.ErrInvalidCursor, cursor)
 }
 
 func runCursor(r *store.Run) string {
@@ -64,7 +64,7 @@ func parseRunCursor(cursor string) (store.RunCursor, error) {
 	return store.RunCursor{CreatedAt: at, ID: id}, nil
 }
 
-// hookCursor is where a list goes on after its first hook.
+// hookCursor returns the cursor at which a list goes on after its first hook.
 func hookCursor(f *store.HookFilter, hooks []store.Hook) string {
 	switch {
 	case f.Prefix == "":
@@ -72,12 +72,11 @@ func hookCursor(f *store.HookFilter, hooks []store.Hook) string {
 	case len(hooks) > 1:
 		return newCursor(ofTokens, separator(hooks[0].Token, hooks[1].Token))
 	}
-	return newCursor(ofTokens, cmp.Or(prefix.End(f.Prefix), hooks[0].Token+"\x01")) // there are no more
+	return newCursor(ofTokens, cmp.Or(prefix.End(f.Prefix), hooks[0].Token+"\x01")) // hooks[0] is the last one
 }
 
-// separator returns the shortest text that is greater than a token and begins the next
-// one. Cursors are seen in URLs, where no token may be read: anyone who has it can resume the
-// hook.
+// separator returns the shortest prefix of the next token that is greater than token. Cursors
+// appear in URLs, which must not reveal a token: anyone who has it can resume the hook.
 func separator(token, next string) string {
 	n := 0
 	for n < len(token) && token[n] == next[n] {

@@ -1,29 +1,26 @@
 // Package engine executes runs.
 //
-// An [Engine] on a store is the door to runs: [workflow.Workflow.Start],
-// workflow.Resume and [workflow.Run.Result] go through it. While [Engine.Run] is
-// called it is a worker too, and executes the workflows it was given. Any number of
-// processes may do so on one store.
+// An [Engine] on a store gives access to runs: [workflow.Workflow.Start], workflow.Resume and
+// [workflow.Run.Result] go through it. While [Engine.Run] is running, the engine is also a
+// worker and executes its workflows. Any number of processes may do so on one store.
 //
 // # How it works
 //
-// A run is an actor with a journal and a mailbox. Its owner feeds it one event at a
-// time; workflow code goes on until all its branches wait again; what it asked for
-// is committed together with the event, as one transition, and only then does
-// anything begin that can be seen outside:
+// A run is an actor with a journal and a mailbox. Its owner feeds it one event at a time;
+// workflow code continues until all its branches wait again; what it asked for is committed
+// together with the event, as one transition. Only then does anything visible outside begin:
 //
 //	       ┌──────────── mailbox, step results, timers ◄───────────┐
 //	       ▼                                                       │
 //	feed one event ──► code goes on ──► commit transition ──► begin steps,
 //	 (execution)        (branches)         (store)            answer callers
 //
-// A crash at any point loses nothing: what was not committed had not been seen, and
-// what was is replayed (Execution.Replay) the same way.
+// A crash at any point loses nothing: what was not committed was not visible, and what was
+// committed is replayed (Execution.Replay) with the same outcome.
 //
 // # Floors
 //
-// The files, from the top to the ground. Calls go down; callbacks, waits and what is
-// returned go up.
+// The files, from top to bottom. Calls go down; callbacks, waits and results go up.
 //
 //   - facade: webhook, watch, tx, resume, inspect, respond, catalog, runs, cursor, retry,
 //     operations, start, await, unattended, response, engine, watchers, errors, options,
@@ -39,5 +36,5 @@
 //     timer, step, scope, logger, check, execution, span, environment, divergence, branch,
 //     stacks
 //
-// It knows no driver and no HTTP: stores and servers are built around it.
+// The engine knows neither drivers nor HTTP: stores and servers are built around it.
 package engine

@@ -40,22 +40,21 @@ type Engine struct {
 	unwatch     func()
 
 	mu     sync.Mutex
-	worker *worker.Worker // while Run is at work
-	ran    *string        // how Run ended when it was last called; nil: it has not returned yet
-	done   chan struct{}  // closed when that worker has ended
+	worker *worker.Worker // while Run is running
+	ran    *string        // how the last call of Run ended; nil: it has not returned yet
+	done   chan struct{}  // closed when the worker has ended
 	stop   context.CancelFunc
-	ending <-chan struct{} // closed when that worker begins to drain
+	ending <-chan struct{} // closed when the worker begins to drain
 	closed chan struct{}
 	ends   waiting.Loader
 
-	unattended map[string]bool // workflows of which the log was told that nobody executes them
-	attended   time.Time       // when it was last looked whether somebody does
+	unattended map[string]bool // workflows for which it was logged that nobody executes them
+	attended   time.Time       // when this was last checked
 }
 
-// New returns an engine on a store. It fails if the options are wrong: a workflow
-// version or hook type that is nil, has no proper name or is defined twice, a workflow
-// that is only declared. The store stays the caller's: close the engine, then the
-// store.
+// New returns an engine on a store. It fails if the options are wrong: a workflow version or
+// hook type is nil, has an invalid name or is defined twice, or a workflow is only declared.
+// The caller keeps the store: close the engine first, then the store.
 func New(s store.Store, opts Options) (*Engine, error) {
 	if s == nil {
 		return nil, errors.New("new engine: the store is nil: open one with sqlite.Open")
@@ -128,11 +127,11 @@ func New(s store.Store, opts Options) (*Engine, error) {
 	return e, nil
 }
 
-// Close ends Run, if it is at work, and waits for it; waiting calls fail with
+// Close ends Run, if it is running, and waits for it to return; blocked calls fail with
 // [workflow.ErrEngineClosed]. The store stays open. It may be called more than once.
 func (e *Engine) Close() error {
 	if e == nil {
-		return nil // there is nothing to end
+		return nil // nothing to end
 	}
 	e.mu.Lock()
 	select {
@@ -154,17 +153,16 @@ func (e *Engine) Close() error {
 	return nil
 }
 
-// Run executes runs until ctx ends. Then it claims no more, lets the steps being
-// executed finish, and hands its runs over, all within Options.DrainTimeout. It
-// returns nil if that went well. A crash instead loses nothing: others go on
-// when the lease has lapsed.
+// Run executes runs until ctx ends. Then it claims no more runs, lets executing steps finish,
+// and hands its runs over, all within Options.DrainTimeout. It returns nil if that succeeded.
+// A crash loses nothing either: other workers take the runs over when the lease has lapsed.
 //
-// A run that was started while nobody executed its workflow begins now, and had no
-// hooks before, see [workflow.Workflow.Start]. To end a program: end ctx and wait for
-// Run to return, shut down what serves requests, close the engine, close the store.
+// A run that was started while nobody executed its workflow begins now, and had no hooks
+// before, see [workflow.Workflow.Start]. To end a program, end ctx and wait for Run to return,
+// shut down the servers, close the engine, close the store.
 //
-// It fails at once if the engine has no workflows, has been closed, or is running
-// already. After it has returned it may be called again.
+// Run fails at once if the engine has no workflows, has been closed, or is running already. It
+// may be called again after it has returned.
 func (e *Engine) Run(ctx context.Context) error {
 	if err := e.usable(ctx); err != nil {
 		return fmt.Errorf("run: %w", err)
@@ -217,7 +215,7 @@ func (e *Engine) newWorker(ctx context.Context) *worker.Worker {
 	})
 }
 
-// gauges returns how the worker is, if there is one.
+// gauges returns the worker's gauges, if there is one.
 func (e *Engine) gauges() (telemetry.Gauges, bool) {
 	e.mu.Lock()
 	w := e.worker
@@ -261,7 +259,7 @@ func (e *Engine) define(d workflow.Definition) error {
 	return nil
 }
 
-// definition finds a workflow. Version 0 is the highest.
+// definition finds the definition of a workflow. Version 0 is the highest.
 func (e *Engine) definition(name string, version int) *run.Workflow {
 	all := e.defs[name]
 	if version == 0 && len(all) > 0 {
@@ -284,7 +282,7 @@ func init() {
 	}
 }
 
-// usable says why the engine can't be used.
+// usable returns why the engine can't be used, or nil.
 func (e *Engine) usable(ctx context.Context) error {
 	if e == nil {
 		return errors.New("the engine is nil: make one with engine.New")
@@ -297,7 +295,7 @@ func (e *Engine) usable(ctx context.Context) error {
 	}
 }
 
-// running returns the worker if it takes on runs.
+// running returns the worker if it still claims runs.
 func (e *Engine) running() *worker.Worker {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -307,8 +305,8 @@ func (e *Engine) running() *worker.Worker {
 	return e.worker
 }
 
-// Stopping returns a channel that is closed when the engine begins to stop: when the
-// context of Run ends, or by Close. Servers then release the callers that wait.
+// Stopping returns a channel that is closed when the engine begins to stop: when the context
+// of Run ends, or by Close. Servers then release waiting callers.
 func (e *Engine) Stopping() <-chan struct{} {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -328,7 +326,7 @@ func (e *Engine) isStopping() bool {
 	}
 }
 
-// signal passes on what the store has seen.
+// signal passes on a signal of the store.
 func (e *Engine) signal(s store.Signal) {
 	e.mu.Lock()
 	w := e.worker
@@ -350,8 +348,8 @@ func (e *Engine) signal(s store.Signal) {
 	e.watches.signal(s)
 }
 
-// refreshLease renews the lease of a worker that was idle, lest its runs look as if nobody
-// could execute them.
+// refreshLease renews the lease of an idle worker, lest its runs look as if nobody could
+// execute them.
 func (e *Engine) refreshLease() {
 	if w := e.running(); w != nil {
 		w.RefreshLease()

@@ -12,7 +12,7 @@ var (
 	// ErrResponseTimeout is the error of a request that was not answered within
 	// Options.RespondWithin. It stays delivered.
 	ErrResponseTimeout = errors.New("the run did not respond in time")
-	// ErrStopping is the error of a request that was delivered, and not answered
-	// before the engine or the server stopped.
+	// ErrStopping is the error of a request that was delivered but not answered before the
+	// engine or the server stopped.
 	ErrStopping = errors.New("stopping: the request is delivered, its response is still to come")
 )

@@ -19,16 +19,16 @@ var ids = struct {
 	entropy *ulid.MonotonicEntropy
 }{entropy: ulid.Monotonic(rand.Reader, 0)}
 
-// newID returns an ID that sorts by time, so that new rows of a store are neighbors,
-// and is unlike any other. It is not a secret.
+// newID returns a unique ID that sorts by time, so that new rows of a store are neighbors. It
+// is not a secret.
 func newID() string {
 	ids.Lock()
 	defer ids.Unlock()
 	return strings.ToLower(ulid.MustNew(ulid.Timestamp(time.Now()), ids.entropy).String())
 }
 
-// buildID names the code of this process: by its version control stamp, or else by
-// its executable file.
+// buildID names the code of this process: by its version control stamp or, without one, by its
+// executable file.
 func buildID() string {
 	if info, ok := debug.ReadBuildInfo(); ok {
 		stamp := map[string]string{}
@@ -50,5 +50,5 @@ func buildID() string {
 	return fmt.Sprintf("%x-%x", info.Size(), info.ModTime().UnixNano())
 }
 
-// microseconds is the time that stores keep of t.
+// microseconds returns t as stores keep it.
 func microseconds(t time.Time) time.Time { return saturate.Time(t) }

@@ -98,8 +98,7 @@ func (e *Engine) Journal(ctx context.Context, runID string, after int64, limit i
 	}
 }
 
-// Mailbox returns what was sent to a run and its journal has not taken in, see
-// [inspect.Client].
+// Mailbox returns the messages to a run that are not in its journal yet, see [inspect.Client].
 func (e *Engine) Mailbox(ctx context.Context, runID string) ([]inspect.Message, error) {
 	if err := e.usable(ctx); err != nil {
 		return nil, fmt.Errorf("read mailbox of run %s: %w", runID, err)
@@ -121,17 +120,17 @@ func (e *Engine) Mailbox(ctx context.Context, runID string) ([]inspect.Message, 
 	return mail, nil
 }
 
-// show makes data fit to be shown: as JSON, or as the HTTP request that it is.
+// show prepares data for display: as JSON, or as the HTTP request that it is.
 func (e *Engine) show(ctx context.Context, runID string, kind store.Kind, data []byte) (json.RawMessage, *inspect.Request, error) {
 	if kind == store.PayloadReceived {
-		// A payload by Resume could look like a request too, if it wanted to.
+		// A payload sent by Resume could also look like a request.
 		if r, body, err := run.DecodeRequest(data); err == nil && r.RunID == runID && r.ID != "" && r.Method != "" {
 			shown, err := e.showRequest(ctx, r, body)
 			return nil, shown, err
 		}
 	}
 	if data != nil && !json.Valid(data) {
-		data, _ = json.Marshal(string(data)) // somebody has written it by hand
+		data, _ = json.Marshal(string(data)) // written by hand
 	}
 	return data, nil, nil
 }
@@ -171,7 +170,7 @@ func (e *Engine) Executing(ctx context.Context, runID string) ([]inspect.Attempt
 	}
 	found, err := e.store.Executing(ctx, runID)
 	if err == nil && len(found) == 0 {
-		_, err = e.store.Run(ctx, runID) // is there one?
+		_, err = e.store.Run(ctx, runID) // does the run exist?
 	}
 	if err != nil {
 		return nil, e.runError("list attempts of", runID, err)

@@ -7,8 +7,7 @@ import (
 	"github.com/tenter-dev/tenter/internal/run"
 )
 
-// calmHandler drops a line whose handler panics: what writes the log must not take the
-// process along.
+// calmHandler drops a line whose handler panics: logging must not take the process down.
 type calmHandler struct{ slog.Handler }
 
 func (h *calmHandler) Handle(ctx context.Context, r slog.Record) (err error) {

@@ -14,10 +14,10 @@ type operations interface {
 	Run(ctx context.Context, runID string) (store.Run, error)
 }
 
-// direct are the operations outside any transaction.
+// direct returns the operations outside any transaction.
 func (e *Engine) direct() operations {
 	if e == nil {
-		return nil // which the verbs check
+		return nil // the verbs check for it
 	}
 	return e.store
 }

@@ -16,25 +16,24 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-// Options configure an engine. The zero value is a pure client: it starts, resumes
-// and watches runs that other processes execute.
+// Options configure an engine. The zero value makes a pure client, which starts, resumes and
+// watches runs that other processes execute.
 type Options struct {
 	// Workflows are what [Engine.Run] executes.
 	Workflows []workflow.Definition
 
-	// Elsewhere names workflows that this engine may start and does not execute;
-	// others that are not in Workflows are workflow.ErrUnknownWorkflow. An engine
-	// without Workflows may start any.
+	// Elsewhere names workflows that this engine may start but does not execute; starting any
+	// other that is not in Workflows fails with workflow.ErrUnknownWorkflow. An engine without
+	// Workflows may start any.
 	Elsewhere []string
 
-	// Hooks are defined hook types: payloads for them are checked here, whoever
-	// sends them.
+	// Hooks are defined hook types, for which this engine checks payloads, whoever sends them.
 	Hooks []workflow.HookDefinition
 
 	// PublicURL is where the outside world reaches this program, such as
-	// "https://example.com", with a path if it is served below one: the URLs of
-	// webhooks begin with it. There is no default; runs that open a webhook without it
-	// are blocked until it is set.
+	// "https://example.com", with a path if it is served below one. The URLs of webhooks begin
+	// with it. There is no default; runs that open a webhook without it are blocked until it
+	// is set.
 	PublicURL string
 
 	// Verifiers check the signatures of webhook requests, by the names that
@@ -45,48 +44,48 @@ type Options struct {
 	// kept waiting. The default is 30 s.
 	RespondWithin time.Duration
 
-	// Logger gets what the engine and, through workflow.Logger, workflows have to
-	// say. The default is slog.Default().
+	// Logger gets what the engine and, through workflow.Logger, workflows log. The default is
+	// slog.Default().
 	Logger *slog.Logger
 
-	// TracerProvider gets the spans of OpenTelemetry. The default is none, and costs
-	// nothing; otel.GetTracerProvider() is the program's. Give one to all engines that
-	// start runs: one that is started without has no trace later either.
+	// TracerProvider gets the spans of OpenTelemetry. The default is none, which costs
+	// nothing; otel.GetTracerProvider() is the program's. Give one to all engines that start
+	// runs: a run started without one never gets a trace.
 	TracerProvider trace.TracerProvider
 
 	// MeterProvider gets the metrics of OpenTelemetry. The default is none;
 	// otel.GetMeterProvider() is the program's.
 	MeterProvider metric.MeterProvider
 
-	// MaxPayload bounds inputs, payloads, results and the metadata of hooks, each as
-	// JSON, in bytes. What is larger is refused with workflow.ErrPayloadTooLarge.
-	// The default is 4 MiB.
+	// MaxPayload bounds inputs, payloads, results and the metadata of hooks, each as JSON, in
+	// bytes. Anything larger is refused with workflow.ErrPayloadTooLarge. The default is 4
+	// MiB.
 	MaxPayload int
 
 	// DedupeFor is how long idempotency keys are kept. The default is 7 days.
 	DedupeFor time.Duration
 
-	// KeepEnded is how long runs are kept after they have ended. Then they are deleted,
-	// with their journals and results, as if they had never been: Get does not know them,
-	// and their IDs may be used again. It is at least a minute, and at least DedupeFor, so
-	// that no repeated Start or Resume comes too late to find its run. All engines that
-	// execute runs on a database should say the same. The default is forever.
+	// KeepEnded is how long runs are kept after they have ended. Then they are deleted, with
+	// their journals and results, as if they had never existed: Get does not find them, and
+	// their IDs may be used again. It is at least a minute, and at least DedupeFor, so that no
+	// repeated Start or Resume comes too late to find its run. All engines that execute runs
+	// on a database should use the same value. The default is forever.
 	KeepEnded time.Duration
 
-	// Lease is how long the runs of a worker that died are left alone before others
-	// take them over; a worker that was frozen for longer has lost its runs. The
-	// default is 10 s, the least 50 ms.
+	// Lease is how long the runs of a worker that died are left alone before others take them
+	// over; a worker that is frozen for longer loses its runs. The default is 10 s, the
+	// minimum 50 ms.
 	Lease time.Duration
 
-	// StepGrace is how long a canceled step is given to return, before it fails with
+	// StepGrace is how long a canceled step may take to return before it fails with
 	// workflow.ErrOutcomeUnknown. The default is 30 s.
 	StepGrace time.Duration
 
-	// DrainTimeout is how long Run takes at most to return once its context has ended,
-	// also if the store does not answer. Steps being executed have all of it but the last
-	// tenth, or second, to finish, and at least half of it. Then their contexts end; those
-	// that fail for it are executed again, by the next worker. The default is 20 s, the
-	// least half a second.
+	// DrainTimeout is how long Run may take to return once its context has ended, even if the
+	// store does not answer. Executing steps have all of it but the last tenth, or second, to
+	// finish, and at least half of it. Then their contexts end; steps that fail because of
+	// that are executed again, by the next worker. The default is 20 s, the minimum half a
+	// second.
 	DrainTimeout time.Duration
 
 	// MaxSteps is how many steps may execute at the same time; further ones wait. The
@@ -97,19 +96,19 @@ type Options struct {
 	// claimed. The default is 2,000.
 	MaxRuns int
 
-	// CacheSize is how many parked runs are kept in memory, so that what comes for
-	// them needs no replay. The least recently used goes first. The default is
-	// 10,000; at about 10 KB each. A negative number keeps none.
+	// CacheSize is how many parked runs are kept in memory, so that they continue without a
+	// replay. The least recently used is evicted first. The default is 10,000, at about 10 KB
+	// each. A negative number keeps none.
 	CacheSize int
 
-	// StuckAfter is how long workflow code may execute in one go, a replay included,
-	// before the log says where it hangs. Nothing else is done about it: it may be
-	// only slow. The default is 5 s.
+	// StuckAfter is how long workflow code may execute in one go, a replay included, before
+	// its stack is logged. Nothing else is done about it: it may just be slow. The default is
+	// 5 s.
 	StuckAfter time.Duration
 
-	// Build names the code, so that a run that diverged from it is left alone by
-	// this build and taken up by the next. The default is derived from the version
-	// control stamp, or else from the executable file.
+	// Build names the code, so that this build leaves a run that diverged from it alone, and
+	// the next takes it up. The default is derived from the version control stamp or, without
+	// one, from the executable file.
 	Build string
 }
 
@@ -145,7 +144,7 @@ func (o *Options) setDefaults() {
 	if o.Build == "" {
 		o.Build = buildID()
 	}
-	// What could not go on without these can with them.
+	// These unblock runs that could not go on without them.
 	for _, given := range append([]string{o.PublicURL}, slices.Sorted(maps.Keys(o.Verifiers))...) {
 		if given != "" {
 			o.Build += " " + given
@@ -153,7 +152,7 @@ func (o *Options) setDefaults() {
 	}
 }
 
-// checkDurations says which durations can't be meant.
+// checkDurations refuses durations that can't be intended.
 func (o *Options) checkDurations() error {
 	for _, given := range []struct {
 		name string
@@ -174,7 +173,7 @@ func (o *Options) checkDurations() error {
 	return nil
 }
 
-// checkKeepEnded says what is wrong with Options.KeepEnded.
+// checkKeepEnded checks Options.KeepEnded.
 func (o *Options) checkKeepEnded() error {
 	switch {
 	case o.KeepEnded > 0 && o.KeepEnded < worker.PruneEvery:
@@ -185,7 +184,7 @@ func (o *Options) checkKeepEnded() error {
 	return nil
 }
 
-// parsePublicURL checks Options.PublicURL and drops the slash at its end.
+// parsePublicURL checks Options.PublicURL and drops its trailing slash.
 func parsePublicURL(s string) (string, error) {
 	if s == "" {
 		return "", nil

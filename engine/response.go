@@ -19,7 +19,7 @@ type caller struct {
 	waiter  *waiting.Waiter
 }
 
-// hold begins to listen for what becomes of a request, until release.
+// hold begins to listen for the outcome of a request, until release.
 func (e *Engine) hold(request, runID string) *caller {
 	c := &caller{e: e, request: request, runID: runID, waiter: e.waits.Listen(waiting.ResponseTo(request), waiting.EndOf(runID))}
 	e.waits.Elsewhere(waiting.EndOf(runID))
@@ -28,7 +28,7 @@ func (e *Engine) hold(request, runID string) *caller {
 
 func (c *caller) release() { c.waiter.Stop() }
 
-// wait waits for the response. now says that it may have been given long ago.
+// wait waits for the response. now says that the run may have responded long ago.
 func (c *caller) wait(ctx context.Context, now bool) (workflow.Response, error) {
 	limited, cancel := context.WithTimeoutCause(ctx, c.e.opts.RespondWithin, ErrResponseTimeout)
 	defer cancel()
@@ -48,7 +48,7 @@ func (c *caller) wait(ctx context.Context, now bool) (workflow.Response, error) 
 		case errors.Is(err, waiting.ErrStopped):
 			err = ErrStopping
 		}
-		// The response may have come at the moment at which the wait ended.
+		// The response may have come just as the wait ended.
 		switch r, missing := c.look(ctx); {
 		case missing == nil:
 			return decodeResponse(r)
@@ -80,7 +80,7 @@ var errNoResponseYet = errors.New("no response yet")
 
 // look returns the response, or errNoResponseYet, or ErrNoResponse.
 func (c *caller) look(ctx context.Context) (*store.Response, error) {
-	// First the run, then the response: what a run responds comes before its end.
+	// First the run, then the response: a run's response precedes its end.
 	run, err := c.e.store.Run(ctx, c.runID)
 	if err != nil {
 		return nil, fmt.Errorf("look up run %s: %w", c.runID, err)

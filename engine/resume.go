@@ -18,8 +18,9 @@ import (
 
 var errWebhook = errors.New("it belongs to a webhook, which takes HTTP requests at its URL")
 
-// ResumeHook sends a payload to the hook that has the token, and returns when it is durable. Use
-// [workflow.Resume], which has its errors, or [workflow.HookType.Resume] where the type is known.
+// ResumeHook sends a payload to the hook that has the token, and returns when it is durable.
+// Use [workflow.Resume], which documents the errors, or [workflow.HookType.Resume] where the
+// type is known.
 func (e *Engine) ResumeHook(ctx context.Context, req workflow.ResumeRequest) (workflow.HookInfo, error) {
 	return e.resume(ctx, req, func(p store.Payload) (workflow.HookInfo, error) {
 		h, err := e.deliver(ctx, p, func(h *store.Hook) error { return e.checkHook(h, p) })
@@ -30,11 +31,11 @@ func (e *Engine) ResumeHook(ctx context.Context, req workflow.ResumeRequest) (wo
 	})
 }
 
-// deliver hands a payload to the live run that has its hook, if check has nothing against the
-// hook: the transition that takes the payload in accepts it. It fails with worker.ErrDeclined if the
-// payload has to go to the mailbox.
+// deliver hands a payload to the live run that has its hook, unless check returns an error:
+// the transition that takes the payload in also accepts it. It fails with worker.ErrDeclined
+// if the payload has to go to the mailbox.
 func (e *Engine) deliver(ctx context.Context, p store.Payload, check func(*store.Hook) error) (store.Hook, error) {
-	if p.Key != "" { // the store knows which keys there were
+	if p.Key != "" { // only the store knows the earlier keys
 		return store.Hook{}, worker.ErrDeclined
 	}
 	w, at := e.liveHook(p.Token)
@@ -47,7 +48,7 @@ func (e *Engine) deliver(ctx context.Context, p store.Payload, check func(*store
 	return at.Hook, w.Deliver(ctx, at, p)
 }
 
-// checkHook says why a live hook does not take a payload.
+// checkHook returns why a live hook does not take a payload, or nil.
 func (e *Engine) checkHook(h *store.Hook, p store.Payload) error {
 	if p.Type != nil && *p.Type != h.Type {
 		return &workflow.HookTypeError{Token: p.Token, Want: *p.Type, Got: h.Type}
@@ -106,8 +107,8 @@ func (e *Engine) newPayload(req workflow.ResumeRequest) (store.Payload, error) {
 	return p, nil
 }
 
-// storeKey is what a store keeps for a key that a caller or the header of a request has:
-// the key itself, or its digest if it is long or no text.
+// storeKey returns what a store keeps for a key that a caller or a request header gives: the
+// key itself, or its digest if it is long or not text.
 func storeKey(key string) string {
 	if len(key) <= run.MaxName && utf8.ValidString(key) && !strings.ContainsRune(key, 0) {
 		return key
@@ -122,19 +123,19 @@ func (e *Engine) accept(ctx context.Context, in operations, p store.Payload) (wo
 	for {
 		p.Type = asked
 		if len(e.hookTypes) > 0 {
-			// What the payload is checked for has to be what it is accepted for.
+			// The payload has to be accepted for the hook type that it is checked for.
 			h, err := in.Hook(ctx, p.Token)
 			if err != nil && !errors.Is(err, store.ErrNotFound) {
 				return workflow.HookInfo{}, err
 			}
 			open := err == nil && !h.Reserved
-			fits := asked // of a run that has yet to open its hook only the sender says the type
+			fits := asked // until the run opens its hook, only the sender says the type
 			if open {
 				fits = &h.Type
 			}
 			switch {
 			case fits == nil, open && asked != nil && *asked != h.Type, err != nil && p.OrStart == nil:
-				// The run notices, or Accept refuses it.
+				// The run notices a misfit, or Accept refuses the payload.
 			default:
 				if err := e.checkPayload(*fits, p); err != nil {
 					return e.repeated(ctx, in, p, err)
@@ -166,8 +167,8 @@ func (e *Engine) accept(ctx context.Context, in operations, p store.Payload) (wo
 	}
 }
 
-// repeated returns the receipt of a payload that is known by its key, else err: what
-// was accepted once need not fit whoever has the token now.
+// repeated returns the receipt of a payload that is known by its key, else err: a payload
+// accepted earlier need not fit the hook that has the token now.
 func (e *Engine) repeated(ctx context.Context, in operations, p store.Payload, err error) (workflow.HookInfo, error) {
 	if p.Key == "" {
 		return workflow.HookInfo{}, err
@@ -215,7 +216,7 @@ func (e *Engine) hookByToken(ctx context.Context, in operations, token string) (
 	return hookInfo(h), nil
 }
 
-// liveHook finds the address of a token in this process.
+// liveHook finds the live hook that has a token in this process.
 func (e *Engine) liveHook(token string) (*worker.Worker, *worker.Address) {
 	if w := e.running(); w != nil {
 		if at := w.Address(token); at != nil {

@@ -70,8 +70,8 @@ func (e *Engine) reopen(ctx context.Context, in operations, l *store.Loaded) err
 	return err
 }
 
-// checkSuccessors refuses the retry of a run whose end gave payloads in its journal to
-// a successor: they would be delivered twice.
+// checkSuccessors refuses to retry a run whose end gave payloads in its journal to a
+// successor: they would be delivered twice.
 func (e *Engine) checkSuccessors(ctx context.Context, l *store.Loaded) error {
 	for _, ev := range l.Events {
 		if ev.OrStart == nil || ev.OrStart.ID == l.Run.ID {
@@ -92,8 +92,8 @@ func (e *Engine) checkSuccessors(ctx context.Context, l *store.Loaded) error {
 	return nil
 }
 
-// planCut decides where the journal of a failed run is cut: before the failure that
-// it ended with was handed to the code. Nothing visible outside may have begun since.
+// planCut decides where the journal of a failed run is cut: before the code got the failure
+// that ended the run. Nothing visible outside may have begun since.
 func planCut(l *store.Loaded) (store.Cut, error) {
 	events := l.Events
 	last := &events[len(events)-1]
@@ -119,10 +119,10 @@ func planCut(l *store.Loaded) (store.Cut, error) {
 	for _, e := range events[from : len(events)-1] {
 		switch e.Kind {
 		case store.StepFailed:
-			// It is attempted again.
+			// The step is attempted again.
 		case store.HookClaimed, store.HookConflict, store.HookDrained, store.ChildStarted, store.ChildExists, store.TimerFired,
 			store.Responded, store.RespondConflict:
-			// It is decided again.
+			// The store decides it again.
 		default:
 			cut.Back = append(cut.Back, e.Position)
 		}
@@ -130,7 +130,7 @@ func planCut(l *store.Loaded) (store.Cut, error) {
 	return cut, nil
 }
 
-// failedStep returns the step whose error a recorded error is, if it is one.
+// failedStep returns the step whose error a recorded error is, or "".
 func failedStep(data []byte) string {
 	if f := journal.DecodeFailure(data); len(f.As) > 0 && f.As[0].Type == journal.AsStep {
 		return f.As[0].Step
@@ -138,7 +138,7 @@ func failedStep(data []byte) string {
 	return ""
 }
 
-// visible returns the first of the asks that could be seen outside.
+// visible returns the first of the asks that is visible outside.
 func visible(asked string) string {
 	for a := range journal.Asks(asked) {
 		if a.Op == journal.Step || a.Op == journal.Child || a.Op == journal.Respond {

@@ -71,8 +71,8 @@ func (e *Engine) send(ctx context.Context, in operations, verb string, m store.M
 	return nil
 }
 
-// TerminateRun ends a run without asking its code, see [workflow.Run.Terminate]. What
-// is in its mailbox is recorded as unread; what its journal has is there to be read.
+// TerminateRun ends a run without asking its code, see [workflow.Run.Terminate]. What is in
+// its mailbox is recorded as unread; its journal stays readable.
 func (e *Engine) TerminateRun(ctx context.Context, runID, reason string) error {
 	if err := e.terminate(ctx, e.direct(), runID, reason); err != nil {
 		return err

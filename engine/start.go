@@ -30,7 +30,7 @@ func (e *Engine) StartRun(ctx context.Context, req workflow.StartRequest) (strin
 	})
 }
 
-// start checks a request and has insert do it.
+// start checks a request and calls insert with the new run.
 func (e *Engine) start(ctx context.Context, req workflow.StartRequest, insert func(store.NewRun) error) (string, error) {
 	fail := func(err error) (string, error) { return "", fmt.Errorf("start %s: %w", req.Workflow, err) }
 	if err := e.usable(ctx); err != nil {
@@ -50,12 +50,12 @@ func (e *Engine) start(ctx context.Context, req workflow.StartRequest, insert fu
 	case errors.Is(err, store.ErrExists):
 		return fail(&workflow.RunExistsError{RunID: n.ID})
 	case err != nil:
-		return fail(fmt.Errorf("run %s: %w", n.ID, err)) // its caller may have to look for it
+		return fail(fmt.Errorf("run %s: %w", n.ID, err)) // the caller may have to look for the run
 	}
 	return n.ID, nil
 }
 
-// newRun checks a request and draws the run's ID and secret.
+// newRun checks a request and generates the run's ID and secret.
 func (e *Engine) newRun(req workflow.StartRequest) (store.NewRun, error) {
 	n := store.NewRun{
 		ID:       req.RunID,
@@ -85,7 +85,7 @@ func (e *Engine) newRun(req workflow.StartRequest) (store.NewRun, error) {
 	if len(n.Input) == 0 {
 		return n, nil
 	}
-	check := strictjson.Check // an input by StartRun may be anything
+	check := strictjson.Check // an input given to StartRun may be anything
 	if def := e.definition(n.Workflow, n.Version); def != nil {
 		check = def.Check
 	}

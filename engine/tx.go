@@ -10,10 +10,10 @@ import (
 	"github.com/tenter-dev/tenter/workflow"
 )
 
-// WithTx returns a client whose calls are part of a transaction that the application
-// has open on the database of the engine's store: runs that it starts and hooks that it
-// resumes are started and resumed when the transaction commits, together with what
-// else that writes, and nothing has happened if it rolls back.
+// WithTx returns a client whose calls are part of a transaction that the application has open
+// on the database of the engine's store: runs that it starts and hooks that it resumes are
+// started and resumed when the transaction commits, together with its other writes, and
+// nothing happens if it rolls back.
 //
 //	tx, err := pool.Begin(ctx)
 //	…
@@ -23,18 +23,17 @@ import (
 //	…
 //	err = tx.Commit(ctx)
 //
-// The package of the store makes tx: postgres.Tx, postgres.SQLTx, sqlite.Tx. That it
-// can't be used, say because it is of another database, is the error of each call.
+// The package of the store makes tx: postgres.Tx, postgres.SQLTx, sqlite.Tx. If it can't be
+// used, say because it belongs to another database, each call fails.
 //
-// A refusal, such as workflow.ErrRunExists or workflow.ErrHookNotFound, leaves the
-// transaction usable. Every other error is to end in a rollback.
+// A refusal, such as workflow.ErrRunExists or workflow.ErrHookNotFound, leaves the transaction
+// usable. On any other error, roll it back.
 //
-// A run does not begin before the commit, so nobody can wait for it within the
-// transaction: take its ID to the engine afterwards, with workflow.Get or
-// workflow.Workflow.Get. A client is as short-lived as its transaction, and no more
-// safe for concurrent use. What it has resumed stays locked until the transaction ends:
-// other payloads for that run, and the run itself, wait as long. In a transactional
-// step workflow.ClientFrom is such a client already.
+// A run does not begin before the commit, so the transaction can't wait for it: use its ID
+// with the engine afterwards, by workflow.Get or workflow.Workflow.Get. A client lives only as
+// long as its transaction, and is no more safe for concurrent use. A run that it has resumed
+// stays locked until the transaction ends: other payloads for the run, and the run itself,
+// wait that long. In a transactional step, workflow.ClientFrom returns such a client.
 func (e *Engine) WithTx(tx store.Tx) workflow.Client { return e.withTx(tx) }
 
 func (e *Engine) withTx(tx any) *txClient {
@@ -62,7 +61,7 @@ func (e *Engine) withTx(tx any) *txClient {
 type txClient struct {
 	e   *Engine
 	in  store.Joined
-	err error // why there is none
+	err error // why in can't be used
 }
 
 var errAwaitInTx = errors.New("a run does not begin before its transaction commits: wait for it with the engine, after that")
@@ -73,7 +72,7 @@ func (e *Engine) joinTx(tx any) (store.Joined, func(context.Context) context.Con
 	return c.in, c.scene, c.err
 }
 
-// scene has a step find the client of its transaction.
+// scene lets a step find the client of its transaction.
 func (c *txClient) scene(ctx context.Context) context.Context {
 	s := &run.Scene{Client: c, Respond: c.respond}
 	if step, ok := ctx.Value(run.Key{}).(*run.Scene); ok {

@@ -9,16 +9,16 @@ import (
 	"github.com/tenter-dev/tenter/store"
 )
 
-// unattendedAfter is how long a run has to have something to do, and nobody who executes
-// its workflow, before the log says so to those who wait for it.
+// unattendedAfter is how long a run must have had something to do, and nobody to execute it,
+// before that is logged for a waiting caller.
 const unattendedAfter = 5 * time.Second
 
-// warnUnattended tells the log, once for each workflow, that a run is waited for and has
-// something to do that nobody is there for: above all because Run was not called. Whether
-// there is somebody is what the leases of workers say, of all processes. A parked run is
-// nobody's, and whoever waits for it waits for the outside world.
+// warnUnattended logs, once for each workflow, that a caller waits for a run that has
+// something to do but no worker to execute it, most likely because Run was not called. The
+// leases of the workers of all processes tell whether there is one. A parked run has no worker
+// either, but waits for the outside world.
 //
-// However many wait, one of them looks every few seconds. The others get false.
+// However many callers wait, one of them looks every few seconds. The others get false.
 func (e *Engine) warnUnattended(ctx context.Context, runID string) bool {
 	e.mu.Lock()
 	recent := time.Since(e.attended) < unattendedAfter
@@ -35,7 +35,7 @@ func (e *Engine) warnUnattended(ctx context.Context, runID string) bool {
 func (e *Engine) lookForWorkers(ctx context.Context, runID string) {
 	e.refreshLease()
 	r, err := e.store.Run(ctx, runID)
-	// Else it is attended, or blocked, which its worker has said.
+	// Else it is attended, or blocked, which its worker has logged.
 	if err != nil || r.Status != store.Blocked || r.BlockedBuild != "" || !journal.ReasonCode(r.BlockedReason).Unattended() {
 		return
 	}
@@ -70,7 +70,7 @@ func (e *Engine) lookForWorkers(ctx context.Context, runID string) {
 	}
 }
 
-// busySince returns since when a run has something to do; zero: it has nothing.
+// busySince returns since when a run has had something to do; zero: it has nothing.
 func (e *Engine) busySince(ctx context.Context, r *store.Run) (time.Time, error) {
 	l, err := e.store.Load(ctx, r.ID, r.Events)
 	if err != nil {

@@ -13,11 +13,11 @@ import (
 )
 
 const (
-	lookEvery  = time.Second // at what is not pushed, while somebody watches
-	watchedTop = 100         // runs that are looked at, if all are watched
+	lookEvery  = time.Second // at what is not pushed, while there are watchers
+	watchedTop = 100         // runs that are polled if all are watched
 )
 
-// Watch calls f soon after a run, or any, has changed, see [inspect.Client].
+// Watch calls f soon after a run, or any run, has changed, see [inspect.Client].
 func (e *Engine) Watch(ctx context.Context, runID string, f func(inspect.Change)) error {
 	err := e.watchRuns(ctx, runID, f)
 	switch {
@@ -68,7 +68,7 @@ func (e *Engine) watchRuns(ctx context.Context, runID string, f func(inspect.Cha
 	}
 }
 
-// watch adds a watcher. The first one of a run has the engine look at it.
+// watch adds a watcher. The first watcher of a run makes the engine poll it.
 func (e *Engine) watch(ctx context.Context, runID string, w *watcher, seen map[string]glimpse) {
 	ws := &e.watches
 	ws.mu.Lock()
@@ -108,7 +108,7 @@ func (e *Engine) lookAfter(ctx context.Context, runID string, v *watch) {
 		}
 		now, err := e.glimpse(ctx, runID)
 		if err != nil {
-			continue // it is looked at again
+			continue // the next tick looks again
 		}
 		if missed && runID != "" {
 			s, err := e.store.Resync(ctx, store.Signal{Mail: []string{runID}})
@@ -118,8 +118,8 @@ func (e *Engine) lookAfter(ctx context.Context, runID string, v *watch) {
 	}
 }
 
-// tellsOf reports whether the run is executed here, or has ended, so that all of its
-// progress is pushed.
+// tellsOf reports whether the run is executed here or has ended, so that all of its progress
+// is pushed.
 func (e *Engine) tellsOf(runID string, v *watch) bool {
 	if w := e.running(); w != nil && w.Executes(runID) {
 		return true

@@ -13,23 +13,23 @@ import (
 
 const maxChanged = 1000 // runs that a change names before it says All
 
-// watches are what is being watched: single runs, by their IDs, and all, under the
-// empty one.
+// watches holds what is being watched: single runs, by their IDs, and all runs, under the
+// empty ID.
 type watches struct {
-	any atomic.Bool // something is
+	any atomic.Bool // whether anything is watched
 	mu  sync.Mutex
 	of  map[string]*watch
 }
 
-// watch is a run, or all runs, that somebody watches.
+// watch is a watched run, or all runs.
 type watch struct {
 	watchers map[*watcher]struct{}
-	seen     map[string]glimpse // as they have been reported, by run ID
-	missed   chan struct{}      // says: signals may have got lost
+	seen     map[string]glimpse // as last reported, by run ID
+	missed   chan struct{}      // signals that signals may have been lost
 	stop     func()
 }
 
-// glimpse is what changes of a run with each of its transitions.
+// glimpse is the part of a run that changes with each of its transitions.
 type glimpse struct {
 	status store.Status
 	events int64
@@ -45,7 +45,7 @@ type watcher struct {
 	wake    chan struct{}
 }
 
-// tell notes that runs have changed; none: any may have.
+// tell notes that runs have changed; without arguments, any may have.
 func (w *watcher) tell(runs ...string) {
 	w.mu.Lock()
 	if len(runs) == 0 || len(w.changed)+len(runs) > maxChanged {
@@ -66,7 +66,7 @@ func (w *watcher) tell(runs ...string) {
 	}
 }
 
-// take returns what has changed since it was called last.
+// take returns what has changed since it was last called.
 func (w *watcher) take() inspect.Change {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -84,7 +84,7 @@ func (ws *watches) applied(t *store.Transition) {
 	}
 }
 
-// changed tells watchers how a run is now, if that is new to them.
+// changed tells watchers the state of a run, if it is new to them.
 func (ws *watches) changed(runID string, now glimpse) {
 	for _, key := range [2]string{runID, ""} {
 		if v := ws.of[key]; v != nil && v.seen[runID] != now {
@@ -96,7 +96,7 @@ func (ws *watches) changed(runID string, now glimpse) {
 	}
 }
 
-// signal passes on what the store has seen.
+// signal passes on a signal of the store.
 func (ws *watches) signal(s store.Signal) {
 	if !ws.any.Load() {
 		return
@@ -124,7 +124,7 @@ func (ws *watches) signal(s store.Signal) {
 	}
 }
 
-// end takes a watcher away.
+// end removes a watcher.
 func (ws *watches) end(runID string, w *watcher) {
 	ws.mu.Lock()
 	defer ws.mu.Unlock()
@@ -137,7 +137,7 @@ func (ws *watches) end(runID string, w *watcher) {
 	}
 }
 
-// looked reports what a look has found.
+// looked reports what a poll has found.
 func (ws *watches) looked(runID string, v *watch, now map[string]glimpse, missed bool) {
 	ws.mu.Lock()
 	defer ws.mu.Unlock()

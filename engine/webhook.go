@@ -23,17 +23,17 @@ type Webhook struct {
 	released bool
 }
 
-// Webhook returns the open webhook that has the token; or one that had it, if it
-// knows duplicates, for the sake of senders who missed their answer. It fails with
-// [workflow.ErrHookNotFound] for all else, plain hooks too.
+// Webhook returns the open webhook that has the token; or a closed one that had it, if it
+// recognizes duplicates, for senders that missed their answer. It fails with
+// [workflow.ErrHookNotFound] for everything else, including plain hooks.
 func (e *Engine) Webhook(ctx context.Context, token string) (*Webhook, error) {
 	if err := e.usable(ctx); err != nil {
 		return nil, fmt.Errorf("look up webhook: %w", err)
 	}
 	if run.BadName(token, run.MaxToken) != "" {
-		return nil, fmt.Errorf("look up webhook: %w", workflow.ErrHookNotFound) // nobody can have it
+		return nil, fmt.Errorf("look up webhook: %w", workflow.ErrHookNotFound) // no hook can have it
 	}
-	// A plain hook is looked up like a token that nobody has: it takes as long.
+	// A plain hook is looked up like an unknown token, so that both take equally long.
 	if w, at := e.liveHook(token); w != nil && at.Hook.Webhook != nil {
 		return e.webhook(at.Hook)
 	}
@@ -77,17 +77,17 @@ func (w *Webhook) Methods() []string {
 	return []string{"POST", "PUT", "PATCH", "DELETE"}
 }
 
-// Released reports whether the webhook is closed. Then it takes no requests: repeats
-// get their answer, and all others what they would get if it had never been there.
+// Released reports whether the webhook is closed. Then it takes no requests: repeats get their
+// answer, and all others what they would get if it had never existed.
 func (w *Webhook) Released() bool { return w.released }
 
-// Deliver checks a request, gives it to the run, and returns what the caller is to be
-// answered, which may take as long as Options.RespondWithin. Besides the errors above
-// it may fail with [workflow.ErrHookNotFound], [workflow.ErrPayloadTooLarge] and
+// Deliver checks a request, gives it to the run, and returns the response to the caller, which
+// may take as long as Options.RespondWithin. Besides the errors of this package, it may fail
+// with [workflow.ErrHookNotFound], [workflow.ErrPayloadTooLarge] and
 // [workflow.ErrEngineClosed], after which nothing was written.
 //
-// Whether the request is taken does not depend on ctx: its end only ends the wait for
-// an answer.
+// Whether the request is taken does not depend on ctx, whose end only ends the wait for an
+// answer.
 func (w *Webhook) Deliver(ctx context.Context, r *workflow.Request) (workflow.Response, error) {
 	p, err := w.payload(r)
 	if err != nil && w.released {
@@ -108,7 +108,7 @@ func (w *Webhook) Deliver(ctx context.Context, r *workflow.Request) (workflow.Re
 		return w.static(), nil
 	}
 	if w.e.isStopping() && !w.released {
-		return workflow.Response{}, workflow.ErrEngineClosed // a request that nobody would answer is not taken
+		return workflow.Response{}, workflow.ErrEngineClosed // don't take a request that nobody would answer
 	}
 	// A server that listens only after the request is durable may miss its outcome.
 	h := w.e.hold(p.Request, w.hook.RunID)
@@ -123,8 +123,8 @@ func (w *Webhook) Deliver(ctx context.Context, r *workflow.Request) (workflow.Re
 	return h.wait(ctx, false)
 }
 
-// repeat answers a request that came before as it was answered then, by a webhook
-// that may have closed since.
+// repeat answers a repeated request as the first was answered, by a webhook that may have
+// closed since.
 func (w *Webhook) repeat(ctx context.Context, r store.Receipt) (workflow.Response, error) {
 	first, err := w.e.webhook(r.Hook)
 	if err != nil {
@@ -138,7 +138,7 @@ func (w *Webhook) repeat(ctx context.Context, r store.Receipt) (workflow.Respons
 	return h.wait(ctx, true)
 }
 
-// payload verifies the request and makes a payload of it.
+// payload verifies the request and makes it a payload.
 func (w *Webhook) payload(r *workflow.Request) (store.Payload, error) {
 	if err := execution.CheckSize("the body", r.Body, w.e.opts.MaxPayload); err != nil {
 		return store.Payload{}, err
@@ -182,7 +182,7 @@ type verdict struct {
 	sensitive []string
 }
 
-// verify asks a verifier. If that panics nobody knows whether the request is genuine.
+// verify asks a verifier. If that panics, it is unknown whether the request is genuine.
 func verify(v signature.Verifier, r signature.Request, now time.Time) (said verdict, err error) {
 	defer run.Recovered(&err)
 	return verdict{v.Verify(r, now), v.SensitiveHeaders()}, nil
@@ -190,7 +190,7 @@ func verify(v signature.Verifier, r signature.Request, now time.Time) (said verd
 
 // accept makes the request durable.
 func (w *Webhook) accept(ctx context.Context, p store.Payload) (store.Receipt, error) {
-	// The caller may hang up at any moment; the outcome is known all the same.
+	// The caller may hang up at any moment; the outcome must be known all the same.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), w.e.opts.RespondWithin)
 	defer cancel()
 	sent := w.e.tel.Sending(ctx, &p)

@@ -24,7 +24,7 @@ func (s *scope) Await(ws ...run.Waitable) (int, error) {
 	s.waiters.add(b)
 	b.awaits = ws
 	for _, w := range ws {
-		w.(waitable).waitlist().add(b) //nolint:forcetypeassert // as above
+		w.(waitable).waitlist().add(b) //nolint:forcetypeassert // see above
 	}
 	for _, w := range ws {
 		if h, ok := w.(*hook); ok {
@@ -35,7 +35,7 @@ func (s *scope) Await(ws ...run.Waitable) (int, error) {
 		b.awaits = nil
 		s.waiters.remove(b)
 		for _, w := range ws {
-			w.(waitable).waitlist().remove(b) //nolint:forcetypeassert // as above
+			w.(waitable).waitlist().remove(b) //nolint:forcetypeassert // see above
 			if h, ok := w.(*hook); ok && !h.Ready() {
 				h.since = time.Time{}
 			}
@@ -55,7 +55,7 @@ func (s *scope) Await(ws ...run.Waitable) (int, error) {
 	}
 }
 
-// held is a waitable that code holds, and may have smuggled into another run.
+// held is a waitable that code holds and may have passed to another run.
 type held interface{ holder() *Execution }
 
 func (h *hook) holder() *Execution   { return h.x }
@@ -63,8 +63,8 @@ func (t *timer) holder() *Execution  { return t.x }
 func (c *child) holder() *Execution  { return c.x }
 func (f *future) holder() *Execution { return f.x }
 
-// poll returns the first ready one. An ended scope comes first, so that a canceled
-// wait consumes nothing.
+// poll returns the index of the first ready waitable. An ended scope comes first, so that a
+// canceled wait consumes nothing.
 func (s *scope) poll(b *branch, ws []run.Waitable) (int, error) {
 	if err := s.err(); err != nil {
 		return -1, err

@@ -11,36 +11,35 @@ import (
 	"github.com/tenter-dev/tenter/store"
 )
 
-// Payloads that the code does not ask for stay out of the journal. The first one that a
-// hook gets is journaled, since the code may ask whether there is one; what comes while it
-// is there waits in the hook's backlog, in the store, and is pulled when the code asks.
-// So a payload costs the same however many wait, and a run that takes one of ten thousand
-// has one in its journal.
+// Payloads that the code does not ask for stay out of the journal. The first one for a hook is
+// journaled, since the code may ask whether there is one; those that follow wait in the hook's
+// backlog, in the store, and are pulled when the code asks. So a payload costs the same
+// however many wait, and a run that takes one of ten thousand has one in its journal.
 //
-// The code must not see the difference. So whoever asks for a payload that is known to
-// wait gets it before anything else happens, as if it had been in the journal. Where a
-// replay could not know that, since something else is ready too or the hook is closed, a
-// line of the journal says so: "pull 3".
+// The code must not see the difference. So code that asks for a payload known to wait gets it
+// before anything else happens, as if it had been in the journal. Where a replay could not
+// know that, because something else is ready too or the hook is closed, the journal has a line
+// for it: "pull 3".
 
-// Backlog is what is known of the payloads of a hook that wait for the code to ask.
+// Backlog is what an execution knows of a hook's payloads that wait for the code to ask.
 type Backlog struct {
 	hook   string          // its ID
 	rows   []store.Message // the first ones, in order
-	stored bool            // the store has them in a backlog, too
+	stored bool            // the store has them in a backlog too
 	more   bool            // there may be others behind rows
-	page   int             // how many were read at once last
+	page   int             // how many were last read at once
 }
 
 const (
 	// mostPulled is how many payloads are read ahead at once.
 	mostPulled = 256
-	// mostKept is how many are remembered while nobody asks.
+	// mostKept is how many are remembered while the code does not ask.
 	mostKept = 16
 )
 
-// Defer puts a payload into a backlog, behind which there may be more. It returns false if
-// the payload is to be journaled now: it waits behind others only, since the code may wait
-// for what comes first.
+// Defer puts a payload into a backlog; more says that others may follow it. It returns false
+// if the payload is to be journaled now: a payload is deferred only behind others, since the
+// code may wait for the first.
 func (x *Execution) Defer(m *store.Message, more bool) bool {
 	bl := x.deferTo(m)
 	if bl == nil {
@@ -75,7 +74,7 @@ func (x *Execution) newBacklog(hook string) *Backlog {
 	return bl
 }
 
-// untakenOf is how many payloads of a hook the journal has and the code has not taken.
+// untakenOf returns how many of a hook's journaled payloads the code has not taken.
 func (x *Execution) untakenOf(hook string) int {
 	n := len(x.early[hook])
 	if h := x.hookByID[hook]; h != nil {
@@ -98,8 +97,8 @@ func (h *hook) waits() bool {
 	return bl != nil && len(bl.rows) > 0 && len(h.queue) == 0
 }
 
-// comes reports whether the next payload of a hook comes at once, since it is known to
-// wait. others says that something else is ready, which a replay would take.
+// comes reports whether the next payload of a hook comes at once, because it is known to wait.
+// others says that something else is ready, which a replay would take.
 func (h *hook) comes(b *branch, others bool) bool {
 	x, ask := h.x, journal.Ask{Op: journal.Pull, Ref: h.ref}
 	switch {
@@ -121,8 +120,8 @@ func (h *hook) comes(b *branch, others bool) bool {
 	return true
 }
 
-// pull has the payloads come that a branch waits for: of the first hook for which one is
-// there by now; else of each, when its time has come.
+// pull asks for the payloads that a branch waits for: that of the first hook that has one by
+// now or, if there is none, those of all hooks, each when its time has come.
 func (x *Execution) pull(ws []run.Waitable) {
 	if len(x.backlogs) == 0 {
 		return
@@ -142,11 +141,11 @@ func (x *Execution) pull(ws []run.Waitable) {
 	x.pulls = append(x.pulls, later...)
 }
 
-// Pulling reports whether the code waits for payloads that are known to wait in backlogs.
+// Pulling reports whether the code waits for payloads known to be in backlogs.
 func (x *Execution) Pulling() bool { return len(x.pulls) > 0 }
 
-// Pulled returns the backlog whose first payload is to come before all others, or nil: one
-// whose payload is there by now, else the one whose payload was accepted first.
+// Pulled returns the backlog whose first payload comes next, or nil: one whose payload is
+// there by now or, if there is none, the one whose payload was accepted first.
 func (x *Execution) Pulled() (first *Backlog) {
 	x.pulls = slices.DeleteFunc(x.pulls, func(h *hook) bool { return !h.waits() || len(h.waiters.branches) == 0 })
 	for _, h := range x.pulls {
@@ -161,11 +160,11 @@ func (x *Execution) Pulled() (first *Backlog) {
 	return first
 }
 
-// Next is when the first payload of a backlog was accepted.
+// Next returns when the first payload of a backlog was accepted.
 func (bl *Backlog) Next() time.Time { return bl.rows[0].AcceptedAt }
 
-// Pull takes the first payload out of a backlog. stored says that it is in the store's
-// backlog, too.
+// Pull takes the first payload out of a backlog. stored says that it is in the store's backlog
+// too.
 func (bl *Backlog) Pull() (m store.Message, stored bool) {
 	m = bl.rows[0]
 	bl.rows[0] = store.Message{}
@@ -173,9 +172,9 @@ func (bl *Backlog) Pull() (m store.Message, stored bool) {
 	return m, bl.stored
 }
 
-// ReadAhead makes sure that it is known whether another payload waits behind the first one.
-// read returns up to n payloads of a hook's backlog that come after one, and whether there
-// are more. ReadAhead returns false if it takes a commit first, or read has failed.
+// ReadAhead determines whether another payload waits behind the first one. read returns up to
+// n payloads of a hook's backlog after a given one, and whether there are more. ReadAhead
+// returns false if a commit must come first, or if read has failed.
 func (bl *Backlog) ReadAhead(read func(hook string, after int64, n int) ([]store.Message, bool, error)) (bool, error) {
 	switch {
 	case len(bl.rows) > 1 || !bl.more:
@@ -192,8 +191,8 @@ func (bl *Backlog) ReadAhead(read func(hook string, after int64, n int) ([]store
 	return true, nil
 }
 
-// Rejoin tells an execution that has been replayed which payloads wait, the first of each
-// hook, and has those come that branches wait for.
+// Rejoin tells a replayed execution which payloads wait, the first of each hook, and pulls
+// those that branches wait for.
 func (x *Execution) Rejoin(first []store.Message) {
 	x.backlogs, x.pulls = nil, nil
 	for _, m := range first {
@@ -213,7 +212,7 @@ func (x *Execution) Rejoin(first []store.Message) {
 	}
 }
 
-// ChangedBacklogs returns the hooks whose backlogs begin, and those whose backlogs end.
+// ChangedBacklogs returns the hooks whose backlogs begin and those whose backlogs end.
 func (x *Execution) ChangedBacklogs() (begin, end []string) {
 	for id, bl := range x.backlogs {
 		switch {
@@ -242,7 +241,7 @@ func (x *Execution) CommittedBacklogs() {
 	}
 }
 
-// UnsureBacklogs says that others may have come to the backlogs since they were looked at.
+// UnsureBacklogs notes that payloads may have joined the backlogs since they were read.
 func (x *Execution) UnsureBacklogs() {
 	for _, bl := range x.backlogs {
 		bl.more = true

@@ -16,28 +16,27 @@ import (
 //
 // The hazards of coroutines on iter.Pull, and what is done about each:
 //
-//   - A foreign goroutine that yields corrupts the coroutine without a word. Each
-//     durable call compares goroutine identities first, see execution.enter.
+//   - A foreign goroutine that yields silently corrupts the coroutine. Each durable call
+//     compares goroutine identities first, see Execution.enter.
 //   - runtime.Goexit in author code would end the goroutine that resumes the
 //     coroutine. The deferred function in newBranch parks instead, in the middle of
 //     the Goexit, which then happens when the branch is discarded.
 //   - Unwinding a parked branch by a panic can be swallowed by a recover. discard
 //     makes park call runtime.Goexit instead, which can't be recovered; it reaches
 //     the goroutine that called stop, so that is a throwaway one.
-//   - Deferred functions that make durable calls while the branch unwinds get
-//     another Goexit, from enter. Their panics are dropped: the code has not got
-//     there yet.
-//   - A branch that blocks on a plain channel or mutex blocks its run: the watchdog
-//     tells where.
+//   - Deferred functions that make durable calls while the branch unwinds get another Goexit,
+//     from enter. Their panics are dropped: the code has not got that far yet.
+//   - A branch that blocks on a plain channel or mutex blocks its run: the watchdog reports
+//     where.
 type branch struct {
-	id     int // parents have lower ones than the branches they start
+	id     int // parents have lower IDs than the branches they start
 	next   func() (struct{}, bool)
 	stop   func()
 	yield  func(struct{}) bool
 	g      atomic.Uintptr // gid.ID of its goroutine
 	ended  bool           // never to be resumed
 	gone   bool           // its goroutine has ended
-	queued bool           // in execution.runnable
+	queued bool           // in Execution.runnable
 	awaits []run.Waitable // what it waits for
 	unwind bool
 }
@@ -65,7 +64,7 @@ func (x *Execution) newBranch(fn func()) {
 			failure := run.Panicked(errors.New("workflow code called runtime.Goexit"))
 			x.finish(nil, &failure)
 			b.unwind = true
-			yield(struct{}{}) // the Goexit goes on when the branch is discarded
+			yield(struct{}{}) // the Goexit continues when the branch is discarded
 			b.gone = true
 		}()
 		fn()
@@ -90,7 +89,7 @@ func (b *branch) parkForever() {
 	}
 }
 
-// discard unwinds the branch if it has not ended: its deferred functions are executed.
+// discard unwinds the branch if it has not ended, which executes its deferred functions.
 func (x *Execution) discard(b *branch) {
 	b.unwind = true
 	x.current.Store(b)
@@ -109,10 +108,10 @@ func (x *Execution) discard(b *branch) {
 	}
 }
 
-// discardPatience is how long deferred functions of a branch may take at eviction.
+// discardPatience is how long the deferred functions of a branch may take at eviction.
 const discardPatience = time.Second
 
-// ready makes a branch go on when its turn comes.
+// ready queues a branch to continue when its turn comes.
 func (x *Execution) ready(b *branch) {
 	if !b.queued && !b.ended {
 		b.queued = true
@@ -120,8 +119,7 @@ func (x *Execution) ready(b *branch) {
 	}
 }
 
-// waitlist holds the branches that wait for something, in the order in which they
-// came.
+// waitlist holds the branches that wait for something, in order of arrival.
 type waitlist struct{ branches []*branch }
 
 func (l *waitlist) add(b *branch) { l.branches = append(l.branches, b) }
@@ -141,8 +139,8 @@ func (l *waitlist) wake(x *Execution) {
 	}
 }
 
-// runqueue holds the runnable branches: the lowest ID first, so that who waits for
-// several branches goes on before another of them can begin.
+// runqueue holds the runnable branches, lowest ID first, so that a branch that waits for
+// several others continues before another of them can begin.
 type runqueue struct {
 	branches []*branch
 	head     int

@@ -15,13 +15,13 @@ type child struct {
 	ref     string
 	spec    store.NewRun
 	scope   *scope
-	derived bool // its ID is made from the parent's
+	derived bool // its ID is derived from the parent's
 	started bool
-	exists  bool // its ID is another run's
+	exists  bool // another run has its ID
 	done    bool
 	data    []byte
 	failure *journal.Failure
-	waiters waitlist // for its start, then for its end
+	waiters waitlist // first for its start, then for its end
 }
 
 func (s *scope) StartChild(spec run.Child) (run.ChildRun, error) {
@@ -75,7 +75,7 @@ func (s *scope) StartChild(spec run.Child) (run.ChildRun, error) {
 	return c, nil
 }
 
-// NewSecret draws what the tokens of a run derive from.
+// NewSecret draws the secret from which a run's tokens derive.
 func NewSecret() []byte {
 	secret := make([]byte, 32)
 	_, _ = rand.Read(secret) // never fails
@@ -110,12 +110,12 @@ func (c *child) outcome(o store.Outcome) (store.Kind, string, []byte) {
 func (c *child) decided(x *Execution, e *store.Event) {
 	c.started, c.exists = e.Kind == store.ChildStarted, e.Kind == store.ChildExists
 	if c.scope.err() != nil {
-		c.cancel(nil) // it came while the ID was being taken
+		c.cancel(nil) // it was canceled while the ID was being taken
 	}
 	c.waiters.wake(x)
 }
 
-// taken ends a child whose derived ID another run has, against all odds.
+// taken ends a child whose derived ID another run has, however unlikely.
 func (c *child) taken(x *Execution) {
 	failure := &journal.Failure{Text: "run " + c.spec.ID + " exists", As: []journal.Typed{{Type: journal.AsExists, RunID: c.spec.ID}}}
 	c.end(x, &store.Event{Kind: store.ChildFailed, Data: failure.Encode()})

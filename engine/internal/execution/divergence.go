@@ -5,14 +5,14 @@ import (
 	"github.com/tenter-dev/tenter/internal/run"
 )
 
-// Divergence says where code and journal part.
+// Divergence says where the code departs from the journal.
 type Divergence struct {
 	Position  int64  // of the event after which the code asked for something else
 	Event     string // that event
 	Recorded  string // what the journal has there; empty: nothing more
 	Attempted string // what the code asked for; empty: nothing more
-	Caller    string // where it asked
-	Unable    string // not a divergence at all: what this engine lacks to go on
+	Caller    string // where the code asked
+	Unable    string // not a divergence: what this engine lacks to go on
 }
 
 func (d *Divergence) String() string {
@@ -26,7 +26,7 @@ func (d *Divergence) String() string {
 	return run.Cut(where.Reason())
 }
 
-// callerLine is the line of the author's code that makes a durable call.
+// callerLine returns the line of the author's code that makes a durable call.
 func callerLine() string {
 	at, _ := run.Caller()
 	return at

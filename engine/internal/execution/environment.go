@@ -11,8 +11,8 @@ import (
 
 // Environment is what an execution may know of the engine.
 type Environment struct {
-	Client    any                                                                        // for what code asks for by its context
-	Respond   func(ctx context.Context, request, responder string, a run.Response) error // of steps
+	Client    any                                                                        // for calls that find their client in the context
+	Respond   func(ctx context.Context, request, responder string, a run.Response) error // by steps
 	PublicURL string                                                                     // of webhooks; empty: there are none
 	Verifiers []string
 	DedupeFor time.Duration
@@ -20,7 +20,7 @@ type Environment struct {
 	Observed  bool // spans are wanted
 }
 
-// checkWebhook says why a webhook can't be opened by this engine.
+// checkWebhook says why this engine can't open a webhook; empty: it can.
 func (env *Environment) checkWebhook(w *run.Webhook) string {
 	switch {
 	case w == nil:

@@ -16,11 +16,11 @@ import (
 	"github.com/tenter-dev/tenter/store"
 )
 
-// Execution is the workflow code of one run at work: its branches, and what they
-// wait for. It is fed the events of the journal one at a time; after each, the
-// runnable branches go on until all wait. Being fed the same events it comes to the
-// same state, so a replay and a live run are one code path; they differ in whether
-// what the code asks for is compared with the journal or collected for it.
+// Execution is the executing workflow code of one run: its branches, and what they wait for.
+// It is fed the events of the journal one at a time; after each, the runnable branches
+// continue until all wait. Fed the same events, it comes to the same state, so a replay and a
+// live run are one code path; they differ only in whether what the code asks for is compared
+// with the journal or collected for it.
 //
 // It does no I/O and knows no clock. All calls belong to one goroutine at a time.
 type Execution struct {
@@ -31,7 +31,7 @@ type Execution struct {
 	scene  *run.Scene
 	env    *Environment
 	log    *slog.Logger    // of the worker
-	traced context.Context //nolint:containedctx // has the run's trace
+	traced context.Context //nolint:containedctx // carries the run's trace
 
 	current    atomic.Pointer[branch] // the one that is executing, nil between turns
 	branches   []*branch
@@ -39,11 +39,11 @@ type Execution struct {
 	runnable   runqueue
 	root       *scope
 	doneMu     sync.Mutex
-	dones      []*scope // whose Done somebody has taken
+	dones      []*scope // whose Done channel was handed out
 
 	born     time.Time // of the first event
-	now      time.Time // of the event being handled
-	position int64     // of the event being handled
+	now      time.Time // of the current event
+	position int64     // of the current event
 
 	live            bool // false during replay
 	took            bool // the code has ever taken a payload
@@ -59,22 +59,22 @@ type Execution struct {
 	hookByID     map[string]*hook
 	early        map[string][]*item  // payloads of a reserved hook that is not opened yet
 	backlogs     map[string]*Backlog // of hooks, by ID
-	pulls        []*hook             // whose next payload is asked for
-	closing      map[string]*hook    // that were pulled after they were closed
+	pulls        []*hook             // whose next payload the code asks for
+	closing      map[string]*hook    // pulled after they were closed
 	children     map[string]*child
 	childCount   map[string]int
-	derived      []derivation // few, and a map would take as much room as twenty
+	derived      []derivation // few: a map would take the room of twenty
 
-	// pending are the asks that the store has to decide and whose outcome has not
-	// been fed yet, in order. After a crash they are asked again.
+	// pending holds, in order, the asks that the store decides and whose outcome has not been
+	// fed yet. After a crash they are asked again.
 	pending []pendingAsk
 
 	asked        []byte   // lines of this turn
-	expect       string   // lines of the journal still to come in this turn
+	expect       string   // lines of the journal that this turn has still to produce
 	effects      []Effect // asked for since they were last taken
 	logs         []func() // since they were last taken
-	spans        []Span   // over since they were last taken
-	payloadTrace string   // of the payload being handled
+	spans        []Span   // ended since they were last taken
+	payloadTrace string   // of the current payload
 
 	hooks    []HookChange // opened and closed since they were last taken
 	newSteps []*Step      // asked for since they were last taken
@@ -87,18 +87,18 @@ type Execution struct {
 	failure  *journal.Failure
 }
 
-// derivation is how often something was derived for a purpose.
+// derivation counts how often something was derived for a purpose.
 type derivation struct {
 	label journal.Label
 	count uint64
 }
 
-// pendingAsk is an ask that the store decides.
+// pendingAsk is an ask whose outcome the store decides.
 type pendingAsk interface {
-	// effect asks the store for it. nil: reading the mailbox decides it.
+	// effect is what asks the store. nil: reading the mailbox decides the ask.
 	effect() *store.Effect
-	// outcome returns the event that tells what the store has decided. No kind: there
-	// is nothing to tell.
+	// outcome returns the event that records what the store has decided. An empty kind means
+	// that there is nothing to record.
 	outcome(o store.Outcome) (kind store.Kind, ref string, data []byte)
 }
 
@@ -109,7 +109,7 @@ func (x *Execution) logger() *slog.Logger {
 // Finished reports whether the code has ended, and with it the run.
 func (x *Execution) Finished() bool { return x.finished }
 
-// Result is what finished code has come to. canceled says that it was asked to cancel.
+// Result returns the outcome of finished code. canceled says that it was asked to cancel.
 func (x *Execution) Result() (data []byte, failure *journal.Failure, canceled bool) {
 	return x.result, x.failure, x.cancelRequested
 }
@@ -117,13 +117,13 @@ func (x *Execution) Result() (data []byte, failure *journal.Failure, canceled bo
 // AtRest reports whether the code waits for events.
 func (x *Execution) AtRest() bool { return !x.finished && x.diverged == nil }
 
-// Now is the time of the last event.
+// Now returns the time of the last event.
 func (x *Execution) Now() time.Time { return x.now }
 
 // TookAny reports whether the code has ever taken a payload.
 func (x *Execution) TookAny() bool { return x.took }
 
-// Pending is how many asks the store has to decide.
+// Pending returns how many asks the store has still to decide.
 func (x *Execution) Pending() int { return len(x.pending) }
 
 // TakeEffects returns the effects that were asked for since this was last called.
@@ -162,8 +162,8 @@ func (x *Execution) compact() {
 	}
 }
 
-// enter begins a durable call: it returns the branch that makes it, or an error on a
-// goroutine that is none.
+// enter begins a durable call: it returns the branch that makes the call, or an error if the
+// goroutine is not a branch.
 func (x *Execution) enter() (*branch, error) {
 	b := x.current.Load()
 	if b == nil || b.g.Load() != uintptr(gid.Current()) {
@@ -176,7 +176,7 @@ func (x *Execution) enter() (*branch, error) {
 	return b, nil
 }
 
-// wait parks b until w is ready, whatever becomes of its scope.
+// wait parks b until w is ready, even if its scope ends.
 func (x *Execution) wait(b *branch, w waitable) {
 	if w.Ready() {
 		return
@@ -195,9 +195,8 @@ type waitable interface {
 	waitlist() *waitlist
 }
 
-// ask records that the code asks for something, on a branch or, if that is nil, as a
-// consequence of an event. It returns the time of a timer that counts: the recorded one
-// on replay.
+// ask records that the code asks for something, on a branch or, if b is nil, as a consequence
+// of an event. It returns the time that counts for a timer: the recorded one on replay.
 func (x *Execution) ask(b *branch, a journal.Ask) time.Time {
 	if x.live {
 		x.asked = append(a.Append(x.asked), '\n')
@@ -215,7 +214,7 @@ func (x *Execution) ask(b *branch, a journal.Ask) time.Time {
 	return a.Until
 }
 
-// expects reports whether a replay comes to an ask next.
+// expects reports whether the replayed journal has an ask next.
 func (x *Execution) expects(a journal.Ask) bool {
 	recorded, _, _ := strings.Cut(x.expect, "\n")
 	_, ok := a.Match(recorded)
@@ -241,7 +240,7 @@ func (e *Effect) Outcome(o store.Outcome) *store.Event {
 	return &store.Event{Kind: kind, Ref: ref, Data: data}
 }
 
-// emit adds an effect. On replay it has happened already.
+// emit adds an effect. On replay the effect has happened already.
 func (x *Execution) emit(e *store.Effect, ask pendingAsk) {
 	if x.live {
 		x.effects = append(x.effects, Effect{Effect: e, ask: ask})
@@ -256,7 +255,7 @@ func (x *Execution) await(ask pendingAsk) {
 	}
 }
 
-// derive returns bytes that only this run can know.
+// derive returns bytes that only this run can compute.
 func (x *Execution) derive(label journal.Label) [32]byte {
 	i := slices.IndexFunc(x.derived, func(d derivation) bool { return d.label == label })
 	if i < 0 {
@@ -267,7 +266,7 @@ func (x *Execution) derive(label journal.Label) [32]byte {
 	return journal.Derive(x.secret, label, x.derived[i].count)
 }
 
-// count returns how often name was counted in m, this time included, as a reference.
+// count returns, as a reference, how often name was counted in m, this time included.
 func count(m *map[string]int, name string) string {
 	if *m == nil {
 		*m = map[string]int{}
@@ -283,7 +282,7 @@ func eventName(e *store.Event) string {
 	return fmt.Sprintf("%s %s", e.Kind, e.Ref)
 }
 
-// over notes a span, unless it is a replay's, or nobody wants to know.
+// over notes a span, unless it belongs to a replay or nothing observes it.
 func (x *Execution) over(s Span) {
 	if x.live && (x.env.Observed || s.Failure != nil) {
 		s.To = x.now

@@ -12,7 +12,7 @@ import (
 	"github.com/tenter-dev/tenter/store"
 )
 
-// New makes the execution of a run by some code. ctx has the run's trace, and log is the
+// New makes the execution of a run by some code. ctx carries the run's trace; log is the
 // worker's.
 func New(ctx context.Context, r *store.Run, code *run.Workflow, env *Environment, log *slog.Logger) *Execution {
 	x := &Execution{
@@ -30,8 +30,8 @@ func New(ctx context.Context, r *store.Run, code *run.Workflow, env *Environment
 	return x
 }
 
-// Replay feeds a recorded event. It returns a divergence if the code asks for other
-// things than the journal has.
+// Replay feeds a recorded event. It returns a divergence if the code asks for something other
+// than what the journal has.
 func (x *Execution) Replay(e *store.Event) *Divergence {
 	x.live = false
 	x.expect = e.Asked
@@ -119,7 +119,8 @@ func (x *Execution) apply(e *store.Event) {
 	}
 }
 
-// decides reports whether an event tells what the store has decided of an ask, and of which.
+// decides reports whether an event records the store's decision about an ask, and its
+// reference.
 func decides(e *store.Event, s pendingAsk) (ref string, ok bool) {
 	switch s := s.(type) {
 	case *claim:
@@ -170,8 +171,8 @@ func (x *Execution) Reask() {
 	}
 }
 
-// Close unwinds what has not ended. Its deferred functions are executed; durable
-// calls in them do nothing.
+// Close unwinds the branches that have not ended. Their deferred functions are executed;
+// durable calls in them do nothing.
 func (x *Execution) Close() {
 	x.evict()
 	for _, b := range x.branches {
@@ -182,7 +183,7 @@ func (x *Execution) Close() {
 	x.branches = nil
 }
 
-// TakeSpans returns what is over since this was last called.
+// TakeSpans returns the spans that have ended since this was last called.
 func (x *Execution) TakeSpans() []Span {
 	spans := x.spans
 	x.spans = nil

@@ -18,25 +18,25 @@ type hook struct {
 	ref     string // its number in the run
 	spec    store.Hook
 	queue   []*item
-	open    bool // registered, and not closed by the code
+	open    bool // registered and not closed by the code
 	closed  bool // by the code
-	asked   bool // for a drain
+	asked   bool // a drain has been asked for
 	drained bool
 	waiters waitlist
-	since   time.Time // the code waits
+	since   time.Time // since when the code waits
 }
 
-// item is a payload that the journal has.
+// item is a journaled payload.
 type item struct {
 	hookID  string
 	at      time.Time
 	data    []byte
 	orStart *store.NewRun
-	trace   string // of its sender, unless it is replayed
+	trace   string // of its sender, unless the payload is replayed
 	taken   bool
 }
 
-// claim is a token that the store has to decide about.
+// claim is a token whose owner the store decides.
 type claim struct {
 	hook    *hook
 	done    bool
@@ -65,7 +65,7 @@ func (c *claim) end(x *Execution, e *store.Event) {
 		c.owner = id
 	} else {
 		if id != c.hook.spec.ID {
-			c.hook.spec.ID, c.hook.spec.CreatedAt = id, x.born // it was reserved when the run was started
+			c.hook.spec.ID, c.hook.spec.CreatedAt = id, x.born // the hook was reserved when the run was started
 		}
 		c.hook.opened()
 	}
@@ -130,7 +130,7 @@ func (s *scope) NewHook(spec run.Hook) (run.OpenHook, error) {
 	return h, nil
 }
 
-// conflict is the error of a token that a run has.
+// conflict returns the error for a token that a run already has.
 func (x *Execution) conflict(token, owner string) error {
 	e := &run.HookConflict{Token: token, RunID: owner, Relation: x.relation(owner)}
 	if owner == x.info.RunID {
@@ -143,7 +143,7 @@ func (x *Execution) conflict(token, owner string) error {
 	return e
 }
 
-// relation is what another run is to this one.
+// relation returns what another run is to this one.
 func (x *Execution) relation(runID string) journal.Relation {
 	switch runID {
 	case x.info.RunID:
@@ -159,7 +159,7 @@ func (x *Execution) relation(runID string) journal.Relation {
 	return ""
 }
 
-// opened makes payloads find the hook, those too that came before.
+// opened makes payloads find the hook, including those that came before.
 func (h *hook) opened() {
 	if h.x.hookByID == nil {
 		h.x.hookByID = map[string]*hook{}
@@ -170,7 +170,7 @@ func (h *hook) opened() {
 	h.gather()
 }
 
-// HookChange is a hook that the code has opened, or closed.
+// HookChange is a hook that the code has opened or closed.
 type HookChange struct {
 	Hook store.Hook
 	Open bool
@@ -190,7 +190,7 @@ func (x *Execution) OpenHooks(f func(*store.Hook)) {
 	}
 }
 
-// Intake is what becomes of a payload that comes to a hook.
+// Intake says what becomes of a payload that comes to a hook.
 type Intake int
 
 // What becomes of a payload.
@@ -201,7 +201,7 @@ const (
 	Deferred               // it waits in the store, in the hook's backlog
 )
 
-// Intake returns what would become of a payload that came to a hook now.
+// Intake returns what would become of a payload that comes to a hook now.
 func (x *Execution) Intake(hookID string) Intake {
 	h, bl := x.hookByID[hookID], x.backlogs[hookID]
 	switch {
@@ -215,8 +215,8 @@ func (x *Execution) Intake(hookID string) Intake {
 	return Direct
 }
 
-// gather takes the payloads that came while nobody listened: before the hook of a
-// reservation was opened, or after it was closed.
+// gather takes the payloads that came while the hook did not listen: before a reserved hook
+// was opened, or after it was closed.
 func (h *hook) gather() {
 	h.queue = append(h.queue, h.x.early[h.spec.ID]...)
 	delete(h.x.early, h.spec.ID)
@@ -245,7 +245,7 @@ func (x *Execution) deliver(e *store.Event) {
 	h.waiters.wake(x)
 }
 
-// Unread returns the payloads of the journal that the code has not taken, as messages.
+// Unread returns the journaled payloads that the code has not taken, as messages.
 func (x *Execution) Unread() (unread []store.Message) {
 	for _, it := range x.untaken() {
 		unread = append(unread, store.Message{
@@ -255,7 +255,7 @@ func (x *Execution) Unread() (unread []store.Message) {
 	return unread
 }
 
-// untaken returns the payloads that the code has not taken.
+// untaken returns the journaled payloads that the code has not taken.
 func (x *Execution) untaken() []*item {
 	var left []*item
 	for _, it := range x.items {
@@ -282,7 +282,7 @@ func (h *hook) Take() ([]byte, bool) {
 	h.x.taken++
 	h.x.took = true
 	if h.since.IsZero() {
-		h.since = h.x.now // it was there before
+		h.since = h.x.now // the payload was there before
 	}
 	h.x.over(Span{Kind: HookWaited, Name: h.spec.Type, Ref: h.spec.ID, From: h.since, Trace: it.trace})
 	h.since = time.Time{}
@@ -308,12 +308,12 @@ func (h *hook) Close() {
 	closing := h.spec
 	closing.ClosedPos = h.x.position
 	h.x.emit(&store.Effect{Kind: store.CloseHook, Hook: closing}, nil)
-	delete(h.x.hookByID, h.spec.ID) // what is still to come waits for a drain
+	delete(h.x.hookByID, h.spec.ID) // later payloads wait for a drain
 	h.waiters.wake(h.x)
 }
 
-// drain is the wait for what a closed hook had accepted: it is decided by reading
-// the mailbox after the close is durable.
+// drain is the wait for what a closed hook had accepted. Reading the mailbox after the close
+// is durable decides it.
 type drain struct{ hook *hook }
 
 func (d *drain) effect() *store.Effect { return nil }
@@ -322,7 +322,7 @@ func (d *drain) outcome(store.Outcome) (store.Kind, string, []byte) {
 	return store.HookDrained, d.hook.ref, nil
 }
 
-// Drains returns the closed hooks whose last payloads the code waits for, by reference.
+// Drains returns the references of closed hooks whose last payloads the code waits for.
 func (x *Execution) Drains() (refs []string) {
 	for _, ask := range x.pending {
 		if d, ok := ask.(*drain); ok {
@@ -332,7 +332,7 @@ func (x *Execution) Drains() (refs []string) {
 	return refs
 }
 
-// askDrain begins the drain of a closed hook, if it has nothing to give.
+// askDrain begins the drain of a closed hook whose queue is empty.
 func (h *hook) askDrain(b *branch) {
 	if !h.closed || h.asked || h.Ready() || h.x.closing[h.spec.ID] != nil {
 		return

@@ -7,8 +7,8 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-// logHandler holds back what workflow code logs until what it decided is durable,
-// and drops it on replay.
+// logHandler holds back what workflow code logs until its decisions are durable, and drops it
+// on replay.
 type logHandler struct {
 	x  *Execution
 	to slog.Handler
@@ -20,7 +20,7 @@ func (h *logHandler) Enabled(ctx context.Context, level slog.Level) bool {
 
 func (h *logHandler) Handle(ctx context.Context, r slog.Record) error {
 	if _, err := h.x.enter(); err != nil {
-		return h.to.Handle(ctx, r) // a step or goroutine has captured it
+		return h.to.Handle(ctx, r) // a step or goroutine has captured the logger
 	}
 	if h.x.live {
 		r = r.Clone()

@@ -18,7 +18,7 @@ type respond struct {
 	ref     string // its number in the run
 	spec    store.Response
 	done    bool
-	first   string // the responder that came first, if it is another one
+	first   string // the responder that came first, if not this one
 	waiters waitlist
 }
 
@@ -48,7 +48,7 @@ func (s *scope) Respond(request string, a run.Response) error {
 	return nil
 }
 
-// CheckResponse refuses an answer that is too large, with its header.
+// CheckResponse refuses an answer whose header or body is too large.
 func CheckResponse(a *run.Response, limit int) error {
 	header := 0
 	for name, values := range a.Header {
@@ -62,7 +62,7 @@ func CheckResponse(a *run.Response, limit int) error {
 	return CheckSize("the response", a.Body, limit)
 }
 
-// NewResponse makes the response to a request that is given at a time, and kept for so long.
+// NewResponse makes the response to a request, given at a time and kept for a duration.
 func NewResponse(request, runID, responder string, a run.Response, at time.Time, keep time.Duration) (store.Response, error) {
 	header, err := json.Marshal(a.Header)
 	if err != nil {

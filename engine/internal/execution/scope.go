@@ -17,9 +17,9 @@ var (
 	errDeadline = context.DeadlineExceeded
 )
 
-// scope implements run.Scope: a cancellation under which branches make durable
-// calls. Code reaches it only on the branch that is executing, but for the methods
-// of context.Context, which captured contexts call from anywhere.
+// scope implements run.Scope: a cancellation under which branches make durable calls. Code
+// reaches it only on the branch that is executing, except for the methods of context.Context,
+// which captured contexts call from anywhere.
 type scope struct {
 	x       *Execution
 	parent  *scope
@@ -52,7 +52,7 @@ func (s *scope) detach(c canceler) {
 	}
 }
 
-// cancel ends the scope and all in it, by an event or by the code.
+// cancel ends the scope and everything in it, on an event or by the code.
 func (s *scope) cancel(err error) {
 	if s.ended.Load() != nil {
 		return
@@ -81,15 +81,14 @@ func (s *scope) end(err error) {
 	}
 }
 
-// watched remembers a scope whose Done somebody has taken.
+// watched remembers a scope whose Done channel was handed out.
 func (x *Execution) watched(s *scope) {
 	x.doneMu.Lock()
 	defer x.doneMu.Unlock()
 	x.dones = append(x.dones, s)
 }
 
-// evict closes the Done channels of all scopes, for goroutines that have captured
-// them.
+// evict closes the Done channels of all scopes, for goroutines that captured them.
 func (x *Execution) evict() {
 	x.root.endQuietly()
 	x.doneMu.Lock()
@@ -101,7 +100,7 @@ func (x *Execution) evict() {
 	}
 }
 
-// endQuietly ends a scope without anything that branches could see.
+// endQuietly ends a scope without any effect that branches could see.
 func (s *scope) endQuietly() {
 	if s.ended.Load() == nil {
 		s.end(errCanceled)
@@ -159,7 +158,7 @@ func (s *scope) Go(fn func(run.Scope)) run.Waitable {
 	return f
 }
 
-// future is a branch to be waited for.
+// future lets other branches wait for a branch.
 type future struct {
 	x       *Execution
 	done    bool
@@ -175,7 +174,7 @@ func (s *scope) WithCancel() (run.Scope, func()) {
 	return inner, inner.canceledByCode
 }
 
-// adopt makes inner end with s.
+// adopt makes inner end when s ends.
 func (s *scope) adopt(inner *scope) {
 	if err := s.err(); err != nil {
 		inner.end(err)

@@ -6,15 +6,15 @@ import (
 	"github.com/tenter-dev/tenter/internal/journal"
 )
 
-// Span is something in a run that took time and is over. Code that executes live leaves
-// spans for the transition that makes them durable.
+// Span is something in a run that took time and has ended. Live code leaves spans for the
+// transition that makes them durable.
 type Span struct {
 	Kind     SpanKind
 	Name     string // of the step or hook type
 	Ref      string // step or hook ID
 	From, To time.Time
 	Failure  *journal.Failure // of the step or the attempt
-	Until    time.Time        // the next attempt
+	Until    time.Time        // when the next attempt begins
 	Trace    string           // of the payload
 }
 

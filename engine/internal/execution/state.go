@@ -6,18 +6,18 @@ import (
 	"github.com/tenter-dev/tenter/store"
 )
 
-// State is what a run's code has come to, for those who check it.
+// State is the state of a run's code, for tests.
 type State struct {
 	Open     []store.Hook    // hooks that take payloads
-	Awaited  []string        // IDs of hooks that have nothing and that branches wait for
-	Unread   []store.Message // payloads in the journal that the code has not taken
+	Awaited  []string        // IDs of empty hooks that branches wait for
+	Unread   []store.Message // journaled payloads that the code has not taken
 	Steps    []string        // steps that have no outcome
 	Timers   []string        // timers that have not fired
 	Children []string        // run IDs of children that have not ended
-	Pending  int             // asks that the store has to decide
+	Pending  int             // asks that the store has still to decide
 }
 
-// State returns what the code has come to.
+// State returns the state of the code.
 func (x *Execution) State() State {
 	s := State{Unread: x.Unread(), Pending: len(x.pending)}
 	for _, h := range x.hookByID {

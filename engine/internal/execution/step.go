@@ -37,7 +37,7 @@ func (s *Step) cancel(err error) {
 }
 
 // TakeSteps returns the steps that the code has asked for, and those that it has canceled,
-// since this was last called. They are good until the next event.
+// since this was last called. They are valid until the next event.
 func (x *Execution) TakeSteps() (asked, canceled []*Step) {
 	asked, canceled = x.newSteps, x.canceled
 	x.newSteps, x.canceled = x.newSteps[:0], x.canceled[:0]

@@ -17,9 +17,9 @@ type timer struct {
 	kind    run.TimerKind
 	since   time.Time
 	at      time.Time
-	index   int // in the heap, -1: not in it
+	index   int // in the heap; -1: not in it
 	ready   bool
-	expire  *scope // that ends with it, or nil
+	expire  *scope // the scope that it ends, or nil
 	waiters waitlist
 	x       *Execution
 }
@@ -36,8 +36,8 @@ func (t *timer) Stop() {
 	}
 }
 
-// stop says so in the journal, for those who read it, if the timer has not fired. It is
-// stopped by a branch, or with its context by an event.
+// stop stops the timer if it has not fired, and notes that in the journal, for its readers. A
+// branch stops a timer, or an event that ends its context.
 func (t *timer) stop(b *branch) {
 	if t.index >= 0 {
 		t.x.ask(b, journal.Ask{Op: journal.Stop, Ref: t.ref()})
@@ -52,8 +52,8 @@ func (s *scope) Timer(kind run.TimerKind, at time.Time) run.Timer {
 	return s.x.newTimer(kind, at)
 }
 
-// newTimer asks for a timer. A replay goes by the recorded time, so that a changed
-// duration changes only timers to come.
+// newTimer asks for a timer. A replay uses the recorded time, so that a changed duration
+// affects only future timers.
 func (x *Execution) newTimer(kind run.TimerKind, at time.Time) *timer {
 	x.timerCount++
 	if b := x.current.Load(); b != nil {
@@ -64,8 +64,8 @@ func (x *Execution) newTimer(kind run.TimerKind, at time.Time) *timer {
 	return t
 }
 
-// timerHeap holds the timers of a run that have not fired: the earliest first, ties
-// in the order in which they were asked for.
+// timerHeap holds the timers of a run that have not fired, the earliest first; ties in the
+// order of asking.
 type timerHeap []*timer
 
 func (h timerHeap) Len() int { return len(h) }
@@ -110,7 +110,7 @@ func (h timerHeap) next() *timer {
 	return h[0]
 }
 
-// NextTimer returns the number of the timer that fires next, and when. 0: there is none.
+// NextTimer returns the number of the timer that fires next, and its time. 0 means none.
 func (x *Execution) NextTimer() (number int, at time.Time) {
 	if t := x.timers.next(); t != nil {
 		return t.number, t.at

@@ -1,11 +1,11 @@
-// Package jitter keeps those that wait from all doing something in the same moment.
+// Package jitter keeps waiting goroutines and processes from acting at the same moment.
 package jitter
 
 import "math/rand/v2"
 
 var source = rand.Float64
 
-// Fraction returns a random number from 0 up to 1.
+// Fraction returns a random number in [0, 1).
 func Fraction() float64 { return source() }
 
 // Replace replaces the source of random numbers until it is restored: a simulation has to be

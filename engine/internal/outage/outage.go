@@ -1,4 +1,4 @@
-// Package outage lets whoever needs the store wait while it fails, and tells the log.
+// Package outage makes operations wait while the store fails, and logs the outage.
 package outage
 
 import (
@@ -14,31 +14,30 @@ import (
 const (
 	// remindEvery is how often the log repeats that the store still fails.
 	remindEvery = time.Minute
-	// calm is how long nobody has to have waited before an outage is over: failures
-	// that come and go are one line, not a hundred.
+	// calm is how long nobody must have waited before an outage is over: intermittent failures
+	// are one line, not a hundred.
 	calm = 10 * time.Second
 )
 
-// Log tells the log how the store is: once when somebody has to wait because it
-// fails, now and then while that lasts, and once when it is over. There is one for an
-// engine: however many runs wait, it is one outage.
+// Log logs the outages of the store: once when one begins, now and then while it lasts, and
+// once when it is over. An engine has one Log: however many runs wait, it is one outage.
 type Log struct {
 	log      *slog.Logger
 	database fmt.Stringer
 
 	mu       sync.Mutex
-	waiting  int         // how many wait
+	waiting  int         // how many operations wait
 	began    time.Time   // zero: there is no outage
-	told     time.Time   // when the log was told last
-	failures int         // since it began
-	worked   time.Time   // when the store last worked for somebody who had waited
+	told     time.Time   // when it was last logged
+	failures int         // since the outage began
+	worked   time.Time   // when the store last worked for an operation that had waited
 	over     *time.Timer // while nobody waits
 }
 
-// NewLog returns a log of the outages of a database.
+// NewLog returns a Log of a database's outages.
 func NewLog(log *slog.Logger, database fmt.Stringer) *Log { return &Log{log: log, database: database} }
 
-// failed notes that the store has failed somebody, or has again.
+// failed notes that an operation on the store has failed, or has failed again.
 func (l *Log) failed(verb, runID string, err error, again bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -63,7 +62,7 @@ func (l *Log) failed(verb, runID string, err error, again bool) {
 	}
 }
 
-// left notes that somebody does not wait any more: because the store works, or not.
+// left notes that an operation no longer waits. works says that the store works again.
 func (l *Log) left(works bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -75,14 +74,14 @@ func (l *Log) left(works bool) {
 	}
 }
 
-// Present reports whether somebody waits.
+// Present reports whether any operation waits.
 func (l *Log) Present() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.waiting > 0
 }
 
-// end tells that the outage is over, if nobody waits by now.
+// end logs that the outage is over, unless an operation waits again.
 func (l *Log) end() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -96,7 +95,7 @@ func (l *Log) end() {
 	l.began, l.failures = time.Time{}, 0
 }
 
-// Close tells it at once: there is no later.
+// Close logs the end of a past outage at once, without waiting for calm.
 func (l *Log) Close() {
 	l.mu.Lock()
 	over := l.over
@@ -112,10 +111,10 @@ const (
 	MostPause  = 5 * time.Second
 )
 
-// Backoff is the wait of one that needs the store: a run, the claims, the lease, somebody who
-// waits for a result. It tries again after pauses that grow. The zero value does not wait.
+// Backoff is the wait of one user of the store: a run, the claims, the lease, a caller waiting
+// for a result. It retries after growing pauses. The zero value does not wait.
 type Backoff struct {
-	pause time.Duration // the last one; 0: the store works, as far as is known here
+	pause time.Duration // the last one; 0: the store works, as far as this user knows
 }
 
 // Waiting reports whether the store failed when it was last tried.
@@ -125,13 +124,13 @@ func (b *Backoff) Waiting() bool { return b.pause > 0 }
 func (b *Backoff) Failed(l *Log, verb, runID string, err error) time.Duration {
 	l.failed(verb, runID, err, b.pause != 0)
 	b.pause = min(max(2*b.pause, FirstPause), MostPause)
-	return b.pause/2 + time.Duration(jitter.Fraction()*float64(b.pause/2)) // lest all try in the same moment
+	return b.pause/2 + time.Duration(jitter.Fraction()*float64(b.pause/2)) // lest all try at the same moment
 }
 
-// Passed says that the store works.
+// Passed notes that the store works.
 func (b *Backoff) Passed(l *Log) { b.end(l, true) }
 
-// Quit ends the wait, however the store is.
+// Quit ends the wait, whether or not the store works.
 func (b *Backoff) Quit(l *Log) { b.end(l, false) }
 
 func (b *Backoff) end(l *Log, works bool) {

@@ -1,4 +1,4 @@
-// Package telemetry is all that the engine tells OpenTelemetry.
+// Package telemetry reports to OpenTelemetry what the engine does.
 package telemetry
 
 import (
@@ -18,8 +18,8 @@ import (
 	"github.com/tenter-dev/tenter/workflow"
 )
 
-// Telemetry tells OpenTelemetry what happens. It is told what has become durable, and
-// nothing that a replay does again. Its methods do nothing on nil: no provider is set.
+// Telemetry reports to OpenTelemetry what has become durable, and nothing that a replay
+// repeats. On nil, which means that no provider is set, its methods do nothing.
 //
 // Names, units and attributes are in docs/telemetry.md.
 type Telemetry struct {
@@ -34,7 +34,7 @@ type Telemetry struct {
 	commitSize                                           metric.Int64Histogram
 
 	refusals []error // of payloads, beside those of package workflow
-	unwatch  func()  // ends what the engine's store and worker are asked for
+	unwatch  func()  // unregisters what observes the engine's store and worker
 }
 
 // scope names the instrumentation.
@@ -55,15 +55,15 @@ const (
 	attrEvent    = attribute.Key("tenter.event")
 )
 
-// Boundaries of histograms, in seconds but for sizes: of what computers do, and of
-// what people do.
+// Boundaries of histograms, in seconds except for sizes: for what computers do, and for what
+// people do.
 var (
 	shortTimes = []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60}
 	longTimes  = []float64{.01, .1, 1, 10, 60, 300, 1800, 3600, 6 * 3600, 86400, 3 * 86400, 7 * 86400, 30 * 86400, 90 * 86400, 365 * 86400}
 	sizes      = []float64{1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024}
 )
 
-// Options are what a Telemetry needs to know.
+// Options configure a Telemetry.
 type Options struct {
 	Tracers  trace.TracerProvider
 	Meters   metric.MeterProvider
@@ -72,10 +72,10 @@ type Options struct {
 	Refusals []error                    // of payloads, beside those of package workflow
 }
 
-// Gauges are how a worker is now.
+// Gauges are the current values of a worker.
 type Gauges struct{ Owned, Cached, Executing int64 }
 
-// New makes the instruments of an engine. It returns nil if nobody wants them.
+// New makes the instruments of an engine. It returns nil if no provider is set.
 func New(o Options) (*Telemetry, error) {
 	tracers, meters := o.Tracers, o.Meters
 	if tracers == nil && meters == nil {
@@ -139,7 +139,7 @@ func New(o Options) (*Telemetry, error) {
 	}
 	t.unwatch = func() {
 		unwatch()
-		_ = asked.Unregister() // it knows its registration
+		_ = asked.Unregister() // can't fail: it is registered
 	}
 	return t, nil
 }
@@ -176,19 +176,19 @@ func (m *instruments) sizes(name, unit, about string) metric.Int64Histogram {
 	return h
 }
 
-// Close ends what the instruments watch.
+// Close ends the observation of store and worker.
 func (t *Telemetry) Close() {
 	if t != nil {
 		t.unwatch()
 	}
 }
 
-// with are the attributes of a measurement.
+// with returns attributes as an option of a measurement.
 func with(attrs ...attribute.KeyValue) metric.MeasurementOption {
 	return metric.WithAttributeSet(attribute.NewSet(attrs...))
 }
 
-// Committed reports a durable transition of a run. ctx has the run's trace.
+// Committed reports a durable transition of a run. ctx carries the run's trace.
 func (t *Telemetry) Committed(ctx context.Context, r *store.Run, tr *store.Transition, spans []execution.Span) {
 	if t == nil {
 		return
@@ -199,7 +199,7 @@ func (t *Telemetry) Committed(ctx context.Context, r *store.Run, tr *store.Trans
 		if e.Kind == store.Started {
 			t.runStarted.Add(ctx, 1, with(wf))
 		}
-		if i < len(tr.Events)-1 || !tr.Status.Ended() { // the end is nothing that had to be taken in
+		if i < len(tr.Events)-1 || !tr.Status.Ended() { // the end of a run was not waiting to be taken in
 			t.eventLag.Record(ctx, max(0, tr.At.Sub(e.At).Seconds()), with(attrEvent.String(string(e.Kind))))
 		}
 	}
@@ -237,7 +237,7 @@ func (t *Telemetry) Terminated(ctx context.Context, load func() (store.Run, erro
 	}
 	r, err := load()
 	if err != nil {
-		return // it is ended all the same
+		return // the run has ended all the same
 	}
 	t.ended(t.Within(trace.ContextWithSpanContext(context.WithoutCancel(ctx), trace.SpanContext{}), &r), &r, store.Canceled, end.At, end.Data)
 }
@@ -249,7 +249,7 @@ func (t *Telemetry) Blocked(ctx context.Context, workflow string) {
 	}
 }
 
-// Replayed reports a replay and how long it took.
+// Replayed reports a replay and its duration.
 func (t *Telemetry) Replayed(ctx context.Context, workflow string, events int, took time.Duration) {
 	if t == nil || events == 0 {
 		return
@@ -299,7 +299,7 @@ func (t *Telemetry) Sent(ctx context.Context, hookType string, duplicate bool, e
 	t.payloadSent.Add(ctx, 1, with(attrHook.String(hookType), attrOutcome.String(what)))
 }
 
-// isRefusal reports whether a payload was looked at and not wanted.
+// isRefusal reports whether a payload was examined and refused.
 func (t *Telemetry) isRefusal(err error) bool {
 	_, misfit := errors.AsType[*workflow.PayloadError](err)
 	_, foreign := errors.AsType[*workflow.HookTypeError](err)

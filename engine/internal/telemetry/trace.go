@@ -17,17 +17,17 @@ import (
 	"github.com/tenter-dev/tenter/workflow"
 )
 
-// A run may last for a year and go through many processes, and a span lives in the
-// memory of one until it ends. So no span is as long-lived as a run: the short span of
-// its start is stored with it and is the parent of all the others, each of which is
-// emitted when what it tells is over, with the times that the journal has. A crash
-// loses only the spans of the attempts that were executing. See docs/decisions.md.
+// A run may last for a year and go through many processes, and a span lives in the memory of
+// one until it ends. So no live span is as long-lived as a run: the short span of its start is
+// stored with it and is the parent of all others, each of which is emitted when what it
+// describes is over, with the times in the journal. A crash loses only the spans of the
+// attempts that were executing. See docs/decisions.md.
 
 // traceText is a span context as stores keep it: a W3C traceparent, and after a space
 // the tracestate if there is one.
 type traceText struct{ parent, state string }
 
-const maxTraceState = 512 // what W3C asks everybody to carry
+const maxTraceState = 512 // what W3C asks everyone to propagate
 
 func (t *traceText) Get(key string) string {
 	if key == "traceparent" {
@@ -46,7 +46,7 @@ func (t *traceText) Set(key, value string) {
 
 func (t *traceText) Keys() []string { return []string{"traceparent", "tracestate"} }
 
-// encodeTrace is the span context of ctx as text, empty if there is none.
+// encodeTrace returns the span context of ctx as text, empty if there is none.
 func encodeTrace(ctx context.Context) string {
 	var t traceText
 	propagation.TraceContext{}.Inject(ctx, &t)
@@ -56,7 +56,7 @@ func encodeTrace(ctx context.Context) string {
 	return t.parent + " " + t.state
 }
 
-// decodeTrace makes it the parent of what is done with ctx.
+// decodeTrace makes an encoded span context the parent of what is done with ctx.
 func decodeTrace(ctx context.Context, text string) context.Context {
 	if text == "" {
 		return ctx
@@ -66,8 +66,8 @@ func decodeTrace(ctx context.Context, text string) context.Context {
 	return propagation.TraceContext{}.Extract(ctx, &t)
 }
 
-// Within has what is done with ctx be a part of the run's trace. A run that was started
-// without has none later either: its spans would be orphans.
+// Within makes what is done with ctx part of the run's trace. A run that was started without a
+// trace never gets one: its spans would be orphans.
 func (t *Telemetry) Within(ctx context.Context, r *store.Run) context.Context {
 	if t == nil {
 		return ctx
@@ -91,7 +91,7 @@ func text(err error) string {
 	return err.Error()
 }
 
-// Starting begins the span of a start. It is what the run's own are children of.
+// Starting begins the span of a start, the parent of the run's other spans.
 func (t *Telemetry) Starting(ctx context.Context, n *store.NewRun) (started func(error)) {
 	if t == nil {
 		return func(error) {}
@@ -120,7 +120,7 @@ func (t *Telemetry) StartingChildren(ctx context.Context, tr *store.Transition, 
 	}
 }
 
-// Sending begins the span of a payload, and counts what becomes of it.
+// Sending begins the span of a payload and counts its outcome.
 func (t *Telemetry) Sending(ctx context.Context, p *store.Payload) (sent func(workflow.HookInfo, error)) {
 	if t == nil {
 		return func(workflow.HookInfo, error) {}
@@ -157,7 +157,7 @@ func (t *Telemetry) Attempt(ctx context.Context, spec run.Step) (_ context.Conte
 		return ctx, func(*run.StepError) {}
 	}
 	began := time.Now()
-	scene, _ := ctx.Value(run.Key{}).(*run.Scene) // begin has put it there
+	scene, _ := ctx.Value(run.Key{}).(*run.Scene) // put there by begin
 	info := scene.Info
 	var span trace.Span
 	if isTraced(ctx) {
@@ -178,7 +178,7 @@ func (t *Telemetry) Attempt(ctx context.Context, spec run.Step) (_ context.Conte
 	}
 }
 
-// traceSpan emits the span of something that is over.
+// traceSpan emits a span that has ended.
 func (t *Telemetry) traceSpan(ctx context.Context, r *store.Run, p *execution.Span) {
 	if !isTraced(ctx) {
 		return
@@ -200,13 +200,13 @@ func (t *Telemetry) traceSpan(ctx context.Context, r *store.Run, p *execution.Sp
 	case execution.TimedOut:
 		name = "timeout"
 	case execution.StepDone, execution.StepRetry:
-		return // its attempts tell
+		return // its attempts have spans
 	}
 	_, span := t.tracer.Start(ctx, name, append(options, trace.WithAttributes(attrs...))...)
 	span.End(trace.WithTimestamp(p.To))
 }
 
-// traceRun emits the span of a whole run. ctx has its trace.
+// traceRun emits the span of a whole run. ctx carries its trace.
 func (t *Telemetry) traceRun(ctx context.Context, r *store.Run, status store.Status, at time.Time, data []byte) {
 	if !isTraced(ctx) {
 		return

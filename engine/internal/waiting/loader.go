@@ -8,17 +8,17 @@ import (
 	"github.com/tenter-dev/tenter/store"
 )
 
-// Loader loads from the store how runs have ended. While one batch is being loaded, all who
-// come wait for the next, which is loaded for all of them at once. The zero value is ready.
+// Loader loads from the store how runs have ended. While one batch is being loaded, new
+// callers wait for the next, which is loaded for all of them at once. The zero value is ready.
 type Loader struct {
 	mu      sync.Mutex
 	waiting []*batch
 	loading bool
 }
 
-// batch is what one query loads, for several who wait.
+// batch is what one query loads for several callers.
 type batch struct {
-	ctx     context.Context //nolint:containedctx // of the first caller, without its end
+	ctx     context.Context //nolint:containedctx // of the first caller, without its cancellation
 	runIDs  []string
 	callers int // that still wait
 	endings map[string]store.Ending
@@ -26,11 +26,12 @@ type batch struct {
 	done    chan struct{}
 }
 
-// mostLoaded is how many runs a batch has: their results are in memory together, and come or
-// fail together.
+// mostLoaded is how many runs a batch has at most: their results are in memory together, and
+// arrive or fail together.
 const mostLoaded = 16
 
-// Load returns how a run has ended, if it has. ErrNotFound if there is no such run.
+// Load returns how a run has ended, if it has. It fails with store.ErrNotFound if there is no
+// such run.
 func (l *Loader) Load(ctx context.Context, s store.Reader, runID string) (store.Ending, error) {
 	if err := ctx.Err(); err != nil {
 		return store.Ending{}, err
@@ -70,7 +71,7 @@ func (l *Loader) join(ctx context.Context, s store.Reader, runID string) *batch 
 	return next
 }
 
-// load loads one batch after the other until nobody waits.
+// load loads one batch after another until nobody waits.
 func (l *Loader) load(s store.Reader) {
 	for {
 		l.mu.Lock()
@@ -81,7 +82,7 @@ func (l *Loader) load(s store.Reader) {
 			return
 		}
 		now := l.waiting[0]
-		l.waiting = slices.Delete(l.waiting, 0, 1) // which keeps nothing of it
+		l.waiting = slices.Delete(l.waiting, 0, 1) // Delete also clears the freed slot
 		l.mu.Unlock()
 		ends, err := s.Endings(now.ctx, now.runIDs)
 		now.err, now.endings = err, make(map[string]store.Ending, len(ends))

@@ -2,8 +2,8 @@ package waiting
 
 import "time"
 
-// recent has what was delivered a moment ago while nobody waited for it: a caller that resumes a run
-// and then asks for its result need not ask the store. Registry.mu guards it.
+// recent holds what was delivered a moment ago while nobody waited: a caller that resumes a
+// run and then asks for its result need not query the store. Registry.mu guards it.
 type recent struct {
 	values map[Key]recentValue
 	order  [mostRecent]Key // of the values, a ring
@@ -18,8 +18,8 @@ type recentValue struct {
 const (
 	mostRecent = 256
 
-	// recently is how long values are given out. No run is deleted that soon, see
-	// Options.KeepEnded, so its ID is still its own.
+	// recently is how long values are returned. No run is deleted that soon, see
+	// Options.KeepEnded, so no other run can have its ID.
 	recently = time.Second
 )
 

@@ -1,9 +1,9 @@
-// Package waiting lets callers wait for the ends of runs and for responses, which may come
-// from this process or from another one.
+// Package waiting lets callers wait for the ends of runs and for responses, from this process
+// or from another one.
 //
-// What happens here is delivered with its value. Of what happens elsewhere the store tells
-// that it did, and whoever waits looks; when it says that signals may have got lost, one of
-// those who wait asks for all.
+// What happens in this process is delivered with its value. What happens in another process
+// the store only signals, and the waiting callers look it up. When the store says that signals
+// may have been lost, one caller asks for all.
 package waiting
 
 import (
@@ -17,7 +17,7 @@ import (
 	"github.com/tenter-dev/tenter/store"
 )
 
-// A Key says what is waited for.
+// A Key identifies what is waited for.
 type Key struct {
 	Kind Kind
 	ID   string
@@ -28,17 +28,17 @@ type Kind uint8
 
 // What can be waited for.
 const (
-	RunEnd   Kind = iota + 1 // the end of the run that has the ID
-	Response                 // the response to the request that has the ID
+	RunEnd   Kind = iota + 1 // the end of the run with this ID
+	Response                 // the response to the request with this ID
 )
 
-// Signals is the part of a store that tells what other processes do.
+// Signals is the part of a store that signals what other processes do.
 type Signals interface {
 	Await() (done func())
 	Resync(ctx context.Context, s store.Signal) (store.Signal, error)
 }
 
-// Registry knows who waits for what.
+// Registry knows which callers wait for what.
 type Registry struct {
 	store   Signals
 	outages *outage.Log
@@ -49,10 +49,10 @@ type Registry struct {
 	recent  recent
 }
 
-// entry is a key that somebody waits for.
+// entry is a key that at least one caller waits for.
 type entry struct {
 	waiters  []*Waiter
-	one      [1]*Waiter // room for the first of them
+	one      [1]*Waiter // room for the first waiter
 	done     func()     // of Signals.Await, if it was called
 	expected bool       // a value is being committed here
 }
@@ -68,11 +68,11 @@ func New(s Signals, outages *outage.Log) *Registry {
 type Waiter struct {
 	r     *Registry
 	keys  [2]Key        // no more are waited for at once
-	wake  chan struct{} // says: there is a value, or look
+	wake  chan struct{} // signals that there is a value, or a reason to look
 	value any           // guarded by Registry.mu
 }
 
-// Listen begins to listen for one key, or two. What is delivered from now on is not missed.
+// Listen begins to listen for one or two keys. What is delivered from now on is not missed.
 func (r *Registry) Listen(keys ...Key) *Waiter {
 	w := &Waiter{r: r, wake: make(chan struct{}, 1)}
 	copy(w.keys[:], keys)
@@ -90,15 +90,15 @@ func (r *Registry) Listen(keys ...Key) *Waiter {
 	return w
 }
 
-// Recent returns a value of the key that was kept when nobody waited, or nil.
+// Recent returns a value of the key that was kept because nobody waited, or nil.
 func (r *Registry) Recent(k Key) any {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.recent.get(k)
 }
 
-// Elsewhere says that another process may decide a key. Those who wait for it have to be
-// signaled.
+// Elsewhere notes that another process may decide a key, so that its waiters need the store's
+// signals.
 func (r *Registry) Elsewhere(k Key) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -107,8 +107,8 @@ func (r *Registry) Elsewhere(k Key) {
 	}
 }
 
-// Expect says that a value is being committed here: signals of the store need not have those
-// who wait look. With false it takes that back, and they look.
+// Expect notes that a value is being committed here, so that waiters need not look when the
+// store signals. With false it takes that back and makes them look.
 func (r *Registry) Expect(k Key, expected bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -120,8 +120,8 @@ func (r *Registry) Expect(k Key, expected bool) {
 	}
 }
 
-// Deliver gives a value to those who wait for a key. If there is nobody, it may be kept for
-// those who come in the next moment.
+// Deliver gives a value to the waiters of a key. If there are none and keep is set, it is kept
+// a moment for those still to come.
 func (r *Registry) Deliver(k Key, v any, keep bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -147,7 +147,7 @@ func (e *entry) look() {
 	}
 }
 
-// Notify has those who wait for a key look.
+// Notify makes the waiters of a key look.
 func (r *Registry) Notify(k Key) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -156,7 +156,7 @@ func (r *Registry) Notify(k Key) {
 	}
 }
 
-// awaited is what somebody waits for.
+// awaited returns the keys that have waiters.
 func (r *Registry) awaited() (s store.Signal) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -172,7 +172,7 @@ func (r *Registry) awaited() (s store.Signal) {
 	return s
 }
 
-// Look has the waiter look at once.
+// Look makes the waiter look at once.
 func (w *Waiter) Look() {
 	select {
 	case w.wake <- struct{}{}:
@@ -180,7 +180,7 @@ func (w *Waiter) Look() {
 	}
 }
 
-// Stop ends the listening.
+// Stop stops listening.
 func (w *Waiter) Stop() {
 	w.r.mu.Lock()
 	defer w.r.mu.Unlock()
@@ -207,20 +207,20 @@ func (w *Waiter) take() any {
 	return v
 }
 
-// A Query is how somebody looks for what is waited for.
+// A Query looks up what a caller waits for.
 type Query interface {
-	// Look returns a value, or nil if there is none yet. An error that is final ends the
-	// wait; any other is an outage of the store, and Look is called again.
+	// Look returns a value, or nil if there is none yet. A final error ends the wait; any
+	// other is an outage of the store, and Look is called again.
 	Look(ctx context.Context) (v any, final bool, err error)
-	// Describe says what Look does, for the log, and of which run.
+	// Describe says, for the log, what Look does and for which run.
 	Describe() (verb, runID string)
 }
 
 // ErrStopped says that the wait was stopped.
 var ErrStopped = errors.New("stopped")
 
-// Wait blocks until a value is delivered or found; now has it look first. Of several values
-// it returns the one that was delivered first. It fails with the cause of ctx's end, or with
+// Wait blocks until a value is delivered or found; now makes it look first. Of several values
+// it returns the one that was delivered first. It fails with the cause of ctx, or with
 // ErrStopped.
 func (w *Waiter) Wait(ctx context.Context, stop <-chan struct{}, now bool, q Query) (any, error) {
 	missed, current := w.r.missed(), true

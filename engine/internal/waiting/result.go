@@ -11,7 +11,7 @@ func EndOf(runID string) Key { return Key{RunEnd, runID} }
 // ResponseTo is the key of the response to a request. Its value is a *store.Response.
 func ResponseTo(request string) Key { return Key{Response, request} }
 
-// NewResult is the result of a run. data is that of its last event.
+// NewResult returns the result of a run. data is that of its last event.
 func NewResult(runID, name string, status store.Status, data []byte) *workflow.RunResult {
 	res := &workflow.RunResult{RunID: runID, Workflow: name, Status: workflow.Status(status)}
 	if status == store.Completed {

@@ -5,17 +5,17 @@ import (
 	"sync"
 )
 
-// resyncs spares those who wait a query each when signals may have got lost: one of them asks
-// for all.
+// resyncs spares waiters a query each when signals may have been lost: one of them asks for
+// all.
 type resyncs struct {
 	mu    sync.Mutex
-	said  chan struct{} // closed when signals may have got lost, and replaced
-	times int           // how often they may have
-	asked int           // up to which of these times somebody has asked
-	busy  chan struct{} // has one while somebody asks
+	said  chan struct{} // closed and replaced when signals may have been lost
+	times int           // how often that was said
+	asked int           // the times that the last resync has covered
+	busy  chan struct{} // full while one waiter asks
 }
 
-// Missed notes that signals may have got lost.
+// Missed notes that signals may have been lost.
 func (r *Registry) Missed() {
 	rs := &r.resyncs
 	rs.mu.Lock()
@@ -25,15 +25,15 @@ func (r *Registry) Missed() {
 	rs.said = make(chan struct{})
 }
 
-// missed returns a channel that is closed when signals may have got lost.
+// missed returns a channel that is closed when signals may have been lost.
 func (r *Registry) missed() <-chan struct{} {
 	r.resyncs.mu.Lock()
 	defer r.resyncs.mu.Unlock()
 	return r.resyncs.said
 }
 
-// resync asks the store what those who wait have missed, and has them look, unless that has
-// been done since signals may have got lost.
+// resync asks the store what the waiters have missed and makes them look, unless that was done
+// since signals may last have been lost.
 func (r *Registry) resync(ctx context.Context) error {
 	rs := &r.resyncs
 	select {

@@ -11,7 +11,7 @@ import (
 	"github.com/tenter-dev/tenter/store"
 )
 
-// advance feeds what has arrived, in the order of time, and commits what comes of it.
+// advance feeds what has arrived, in order of time, and commits the outcome.
 func (a *actor) advance(mail []store.Message, inbox []arrival) {
 	b := &batch{a: a}
 	mail, inbox = b.feedAll(mail, inbox)
@@ -23,7 +23,7 @@ func (a *actor) advance(mail []store.Message, inbox []arrival) {
 		return
 	}
 	if d := a.x.Divergence(); d != nil {
-		b.decline() // what was delivered waits in the mailbox, as the rest does
+		b.decline() // deliveries wait in the mailbox, like the rest
 		a.block(inbox, d.String())
 		return
 	}
@@ -64,8 +64,8 @@ func (a *actor) advance(mail []store.Message, inbox []arrival) {
 	b.committed(t, outcomes)
 }
 
-// feedAll feeds mail, arrivals and timers in the order of their times; timers come
-// before what was accepted when they were due. It returns what is left.
+// feedAll feeds mail, arrivals and timers in the order of their times; a timer comes before
+// what was accepted at the moment it was due. It returns what is left.
 func (b *batch) feedAll(mail []store.Message, inbox []arrival) ([]store.Message, []arrival) {
 	a, x := b.a, b.a.x
 	a.turnSince.Store(time.Now().UnixNano())
@@ -74,7 +74,7 @@ func (b *batch) feedAll(mail []store.Message, inbox []arrival) ([]store.Message,
 	b.mail, b.more = mail, a.moreMail
 	a.moreMail, a.behind = false, a.behind && !a.mailRead
 	x.UnsureBacklogs()
-	var drains []string // closed hooks whose last payloads are in the mail that has just been read
+	var drains []string // closed hooks whose last payloads are in the mail just read
 	if (len(mail) > 0 || a.mailRead) && !b.more {
 		drains = x.Drains()
 	}
@@ -93,7 +93,7 @@ func (b *batch) feedAll(mail []store.Message, inbox []arrival) ([]store.Message,
 			continue
 		}
 		if len(mail) == 0 && b.more {
-			break // what comes next is not known
+			break // it is not known what comes next
 		}
 		until, isMail := now, false
 		if pulled != nil && (len(mail) == 0 || pulled.Next().Before(mail[0].AcceptedAt)) {
@@ -125,7 +125,7 @@ func (b *batch) feedAll(mail []store.Message, inbox []arrival) ([]store.Message,
 			m := mail[0]
 			mail = mail[1:]
 			if slices.Contains(b.took, m.ID) {
-				continue // it came with the attempt that has sent it
+				continue // it came with the attempt that sent it
 			}
 			if x.Defer(&m, b.more) {
 				continue
@@ -178,7 +178,7 @@ func (b *batch) take(in arrival) {
 			return
 		}
 		if intake := a.x.Intake(in.delivery.hookID); intake != execution.Direct || a.behind {
-			a.behind = a.behind || intake == execution.Behind // to accept another one first would be refused
+			a.behind = a.behind || intake == execution.Behind // the store would refuse another one before it
 			in.delivery.done <- ErrDeclined
 			return
 		}
@@ -203,7 +203,7 @@ func (b *batch) take(in arrival) {
 		if e == nil {
 			delete(a.attempts, at.ref)
 			if s := a.schedule.get(at.ref); s != nil && s.canceled != nil {
-				// Nobody attempts it again. What ends it may be in the mailbox.
+				// No one attempts the step again. Its result may be in the mailbox.
 				a.arrive(arrival{at: in.at, unbegun: s.ref})
 				a.markMail()
 			}
@@ -230,9 +230,9 @@ func (b *batch) take(in arrival) {
 	}
 }
 
-// carry reports whether all that was handed to the run is still the transition's to
-// carry. If its caller has lost commitTimeout with the code, it is in the mailbox, or about to
-// be, and the code has to meet it there.
+// carry reports whether everything handed to the run is still the transition's to carry. What
+// a caller has taken back, because the code took too long, is in the mailbox or about to be,
+// and the code has to get it from there.
 func (b *batch) carry() bool {
 	if s := b.a.start; s != nil && !s.carry() {
 		return false
@@ -245,15 +245,14 @@ func (b *batch) carry() bool {
 	return true
 }
 
-// resolve notes that the attempt of a step, if there is one, has become an event.
+// resolve notes that the outcome of a step's attempt, if there is one, has become an event.
 func (b *batch) resolve(ref string) {
 	if b.a.attempts[ref] != nil && !slices.Contains(b.resolved, ref) {
 		b.resolved = append(b.resolved, ref)
 	}
 }
 
-// feed gives one event to the code. trace is that of whoever sent it, if it is a
-// payload.
+// feed gives one event to the code. trace is that of the sender, if the event is a payload.
 func (b *batch) feed(e store.Event, trace string) {
 	a := b.a
 	e.Position = a.head.Events + int64(len(b.events)) + 1
@@ -266,11 +265,11 @@ func (b *batch) feed(e store.Event, trace string) {
 	}
 }
 
-// settleCanceled ends canceled steps of which no attempt is executing, and stops the
-// others.
+// settleCanceled ends canceled steps that have no executing attempt, and stops the attempts of
+// the others.
 func (b *batch) settleCanceled() {
 	a := b.a
-	for len(a.schedule.canceled) > 0 && !a.x.Finished() && !b.more { // what it was done by may be in the mailbox
+	for len(a.schedule.canceled) > 0 && !a.x.Finished() && !b.more { // its result may be in the mailbox
 		s := a.schedule.canceled[0]
 		a.schedule.canceled = a.schedule.canceled[1:]
 		if a.schedule.get(s.ref) == nil {
@@ -281,7 +280,7 @@ func (b *batch) settleCanceled() {
 			continue
 		}
 		if b.inMail(s) {
-			continue // it was done before it could be canceled
+			continue // the step was done before it could be canceled
 		}
 		e := s.unattempted()
 		if s.begun && s.spec.Transact == nil {
@@ -303,8 +302,8 @@ func (b *batch) pull(bl *execution.Backlog) {
 	b.feed(store.Event{Kind: m.Kind, Ref: m.Ref, Data: m.Data, At: m.AcceptedAt, OrStart: m.OrStart}, m.Trace)
 }
 
-// readAhead makes sure that it is known whether another payload waits behind the first one
-// of a backlog. It returns false if that takes a commit first, or the store has failed.
+// readAhead determines whether another payload waits behind the first one of a backlog. It
+// returns false if a commit must come first, or if the store has failed.
 func (b *batch) readAhead(bl *execution.Backlog) bool {
 	known, err := bl.ReadAhead(func(hook string, after int64, n int) ([]store.Message, bool, error) {
 		return b.a.w.store.Backlog(b.a.w.ctx, b.a.id, hook, after, n)

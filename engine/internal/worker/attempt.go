@@ -14,21 +14,21 @@ import (
 )
 
 // attempt is one execution of a step's function. It belongs to the actor, not to the
-// execution: a rebuilt execution finds it.
+// execution: a rebuilt execution finds it again.
 type attempt struct {
 	ref     string
 	number  int
-	epoch   int64 // of the run, when it began
+	epoch   int64 // of the run, when the attempt began
 	started time.Time
-	lapses  int64 // of the lease, when the run was last known to be this worker's
+	lapses  int64 // of the lease, when this worker was last known to own the run
 	stop    context.CancelFunc
 	long    *time.Timer
-	grace   *time.Timer // once its step is canceled
+	grace   *time.Timer // runs once the step is canceled
 	shown   bool
-	result  *result // once it has arrived
+	result  *result // nil until it arrives
 }
 
-// result is what an attempt came to.
+// result is the outcome of an attempt.
 type result struct {
 	ref    string
 	number int
@@ -36,8 +36,8 @@ type result struct {
 	data   []byte
 	failed *run.StepError
 	begun  bool // the step's function was called
-	// message has the result too: a transactional step has put it into the mailbox.
-	// 0: none.
+	// message is the mailbox message in which a transactional step has put the result too. 0:
+	// none.
 	message int64
 }
 
@@ -53,7 +53,7 @@ func (at *attempt) abandon() {
 // longAttempt is how long an attempt executes before it is shown.
 const longAttempt = time.Second
 
-// begin starts an attempt of a step. The decision to do so is durable.
+// begin starts an attempt of a step, once the decision to do so is durable.
 func (a *actor) begin(s *scheduled) {
 	w := a.w
 	ctx, stop := context.WithCancel(w.stepCtx)
@@ -89,7 +89,7 @@ func (a *actor) execute(ctx context.Context, stop context.CancelFunc, at *attemp
 	}()
 	if a.w.takeSlot(ctx) {
 		defer func() { <-a.w.slots }()
-		// It may have waited for longer than the lease is, and the run be taken over.
+		// The wait may have outlasted the lease, and the run may have been taken over.
 		if lapses, err := a.w.lease.ensure(); err == nil && lapses == at.lapses {
 			r.begun = true
 			ctx, returned := a.w.tel.Attempt(ctx, spec)
@@ -97,7 +97,7 @@ func (a *actor) execute(ctx context.Context, stop context.CancelFunc, at *attemp
 			returned(r.failed)
 		}
 	} else {
-		r.begun = true // as good as: it was canceled
+		r.begun = true // counts as begun: it was canceled
 		r.failed = &run.StepError{Failure: journal.Failure{Text: context.Canceled.Error(), Is: []string{journal.IsCanceled}}}
 	}
 	returned = true
@@ -108,7 +108,7 @@ func (w *Worker) takeSlot(ctx context.Context) bool {
 	select {
 	case w.slots <- struct{}{}:
 		return true
-	default: // ctx.Done makes a channel, so it is asked for only to wait
+	default: // ctx.Done makes a channel, so call it only to wait
 	}
 	select {
 	case w.slots <- struct{}{}:
@@ -151,7 +151,7 @@ func (a *actor) stepEvent(r *result) *store.Event {
 		return &store.Event{Kind: store.StepCompleted, Ref: r.ref, Data: r.data}
 	}
 	if a.w.stepCtx.Err() != nil && s.canceled == nil {
-		return nil // it failed because the worker is going down: another one repeats it
+		return nil // it failed because the worker is shutting down: another one repeats it
 	}
 	return s.failed(r.failed, r.at)
 }

@@ -4,7 +4,7 @@ import (
 	"github.com/tenter-dev/tenter/engine/internal/waiting"
 )
 
-// busy counts an actor that begins to go round. It is called with a.mu held.
+// busy counts an actor that becomes active. It is called with a.mu held.
 func (w *Worker) busy(a *actor) {
 	w.mu.Lock()
 	if a.parked != nil {
@@ -38,7 +38,7 @@ func (w *Worker) idle(a *actor) (victim *actor) {
 	w.waits.Elsewhere(waiting.EndOf(a.id))
 	if w.parked.Len() > w.opts.CacheSize {
 		victim = w.parked.Back().Value.(*actor) //nolint:forcetypeassert // the list has actors only
-		w.unpark(victim)                        // nobody else is to pick it
+		w.unpark(victim)                        // no one else may pick it
 	}
 	return victim
 }
@@ -50,7 +50,7 @@ func (w *Worker) unpark(a *actor) {
 	}
 }
 
-// evict ends the actor if it is parked. The run costs no memory from then on.
+// evict ends the actor if it is parked. From then on the run takes no memory.
 func (a *actor) evict() {
 	a.mu.Lock()
 	if a.active || a.gone {
@@ -63,7 +63,7 @@ func (a *actor) evict() {
 	a.forget()
 }
 
-// remove takes an actor off the books.
+// remove removes an actor from the worker's indexes.
 func (w *Worker) remove(a *actor) {
 	w.mu.Lock()
 	if w.actors[a.id] == a {
@@ -75,7 +75,7 @@ func (w *Worker) remove(a *actor) {
 	w.waits.Notify(waiting.EndOf(a.id))
 }
 
-// EvictAll throws all parked runs out of memory, as tests do that want them to be replayed.
+// EvictAll evicts all parked runs from memory, for tests that want them replayed.
 func (w *Worker) EvictAll() {
 	w.mu.Lock()
 	var parked []*actor

@@ -10,8 +10,7 @@ import (
 	"github.com/tenter-dev/tenter/store"
 )
 
-// claimLoop claims runs when somebody says that there may be some, and when the next
-// one is due.
+// claimLoop claims runs when signaled that there may be some, and when the next one is due.
 func (w *Worker) claimLoop(ctx context.Context) {
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
@@ -42,13 +41,13 @@ func (w *Worker) claimLoop(ctx context.Context) {
 	}
 }
 
-// slowPoll is how often a worker looks for runs though nobody has said anything: a
-// signal of another process may have got lost, or a clock been set. It also asks for
-// runs of its own that it does not know of then: a claim, or the birth of a run, that
-// it had given up may have been carried out after all.
+// slowPoll is how often a worker looks for runs without a signal: one from another process may
+// have been lost, or a clock may have been set. It then also asks for runs that it owns
+// unknowingly: a claim, or the birth of a run, that it had given up on may have been carried
+// out after all.
 const slowPoll = 30 * time.Second
 
-// untilClaim returns how long to wait before the next claim; less than 0: forever.
+// untilClaim returns how long to wait before the next claim; a negative duration is forever.
 func (w *Worker) untilClaim(next time.Time) time.Duration {
 	wait := time.Duration(-1)
 	if !next.IsZero() {
@@ -63,8 +62,8 @@ func (w *Worker) untilClaim(next time.Time) time.Duration {
 // maxClaim is how many runs are claimed at once.
 const maxClaim = 256
 
-// claim claims runs: those that signals have named, or, if somebody asks for that, of all
-// that have something to do those in the greatest need.
+// claim claims runs: those that signals have named or, after trigger, the neediest of all that
+// have something to do.
 func (w *Worker) claim(ctx context.Context) {
 	room := w.opts.MaxRuns - int(w.busyActors.Load())
 	w.mu.Lock()
@@ -76,7 +75,7 @@ func (w *Worker) claim(ctx context.Context) {
 	}
 	w.mu.Unlock()
 	if !byNeed && len(named) == 0 {
-		return // they have been claimed with others
+		return // they were claimed with others
 	}
 	if room <= 0 || len(w.definitions) == 0 {
 		return // idle triggers the next claim
@@ -100,7 +99,7 @@ func (w *Worker) claim(ctx context.Context) {
 	}
 	if again {
 		w.recalled = time.Now()
-		limit += int(w.owned.Load()) // which come along
+		limit += int(w.owned.Load()) // owned runs come along
 	}
 	c, err := w.store.Claim(ctx, store.Claim{
 		Worker:      w.id,
@@ -129,8 +128,8 @@ func (w *Worker) claim(ctx context.Context) {
 		w.vain = 0
 		w.trigger()
 	case len(c.Runs) == 0 && (c.More || !c.Next.IsZero() && !c.Next.After(now)):
-		// Others are faster, or the store's clock is behind this one. Asking again at
-		// once would get the same answer.
+		// Other workers are faster, or the store's clock is behind ours. Asking again at once
+		// would get the same answer.
 		w.wakeAt(now.Add(min(outage.FirstPause<<w.vain, outage.MostPause)))
 		w.vain = min(w.vain+1, 10)
 	default:
@@ -139,12 +138,12 @@ func (w *Worker) claim(ctx context.Context) {
 	}
 }
 
-// busyPause is how long a run is left alone that somebody else was at when it was to be
-// claimed, and at most one that another worker was chosen to claim.
+// busyPause is how long a run is left alone that another worker was busy with when this one
+// tried to claim it. It also bounds the wait for a worker that was elected to claim a run.
 const busyPause = 50 * time.Millisecond
 
-// claimNamed claims runs that signals have named. They are new, or were parked, and to look
-// at them alone costs less than to look for all that have something to do.
+// claimNamed claims runs that signals have named. They are new, or were parked, and looking at
+// them alone costs less than looking for all that have something to do.
 func (w *Worker) claimNamed(ctx context.Context, named []string) {
 	slices.Sort(named)
 	named = slices.Compact(named)
@@ -168,12 +167,12 @@ func (w *Worker) claimNamed(ctx context.Context, named []string) {
 		time.AfterFunc(busyPause, func() { w.name(c.Busy...) })
 	}
 	w.wakeAt(c.Next)
-	if w.store.Shared() { // others may have got some, and die
+	if w.store.Shared() { // others may have got some and may die
 		w.wakeAt(w.store.Now().Add(w.opts.Lease))
 	}
 }
 
-// retryClaim waits, and has runs claimed again. What is claimed meanwhile would fail.
+// retryClaim waits, then triggers another claim. A claim in the meantime would fail.
 func (w *Worker) retryClaim(ctx context.Context, verb string, err error) {
 	if ctx.Err() == nil && outage.Sleep(ctx, w.backoff.Failed(w.outages, verb, "", err)) {
 		w.trigger()
@@ -193,11 +192,11 @@ func (w *Worker) adopt(r *store.Run) {
 		if a.post(arrival{at: w.store.Now(), claimed: r}) {
 			return
 		}
-		w.remove(a) // it was on its way out
+		w.remove(a) // the actor was ending
 	}
 }
 
-// name has runs that have something to do claimed soon.
+// name makes claimLoop claim the named runs soon, if they have something to do.
 func (w *Worker) name(runs ...string) {
 	w.mu.Lock()
 	if w.named = append(w.named, runs...); len(w.named) > maxClaim {
@@ -208,8 +207,8 @@ func (w *Worker) name(runs ...string) {
 	w.rouse()
 }
 
-// yield claims a run if the worker that was elected for it has not done so in a moment,
-// with all that have come since.
+// yield leaves a run to the worker elected for it, for a moment. If that has not claimed it by
+// then, claimYielded does.
 func (w *Worker) yield(run string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -219,7 +218,7 @@ func (w *Worker) yield(run string) {
 	w.yielded = append(w.yielded, run)
 }
 
-// claimYielded has those claimed that were yielded before it was last called.
+// claimYielded names the runs that were yielded before it was last called.
 func (w *Worker) claimYielded() {
 	w.mu.Lock()
 	runs := w.overdue
@@ -231,13 +230,13 @@ func (w *Worker) claimYielded() {
 	w.name(runs...)
 }
 
-// trigger has runs claimed soon, whichever have something to do.
+// trigger makes claimLoop claim soon whichever runs have something to do.
 func (w *Worker) trigger() {
 	w.byNeed.Store(true)
 	w.rouse()
 }
 
-// rouse has claimLoop claim.
+// rouse wakes claimLoop.
 func (w *Worker) rouse() {
 	select {
 	case w.claims <- struct{}{}:
@@ -245,7 +244,7 @@ func (w *Worker) rouse() {
 	}
 }
 
-// wakeAt has runs claimed at t, if not before. Zero is never.
+// wakeAt makes claimLoop claim at t, if not before. Zero is never.
 func (w *Worker) wakeAt(t time.Time) {
 	if t.IsZero() {
 		return

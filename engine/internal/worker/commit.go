@@ -10,8 +10,8 @@ import (
 	"github.com/tenter-dev/tenter/store"
 )
 
-// commit writes a transition, under a valid lease if this worker owns the run or is
-// to own it.
+// commit writes a transition, under a valid lease if this worker owns the run or is to own it
+// afterwards.
 func (a *actor) commit(t *store.Transition) ([]store.Outcome, error) {
 	lapses := a.lapses
 	if t.Keep || a.owned {
@@ -32,8 +32,8 @@ func (a *actor) commit(t *store.Transition) ([]store.Outcome, error) {
 	return outcomes, nil
 }
 
-// responding has those who wait for the responses of a transition wait for what becomes of
-// it, or look, once that may be unknown.
+// responding makes callers waiting for a transition's responses wait for the commit or, once
+// its outcome may be unknown, look for themselves.
 func (b *batch) responding(committing bool) {
 	for i := range b.effects {
 		if e := &b.effects[i]; e.Kind == store.Respond && !e.Again {
@@ -42,7 +42,7 @@ func (b *batch) responding(committing bool) {
 	}
 }
 
-// responded gives the responses of a transition to those who wait for them.
+// responded gives the responses of a transition to the callers waiting for them.
 func (b *batch) responded(outcomes []store.Outcome) {
 	for i := range outcomes {
 		switch e := &b.effects[i]; {
@@ -109,13 +109,12 @@ func (b *batch) committed(t *store.Transition, outcomes []store.Outcome) {
 		a.leaveQuarantine()
 	}
 	if !a.owned && a.head.Suspicion >= suspicious {
-		a.leave(nil) // what comes next for it has to pass the quarantine again
+		a.leave(nil) // the run has to pass the quarantine again
 		a.w.trigger()
 	}
 }
 
-// stopCanceled has the attempts of canceled steps stopped. What canceled them is
-// durable.
+// stopCanceled stops the attempts of canceled steps, once what canceled them is durable.
 func (b *batch) stopCanceled() {
 	a := b.a
 	for _, at := range b.stop {
@@ -124,7 +123,7 @@ func (b *batch) stopCanceled() {
 	}
 }
 
-// start begins the steps whose decision is durable.
+// start begins the steps that the durable transition decided to begin.
 func (b *batch) start() {
 	if len(b.begin) == 0 {
 		return
@@ -145,7 +144,7 @@ func (b *batch) start() {
 	}
 }
 
-// refused handles a transition that was not written, or maybe was.
+// refused handles a transition that was not written, or possibly was.
 func (b *batch) refused(t *store.Transition, err error) {
 	a := b.a
 	switch {
@@ -169,20 +168,21 @@ func (b *batch) refused(t *store.Transition, err error) {
 	}
 }
 
-// decline sends what was delivered through the mailbox.
+// decline makes callers send their deliveries through the mailbox.
 func (b *batch) decline() {
 	for _, o := range b.deliveries {
 		o.done <- ErrDeclined
 	}
 }
 
-// warnEvents is the length of a journal that is worth a warning, and each double of it.
+// warnEvents is the length of a journal at which a warning is logged, and again each time that
+// it doubles.
 const warnEvents = 20_000
 
 func (a *actor) warn() {
 	if a.head.Events >= max(warnEvents, 2*a.warned) {
 		a.warned = a.head.Events
-		a.logger().WarnContext(a.traced, "the journal is getting long: replays take time; consider to end the run and start a successor",
+		a.logger().WarnContext(a.traced, "the journal is getting long: replays take time; consider ending the run and starting a successor",
 			"events", a.head.Events)
 	}
 }
@@ -192,7 +192,7 @@ func (a *actor) warn() {
 func (a *actor) block(inbox []arrival, reason string) {
 	a.forget()
 	if a.start != nil {
-		a.leave(inbox) // it is started through the mailbox, and whoever claims it blocks it
+		a.leave(inbox) // it is started through the mailbox, and the worker that claims it blocks it
 		return
 	}
 	a.logger().ErrorContext(a.traced, "run is blocked", "reason", reason)

@@ -6,13 +6,14 @@ import (
 	"github.com/tenter-dev/tenter/store"
 )
 
-// Address is where payloads of a token are taken in.
+// Address is where the payloads for a token go.
 type Address struct {
 	actor *actor
-	Hook  store.Hook // of the run's execution; it does not change once it is open
+	Hook  store.Hook // the hook of the run's execution, immutable once open
 }
 
-// follow makes the open hooks of a run findable, and those that it has closed not.
+// follow adds the hooks that a run has opened to the index and removes those that it has
+// closed.
 func (w *Worker) follow(a *actor) {
 	changes := a.x.TakeHookChanges()
 	if len(changes) == 0 {
@@ -30,7 +31,7 @@ func (w *Worker) follow(a *actor) {
 	}
 }
 
-// unindexHooks makes the hooks of a run unfindable.
+// unindexHooks removes the hooks of a run from the index.
 func (w *Worker) unindexHooks(a *actor) {
 	if a.x == nil {
 		return
@@ -40,7 +41,7 @@ func (w *Worker) unindexHooks(a *actor) {
 	a.x.OpenHooks(func(h *store.Hook) { w.unindex(a, h) })
 }
 
-// unindex is called with w.mu held.
+// unindex removes one hook. It is called with w.mu held.
 func (w *Worker) unindex(a *actor, h *store.Hook) {
 	if at := w.hooks[h.Token]; at != nil && at.actor == a && at.Hook.ID == h.ID {
 		delete(w.hooks, h.Token)

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// post hands something to the actor. It returns false if it is gone.
+// post hands an arrival to the actor. It returns false if the actor is gone.
 func (a *actor) post(in arrival) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -17,7 +17,7 @@ func (a *actor) post(in arrival) bool {
 	return true
 }
 
-// notify says that there may be mail. It returns false if the actor is gone.
+// notify tells the actor that there may be mail. It returns false if the actor is gone.
 func (a *actor) notify() bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -79,7 +79,7 @@ func (a *actor) arrive(in arrival) {
 	a.inbox = append(a.inbox, in)
 }
 
-// setAlarm makes an owned run go round at a time; zero is never.
+// setAlarm wakes the actor of an owned run at a time; zero is never.
 func (a *actor) setAlarm(at time.Time) {
 	switch {
 	case !a.owned || at.IsZero():

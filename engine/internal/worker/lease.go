@@ -11,32 +11,32 @@ import (
 	"github.com/tenter-dev/tenter/store"
 )
 
-// lease is a worker's claim to be alive. It is renewed while the worker owns runs;
-// if other processes may use the database always, so that they know who is there.
+// lease is a worker's proof of being alive. It is renewed while the worker owns runs; always,
+// if other processes may use the database, so that they know which workers are live.
 //
-// What it allows is counted from when the renewal was sent, by this process's own
-// clock; what others may do from when it arrived, by the store's. So clocks need not
-// agree, and a worker that was frozen knows before others could have taken its runs
-// that it has to ask first.
+// What a lease allows is counted from when the renewal was sent, by this process's own clock;
+// what others may do, from when it arrived, by the store's. So clocks need not agree, and a
+// worker that was frozen knows that it has to ask first before others could have taken its
+// runs.
 type lease struct {
 	w      *Worker
 	sent   atomic.Pointer[time.Time] // when the last successful renewal was
-	lapses atomic.Int64              // how often it was renewed only after it had lapsed
+	lapses atomic.Int64              // how often it was renewed too late
 	tries  atomic.Int64              // renewals that have an answer
-	busy   chan struct{}             // has one while somebody renews
+	busy   chan struct{}             // full while a goroutine renews
 
-	// Of who renews.
+	// Of the goroutine that renews.
 	err     error     // of the last try
-	failing time.Time // since when it can't be renewed; zero: it can
+	failing time.Time // since when renewals have failed; zero: the last one succeeded
 	truce   atomic.Pointer[time.Time]
 
 	backoff outage.Backoff // of loop
 	beating atomic.Bool
-	kick    chan struct{} // has one when beating has become true and loop does not know yet
+	kick    chan struct{} // full when beating has become true and loop does not know yet
 }
 
-// ensure returns when the lease has some time left, and how often it had lapsed: a caller that
-// knows from before the last time that it owns a run has to ask the store.
+// ensure renews the lease unless it has some time left, and returns how often it had lapsed: a
+// caller that learned before the last lapse that it owns a run has to ask the store.
 func (l *lease) ensure() (lapses int64, err error) {
 	if l.age() >= l.w.opts.Lease/3*2 && !planted.LeaseUnchecked.Here() {
 		if err := l.renew(); err != nil {
@@ -47,7 +47,7 @@ func (l *lease) ensure() (lapses int64, err error) {
 	return l.lapses.Load(), nil
 }
 
-// RefreshLease renews a lease that has not been renewed for some time.
+// RefreshLease renews the lease if it has not been renewed for some time.
 func (w *Worker) RefreshLease() {
 	_, _ = w.lease.ensure() // if it fails, so will what comes next
 }
@@ -55,9 +55,9 @@ func (w *Worker) RefreshLease() {
 // never is the age of a lease that has not been granted yet.
 const never = time.Duration(1<<63 - 1)
 
-// age is how long ago the last successful renewal was sent. A clock that is set back
-// must not make it younger, and the monotonic clock may stand still while the machine
-// sleeps, so it is the larger of what the two say.
+// age is how long ago the last successful renewal was sent. A clock that is set back must not
+// make it younger, and the monotonic clock may stand still while the machine sleeps, so age is
+// the larger of the two readings.
 func (l *lease) age() time.Duration {
 	sent := l.sent.Load()
 	if sent == nil {
@@ -67,7 +67,7 @@ func (l *lease) age() time.Duration {
 	return max(now.Sub(*sent), now.Round(0).Sub(sent.Round(0)))
 }
 
-// renew renews the lease, unless somebody else has just done, or tried, that.
+// renew renews the lease, unless another goroutine has just done or tried that.
 func (l *lease) renew() error {
 	asked := l.tries.Load()
 	select {
@@ -90,7 +90,7 @@ func (l *lease) renew() error {
 func (l *lease) try() error {
 	most := l.w.opts.Lease
 	sent := time.Now()
-	// An answer that comes later than that is worth nothing.
+	// A later answer is worth nothing.
 	ctx, cancel := context.WithTimeout(l.w.ctx, most)
 	defer cancel()
 	err := l.w.store.Renew(ctx, store.Lease{
@@ -107,9 +107,9 @@ func (l *lease) try() error {
 	}
 	had := l.age()
 	over := had != never && had >= most
-	lapsed := over && l.beating.Load() // else nothing is known to have needed it
-	// What kept this worker from renewing may have kept all others. Each of them that
-	// is alive gets the time to renew before its runs count as those of a dead one.
+	lapsed := over && l.beating.Load() // else nothing is known to have needed the lease
+	// What kept this worker from renewing may have kept all others from it too. Each live
+	// worker gets time to renew before its runs count as those of a dead one.
 	if lapsed || !l.failing.IsZero() && time.Since(l.failing) >= most/2 {
 		until := time.Now().Add(most / 2)
 		l.truce.Store(&until)
@@ -129,7 +129,7 @@ func (l *lease) try() error {
 	return nil
 }
 
-// truceFor returns for how long no runs are to be claimed.
+// truceFor returns how long no runs are to be claimed.
 func (l *lease) truceFor() time.Duration {
 	until := l.truce.Load()
 	if until == nil {
@@ -138,10 +138,10 @@ func (l *lease) truceFor() time.Duration {
 	return time.Until(*until)
 }
 
-// beat renews the lease for as long as it is needed.
+// beat makes loop renew the lease for as long as it is needed.
 func (l *lease) beat() {
 	if !l.beating.Load() && l.beating.CompareAndSwap(false, true) {
-		l.kick <- struct{}{} // it has room for one, and beating says that it is empty
+		l.kick <- struct{}{} // never blocks: beating was false, so kick is empty
 	}
 }
 
@@ -185,6 +185,6 @@ func (l *lease) pause(d time.Duration) bool {
 	return l.w.owned.Load() > 0 && l.beating.CompareAndSwap(false, true)
 }
 
-// errUnleased is the error of what was not even tried, because the lease could not be
-// renewed before.
+// errUnleased is the error of an operation that was not tried because the lease could not be
+// renewed.
 var errUnleased = errors.New("the lease can't be renewed")

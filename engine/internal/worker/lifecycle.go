@@ -12,7 +12,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-// New returns a worker that has an ID. It drains when ctx ends.
+// New returns a worker with the given ID. It drains when ctx ends.
 func New(ctx context.Context, id string, e Engine) *Worker {
 	w := &Worker{
 		opts:        e.Options,
@@ -50,7 +50,7 @@ func New(ctx context.Context, id string, e Engine) *Worker {
 // Run works until ctx ends, then drains.
 func (w *Worker) Run(ctx context.Context) error {
 	if err := w.lease.renew(); errors.Is(err, store.ErrClosed) {
-		return err // any other will pass
+		return err // any other error will pass
 	}
 	w.loops.Go(w.watch.loop)
 	w.loops.Go(w.lease.loop)
@@ -69,10 +69,10 @@ func (w *Worker) Run(ctx context.Context) error {
 	return err
 }
 
-// Begin executes a run that is born here. It returns when the run is durable. After a
-// crash, or before it is known whether there was one, it declines: should the code of the
-// new run be what kills workers, the run has to be durable before, or only innocent ones
-// could be suspected.
+// Begin executes a run that is born in this worker. It returns when the run is durable. After
+// a crash, or before it is known whether there was one, it declines: in case the code of the
+// new run is what kills workers, the run has to be durable first, or only innocent runs could
+// be suspected.
 func (w *Worker) Begin(ctx context.Context, n store.NewRun, def *run.Workflow) error {
 	if !w.claimed.Load() || w.suspect.Load() > 0 {
 		return ErrDeclined
@@ -97,7 +97,7 @@ func (w *Worker) shutdown() error {
 	w.notifyOwned()
 	drain := max(w.opts.DrainTimeout, handOver/2)
 	last := max(min(drain/10, handOver), handOver/2)
-	last = min(last, drain-w.opts.DrainTimeout/2) // what is about to end gets some time, too
+	last = min(last, drain-w.opts.DrainTimeout/2) // what is about to end gets some time too
 	end := time.Now().Add(drain)
 	var err error
 	if !w.settle(end.Add(-last)) {
@@ -123,14 +123,14 @@ func (w *Worker) shutdown() error {
 	defer cancel()
 	if released := w.store.Release(ctx, w.id); released != nil {
 		w.log.Warn("could not release the lease: other workers wait until it lapses", "error", released)
-		// A store that comes to transitions of this worker only now makes runs its own, when
-		// nobody looks for those of its lease any more.
+		// A store that gets to transitions of this worker only now gives it runs again, when
+		// nobody looks for runs under its lease any more.
 		go func() { _ = w.store.Release(context.WithoutCancel(w.ctx), w.id) }() // until the store is closed
 	}
 	return err
 }
 
-// settle waits until no run is owned or at work, nor being claimed.
+// settle waits until no run is owned, executing or being claimed.
 func (w *Worker) settle(until time.Time) bool {
 	deadline := time.NewTimer(time.Until(until))
 	defer deadline.Stop()
@@ -150,9 +150,9 @@ func (w *Worker) settled() bool {
 	return !w.claiming.Load() && w.owned.Load() <= 0 && w.busyActors.Load() <= 0
 }
 
-// Signal passes on what the store has seen.
+// Signal passes on a signal of the store.
 func (w *Worker) Signal(s store.Signal) {
-	for _, id := range s.Ended { // maybe by somebody else
+	for _, id := range s.Ended { // maybe by another process
 		w.mu.Lock()
 		a := w.actors[id]
 		w.mu.Unlock()
@@ -164,9 +164,9 @@ func (w *Worker) Signal(s store.Signal) {
 		w.mu.Lock()
 		a := w.actors[id]
 		w.mu.Unlock()
-		// One that ends the run is on its way out; if it has ended it, this is a retry. One
-		// whose code does not yield can't take it in: the run is claimed, so that it is seen
-		// who executes it.
+		// An actor that ends the run is about to go; if it has ended the run, this is a retry.
+		// An actor whose code does not yield can't take mail in: the run is claimed, which
+		// shows who executes it.
 		switch {
 		case a != nil && a.notify() && !a.ending.Load() && !a.slow():
 		case s.Yield:
@@ -181,7 +181,7 @@ func (w *Worker) Signal(s store.Signal) {
 	}
 }
 
-// Gauges returns how the worker is now.
+// Gauges returns the current values of the worker.
 func (w *Worker) Gauges() telemetry.Gauges {
 	w.mu.Lock()
 	parked := w.parked.Len()

@@ -8,7 +8,7 @@ import (
 	"github.com/tenter-dev/tenter/store"
 )
 
-// own says whether this worker owns the run.
+// own records whether this worker owns the run.
 func (a *actor) own(owned bool) {
 	if a.owned != owned {
 		a.owned = owned
@@ -23,11 +23,11 @@ func (a *actor) own(owned bool) {
 	}
 }
 
-// claimed makes this worker the owner. If the run is as the actor remembers it, it
-// goes on without a replay. It reports whether there may be mail.
+// claimed makes this worker the owner. If the run is as the actor remembers it, it continues
+// without a replay. claimed reports whether there may be mail.
 func (a *actor) claimed(r *store.Run) bool {
 	if r.Epoch <= a.head.Epoch {
-		return !a.owned // it came along with others, and if it is not at work here that was long ago
+		return !a.owned // the run came along with others, or long ago if it is not at work here
 	}
 	changed := (r.Epoch != a.head.Epoch+1 || r.Events != a.head.Events) && !planted.ParkedKept.Here()
 	if a.x != nil && (changed || r.Suspicion >= suspicious) {
@@ -39,7 +39,7 @@ func (a *actor) claimed(r *store.Run) bool {
 	return true
 }
 
-// forget throws the execution away. Attempts go on, for the next one to find.
+// forget discards the execution. Attempts go on, for the next execution to find.
 func (a *actor) forget() {
 	a.w.unindexHooks(a)
 	if a.x != nil {
@@ -48,8 +48,8 @@ func (a *actor) forget() {
 	}
 }
 
-// leave ends the actor: the run is another worker's, or nobody's here. What was
-// delivered goes through the mailbox.
+// leave ends the actor: another worker owns the run, or no one here does. Deliveries go
+// through the mailbox.
 func (a *actor) leave(inbox []arrival) {
 	a.mu.Lock()
 	a.gone = true
@@ -73,14 +73,14 @@ func (a *actor) leave(inbox []arrival) {
 			in.delivery.done <- ErrDeclined
 		}
 		if in.claimed != nil {
-			a.w.again.Store(true) // it is ours, and nobody here goes on with it
+			a.w.again.Store(true) // this worker owns the run, and no actor continues it
 			a.w.trigger()
 		}
 	}
 }
 
-// troubled waits before the store is tried again. What was delivered meanwhile goes through
-// the mailbox, where its sender learns of the trouble.
+// troubled waits before the store is tried again. Meanwhile deliveries go through the mailbox,
+// where their senders learn of the trouble.
 func (a *actor) troubled(verb string, err error) {
 	a.forget()
 	a.declineInbox()
@@ -93,7 +93,7 @@ func (a *actor) troubled(verb string, err error) {
 	}
 }
 
-// fenced gives the run up, unless it is this worker that has claimed it meanwhile.
+// fenced gives the run up, unless this worker itself has claimed it meanwhile.
 func (a *actor) fenced() {
 	a.forget()
 	a.mu.Lock()
@@ -109,10 +109,10 @@ func (a *actor) fenced() {
 	}
 }
 
-// startOver has the run go on from what the store has of it: a caller has taken back what
+// startOver makes the run continue from its state in the store: a caller has taken back what
 // the code was given.
 func (a *actor) startOver() {
-	if a.start != nil { // there is a run with a message now, or soon
+	if a.start != nil { // the caller writes the run, with a message, to the store
 		a.start, a.head = nil, store.Run{}
 		a.fenced()
 		return

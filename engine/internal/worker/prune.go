@@ -10,13 +10,13 @@ import (
 const (
 	// PruneEvery is how often a worker looks for runs that are to be deleted.
 	PruneEvery = time.Minute
-	// pruneEvents is about how many events are deleted in one operation: few, for all
-	// that commit wait for it.
+	// pruneEvents is about how many events are deleted in one operation: few, since all
+	// commits wait for it.
 	pruneEvents = 500
 )
 
-// prune deletes runs that ended Options.KeepEnded ago, until the worker stops. All
-// workers do; the first one does the work.
+// prune deletes runs that ended Options.KeepEnded ago, until the worker stops. All workers
+// call it; the first to come does the work.
 func (w *Worker) prune() {
 	keep := w.opts.KeepEnded
 	if keep == 0 {
@@ -29,7 +29,7 @@ func (w *Worker) prune() {
 	for {
 		began := time.Now()
 		_, more, err := w.store.Prune(w.ctx, saturate.After(w.store.Now(), -keep), pruneEvents)
-		pause := time.Since(began) // half of the time is for others
+		pause := time.Since(began) // others get half of the time
 		switch {
 		case w.Draining():
 			return

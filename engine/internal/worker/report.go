@@ -9,11 +9,11 @@ import (
 	"github.com/tenter-dev/tenter/store"
 )
 
-// logger is the worker's, with the attributes of the run.
+// logger returns the worker's logger with the attributes of the run.
 func (a *actor) logger() *slog.Logger { return a.w.log.With("run", a.id, "workflow", a.workflow) }
 
-// report reports a durable transition to the log and OpenTelemetry. So it reports
-// all that happens, and none of it twice: a replay has no transitions.
+// report reports a durable transition to the log and OpenTelemetry. So everything that happens
+// is reported, and nothing twice: a replay has no transitions.
 func (b *batch) report(t *store.Transition) {
 	b.log(t)
 	b.a.w.tel.Committed(b.a.traced, &b.a.head, t, b.spans)

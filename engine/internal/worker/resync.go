@@ -7,8 +7,8 @@ import (
 	"github.com/tenter-dev/tenter/store"
 )
 
-// resync notifies the runs at work here that have mail, or have been ended, each time
-// the store has said All. Parked ones are found by a claim.
+// resync notifies the runs at work here that have mail or have been ended, each time that the
+// store has signaled All. Claims find parked runs.
 func (w *Worker) resync() {
 	var backoff outage.Backoff
 	defer backoff.Quit(w.outages)
@@ -42,7 +42,7 @@ func (w *Worker) resync() {
 	}
 }
 
-// missAll has resync ask.
+// missAll makes resync ask the store.
 func (w *Worker) missAll() {
 	select {
 	case w.missed <- struct{}{}:
@@ -50,7 +50,7 @@ func (w *Worker) missAll() {
 	}
 }
 
-// atWork are the runs that no claim would find, because this worker owns them.
+// atWork returns the runs that no claim would find, because this worker owns them.
 func (w *Worker) atWork() []string {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -63,7 +63,7 @@ func (w *Worker) atWork() []string {
 	return runs
 }
 
-// notifyOwned has the runs at work here look how they are in the store.
+// notifyOwned makes the runs at work here check their state in the store.
 func (w *Worker) notifyOwned() {
 	for _, id := range w.atWork() {
 		w.mu.Lock()

@@ -33,9 +33,8 @@ func (a *actor) loop() {
 	}
 }
 
-// growStack has the stack of a new goroutine grow while there is next to nothing on it.
-// Deep in a round, where it would grow otherwise, copying it takes as long as encoding a
-// transition.
+// growStack grows the stack of a new goroutine while it is almost empty. Deep in a round,
+// where it would grow otherwise, copying it takes as long as encoding a transition.
 //
 //go:noinline
 func growStack() {
@@ -47,7 +46,7 @@ func growStack() {
 func (a *actor) round(inbox []arrival, hasMail bool) {
 	for _, in := range inbox {
 		if in.claimed != nil {
-			if a.start != nil { // its ID is taken, by the run that was claimed
+			if a.start != nil { // the claimed run has taken its ID
 				a.start.done <- store.ErrExists
 				a.start = nil
 			}
@@ -55,7 +54,7 @@ func (a *actor) round(inbox []arrival, hasMail bool) {
 		}
 	}
 	if a.start == nil && !a.owned && a.x == nil {
-		a.leave(inbox) // whoever claims the run goes on with it
+		a.leave(inbox) // the worker that claims the run continues it
 		a.w.trigger()
 		return
 	}
@@ -77,10 +76,10 @@ func (a *actor) round(inbox []arrival, hasMail bool) {
 	a.advance(mail, inbox)
 }
 
-// rebuild replays the journal of a run that this worker owns. It returns the mail,
-// and what of the arrivals still counts.
+// rebuild replays the journal of a run that this worker owns. It returns the mail, and the
+// arrivals that still count.
 func (a *actor) rebuild(inbox []arrival) (mail []store.Message, left []arrival, ok bool) {
-	if a.backoff.Waiting() { // a replay for nothing is to be spared, if nothing can be written
+	if a.backoff.Waiting() { // spare a replay while nothing can be written
 		if _, err := a.w.lease.ensure(); err != nil {
 			a.putBack(inbox)
 			a.troubled("renew the lease", err)
@@ -107,7 +106,7 @@ func (a *actor) rebuild(inbox []arrival) (mail []store.Message, left []arrival, 
 	a.head = l.Run
 	a.own(l.Run.Worker == a.w.id)
 	if n := len(l.Events); n > 0 && l.Events[n-1].Epoch == a.head.Epoch {
-		a.seq = max(a.seq, l.Events[n-1].Seq) // it goes on in the same epoch
+		a.seq = max(a.seq, l.Events[n-1].Seq) // the epoch is the same
 	}
 	if a.def = a.w.definition(l.Run.Workflow, l.Run.Version); a.def == nil {
 		a.block(inbox, journal.ReasonNoDefinition(l.Run.Workflow))
@@ -124,7 +123,7 @@ func (a *actor) rebuild(inbox []arrival) (mail []store.Message, left []arrival, 
 	}
 	x.Rejoin(l.Backlog)
 	x.Reask()
-	// Results are found through the attempts, outcomes by asking again.
+	// The attempts have the results, and asking again gives the outcomes.
 	left = slices.DeleteFunc(inbox, func(in arrival) bool {
 		at := a.attempts[in.resultRef()]
 		return in.delivery == nil && (at == nil || at.result != nil)
@@ -165,7 +164,7 @@ func (a *actor) replay(events []store.Event) *execution.Divergence {
 	return nil
 }
 
-// readMail loads the mail of a live run, and checks that it is as we remember it.
+// readMail loads the mail of a live run, and checks that the run is as the actor remembers it.
 func (a *actor) readMail(inbox []arrival) ([]store.Message, bool) {
 	lapses := a.w.lease.lapses.Load()
 	l, err := a.w.store.Load(a.w.ctx, a.id, a.head.Events)
@@ -221,7 +220,7 @@ func (a *actor) wake() {
 	}
 }
 
-// enterQuarantine waits for the run's turn in quarantine, if it is to go there. It returns
+// enterQuarantine waits for the run's turn in quarantine, if it belongs there. It returns
 // false if the run was given up.
 func (a *actor) enterQuarantine(inbox []arrival) bool {
 	if a.quarantine != nil || a.head.Suspicion < suspicious {

@@ -16,23 +16,23 @@ import (
 	"github.com/tenter-dev/tenter/workflow"
 )
 
-// schedule decides when steps are attempted. It has the steps that the code has asked for
+// schedule decides when steps are attempted. It holds the steps that the code has asked for
 // and that have no outcome yet, and is folded from the same events as the execution, so a
 // replay comes to the same schedule.
 type schedule struct {
 	steps    []*scheduled // in the order of asking
 	unused   []scheduled
-	canceled []*scheduled // steps whose outcome is to be that they were canceled, in order
+	canceled []*scheduled // steps that are to end as canceled, in order
 }
 
 // scheduled is a step that has no outcome yet.
 type scheduled struct {
 	ref      string
 	spec     *run.Step
-	attempts int       // that have failed
+	attempts int       // failed ones
 	retryAt  time.Time // of the next attempt, if one has failed
 	marked   int       // attempt announced by a StepStarted event, 0: none
-	begun    bool      // maybe, by a worker before this one
+	begun    bool      // maybe, by an earlier worker
 	canceled error     // why, or nil
 }
 
@@ -103,15 +103,15 @@ func (s *schedule) fold(e *store.Event, replayed bool) {
 	}
 }
 
-// takenOver notes that a worker before this one may have begun what is due.
+// takenOver notes that an earlier worker may have begun the steps that are due.
 func (s *schedule) takenOver(now time.Time) {
 	for _, st := range s.steps {
 		st.begun = st.retryAt.IsZero() || !st.retryAt.After(now)
 	}
 }
 
-// due returns the steps to begin now, in the order of asking, and when the next one is to
-// begin otherwise. An executing step is not due.
+// due returns the steps to begin now, in the order of asking, and when the next of the others
+// is to begin. An executing step is not due.
 func (s *schedule) due(now time.Time, executing func(ref string) bool) (begin []*scheduled, next time.Time) {
 	for _, st := range s.steps {
 		switch {
@@ -127,7 +127,7 @@ func (s *schedule) due(now time.Time, executing func(ref string) bool) (begin []
 	return begin, next
 }
 
-// failed is the event of an attempt that failed: the step is retried, or has failed.
+// failed returns the event of a failed attempt: the step is retried, or has failed.
 func (st *scheduled) failed(err *run.StepError, at time.Time) *store.Event {
 	f := err.Failure
 	f.Attempts = st.attempts + 1
@@ -138,20 +138,20 @@ func (st *scheduled) failed(err *run.StepError, at time.Time) *store.Event {
 		retry := journal.Retry{Failure: f, RetryAt: next, MaxAttempts: st.spec.MaxAttempts}
 		return &store.Event{Kind: store.StepRetried, Ref: st.ref, Data: retry.Encode()}
 	}
-	// Whatever it returned: it was canceled, and the code can ask for that.
+	// Whatever it returned, it was canceled, and the code can test for that.
 	if name := canceledName(st.canceled); name != "" && !slices.Contains(f.Is, name) {
 		f.Is = append(slices.Clone(f.Is), name)
 	}
 	return &store.Event{Kind: store.StepFailed, Ref: st.ref, Data: f.Encode()}
 }
 
-// unattempted is the event of a step that was canceled while no attempt was executing.
+// unattempted returns the event of a step that was canceled while no attempt was executing.
 func (st *scheduled) unattempted() *store.Event {
 	f := journal.Failure{Text: st.canceled.Error(), Is: []string{canceledName(st.canceled)}, Attempts: st.attempts}
 	return &store.Event{Kind: store.StepFailed, Ref: st.ref, Data: f.Encode()}
 }
 
-// unknownOutcome is the event of a step whose attempt does not return.
+// unknownOutcome returns the event of a step whose attempt does not return.
 func (st *scheduled) unknownOutcome(why string) *store.Event {
 	f := journal.Failure{Text: "outcome is unknown: " + why, Is: []string{workflow.ErrOutcomeUnknown.Error()}, Attempts: st.attempts + 1}
 	if name := canceledName(st.canceled); name != "" {
@@ -160,14 +160,14 @@ func (st *scheduled) unknownOutcome(why string) *store.Event {
 	return &store.Event{Kind: store.StepFailed, Ref: st.ref, Data: f.Encode()}
 }
 
-// crashed is the event of an attempt, announced in quarantine, whose worker died.
+// crashed returns the event of an attempt, announced in quarantine, whose worker died.
 func (st *scheduled) crashed(now time.Time) *store.Event {
 	return st.failed(&run.StepError{Failure: journal.Failure{
 		Text: fmt.Sprintf("the worker died while attempt %d of %s was executing", st.marked, run.StepTitle(st.ref)),
 	}}, now)
 }
 
-// canceledName is the name under which what canceled a step is recorded.
+// canceledName returns the name under which the cause of a step's cancellation is recorded.
 func canceledName(err error) string {
 	switch {
 	case err == nil:

@@ -14,14 +14,14 @@ import (
 // maxBatch bounds the events of one transition.
 const maxBatch = 256
 
-// batch is a transition in the making.
+// batch is a transition being built.
 type batch struct {
 	a          *actor
 	mail       []store.Message // as it was read
 	events     []store.Event
 	took       []int64
-	pulled     []int64   // from backlogs
-	more       bool      // there is mail that was not read
+	pulled     []int64   // pulled from backlogs
+	more       bool      // the mailbox has more than was read
 	err        error     // of reading a backlog
 	guard      time.Time // becomes NoMailBefore
 	deliveries []*delivery
@@ -29,7 +29,7 @@ type batch struct {
 	stop       []*attempt
 	show       []*attempt
 	begin      []*scheduled
-	next       time.Time // when the run has something to do of itself: a timer or a retry
+	next       time.Time // when the run has something to do by itself: a timer or a retry
 	effects    []execution.Effect
 	spans      []execution.Span
 }
@@ -71,7 +71,7 @@ func (b *batch) transition() *store.Transition {
 	return t
 }
 
-// due returns the steps to begin now, and when the next one is to begin otherwise.
+// due returns the steps to begin now, and when the next of the others is to begin.
 func (b *batch) due(now time.Time) (begin []*scheduled, next time.Time) {
 	begin, next = b.a.schedule.due(now, b.executing)
 	if b.a.quarantine != nil {
@@ -80,8 +80,8 @@ func (b *batch) due(now time.Time) (begin []*scheduled, next time.Time) {
 	return begin, next
 }
 
-// executing reports whether an attempt of a step is executing whose outcome the batch does
-// not have.
+// executing reports whether a step has an executing attempt whose outcome the batch does not
+// have.
 func (b *batch) executing(ref string) bool {
 	return b.a.attempts[ref] != nil && !slices.Contains(b.resolved, ref)
 }
@@ -100,7 +100,7 @@ func (b *batch) end() *store.Transition {
 		e.Kind, status, parent = store.RunFailed, store.Failed, store.ChildFailed
 		if canceled && slices.Contains(f.Is, journal.IsCanceled) {
 			e.Kind, status = store.RunCanceled, store.Canceled
-			if a.head.Events == 0 { // its code got the order together with its input
+			if a.head.Events == 0 { // its code got the cancellation together with its input
 				f = &journal.Failure{Text: "canceled before it began", Is: f.Is}
 			}
 			f.Is = append(f.Is, journal.IsRunCanceled)
@@ -183,7 +183,7 @@ func (q *quarantine) admit(b *batch, begin []*scheduled) []*scheduled {
 			if executing {
 				continue
 			}
-			if a.w.Draining() { // it is left to the next worker, without a mark
+			if a.w.Draining() { // leave it to the next worker, without a mark
 				admitted = append(admitted, s)
 				continue
 			}

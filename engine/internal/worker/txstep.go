@@ -12,15 +12,15 @@ import (
 	"github.com/tenter-dev/tenter/store"
 )
 
-// A transactional step is executed in a transaction of the application, which brings
-// its result into the mailbox: it is done when that commits, whatever becomes of the
+// A transactional step is executed in a transaction of the application, which also puts the
+// result into the mailbox: the step is done when that commits, whatever becomes of the
 // attempt. The executing worker takes the message in with the transition that journals the
-// result; a worker that takes the run over finds it as it finds any message.
+// result; a worker that takes the run over finds it like any message.
 //
-// Exactly one transaction can commit a step: its first write claims the step for good,
-// so that another one waits for it and then finds it; and it is fenced by the run's
-// epoch when it begins and when it ends. So the outcome is never unknown: what has not
-// come into the mailbox when a run is taken over never will.
+// Exactly one transaction can commit a step: its first write claims the step for good, so that
+// another transaction waits for it and then finds it; and it is fenced by the run's epoch when
+// it begins and when it ends. So the outcome is never unknown: a result that is not in the
+// mailbox when a run is taken over never will be.
 
 var (
 	errRollback  = errors.New("the transaction is to be rolled back")
@@ -61,7 +61,7 @@ func (a *actor) transact(ctx context.Context, at *attempt, spec run.Step, r *res
 		err = errCommitted
 		r.failed = &run.StepError{Failure: journal.Failure{Text: err.Error()}, Fatal: true}
 	case errors.Is(err, store.ErrExists), errors.Is(err, store.ErrFenced), errors.Is(err, store.ErrNotFound):
-		// The step is done, or the run is not ours any more: the mailbox knows.
+		// The step is done, or another worker owns the run: the mailbox knows.
 		r.begun = false
 		a.notify()
 	default:
@@ -71,10 +71,10 @@ func (a *actor) transact(ctx context.Context, at *attempt, spec run.Step, r *res
 }
 
 // resolveCommit determines the outcome of a transaction whose commit has failed. It was
-// committed, or not, or still may be. Claiming its step waits until that is settled:
-// the error is store.ErrExists if it was committed, err if it was not.
+// committed, or not, or still may be. Claiming its step waits until that is decided: the error
+// is store.ErrExists if it was committed, err if it was not.
 func (a *actor) resolveCommit(spec run.Step, key store.TxStep, err error) error {
-	ctx := a.w.ctx // the attempt's own may have ended
+	ctx := a.w.ctx // the attempt's own context may have ended
 	var backoff outage.Backoff
 	defer backoff.Quit(a.w.outages)
 	for {
@@ -105,7 +105,7 @@ func (a *actor) resolveCommit(spec run.Step, key store.TxStep, err error) error 
 	}
 }
 
-// begin calls do in a transaction. The panic of a Transactor is an error.
+// begin calls do in a transaction. It returns the panic of a Transactor as an error.
 func begin(ctx context.Context, spec run.Step, do func(tx any, f run.StepFunc) error) (err error) {
 	defer func() {
 		if v := recover(); v != nil {
@@ -120,7 +120,7 @@ type panicked struct{ failure journal.Failure }
 
 func (p *panicked) Error() string { return p.failure.Text }
 
-// failureOf is an error in its recorded form.
+// failureOf returns an error in its recorded form.
 func failureOf(err error) journal.Failure {
 	err = run.Sound(err)
 	f := journal.Failure{Text: run.ErrorText(err)}

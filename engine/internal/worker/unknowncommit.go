@@ -12,11 +12,11 @@ import (
 	"github.com/tenter-dev/tenter/workflow"
 )
 
-// commitTimeout is how long those who wait for a transition are kept waiting for the truth
-// about it. Then they are told the error: nobody knows.
+// commitTimeout is how long callers waiting for a transition wait for its outcome. Then they
+// get the error that the outcome is unknown.
 const commitTimeout = 2 * time.Second
 
-// resolveUnknown goes on after a transition whose answer is lost.
+// resolveUnknown continues after a transition whose answer was lost.
 func (b *batch) resolveUnknown(t *store.Transition, err error) {
 	a, start, told := b.a, b.a.start, false
 	a.start = nil
@@ -37,14 +37,14 @@ func (b *batch) resolveUnknown(t *store.Transition, err error) {
 	case start != nil:
 		tell(store.ErrExists)
 	case cutSince(&l, t):
-		tell(unknown(err)) // it may have been written and cut off again
+		tell(unknown(err)) // it may have been written and then cut off
 	default:
 		tell(ErrDeclined)
 	}
 	a.settle(t, &l)
 }
 
-// answer tells those who wait for the transition what became of it.
+// answer tells the callers waiting for the transition its outcome.
 func (b *batch) answer(start *starting, err error) {
 	if start != nil {
 		start.done <- err
@@ -54,15 +54,14 @@ func (b *batch) answer(start *starting, err error) {
 	}
 }
 
-// clarify determines the outcome of a transition whose answer is lost. It was written,
-// or not, or still may be: a database goes on with what it has been sent when the
-// connection is cut. So it is not enough to look; clarify returns the run as it is
-// once the transition is out of the way. If that takes long it calls tell. It returns
-// false if it has given the run up.
+// clarify determines the outcome of a transition whose answer was lost. It was written, or
+// not, or still may be: a database continues with what it was sent when the connection is cut.
+// So looking is not enough; clarify returns the run as it is once the transition can no longer
+// be written. If that takes long, it calls tell. It returns false if it has given the run up.
 func (a *actor) clarify(t *store.Transition, err error, tell func(error)) (store.Loaded, bool) {
 	for since := time.Now(); ; {
 		a.troubled("commit", err)
-		if a.isGone() { // the worker ends
+		if a.isGone() { // the worker is ending
 			tell(unknown(errStopped))
 			return store.Loaded{}, false
 		}
@@ -80,7 +79,7 @@ func (a *actor) clarify(t *store.Transition, err error, tell func(error)) (store
 		}
 		tell(unknown(err))
 		if t.Create != nil {
-			// If it is created after all it is this worker's: claims will find it.
+			// If the run is created after all, this worker owns it: claims will find it.
 			a.w.again.Store(true)
 			a.leave(nil)
 			a.w.trigger()
@@ -91,11 +90,11 @@ func (a *actor) clarify(t *store.Transition, err error, tell func(error)) (store
 
 var errStopped = errors.New("the engine stopped before the store answered")
 
-// unknown says why nobody knows whether a transition was written.
+// unknown returns the error of a transition that may or may not have been written.
 func unknown(why error) error { return fmt.Errorf("%w: %w", workflow.ErrOutcomeUnknown, why) }
 
-// createAgain repeats a transition that creates a run. The ID can be taken once, so
-// the answer is the same whichever of the two is carried out.
+// createAgain repeats a transition that creates a run. The ID can be taken only once, so the
+// answer is the same whichever of the two is carried out.
 func (a *actor) createAgain(t *store.Transition) (store.Loaded, error) {
 	if _, err := a.w.lease.ensure(); err != nil {
 		return store.Loaded{}, err
@@ -119,8 +118,7 @@ func wrote(l *store.Loaded, t *store.Transition) bool {
 	return e.Epoch == t.Epoch && e.Seq == t.Seq
 }
 
-// cutSince reports whether the journal may have been cut by a retry after the epoch of
-// a transition.
+// cutSince reports whether a retry may have cut the journal after the epoch of a transition.
 func cutSince(l *store.Loaded, t *store.Transition) bool {
 	if l.More || slices.ContainsFunc(l.Mail, func(m store.Message) bool { return m.Kind == store.Retried }) ||
 		slices.ContainsFunc(l.Events, func(e store.Event) bool { return e.Kind == store.Retried && e.Epoch > t.Epoch }) {
@@ -131,13 +129,14 @@ func cutSince(l *store.Loaded, t *store.Transition) bool {
 	return n > 0 && l.Events[n-1].Kind == store.RunCanceled && l.Run.Epoch > t.Epoch+1
 }
 
-// settle goes on once it is known what became of a transition, with the run as the store has it.
+// settle continues, once the outcome of a transition is known, with the run as the store has
+// it.
 func (a *actor) settle(t *store.Transition, l *store.Loaded) {
 	switch {
 	case t.Status.Ended() && wrote(l, t):
 		a.w.ended(a, t)
 		a.leave(nil)
-		a.w.name(a.id) // it may have been retried since
+		a.w.name(a.id) // the run may have been retried since
 	case l.Run.Worker != a.w.id:
 		a.leave(nil)
 		a.w.trigger()

@@ -6,8 +6,8 @@ import (
 	"github.com/tenter-dev/tenter/engine/internal/execution"
 )
 
-// watchdog tells where workflow code blocks on something that is not durable: a
-// plain channel, a mutex, I/O. Nothing else can be done about it from outside.
+// watchdog logs where workflow code blocks on something that is not durable: a plain channel,
+// a mutex, I/O. Nothing more can be done about it from outside.
 type watchdog struct {
 	w    *Worker
 	kick chan struct{}
@@ -20,7 +20,7 @@ func (d *watchdog) wake() {
 	}
 }
 
-// loop looks around once a second while actors are at work.
+// loop checks once a second while actors are at work.
 func (d *watchdog) loop() {
 	for {
 		select {
@@ -58,7 +58,7 @@ func (d *watchdog) look(told map[*actor]int64) {
 	}
 	stacks := execution.StuckStacks()
 	for _, a := range stuck {
-		d.w.name(a.id) // if it has mail, and nobody owns it, it is to be seen who executes it
+		d.w.name(a.id) // if it has mail and no owner, a claim shows who executes it
 		a.logger().Error("workflow code blocks outside durable calls: in a workflow use hooks, futures and workflow.Go instead of channels, locks, goroutines and I/O",
 			"for", time.Since(time.Unix(0, a.turnSince.Load())).Round(time.Millisecond), "stack", stacks)
 	}

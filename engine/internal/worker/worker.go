@@ -16,7 +16,7 @@ import (
 	"github.com/tenter-dev/tenter/store"
 )
 
-// Options are those of the engine that a worker needs, with their defaults.
+// Options are the engine's options that a worker needs, with defaults applied.
 type Options struct {
 	Build        string
 	Lease        time.Duration
@@ -30,7 +30,7 @@ type Options struct {
 	CacheSize    int
 }
 
-// Engine is what a worker needs of the engine that it works for.
+// Engine is what a worker needs from its engine.
 type Engine struct {
 	Options     Options
 	Store       store.Store
@@ -40,16 +40,16 @@ type Engine struct {
 	Telemetry   *telemetry.Telemetry
 	Environment *execution.Environment
 	Definitions []store.Definition
-	// Definition finds the code of a workflow's version, or nil. 0 is the highest.
+	// Definition returns the code of a workflow's version, or nil. Version 0 is the highest.
 	Definition func(workflow string, version int) *run.Workflow
 	// Applied is called with each durable transition.
 	Applied func(*store.Transition)
-	// Join returns the operations of a transaction of the application, and the context for
-	// what a step does in it.
+	// Join returns the operations of an application's transaction, and the context for a step
+	// that executes in it.
 	Join func(tx any) (in store.Joined, scene func(context.Context) context.Context, err error)
 }
 
-// Worker executes runs, from the begin to the end of one Engine.Run.
+// Worker executes runs, from the beginning to the end of one call of Engine.Run.
 type Worker struct {
 	opts        Options
 	store       store.Store
@@ -67,9 +67,9 @@ type Worker struct {
 	lease lease
 	watch watchdog
 
-	ctx            context.Context //nolint:containedctx // of the worker's own store operations, ends last
+	ctx            context.Context //nolint:containedctx // of the worker's own store operations; ends last
 	cancel         context.CancelFunc
-	stepCtx        context.Context //nolint:containedctx // of the steps, ends when they are given up
+	stepCtx        context.Context //nolint:containedctx // of the steps; ends when they are given up
 	stopStep       context.CancelFunc
 	loops          sync.WaitGroup
 	slots          chan struct{} // one for each step that may execute
@@ -77,11 +77,11 @@ type Worker struct {
 
 	ending     <-chan struct{} // closed when the worker begins to drain
 	drain      atomic.Bool
-	over       atomic.Bool  // runs that come to rest are thrown out of memory at once
-	owned      atomic.Int64 // runs owned
-	lost       atomic.Int64 // runs that were owned, and that others have taken over, since the log was told
-	claimed    atomic.Bool  // a claim has come back: runs whose last owner died are known
-	suspect    atomic.Int64 // of those, runs whose last owner died, before they have made progress
+	over       atomic.Bool  // runs that come to rest are evicted at once
+	owned      atomic.Int64 // runs that this worker owns
+	lost       atomic.Int64 // runs that others have taken over since this was last logged
+	claimed    atomic.Bool  // a claim has succeeded: runs whose last owner died are known
+	suspect    atomic.Int64 // owned runs whose last owner died and that have made no progress yet
 	busyActors atomic.Int64 // actors with a goroutine
 	claiming   atomic.Bool  // claimLoop is at work
 
@@ -90,36 +90,36 @@ type Worker struct {
 	parked  *list.List          // of idle actors, the last used one in front
 	hooks   map[string]*Address // by token, of live runs
 	next    time.Time           // when to claim again
-	named   []string            // runs to be claimed, as signals have named them
+	named   []string            // runs to be claimed, named by signals
 	yielded []string            // runs that another worker is to claim
-	overdue []string            // and those that it has had some time for
+	overdue []string            // of those, runs that it has had some time to claim
 
-	byNeed   atomic.Bool    // whatever has something to do is to be claimed
-	looked   time.Time      // when that was last done; claimLoop's
-	again    atomic.Bool    // there may be runs of this worker that nobody here knows of
-	recalled time.Time      // when it last asked for them; claimLoop's
+	byNeed   atomic.Bool    // claim whatever has something to do
+	looked   time.Time      // when that was last done; used by claimLoop
+	again    atomic.Bool    // this worker may own runs that it does not know of
+	recalled time.Time      // when it last asked for them; used by claimLoop
 	backoff  outage.Backoff // of claimLoop
-	vain     int            // claims in a row that got none of the due runs; claimLoop's
+	vain     int            // claims in a row that got none of the due runs; used by claimLoop
 
-	timers sync.Pool // of those who wait for an actor
+	timers sync.Pool // of callers waiting for an actor
 
-	claims chan struct{} // says: claim now
-	rewind chan struct{} // says: next has changed
-	missed chan struct{} // says: signals to runs at work may have got lost
+	claims chan struct{} // signals: claim now
+	rewind chan struct{} // signals: next has changed
+	missed chan struct{} // signals: signals to runs at work may have been lost
 }
 
-// handOver is the part of Options.DrainTimeout, at most, that steps do not get: it is for
-// what those return whose contexts have ended, and for giving up the lease.
+// handOver caps the part of Options.DrainTimeout that steps do not get: the time to take in
+// the results of steps whose contexts have ended, and to give up the lease.
 const handOver = time.Second
 
-// tellLost tells the log how many runs others have taken over, if any.
+// tellLost logs how many runs others have taken over, if any.
 func (w *Worker) tellLost() {
 	if n := w.lost.Swap(0); n > 0 {
 		w.log.Warn("other workers have taken runs over", "runs", n)
 	}
 }
 
-// Draining reports whether the worker takes on no more runs.
+// Draining reports whether the worker has stopped claiming runs.
 func (w *Worker) Draining() bool { return w.drain.Load() }
 
 // Executes reports whether the run is at work here.
@@ -130,7 +130,7 @@ func (w *Worker) Executes(runID string) bool {
 	return a != nil && a.parked == nil
 }
 
-// Ends reports whether the run is ended here at this moment. Then its actor tells how.
+// Ends reports whether the run is being ended here right now. Then its actor delivers the end.
 func (w *Worker) Ends(runID string) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -154,14 +154,14 @@ func (w *Worker) countOwned(owned bool) {
 	}
 }
 
-// ended gives the result of a run to those who wait for it.
+// ended gives the result of a run to the callers waiting for it.
 func (w *Worker) ended(a *actor, t *store.Transition) {
 	last := t.Events[len(t.Events)-1]
 	res := waiting.NewResult(a.id, a.head.Workflow, t.Status, last.Data)
-	// A run that has completed has done so for good; one that has failed may be retried.
+	// A completed run stays completed; a failed one may be retried.
 	keep := t.Status == store.Completed && len(res.Output) <= largestKept
 	w.waits.Deliver(waiting.EndOf(a.id), res, keep)
 }
 
-// largestKept bounds the memory that results take for which nobody waited.
+// largestKept bounds the size of results that are kept although nobody waited for them.
 const largestKept = 4 << 10
