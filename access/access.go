@@ -56,7 +56,7 @@ var (
 	ErrRefused = errors.New("not allowed")
 )
 
-// Guard carries a policy out.
+// Guard enforces a policy.
 type Guard struct {
 	policy    Policy
 	generated bool // its key

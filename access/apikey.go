@@ -27,7 +27,7 @@ type APIKey struct {
 func NewAPIKey(s Scope) APIKey { return APIKey{Secret: rand.Text(), Scope: s} }
 
 // APIKeyFile returns the key whose secret is in a file. If there is no such file it
-// makes one, which the user of the process alone can read: so a program that is started
+// makes one, which only the user of the process can read: so a program that is started
 // again has the same key, and so have its processes on one machine.
 func APIKeyFile(name string, s Scope) (APIKey, error) {
 	data, err := os.ReadFile(name)

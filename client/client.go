@@ -16,12 +16,12 @@ import (
 
 // Options configure a client. The zero value works.
 type Options struct {
-	// APIKey is the API key to send. Without one a server that has keys configured
-	// refuses everything.
+	// APIKey is the secret of the API key to send. Without one, a server refuses
+	// everything unless its access.Policy lets requests through by other means.
 	APIKey string
 
-	// HTTPClient makes the requests. The default is http.DefaultClient. A Timeout that it has
-	// bounds single requests: a caller that waits for a result makes as many as it takes.
+	// HTTPClient makes the requests. The default is http.DefaultClient. Its Timeout bounds
+	// single requests: a caller that waits for a result makes as many as it takes.
 	HTTPClient *http.Client
 }
 
@@ -40,7 +40,8 @@ var _ inspect.Client = (*Client)(nil)
 const longPoll = 25 * time.Second
 
 // New returns a client of the API that is served at server.APIPath below a URL such as
-// "https://example.com". It connects to nothing yet. It fails if the URL is none.
+// "https://example.com". It connects to nothing yet. It fails if baseURL is not
+// like that.
 func New(baseURL string, opts Options) (*Client, error) {
 	u, err := url.Parse(baseURL)
 	if err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") || u.RawQuery != "" || u.Fragment != "" {

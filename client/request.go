@@ -20,8 +20,9 @@ import (
 	"github.com/tenter-dev/tenter/workflow"
 )
 
-// Error is a response that does not carry an error of an engine: an API key that is missing or not
-// enough, a proxy in between that fails, a server that is another one.
+// Error is a response that does not carry an error of an engine: an API key that is missing, wrong
+// or without the scope that the call needs, a proxy in between that fails, a server that is not
+// Tenter's.
 type Error struct {
 	Status int    // of HTTP
 	Code   string // of the API, such as "unauthorized"; empty if somebody else has answered

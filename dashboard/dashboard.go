@@ -26,13 +26,14 @@ type Options struct {
 	// tokens of hooks, see [inspect.ReadOnly].
 	ReadOnly bool
 
-	// Logger gets what nobody is there to be told. Default: slog.Default().
+	// Logger gets what no page can show: errors of the server, and the link to sign in
+	// with if the zero value of Access has made a key. The default is slog.Default().
 	Logger *slog.Logger
 }
 
-// New returns the dashboard of what c sees. Pages are all direct children of the path
-// that it is mounted at, which ends in a slash; take the rest off with
-// [http.StripPrefix]. It panics if an API key of Options.Access is too short to be one.
+// New returns the dashboard of what c sees. Mount it at a path that ends in a slash, and
+// strip that path but for the slash with [http.StripPrefix]; all pages are directly below
+// it. New panics where [access.NewGuard] does, as for an API key that is too short.
 func New(c inspect.Client, opts Options) http.Handler {
 	if opts.Logger == nil {
 		opts.Logger = slog.Default()

@@ -53,7 +53,8 @@ type Engine struct {
 }
 
 // New returns an engine on a store. It fails if the options are wrong: a workflow version or
-// hook type is nil, has an invalid name or is defined twice, or a workflow is only declared.
+// hook type is nil, has an invalid name or is defined twice, a workflow is only declared, a
+// duration is negative, PublicURL is not the URL of a server, or KeepEnded is too short.
 // The caller keeps the store: close the engine first, then the store.
 func New(s store.Store, opts Options) (*Engine, error) {
 	if s == nil {

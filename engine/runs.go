@@ -72,7 +72,9 @@ func (e *Engine) send(ctx context.Context, in operations, verb string, m store.M
 }
 
 // TerminateRun ends a run without asking its code, see [workflow.Run.Terminate]. What is in
-// its mailbox is recorded as unread; its journal stays readable.
+// its mailbox is recorded as unread; its journal stays readable. It fails with
+// [workflow.ErrRunNotFound], [workflow.ErrRunEnded], or [workflow.ErrPayloadTooLarge] if the
+// reason is longer than [workflow.MaxErrorText].
 func (e *Engine) TerminateRun(ctx context.Context, runID, reason string) error {
 	if err := e.terminate(ctx, e.direct(), runID, reason); err != nil {
 		return err

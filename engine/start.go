@@ -14,9 +14,7 @@ import (
 )
 
 // StartRun starts a run and returns its ID once it is durable. Use
-// [workflow.Workflow.Start] where the types are known. Errors:
-// *[workflow.RunExistsError], [workflow.ErrUnknownWorkflow],
-// [workflow.ErrPayloadTooLarge].
+// [workflow.Workflow.Start], which has its errors, where the types are known.
 func (e *Engine) StartRun(ctx context.Context, req workflow.StartRequest) (string, error) {
 	return e.start(ctx, req, func(n store.NewRun) error {
 		if w := e.running(); w != nil {

@@ -7,7 +7,7 @@ import (
 )
 
 // Client is a [workflow.Client] that can look around as well. *engine.Engine and
-// *client.Client are ones. Other implementations embed [UnimplementedClient]: later versions may add
+// *client.Client implement it. Other implementations embed [UnimplementedClient]: later versions may add
 // methods.
 type Client interface {
 	workflow.Client

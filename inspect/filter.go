@@ -10,8 +10,8 @@ import (
 	"github.com/tenter-dev/tenter/workflow"
 )
 
-// ErrInvalidCursor is the error of a cursor that no list has given, or one with another
-// order.
+// ErrInvalidCursor is the error of a cursor that no list has given, or that comes from a
+// list in another order.
 var ErrInvalidCursor = workflow.DefineError("invalid cursor")
 
 // MaxLimit is the most that a page of a list can have.

@@ -23,7 +23,8 @@ import (
 // APIPath is where the API is served. Its description is at openapi.json below it.
 const APIPath = api.Path
 
-// APIOptions configure [API]. The zero value serves who can read the log of the process.
+// APIOptions configure [API]. The zero value serves those who can read the log of
+// the process.
 type APIOptions struct {
 	// Access says who may do what. With the zero value there is one key, which may do
 	// everything; API makes it and logs it.

@@ -7,7 +7,7 @@
 // other program.
 //
 //	mux.Handle(server.WebhookPath, server.Webhooks(eng, server.Options{}))
-//	mux.Handle(server.APIPath, server.API(eng, server.APIOptions{Access: access.Policy{Tokens: tokens}}))
+//	mux.Handle(server.APIPath, server.API(eng, server.APIOptions{Access: access.Policy{APIKeys: keys}}))
 //	mux.Handle("POST /slack/{channel}", server.Webhook(eng, func(r *http.Request) (string, error) {
 //		return "slack:" + r.PathValue("channel"), nil
 //	}, server.Options{}))

@@ -15,12 +15,12 @@ import (
 // A workflow can't use a Client: its calls are side effects, and fail when they are
 // given a workflow's [Context]. Steps can, see [ClientFrom].
 type Client interface {
-	// StartRun starts a run and returns its ID once it is durable. It fails with
-	// *[RunExistsError] if the requested ID is taken.
+	// StartRun starts a run and returns its ID once it is durable. Its errors are those
+	// of [Workflow.Start].
 	StartRun(ctx context.Context, req StartRequest) (runID string, err error)
 
-	// ResumeHook sends a payload to a hook, and returns once it is durable. It fails
-	// with [ErrHookNotFound] if no open hook has the token.
+	// ResumeHook sends a payload to a hook, and returns once it is durable. Its errors
+	// are those of [Resume] and [HookType.Resume].
 	ResumeHook(ctx context.Context, req ResumeRequest) (HookInfo, error)
 
 	// HookByToken looks at a hook without resuming it. It fails with
@@ -33,18 +33,19 @@ type Client interface {
 	// AwaitRun blocks until the run has ended. It fails with [ErrRunNotFound].
 	AwaitRun(ctx context.Context, runID string) (RunResult, error)
 
-	// CancelRun asks the run to cancel. It fails with [ErrRunEnded] if it has ended.
+	// CancelRun asks the run to cancel. It fails with [ErrRunNotFound] or [ErrRunEnded].
 	CancelRun(ctx context.Context, runID string) error
 
-	// TerminateRun ends the run without asking its code. It fails with [ErrRunEnded]
-	// if it has ended.
+	// TerminateRun ends the run without asking its code. It fails with [ErrRunNotFound]
+	// or [ErrRunEnded], or with [ErrPayloadTooLarge] if the reason is longer than
+	// [MaxErrorText].
 	TerminateRun(ctx context.Context, runID, reason string) error
 
-	// WakeRun ends the run's sleeps now. It fails with [ErrRunEnded] if it has ended.
+	// WakeRun ends the run's sleeps now. It fails with [ErrRunNotFound] or [ErrRunEnded].
 	WakeRun(ctx context.Context, runID string) error
 
 	// RetryRun lets a failed run go on from its journal, or a blocked one try again.
-	// It fails with *[RetryRefusedError] or *[HookConflictError].
+	// It fails with [ErrRunNotFound], *[RetryRefusedError] or *[HookConflictError].
 	RetryRun(ctx context.Context, runID string) error
 }
 

@@ -41,8 +41,8 @@ type Info struct {
 
 	// The rest is set in steps only.
 
-	// StepID names the step in all the world and is the same in each of its
-	// attempts: give it to other systems as the idempotency key.
+	// StepID is unique among all runs, and the same in each attempt of the step: give
+	// it to other systems as the idempotency key.
 	StepID    string
 	Step      string    // name of the step
 	Attempt   int       // from 1

@@ -212,7 +212,7 @@ func (e *PayloadError) Error() string {
 func (e *PayloadError) Unwrap() error { return e.Err }
 
 // InputError is the error of an input that does not decode into what the workflow takes, or
-// that has fields which this does not have.
+// that has fields which that type does not have.
 // Nothing was started. Only an engine that has the workflow can tell; elsewhere the run is
 // started, and fails.
 type InputError struct {

@@ -11,11 +11,11 @@ import (
 	"github.com/tenter-dev/tenter/internal/run"
 )
 
-// MaxErrorText is how much is kept of the text of an error or of the value of a panic,
-// in bytes: of what is longer the journal, and with it all that shows errors, has the
-// beginning and "… (truncated, n bytes in all)". A recorded error has 64 KiB of text at
-// most, with all the typed errors of this package that it wraps, and a thousand of those
-// errors that it wraps are looked at.
+// MaxErrorText is how many bytes are kept of the text of an error or of the value of a
+// panic. Of a longer one the journal has the beginning, followed by "… (truncated, n bytes
+// in all)", and so has all that shows errors. A recorded error has 64 KiB of text at most,
+// including that of the typed errors of this package that it wraps, of which a thousand are
+// looked at.
 const MaxErrorText = run.MaxText
 
 // maxRecord is how much text there is in the record of an error, in bytes.

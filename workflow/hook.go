@@ -54,10 +54,10 @@ func checkName(what, name string) error {
 	return nil
 }
 
-// Token gives a hook a token of your own, which who sends payloads can make up from
-// what it knows, such as "slack_messages:"+channel. At most one open hook can have a
-// token; see [ErrInvalidToken] for what can be one. The default is a generated one
-// that nobody can guess.
+// Token gives a hook a token of your own, which a sender can make up from what it
+// knows, such as "slack_messages:"+channel. At most one open hook can have a token; see
+// [ErrInvalidToken] for what can be one. The default is a generated one that nobody
+// can guess.
 func Token(token string) HookOption {
 	return hookOption(func(h *run.Hook) error {
 		h.Token = token

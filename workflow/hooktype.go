@@ -10,9 +10,9 @@ import (
 )
 
 // HookType is a kind of hook that is typed at both ends: workflows open such hooks
-// with New, and who resumes them does so with Resume, and the compiler checks that
-// both mean the same payload. If T implements [Validator] payloads are validated
-// before they are accepted.
+// with New, callers resume them with Resume, and the compiler checks that both mean the
+// same payload. If T implements [Validator], payloads are validated before they are
+// accepted.
 type HookType[T any] struct {
 	name string
 }

@@ -89,7 +89,7 @@ func (r *Run[Out]) Status(ctx context.Context) (Status, error) {
 
 // Cancel asks the run to cancel: its durable calls return [context.Canceled], and
 // its deferred cleanup may go on under [WithoutCancel]. It returns when the request
-// is durable, and fails with [ErrRunEnded] if the run has ended.
+// is durable, and fails with [ErrRunNotFound] or [ErrRunEnded].
 func (r *Run[Out]) Cancel(ctx context.Context) error {
 	if err := r.usable(ctx); err != nil {
 		return fmt.Errorf("cancel run %s: %w", r.ID(), err)
@@ -99,8 +99,8 @@ func (r *Run[Out]) Cancel(ctx context.Context) error {
 
 // Terminate ends the run without asking its code: no cleanup is executed. It works
 // in whatever state the run is, from any process. Its children are canceled. The
-// reason is part of the run's error, and has [MaxErrorText] bytes at most. It fails with
-// [ErrRunEnded] if the run has ended.
+// reason is part of the run's error, and has [MaxErrorText] bytes at most: a longer one is
+// [ErrPayloadTooLarge]. It fails with [ErrRunNotFound] or [ErrRunEnded].
 func (r *Run[Out]) Terminate(ctx context.Context, reason string) error {
 	if err := r.usable(ctx); err != nil {
 		return fmt.Errorf("terminate run %s: %w", r.ID(), err)
@@ -109,7 +109,7 @@ func (r *Run[Out]) Terminate(ctx context.Context, reason string) error {
 }
 
 // Wake ends the run's sleeps now. Deadlines, the timers of [Select] and the retries of
-// steps are not touched. It fails with [ErrRunEnded] if the run has ended.
+// steps are not touched. It fails with [ErrRunNotFound] or [ErrRunEnded].
 func (r *Run[Out]) Wake(ctx context.Context) error {
 	if err := r.usable(ctx); err != nil {
 		return fmt.Errorf("wake run %s: %w", r.ID(), err)

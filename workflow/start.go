@@ -31,8 +31,9 @@ func RunID(id string) StartOption {
 
 // Start starts a run, and returns when it is durable: from then on it will finish,
 // whatever crashes. Errors: *[RunExistsError] (is [ErrRunExists]) if [RunID] is
-// taken, [ErrUnknownWorkflow], [ErrInvalidName], [ErrPayloadTooLarge], [ErrEngineClosed]. If ctx ends
-// first nobody knows whether the run was started: start it again with the same RunID.
+// taken, *[InputError], [ErrUnknownWorkflow], [ErrInvalidName], [ErrPayloadTooLarge],
+// [ErrEngineClosed]. If ctx ends first nobody knows whether the run was started: start it again
+// with the same RunID.
 // It does not wait for code that blocks: a run whose first code takes longer than 100 ms
 // to come to a durable call is made durable before it has.
 //

@@ -40,7 +40,8 @@ func Backoff(first, most time.Duration) StepOption {
 }
 
 // Timeout bounds each attempt: its context ends after d, by the clock of the worker. An attempt
-// that fails for it is retried like any other. By default there is no bound, and so is 0 or less.
+// that fails because of it is retried like any other. There is no bound by default, nor with a
+// d of 0 or less.
 func Timeout(d time.Duration) StepOption {
 	return stepOption(func(s *run.Step) { s.Timeout = d })
 }

@@ -8,7 +8,7 @@ import (
 
 // UnimplementedClient is a [Client] whose methods all fail with [errors.ErrUnsupported]. An
 // implementation or a fake that embeds it has only the methods that it needs, and compiles when a
-// later version adds some. To record what code starts and resumes, take workflowtest.FakeClient.
+// later version adds some. To record what code starts and resumes, use workflowtest.FakeClient.
 type UnimplementedClient struct{}
 
 var _ Client = UnimplementedClient{}

@@ -20,8 +20,8 @@
 //
 // Each operation is a function of the schema, carried out by the server, which checks and
 // writes without a round trip in between: no lock is held while a message is on its way.
-// A lock of somebody else, such as a long transaction of the application that has resumed
-// a run, is not waited for by others than those who need the same run or token.
+// Where somebody else holds a lock, such as a long transaction of the application that has
+// resumed a run, only operations that need the same run or token wait for it.
 //
 // # Several processes
 //

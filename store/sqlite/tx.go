@@ -18,8 +18,8 @@ import (
 // zombiezen.com/go/sqlite; the package documentation describes other drivers. Begin it with BEGIN IMMEDIATE
 // (sqlitex.ImmediateTransaction): one that has only read so far may find that it
 // can't write any more. All other commits wait until it ends, so keep it short; after
-// a second a warning is logged. How durable it is decides the connection: have it in WAL
-// mode, with synchronous=FULL, which is the default.
+// a second a warning is logged. How durable it is depends on the connection: have it in
+// WAL mode, with synchronous=FULL, which is the default.
 func Tx(c *sqlite.Conn) store.Tx { return transaction{c} }
 
 type transaction struct{ c *sqlite.Conn }
