@@ -62,6 +62,7 @@ func IdempotencyKey(key string) ResumeOption {
 // OrStart makes Resume start a run if no open hook has the token, as one operation:
 // the run's first hook with that token gets the payload, and all that are sent to
 // the token until then. HookInfo.Started tells.
+// If the start fails, Resume has the errors of [Workflow.Start].
 func OrStart[In, Out any](w *Workflow[In, Out], in In, opts ...StartOption) ResumeOption {
 	return resumeOption(func(r *ResumeRequest) error {
 		req, err := w.request(in, opts)
