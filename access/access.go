@@ -17,6 +17,7 @@ const (
 	Write              // start, resume, cancel, terminate, wake and retry as well
 )
 
+// String returns none, read or write.
 func (s Scope) String() string {
 	switch s {
 	case Read:
@@ -98,7 +99,7 @@ func (p *Policy) validate() error {
 
 // Generated returns the key that the guard has made because the policy is the zero
 // value. Whoever has the guard shows it to the people of this process, once.
-func (g *Guard) Generated() (t APIKey, ok bool) {
+func (g *Guard) Generated() (key APIKey, ok bool) {
 	if !g.generated {
 		return APIKey{}, false
 	}

@@ -77,8 +77,8 @@ func mountedAt(r *http.Request) string {
 // SignInURL is a link that signs a browser in with an API key, for the terminal of the person who has
 // started the program. The dashboard is mounted at base, such as "http://localhost:8080/tenter/".
 // The link leads on to a page without the key in its URL.
-func SignInURL(base string, t access.APIKey) string {
-	return strings.TrimSuffix(base, "/") + "/" + to("signin", "key", t.Secret)
+func SignInURL(base string, key access.APIKey) string {
+	return strings.TrimSuffix(base, "/") + "/" + to("signin", "key", key.Secret)
 }
 
 type signInPage struct {

@@ -55,5 +55,5 @@ func (s *Store) Resync(ctx context.Context, sig store.Signal) (store.Signal, err
 	err := s.with(ctx, func(ctx context.Context, c *pgxpool.Conn) error {
 		return c.QueryRow(ctx, s.sql.resync, sig.Mail, sig.Ended, sig.Responded).Scan(&now.Mail, &now.Ended, &now.Responded)
 	})
-	return now, s.readError("catch up", err)
+	return now, s.readError("resync", err)
 }
