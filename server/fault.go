@@ -2,6 +2,7 @@ package server
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 
 	"github.com/tenter-dev/tenter/inspect"
@@ -33,6 +34,7 @@ var faults = []fault{
 	{"invalid_token", http.StatusBadRequest, "This can't be a token", is(workflow.ErrInvalidToken)},
 	{"invalid_name", http.StatusBadRequest, "This can't be a name or an ID", is(workflow.ErrInvalidName)},
 	{"invalid_cursor", http.StatusBadRequest, "This list has no such cursor", is(inspect.ErrInvalidCursor)},
+	{"outcome_unknown", http.StatusInternalServerError, "Nobody knows whether it was written", is(workflow.ErrOutcomeUnknown)},
 	{"engine_closed", http.StatusServiceUnavailable, "The server stops", is(workflow.ErrEngineClosed)},
 }
 
@@ -79,6 +81,10 @@ func apiProblem(err error) *problem {
 	f := findFault(err)
 	if f == nil {
 		return &problem{Status: http.StatusInternalServerError, Code: codeInternal, Detail: "see the log of the server"}
+	}
+	if f.status == http.StatusInternalServerError {
+		// What the store says is for the log.
+		err = fmt.Errorf("%w: repeat the request with the same run ID or idempotency key", workflow.ErrOutcomeUnknown)
 	}
 	p := &problem{Status: f.status, Code: f.code, Title: f.title, Detail: err.Error(), Recorded: run.EncodeError(err)}
 	if wrong, ok := errors.AsType[fielder](err); ok {

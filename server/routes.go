@@ -114,7 +114,7 @@ func init() { // one of them describes them all
 			method: "POST", path: "runs", write: true, id: "startRun", summary: "Start a run",
 			more: "It answers once the run is durable. With a run_id it is safe to repeat: the second time it is run_exists.",
 			body: reflect.TypeFor[api.Start](), status: 201, answer: reflect.TypeFor[api.Started](),
-			faults: []string{"run_exists", "unknown_workflow", "input_invalid", "payload_too_large", "invalid_name"}, serve: startRun,
+			faults: []string{"run_exists", "unknown_workflow", "input_invalid", "payload_too_large", "invalid_name", "outcome_unknown"}, serve: startRun,
 		},
 		{
 			method: "GET", path: "runs/{run_id}", id: "getRun", summary: "Describe a run",
@@ -183,7 +183,7 @@ func init() { // one of them describes them all
 			method: "POST", path: "hooks/{token}/resume", write: true, id: "resumeHook", summary: "Send a payload to the hook that has a token",
 			more: "It answers once the payload is durable. With an idempotency_key it is safe to repeat: the second time the answer has duplicate.",
 			body: reflect.TypeFor[api.Resume](), status: 202, answer: reflect.TypeFor[workflow.HookInfo](),
-			faults: []string{"hook_not_found", "hook_type", "payload_invalid", "payload_too_large", "run_exists", "unknown_workflow", "input_invalid", "invalid_name"},
+			faults: []string{"hook_not_found", "hook_type", "payload_invalid", "payload_too_large", "run_exists", "unknown_workflow", "input_invalid", "invalid_name", "outcome_unknown"},
 			serve:  resumeHook,
 		},
 		{
