@@ -104,7 +104,7 @@ func (r *rollout) allWork(who string) {
 		if idle == 0 {
 			break
 		}
-		if time.Since(since) > 3*time.Minute {
+		if time.Since(since) > 10*time.Minute {
 			t.Fatalf("%s: %d of %d execute nothing", who, idle, len(r.services))
 		}
 	}

@@ -286,9 +286,9 @@ func TestOlderBinaryGoesOn(t *testing.T) {
 			t.Errorf("run %s was not written by the functions that were installed last", id)
 		}
 	}
-	write(s, "of a binary that was connected")
-	write(open(t, database, Options{}), "of a binary that was started again")
-	write(open(t, database, Options{Existing: true}), "of a tool")
+	write(s, "connected-all-along")
+	write(open(t, database, Options{}), "started-again")
+	write(open(t, database, Options{Existing: true}), "tool")
 	if n := numberOf(t, database); n != s.known+1 {
 		t.Errorf("the schema is at %d, want %d, since it only rises", n, s.known+1)
 	}
@@ -299,7 +299,7 @@ func TestOlderBinaryGoesOn(t *testing.T) {
 	if err := bring(t, database, e, Options{}); err != nil {
 		t.Error(err)
 	}
-	write(s, "of a binary that is as old as one that was opened last")
+	write(s, "after-an-older-one-was-opened")
 }
 
 func TestOlderBinaryIsRefused(t *testing.T) {
