@@ -81,8 +81,16 @@ var layers = []layer{
 		why: "it does to SQLite what disks do; whoever suffers it has to cope without its help",
 	},
 	{
-		pkg: "internal/pgtest",
+		pkg: "internal/sandbox", std: true,
+		why: "it runs the servers of any test, so it can know nothing that is tested",
+	},
+	{
+		pkg: "internal/pgtest", may: []string{"internal/sandbox"},
 		why: "it gives any test a PostgreSQL, so it can know nothing that is tested",
+	},
+	{
+		pkg: "internal/patroni", may: []string{"internal/pgtest", "internal/sandbox"},
+		why: "it gives tests a PostgreSQL that fails over, so it can know nothing that is tested",
 	},
 	{
 		pkg: "internal/apicheck",
@@ -190,12 +198,12 @@ type confined struct {
 var confinedImports = []confined{
 	{
 		path: "net/http",
-		in:   []string{"workflow", "inspect", "signature", "access", "internal/apicheck", "server", "client", "dashboard", "workflowtest", "cmd/...", "examples/..."},
-		why:  "HTTP ends at the edge; workflow, inspect and signature have it only for http.Header and http.Request",
+		in:   []string{"workflow", "inspect", "signature", "access", "internal/apicheck", "internal/patroni", "server", "client", "dashboard", "workflowtest", "cmd/...", "examples/..."},
+		why:  "HTTP ends at the edge; workflow, inspect and signature have it only for http.Header and http.Request, and Patroni is asked over it",
 	},
 	{
 		path: "testing",
-		in:   []string{"store/storetest", "workflowtest", "internal/pgtest", "examples/internal/exampletest"},
+		in:   []string{"store/storetest", "workflowtest", "internal/pgtest", "internal/patroni", "examples/internal/exampletest"},
 		why:  "it would put test flags and test code into every user's program",
 	},
 	{
@@ -218,7 +226,7 @@ var confinedImports = []confined{
 	{path: "modernc.org/sqlite", in: []string{"store/sqlite", "internal/faultdisk"}, tests: true, why: driverWhy},
 	// The engine's tests have an application that shares the file.
 	{path: "zombiezen.com/go/sqlite", in: []string{"store/sqlite", "scenario", "examples/..."}, tests: true, also: []string{"engine"}, why: driverWhy},
-	{path: "github.com/jackc/pgx", in: []string{"store/postgres", "internal/pgtest", "scenario", "examples/..."}, tests: true, why: driverWhy},
+	{path: "github.com/jackc/pgx", in: []string{"store/postgres", "internal/pgtest", "internal/patroni", "scenario", "examples/..."}, tests: true, why: driverWhy},
 }
 
 const driverWhy = "a driver is known to its own store alone; everybody else goes through the contract"

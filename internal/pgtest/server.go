@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"syscall"
 	"testing"
+
+	"github.com/tenter-dev/tenter/internal/sandbox"
 )
 
 // Server is a PostgreSQL of the test's own.
@@ -42,12 +44,12 @@ func (s *Server) URL() string { return s.c.socketURL(superuser) }
 // of a proxy.
 func (s *Server) TCP() string { return s.c.tcpURL() }
 
-// Addr is where the server listens: an address on loopback that stays the same over
+// Addr is where the server listens: an address on sandbox.Loopback that stays the same over
 // restarts.
-func (s *Server) Addr() string { return net.JoinHostPort(loopback, strconv.Itoa(s.c.port)) }
+func (s *Server) Addr() string { return net.JoinHostPort(sandbox.Loopback, strconv.Itoa(s.c.port)) }
 
 // Log is the path of the server's log.
-func (s *Server) Log() string { return s.c.path("log") }
+func (s *Server) Log() string { return s.c.box.Path("log") }
 
 // Stop ends the server as an administrator does who does not wait for clients: their
 // connections are cut, and what was committed is in the data files.

@@ -1,17 +1,17 @@
 //go:build !unix
 
-package pgtest
+package sandbox
 
 import (
-	"fmt"
+	"errors"
 	"os/exec"
 )
 
-// An account is the user that a server runs as.
+// An account is the user that servers run as.
 type account struct{}
 
 func unprivileged() (account, error) {
-	return account{}, fmt.Errorf("%w, on a Unix", ErrNotInstalled)
+	return account{}, errors.ErrUnsupported
 }
 
 func (account) own(string) error { return nil }

@@ -1,6 +1,6 @@
 //go:build unix
 
-package pgtest
+package sandbox
 
 import (
 	"errors"
@@ -11,8 +11,8 @@ import (
 	"syscall"
 )
 
-// An account is the user that a server runs as: ours, unless that is root, whom
-// PostgreSQL refuses.
+// An account is the user that servers run as: ours, unless that is root, whom PostgreSQL
+// and others refuse.
 type account struct {
 	credential *syscall.Credential // nil means ours
 }
@@ -33,7 +33,7 @@ func unprivileged() (account, error) {
 		}
 		return account{&syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}}, nil
 	}
-	return account{}, errors.New("PostgreSQL does not run as root, and there is no user postgres or nobody to run it as: run the tests as somebody else")
+	return account{}, errors.New("servers do not run as root, and there is no user postgres or nobody to run them as: run the tests as somebody else")
 }
 
 // own gives a folder to the account.
