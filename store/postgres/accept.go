@@ -68,10 +68,11 @@ func readAcceptance(row pgx.Row, p *store.Payload) (store.Receipt, error) {
 	return r, err
 }
 
-// Receipt returns a receipt that an HTTP request to the token got.
+// Receipt returns a receipt that an HTTP request to the token got. It locks it: see start_run in
+// functions/start.sql.
 func (s *Store) Receipt(ctx context.Context, token string) (store.Receipt, error) {
 	r := store.Receipt{Hook: store.Hook{Token: token}, Duplicate: true}
-	err := s.with(ctx, func(ctx context.Context, c *pgxpool.Conn) error {
+	err := s.call(ctx, "look up a receipt", func(ctx context.Context, c *pgxpool.Conn) error {
 		h := &r.Hook
 		err := c.QueryRow(ctx, s.sql.receipt, token).Scan(&h.ID, &h.RunID, &h.Type, &h.Metadata, &h.Webhook, &h.CreatedAt, &r.Request)
 		h.CreatedAt = h.CreatedAt.UTC()

@@ -21,7 +21,9 @@ const alone = "alone"
 // call runs statements, again while nothing was written because of a lock.
 func (s *Store) call(ctx context.Context, what string, f func(ctx context.Context, c *pgxpool.Conn) error) error {
 	for pause := time.Millisecond; ; pause = min(2*pause, 100*time.Millisecond) {
-		err := s.with(ctx, f)
+		err := s.with(ctx, func(ctx context.Context, c *pgxpool.Conn) error {
+			return committing(c, func() error { return f(ctx, c) })
+		})
 		switch {
 		case err == nil || refused.Is(err):
 			return err

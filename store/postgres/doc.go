@@ -18,6 +18,10 @@
 // only when it has just answered several, which may come again: two milliseconds at most.
 // [Store.Stats] counts.
 //
+// With synchronous replication it returns when a standby has the commit too, and so does whoever is
+// told what was written before: a duplicate's receipt, the end of a run. A commit whose wait for the
+// standby was canceled is an error, and its outcome unknown. docs/high-availability.md has the rest.
+//
 // Each operation is a function of the schema, carried out by the server, which checks and
 // writes without a round trip in between: no lock is held while a message is on its way.
 // Where somebody else holds a lock, such as a long transaction of the application that has

@@ -111,9 +111,9 @@ func incomplete(name, schema string, version, known int) error {
 
 // checkServer looks at the version of the server and at what durability it gives.
 func checkServer(ctx context.Context, c *pgx.Conn, name string, o Options) error {
-	var version, sync, standby string
-	err := c.QueryRow(ctx, "SELECT current_setting('server_version_num'), current_setting('synchronous_commit'), pg_is_in_recovery()::text").
-		Scan(&version, &sync, &standby)
+	var version, sync, names, standby, messages string
+	err := c.QueryRow(ctx, `SELECT current_setting('server_version_num'), current_setting('synchronous_commit'), current_setting('synchronous_standby_names'),
+		pg_is_in_recovery()::text, current_setting('client_min_messages')`).Scan(&version, &sync, &names, &standby, &messages)
 	if err != nil {
 		return err
 	}
@@ -123,8 +123,18 @@ func checkServer(ctx context.Context, c *pgx.Conn, name string, o Options) error
 	if standby == "true" {
 		return &OpenError{Database: name, Err: ErrRefused, Detail: "it is a standby, which cannot be written to", Advice: "give the URL of the primary, or target_session_attrs=read-write"}
 	}
-	if sync == "off" {
+	switch {
+	case sync == "off":
 		o.Logger.WarnContext(ctx, "synchronous_commit is off: what the database has accepted can be lost when its server crashes", "database", name)
+	case names != "" && (sync == "local" || sync == "remote_write"):
+		o.Logger.WarnContext(ctx, "synchronous_commit does not wait until a standby has written to its disk: what the database has accepted can be lost in a failover",
+			"database", name, "synchronous_commit", sync)
+	}
+	if messages == "error" {
+		return &OpenError{
+			Database: name, Err: ErrRefused, Detail: "client_min_messages is error, which hides that a commit did not wait for its standby",
+			Advice: "set it to warning or lower for the role and the database",
+		}
 	}
 	return nil
 }

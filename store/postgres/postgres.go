@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/url"
@@ -122,6 +123,14 @@ func OpenWith(ctx context.Context, url string, o Options) (*Store, error) {
 			return nil, &OpenError{Database: redacted(o.ListenURL), Err: ErrURL, Detail: err.Error(), Advice: "Options.ListenURL is a URL as the store's"}
 		}
 	}
+	for _, c := range []*pgx.ConnConfig{conf.ConnConfig, listen} {
+		if c.ConnectTimeout == 0 && len(c.Fallbacks) > 0 {
+			c.ConnectTimeout = connectTimeout
+		}
+	}
+	if conf.PingTimeout == 0 {
+		conf.PingTimeout = connectTimeout
+	}
 	e, err := thisEdition()
 	if err != nil {
 		return nil, err
@@ -135,6 +144,8 @@ func OpenWith(ctx context.Context, url string, o Options) (*Store, error) {
 	}
 	// A PgBouncer gives them to whoever has the connection that once listened. pgx would keep them.
 	conf.ConnConfig.OnNotification = func(*pgconn.PgConn, *pgconn.Notification) {}
+	conf.ConnConfig.OnNotice = noticeSession
+	conf.BeforeConnect = beginSession
 	conf.AfterConnect = func(_ context.Context, c *pgx.Conn) error {
 		s.types.register(c.TypeMap())
 		return nil
@@ -189,26 +200,47 @@ func (s *Store) Close() error {
 // requestTimeout is how long to wait for a database that does not answer.
 const requestTimeout = 15 * time.Second
 
-// read lends a connection.
+// connectTimeout is how long to wait for each of several hosts, one of which may be cut off, so
+// that there is time for the others.
+const connectTimeout = 4 * time.Second
+
+// with lends a connection.
 func (s *Store) with(ctx context.Context, f func(ctx context.Context, c *pgxpool.Conn) error) error {
 	if s.closed.Load() {
 		return store.ErrClosed
 	}
+	return s.borrow(ctx, requestTimeout, f)
+}
+
+// borrow lends a connection, also while the store is being closed, to f, which has to be answered
+// within a time.
+func (s *Store) borrow(ctx context.Context, answer time.Duration, f func(ctx context.Context, c *pgxpool.Conn) error) error {
+	c, err := s.acquire(ctx)
+	if err != nil {
+		return err
+	}
+	defer c.Release()
+	limited, cancel := context.WithTimeout(ctx, answer)
+	defer cancel()
+	err = f(limited, c)
+	silent := err != nil && limited.Err() != nil && ctx.Err() == nil
+	if silent || standby(err) || errors.Is(err, errCommitCanceled) {
+		s.pool.Reset() // the other connections are no better: new ones may lead elsewhere
+	}
+	return err
+}
+
+func (s *Store) acquire(ctx context.Context) (*pgxpool.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
 	c, err := s.pool.Acquire(ctx)
 	if err != nil {
 		if s.closed.Load() {
-			return store.ErrClosed
+			return nil, store.ErrClosed
 		}
-		return fmt.Errorf("connect to database %s: %w", s.name, err)
+		return nil, fmt.Errorf("connect to database %s: %w", s.name, err)
 	}
-	defer c.Release()
-	err = f(ctx, c)
-	if standby(err) {
-		s.pool.Reset()
-	}
-	return err
+	return c, nil
 }
 
 // redacted is a URL without its password, which may be in its query too.

@@ -66,7 +66,7 @@ func newQueries(schema string) queries {
 			ARRAY(SELECT n FROM unnest($3::text[]) n WHERE (SELECT true FROM tenter.responses a WHERE a.request = n))`),
 
 		run: in(`SELECT ` + runColumns + ` FROM tenter.runs WHERE id = $1`),
-		endings: in(`SELECT r.id, r.workflow, r.status, CASE WHEN r.ended_at IS NOT NULL THEN
+		endings: in(`SELECT ` + confirmed + `, r.id, r.workflow, r.status, CASE WHEN r.ended_at IS NOT NULL THEN
 			(SELECT j.data FROM tenter.journal j WHERE j.run_id = r.id AND j.position = r.events) END
 			FROM unnest($1::text[]) n CROSS JOIN LATERAL (SELECT * FROM tenter.runs q WHERE q.id = n OFFSET 0) r`),
 		workers: in(`SELECT definitions FROM tenter.workers WHERE lease_until > clock_timestamp()`),
@@ -99,8 +99,8 @@ func newQueries(schema string) queries {
 		executing: in(`SELECT run_id, step, attempt, started_at, worker FROM tenter.executing WHERE run_id = $1 ORDER BY step`),
 
 		receipt: in(`SELECT hook_id, run_id, type, metadata, webhook, hook_created_at, request FROM tenter.receipts
-			WHERE token = $1 AND expires_at > clock_timestamp() AND request IS NOT NULL LIMIT 1`),
-		response: in(`SELECT request, run_id, responder, status, header, body, at, expires_at FROM tenter.responses WHERE request = $1`),
+			WHERE token = $1 AND expires_at > clock_timestamp() AND request IS NOT NULL LIMIT 1 FOR KEY SHARE`),
+		response: in(`SELECT ` + confirmed + `, request, run_id, responder, status, header, body, at, expires_at FROM tenter.responses WHERE request = $1`),
 
 		// now(), since clock_timestamp() could be another at each row: no index is searched for it.
 		purgeReceipts: in(`DELETE FROM tenter.receipts WHERE ctid = ANY (ARRAY

@@ -134,14 +134,20 @@ func (s *Store) Run(ctx context.Context, runID string) (store.Run, error) {
 func (s *Store) Endings(ctx context.Context, runIDs []string) ([]store.Ending, error) {
 	var all []store.Ending
 	err := s.with(ctx, func(ctx context.Context, c *pgxpool.Conn) error {
+		survives := true
 		rows, err := c.Query(ctx, s.sql.endings, slices.DeleteFunc(slices.Clone(runIDs), func(id string) bool { return !isText(id) }))
 		if err != nil {
 			return err
 		}
 		all, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (e store.Ending, err error) {
-			err = row.Scan(&e.RunID, &e.Workflow, &e.Status, &e.Data)
+			sure := false
+			err = row.Scan(&sure, &e.RunID, &e.Workflow, &e.Status, &e.Data)
+			survives = survives && (sure || !e.Status.Ended())
 			return e, err
 		})
+		if err == nil && !survives {
+			err = s.confirm(ctx, c)
+		}
 		return err
 	})
 	return all, s.readError("look how runs have ended", err)

@@ -29,8 +29,12 @@ func (s *Store) respondAll(r *request, ops []*op) {
 func (s *Store) Response(ctx context.Context, request string) (store.Response, error) {
 	var r store.Response
 	err := s.with(ctx, func(ctx context.Context, c *pgxpool.Conn) error {
-		err := c.QueryRow(ctx, s.sql.response, request).Scan(&r.Request, &r.RunID, &r.Responder, &r.Status, &r.Header, &r.Body, &r.At, &r.KeepUntil)
+		survives := false
+		err := c.QueryRow(ctx, s.sql.response, request).Scan(&survives, &r.Request, &r.RunID, &r.Responder, &r.Status, &r.Header, &r.Body, &r.At, &r.KeepUntil)
 		r.At, r.KeepUntil = r.At.UTC(), r.KeepUntil.UTC()
+		if err == nil && !survives {
+			err = s.confirm(ctx, c)
+		}
 		return found(err)
 	})
 	if err != nil {

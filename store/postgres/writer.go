@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/tenter-dev/tenter/store"
 )
@@ -39,6 +40,11 @@ const (
 	// lock is in the way of is tried again.
 	maxPause = 128 * time.Millisecond
 
+	// maxDoublings is how often the time to wait for an answer is doubled, while none comes. Where
+	// commits wait for a synchronous standby, each connection that is given up goes on to wait on
+	// the server, which has only so many.
+	maxDoublings = 4
+
 	// lastTries is how often that is done while the store is being closed.
 	lastTries = 5
 )
@@ -50,6 +56,8 @@ type writer struct {
 	wake  chan struct{}   // for a committer that may begin a batch, as far as committers are idle
 	alone chan struct{}   // holds what is carried out alone
 	ctx   context.Context //nolint:containedctx // of the operations under way; it ends when the store is closed
+
+	unanswered atomic.Int32 // batches in a row
 
 	mu        sync.Mutex
 	queue     []*op
@@ -408,12 +416,16 @@ func (w *writer) commit(ctx context.Context, ops []*op) error {
 			batchers[kind](w.s, &r, ops)
 		}
 	}
-	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
-	defer cancel()
-	if err := w.s.pool.SendBatch(ctx, &r.Batch).Close(); err != nil {
-		if standby(err) {
-			w.s.pool.Reset()
+	err := w.s.borrow(ctx, requestTimeout<<min(w.unanswered.Load(), maxDoublings), func(ctx context.Context, c *pgxpool.Conn) error {
+		err := committing(c, func() error { return c.SendBatch(ctx, &r.Batch).Close() })
+		if ctx.Err() != nil {
+			w.unanswered.Add(1)
+		} else {
+			w.unanswered.Store(0)
 		}
+		return err
+	})
+	if err != nil {
 		return fmt.Errorf("write to database %s: %w", w.s.name, err)
 	}
 	w.s.stats.commits.Add(1)

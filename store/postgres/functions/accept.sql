@@ -26,7 +26,8 @@ BEGIN
 		END IF;
 		at := clock_timestamp();
 		IF p.key IS NOT NULL THEN
-			SELECT * INTO known FROM receipts q WHERE q.token = p.token AND q.key = p.key;
+			-- Locked, as whatever a caller is told is there (see start_run).
+			SELECT * INTO known FROM receipts q WHERE q.token = p.token AND q.key = p.key FOR KEY SHARE;
 			IF known.expires_at > at THEN
 				a := (NULL, known.hook_id, known.run_id, known.type, known.metadata, known.webhook, false, known.hook_created_at, 0,
 					false, true, known.request);

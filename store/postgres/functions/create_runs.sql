@@ -20,6 +20,8 @@ BEGIN
 	INTO made, finished, freed FROM inserted x;
 	refused := '{}';
 	IF coalesce(cardinality(made), 0) < cardinality(ns) THEN
+		-- Locked, as whatever a caller is told is there (see start_run).
+		PERFORM FROM unnest(ns) x, LATERAL (SELECT FROM runs q WHERE q.id = x.run_id FOR KEY SHARE) l WHERE x.run_id = ANY (made) IS NOT TRUE;
 		refused := ARRAY(SELECT (x.ordinality, NULL, CASE
 				WHEN NOT x.sends_to <@ reachable THEN 'busy'
 				WHEN x.epoch <> 1 OR x.after <> 0 OR x.took <> '{}' THEN 'conflict'

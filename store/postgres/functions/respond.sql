@@ -10,7 +10,8 @@ BEGIN
 		IF FOUND THEN
 			RETURN NULL;
 		END IF;
-		SELECT responder INTO first FROM responses WHERE request = e.id;
+		-- Locked, as whatever a caller is told is there (see start_run).
+		SELECT responder INTO first FROM responses WHERE request = e.id FOR KEY SHARE;
 		IF FOUND THEN
 			RETURN nullif(first, e.ref);
 		END IF;

@@ -1,4 +1,6 @@
--- Starts a run that is free, with its Started message. False if the ID is taken.
+-- Starts a run that is free, with its Started message. False if the ID is taken. The run that has
+-- it is locked, as whatever a caller is told is there: so the commit waits for a synchronous
+-- standby though it writes nothing, and what the caller was told survives a failover.
 CREATE OR REPLACE FUNCTION start_run(r jsonb, at timestamptz) RETURNS boolean LANGUAGE plpgsql AS $$
 BEGIN
 	INSERT INTO runs (id, workflow, version, status, parent_id, parent_ref, trace, secret, created_at, updated_at, due_at, messages, epoch, events)
@@ -6,6 +8,7 @@ BEGIN
 		decode(r->>'secret', 'base64'), at, at, at, 1, 0, 0)
 	ON CONFLICT DO NOTHING;
 	IF NOT FOUND THEN
+		PERFORM FROM runs q WHERE q.id = r->>'id' FOR KEY SHARE;
 		RETURN false;
 	END IF;
 	INSERT INTO mailbox (run_id, kind, ref, data, accepted_at) VALUES (r->>'id', 'started', '', decode(r->>'input', 'base64'), at);
@@ -26,7 +29,9 @@ BEGIN
 		EXIT WHEN FOUND;
 		IF EXISTS (SELECT FROM hooks h WHERE h.token = hook_token AND h.closed_at IS NULL) THEN
 			RETURN false;
-		ELSIF EXISTS (SELECT FROM hooks h WHERE h.run_id = r->>'id' AND h.id = (r->>'id') || '.h0') THEN
+		END IF;
+		PERFORM FROM hooks h WHERE h.run_id = r->>'id' AND h.id = (r->>'id') || '.h0' FOR KEY SHARE;
+		IF FOUND THEN
 			RETURN NULL;
 		END IF;
 		-- The token was released between the two statements.
