@@ -68,10 +68,8 @@ func newCluster(ctx context.Context, parent string, settings ...string) (_ *clus
 		}
 	}()
 
-	initdb := c.box.Command(ctx, filepath.Join(bin, "initdb"), "--pgdata", c.box.Path("data"), "--no-sync",
-		"--username", superuser, "--auth-local=trust", "--auth-host=scram-sha-256", "--encoding=UTF8", "--no-locale")
-	if out, err := initdb.CombinedOutput(); err != nil {
-		return nil, fmt.Errorf("initdb: %w\n%s", err, out)
+	if err := c.initData(ctx); err != nil {
+		return nil, err
 	}
 	if c.port, err = sandbox.FreePort(ctx); err != nil {
 		return nil, err

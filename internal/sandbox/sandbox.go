@@ -112,6 +112,11 @@ func (s *Sandbox) WriteFile(name string, data []byte) error {
 	return errors.Join(os.WriteFile(s.Path(name), data, 0o600), s.user.own(s.Path(name)))
 }
 
+// Mkdir makes a folder that only the user can get to.
+func (s *Sandbox) Mkdir(name string) error {
+	return errors.Join(os.Mkdir(s.Path(name), 0o700), s.user.own(s.Path(name)))
+}
+
 // Close ends all programs and removes the folder.
 func (s *Sandbox) Close() error { return errors.Join(s.release.Close(), s.keeper.Wait()) }
 
