@@ -93,6 +93,10 @@ var layers = []layer{
 		why: "it gives tests a PostgreSQL that fails over, so it can know nothing that is tested",
 	},
 	{
+		pkg: "internal/memdir", std: true,
+		why: "it gives any test a folder, so it can know nothing that is tested",
+	},
+	{
 		pkg: "internal/apicheck",
 		why: "it checks the API against its description, and would believe the code if it knew it",
 	},
@@ -203,7 +207,7 @@ var confinedImports = []confined{
 	},
 	{
 		path: "testing",
-		in:   []string{"store/storetest", "workflowtest", "internal/pgtest", "internal/patroni", "examples/internal/exampletest"},
+		in:   []string{"store/storetest", "workflowtest", "internal/memdir", "internal/pgtest", "internal/patroni", "examples/internal/exampletest"},
 		why:  "it would put test flags and test code into every user's program",
 	},
 	{

@@ -21,6 +21,7 @@ import (
 	"github.com/tenter-dev/tenter/engine"
 	"github.com/tenter-dev/tenter/inspect"
 	"github.com/tenter-dev/tenter/internal/apicheck"
+	"github.com/tenter-dev/tenter/internal/memdir"
 	"github.com/tenter-dev/tenter/server"
 	"github.com/tenter-dev/tenter/signature"
 	"github.com/tenter-dev/tenter/store/sqlite"
@@ -48,7 +49,7 @@ func newWorld(t *testing.T) *world {
 	t.Helper()
 	w := &world{T: t}
 	var err error
-	if w.store, err = sqlite.Open(filepath.Join(t.TempDir(), "a.db")); err != nil {
+	if w.store, err = sqlite.Open(filepath.Join(memdir.TempDir(t), "a.db")); err != nil {
 		t.Fatal(err)
 	}
 	mux := http.NewServeMux()

@@ -12,6 +12,7 @@ import (
 	"github.com/tenter-dev/tenter/access"
 	"github.com/tenter-dev/tenter/client"
 	"github.com/tenter-dev/tenter/engine"
+	"github.com/tenter-dev/tenter/internal/memdir"
 	"github.com/tenter-dev/tenter/server"
 	"github.com/tenter-dev/tenter/store/sqlite"
 	"github.com/tenter-dev/tenter/workflow"
@@ -20,7 +21,7 @@ import (
 // The caller's span is the parent of the spans of the engine behind the API.
 func TestTraceGoesThroughTheAPI(t *testing.T) {
 	t.Parallel()
-	st, err := sqlite.Open(filepath.Join(t.TempDir(), "a.db"))
+	st, err := sqlite.Open(filepath.Join(memdir.TempDir(t), "a.db"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -16,6 +16,7 @@ import (
 	"github.com/tenter-dev/tenter/dashboard"
 	"github.com/tenter-dev/tenter/engine"
 	"github.com/tenter-dev/tenter/inspect"
+	"github.com/tenter-dev/tenter/internal/memdir"
 	"github.com/tenter-dev/tenter/server"
 	"github.com/tenter-dev/tenter/store/sqlite"
 	"github.com/tenter-dev/tenter/workflow"
@@ -180,7 +181,7 @@ var lost = workflow.Declare[string, string]("legacy")
 
 func newWorld(t *testing.T, opts dashboard.Options, more ...func(*engine.Options)) *world {
 	t.Helper()
-	st, err := sqlite.OpenWith(filepath.Join(t.TempDir(), "world.db"), sqlite.Options{Private: true})
+	st, err := sqlite.OpenWith(filepath.Join(memdir.TempDir(t), "world.db"), sqlite.Options{Private: true})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,6 +10,7 @@ import (
 	"zombiezen.com/go/sqlite"
 	"zombiezen.com/go/sqlite/sqlitex"
 
+	"github.com/tenter-dev/tenter/internal/memdir"
 	"github.com/tenter-dev/tenter/store"
 	sqlitestore "github.com/tenter-dev/tenter/store/sqlite"
 )
@@ -30,7 +31,7 @@ type bank struct {
 func inBank(t *testing.T, f func(t *testing.T, b *bank)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		path := filepath.Join(t.TempDir(), "bank.db")
+		path := filepath.Join(memdir.TempDir(t), "bank.db")
 		st, err := sqlitestore.Open(path)
 		if err != nil {
 			t.Fatal(err)

@@ -8,13 +8,14 @@ import (
 	"time"
 
 	"github.com/tenter-dev/tenter/engine"
+	"github.com/tenter-dev/tenter/internal/memdir"
 	"github.com/tenter-dev/tenter/store/sqlite"
 	"github.com/tenter-dev/tenter/workflow"
 )
 
 func TestSmoke(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		st, err := sqlite.OpenWith(filepath.Join(t.TempDir(), "a.db"), sqlite.Options{Private: true})
+		st, err := sqlite.OpenWith(filepath.Join(memdir.TempDir(t), "a.db"), sqlite.Options{Private: true})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -19,6 +19,7 @@ import (
 	"zombiezen.com/go/sqlite/sqlitex"
 
 	"github.com/tenter-dev/tenter/engine"
+	"github.com/tenter-dev/tenter/internal/memdir"
 	"github.com/tenter-dev/tenter/internal/pgtest"
 	"github.com/tenter-dev/tenter/store"
 	"github.com/tenter-dev/tenter/store/postgres"
@@ -219,7 +220,7 @@ func inFixture(t *testing.T, script string, f func(t *testing.T, b *bank)) {
 
 func fixtureFile(t *testing.T, script string) string {
 	t.Helper()
-	path := filepath.Join(t.TempDir(), "fixture.db")
+	path := filepath.Join(memdir.TempDir(t), "fixture.db")
 	c, err := sqlite.OpenConn(path)
 	if err != nil {
 		t.Fatal(err)

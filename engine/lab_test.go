@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/tenter-dev/tenter/engine"
+	"github.com/tenter-dev/tenter/internal/memdir"
 	"github.com/tenter-dev/tenter/store"
 	"github.com/tenter-dev/tenter/store/sqlite"
 	"github.com/tenter-dev/tenter/workflow"
@@ -35,7 +36,7 @@ const noCache = -1
 func inLab(t *testing.T, f func(t *testing.T, l *lab)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		st, err := sqlite.OpenWith(filepath.Join(t.TempDir(), "lab.db"), sqlite.Options{Private: true})
+		st, err := sqlite.OpenWith(filepath.Join(memdir.TempDir(t), "lab.db"), sqlite.Options{Private: true})
 		if err != nil {
 			t.Fatal(err)
 		}

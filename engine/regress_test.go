@@ -7,6 +7,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/tenter-dev/tenter/internal/memdir"
 	"github.com/tenter-dev/tenter/workflow"
 )
 
@@ -151,7 +152,7 @@ func TestRegress(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
 			for tc.seed = range 5 { // which decides what comes first
-				path := filepath.Join(t.TempDir(), fmt.Sprintf("%d.db", tc.seed))
+				path := filepath.Join(memdir.TempDir(t), fmt.Sprintf("%d.db", tc.seed))
 				var err error
 				synctest.Test(t, func(*testing.T) { _, err = tc.play(path) })
 				if err != nil {
@@ -166,7 +167,7 @@ func TestRegress(t *testing.T) {
 // lost, the step is stopped all the same.
 func TestStopAfterLostAnswer(t *testing.T) {
 	t.Parallel()
-	path := filepath.Join(t.TempDir(), "simulation.db")
+	path := filepath.Join(memdir.TempDir(t), "simulation.db")
 	programs := []program{{{verb: vTimeout, d: time.Minute, inner: []program{{{verb: vStep, d: time.Hour}}}}}}
 	synctest.Test(t, func(t *testing.T) {
 		w, err := newWorld(path, scenario{programs: programs})

@@ -23,6 +23,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/tenter-dev/tenter/engine"
+	"github.com/tenter-dev/tenter/internal/memdir"
 )
 
 // The simulation: engines on the real SQLite store, which fails in all ways, and all
@@ -128,7 +129,7 @@ var hangsAfter = time.Minute
 
 // simulate lets a scenario happen, and says what has happened and what was wrong.
 func (s scenario) simulate(t *testing.T) (trace []string, err error) {
-	dir, err := os.MkdirTemp(scratch, "simulation") //nolint:usetesting // t.TempDir keeps all until the end of the test, and there may be thousands
+	dir, err := os.MkdirTemp(memdir.Root(), "simulation") //nolint:usetesting // t.TempDir keeps all until the end of the test, and there may be thousands
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -163,16 +164,6 @@ func bubbled() string {
 	}
 	return strings.Join(stacks, "\n\n")
 }
-
-// scratch is where the databases are: in memory if possible. Faults come from the
-// simulation, not from the machine.
-var scratch = func() string {
-	const inMemory = "/dev/shm"
-	if info, err := os.Stat(inMemory); err == nil && info.IsDir() {
-		return inMemory
-	}
-	return ""
-}()
 
 // play lets a scenario happen, in a bubble.
 func (s scenario) play(path string) (trace []string, err error) {

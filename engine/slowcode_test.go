@@ -14,6 +14,7 @@ import (
 
 	"github.com/tenter-dev/tenter/engine"
 	"github.com/tenter-dev/tenter/inspect"
+	"github.com/tenter-dev/tenter/internal/memdir"
 	"github.com/tenter-dev/tenter/store/sqlite"
 	"github.com/tenter-dev/tenter/workflow"
 )
@@ -195,7 +196,7 @@ func TestStartOfCodeThatSpins(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			st, err := sqlite.Open(filepath.Join(t.TempDir(), "spin.db"))
+			st, err := sqlite.Open(filepath.Join(memdir.TempDir(t), "spin.db"))
 			if err != nil {
 				t.Fatal(err)
 			}

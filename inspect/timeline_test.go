@@ -17,6 +17,7 @@ import (
 
 	"github.com/tenter-dev/tenter/engine"
 	"github.com/tenter-dev/tenter/inspect"
+	"github.com/tenter-dev/tenter/internal/memdir"
 	"github.com/tenter-dev/tenter/store/sqlite"
 	"github.com/tenter-dev/tenter/workflow"
 )
@@ -47,7 +48,7 @@ type scene struct {
 
 func newScene(t *testing.T) *scene {
 	t.Helper()
-	st, err := sqlite.OpenWith(filepath.Join(t.TempDir(), "scene.db"), sqlite.Options{Private: true})
+	st, err := sqlite.OpenWith(filepath.Join(memdir.TempDir(t), "scene.db"), sqlite.Options{Private: true})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -16,6 +16,7 @@ import (
 
 	"github.com/tenter-dev/tenter/engine"
 	"github.com/tenter-dev/tenter/inspect"
+	"github.com/tenter-dev/tenter/internal/memdir"
 	"github.com/tenter-dev/tenter/store"
 	"github.com/tenter-dev/tenter/store/sqlite"
 	"github.com/tenter-dev/tenter/workflow"
@@ -88,7 +89,7 @@ func undisturbed(t *testing.T, scene func(w *world)) {
 // play plays a scenario once, and reports whether its first engine died.
 func play(t *testing.T, v variant, c crash, scene func(w *world)) (died bool) {
 	t.Helper()
-	path := filepath.Join(t.TempDir(), "scenario.db")
+	path := filepath.Join(memdir.TempDir(t), "scenario.db")
 	if err := os.WriteFile(path, emptyDatabase(t), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -120,7 +121,7 @@ func emptyDatabase(t *testing.T) []byte {
 	if empty.database != nil {
 		return empty.database
 	}
-	path := filepath.Join(t.TempDir(), "empty.db")
+	path := filepath.Join(memdir.TempDir(t), "empty.db")
 	st, err := sqlite.Open(path)
 	if err != nil {
 		t.Fatal(err)

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/tenter-dev/tenter/engine"
+	"github.com/tenter-dev/tenter/internal/memdir"
 	"github.com/tenter-dev/tenter/server"
 	"github.com/tenter-dev/tenter/store/sqlite"
 	"github.com/tenter-dev/tenter/workflow"
@@ -44,7 +45,7 @@ const patience = 20 * time.Second
 func newLab(t *testing.T) *lab {
 	t.Helper()
 	l := &lab{T: t, mux: http.NewServeMux(), logs: &logbook{}, urls: make(chan string, 1000), stop: func() {}}
-	l.path = filepath.Join(t.TempDir(), "lab.db")
+	l.path = filepath.Join(memdir.TempDir(t), "lab.db")
 	st, err := sqlite.Open(l.path)
 	if err != nil {
 		t.Fatal(err)

@@ -19,6 +19,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"github.com/tenter-dev/tenter/internal/memdir"
 	"github.com/tenter-dev/tenter/internal/pgtest"
 )
 
@@ -67,6 +68,7 @@ func play(t *testing.T, setup func(e *testscript.Env)) {
 		Dir:                 "testdata/script",
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
+		WorkdirRoot:         memdir.TempDir(t),
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("BANK", filepath.Join(e.WorkDir, "bank"))
 			e.Setenv("NO_COLOR", "1")

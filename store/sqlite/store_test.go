@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tenter-dev/tenter/internal/memdir"
 	"github.com/tenter-dev/tenter/store"
 	"github.com/tenter-dev/tenter/store/storetest"
 )
@@ -18,7 +19,7 @@ func TestStore(t *testing.T) {
 
 // harness gives each test a file of its own and a clock that can be set forward.
 func harness(t *testing.T, o Options) *storetest.Harness {
-	path := filepath.Join(t.TempDir(), "test.db")
+	path := filepath.Join(memdir.TempDir(t), "test.db")
 	var ahead atomic.Int64
 	o.Clock = func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) }
 	open := func(t *testing.T) *Store {
