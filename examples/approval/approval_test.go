@@ -18,6 +18,8 @@ import (
 	"github.com/tenter-dev/tenter/workflow"
 )
 
+func TestMain(m *testing.M) { exampletest.Main(m, main) }
+
 type answer struct {
 	Success bool
 	RunID   string
@@ -51,22 +53,21 @@ const question = `(\S+) waits for a decision[^\n]*\n\n  curl (http://\S+)/approv
 
 func TestApproval(t *testing.T) {
 	t.Parallel()
-	bin := exampletest.Build(t)
 	t.Run("sqlite", func(t *testing.T) {
 		t.Parallel()
-		testApproval(t, bin, func(*testing.T) string { return "sqlite:approval.db" })
+		testApproval(t, func(*testing.T) string { return "sqlite:approval.db" })
 	})
 	t.Run("postgres", func(t *testing.T) {
 		t.Parallel()
-		testApproval(t, bin, func(t *testing.T) string { return pgtest.Database(t) })
+		testApproval(t, func(t *testing.T) string { return pgtest.Database(t) })
 	})
 }
 
-func testApproval(t *testing.T, bin string, database func(*testing.T) string) {
+func testApproval(t *testing.T, database func(*testing.T) string) {
 	// start returns the program with its URL and the token of its first question.
 	start := func(t *testing.T, dir, db string) (p *exampletest.Process, url, token string) {
 		t.Helper()
-		p = exampletest.Start(t, bin, dir, "-addr", "127.0.0.1:0", "-db", db)
+		p = exampletest.Start(t, dir, "-addr", "127.0.0.1:0", "-db", db)
 		match := p.WaitFor(question)
 		return p, match[2], match[3]
 	}
@@ -225,7 +226,7 @@ func TestAddressTaken(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer l.Close()
-	p := exampletest.Start(t, exampletest.Build(t), t.TempDir(), "-addr", l.Addr().String())
+	p := exampletest.Start(t, t.TempDir(), "-addr", l.Addr().String())
 	free := p.WaitFor(`so this is (\S+)\.\n`)[1]
 	if url := p.WaitFor(question)[2]; url != "http://"+free {
 		t.Errorf("it says %s and prints %s", free, url)
@@ -268,7 +269,7 @@ func TestOthersInDatabase(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	p := exampletest.Start(t, exampletest.Build(t), t.TempDir(), "-addr", "127.0.0.1:0", "-db", db)
+	p := exampletest.Start(t, t.TempDir(), "-addr", "127.0.0.1:0", "-db", db)
 	if document := p.WaitFor(question)[1]; document != "contract.pdf" {
 		t.Errorf("it asks about %s", document)
 	}

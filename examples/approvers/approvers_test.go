@@ -9,6 +9,8 @@ import (
 	"github.com/tenter-dev/tenter/examples/internal/exampletest"
 )
 
+func TestMain(m *testing.M) { exampletest.Main(m, main) }
+
 func TestApprovers(t *testing.T) {
 	t.Parallel()
 	want := []string{
@@ -18,7 +20,7 @@ func TestApprovers(t *testing.T) {
 		"2 say yes, 0 no",
 		"1 say yes, 2 no",
 	}
-	out := exampletest.Output(t, exampletest.Build(t))
+	out := exampletest.Output(t)
 	var got []string
 	for _, match := range regexp.MustCompile(`(?m)^.*, and (.*)$`).FindAllStringSubmatch(out, -1) {
 		got = append(got, match[1])

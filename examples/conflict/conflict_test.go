@@ -9,6 +9,8 @@ import (
 	"github.com/tenter-dev/tenter/examples/internal/exampletest"
 )
 
+func TestMain(m *testing.M) { exampletest.Main(m, main) }
+
 func TestConflict(t *testing.T) {
 	t.Parallel()
 	const want = `run A, "the printer smokes": has the token
@@ -21,7 +23,7 @@ run E, "solved": went to run D
 run D has ended: the new printer is lonely, solved
 
 `
-	got := exampletest.Output(t, exampletest.Build(t))
+	got := exampletest.Output(t)
 	letters := make(map[string]string) // by run ID
 	got = regexp.MustCompile(`run \w+`).ReplaceAllStringFunc(got, func(run string) string {
 		if letters[run] == "" {

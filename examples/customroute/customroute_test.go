@@ -9,12 +9,13 @@ import (
 	"github.com/tenter-dev/tenter/server"
 )
 
+func TestMain(m *testing.M) { exampletest.Main(m, main) }
+
 func TestCustomRoute(t *testing.T) {
 	t.Parallel()
-	bin := exampletest.Build(t)
 	start := func(t *testing.T) (p *exampletest.Process, url string) {
 		t.Helper()
-		p = exampletest.Start(t, bin, t.TempDir(), "-addr", "127.0.0.1:0")
+		p = exampletest.Start(t, t.TempDir(), "-addr", "127.0.0.1:0")
 		return p, p.WaitFor(`curl -i (\S+)/suppliers/acme/approval .*"by":"Ada"}'\n\n`)[1]
 	}
 

@@ -10,13 +10,14 @@ import (
 	"github.com/tenter-dev/tenter/examples/internal/exampletest"
 )
 
+func TestMain(m *testing.M) { exampletest.Main(m, main) }
+
 func TestDynamic(t *testing.T) {
 	t.Parallel()
-	bin := exampletest.Build(t)
 	// start returns the URL by the way in which the run answers.
 	start := func(t *testing.T) (*exampletest.Process, map[string]string) {
 		t.Helper()
-		p := exampletest.Start(t, bin, t.TempDir(), "-addr", "127.0.0.1:0")
+		p := exampletest.Start(t, t.TempDir(), "-addr", "127.0.0.1:0")
 		urls := map[string]string{}
 		for _, how := range []string{"from a step", "from the workflow"} {
 			urls[how] = p.WaitFor(`Answered ` + how + `:\n\n  curl -i (\S+) .*\n.*5000}'\n\n`)[1]

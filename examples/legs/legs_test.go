@@ -8,6 +8,8 @@ import (
 	"github.com/tenter-dev/tenter/examples/internal/exampletest"
 )
 
+func TestMain(m *testing.M) { exampletest.Main(m, main) }
+
 func TestLegs(t *testing.T) {
 	t.Parallel()
 	const want = `trip: open is run:{id}:0
@@ -18,7 +20,7 @@ patrol: news 0, news 1, news 2, news 3, news 4, quiet rounds: true
 checklist: doors, lights, brakes
 checklist: not all answered in time
 `
-	got := exampletest.Output(t, exampletest.Build(t), "-patience", "1s", "-round", "20ms")
+	got := exampletest.Output(t, "-patience", "1s", "-round", "20ms")
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("output (-want +got):\n%s", diff)
 	}

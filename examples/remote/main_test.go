@@ -9,6 +9,8 @@ import (
 	"github.com/tenter-dev/tenter/examples/internal/exampletest"
 )
 
+func TestMain(m *testing.M) { exampletest.Main(m, main) }
+
 func TestRemote(t *testing.T) {
 	t.Parallel()
 	const want = `"tea for two" waits for a decision at decide:tea for two
@@ -20,7 +22,7 @@ func TestRemote(t *testing.T) {
 1 completed, 1 failed
 start: forbidden
 `
-	got := exampletest.Output(t, exampletest.Build(t), "-addr", "127.0.0.1:0")
+	got := exampletest.Output(t, "-addr", "127.0.0.1:0")
 	got = regexp.MustCompile(`(?m)^.* WARN run failed .*\n`).ReplaceAllString(got, "") // the log of the server
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("output (-want +got):\n%s", diff)

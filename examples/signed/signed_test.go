@@ -12,14 +12,15 @@ import (
 	"github.com/tenter-dev/tenter/examples/internal/exampletest"
 )
 
+func TestMain(m *testing.M) { exampletest.Main(m, main) }
+
 const printed = `http_code}\\n' '(\S+)' (?s:.*)deliver "\$secret" fourth .*\n\n`
 
 func TestSigned(t *testing.T) {
 	t.Parallel()
-	bin := exampletest.Build(t)
 	start := func(t *testing.T) (p *exampletest.Process, url string) {
 		t.Helper()
-		p = exampletest.Start(t, bin, t.TempDir(), "-addr", "127.0.0.1:0")
+		p = exampletest.Start(t, t.TempDir(), "-addr", "127.0.0.1:0")
 		return p, p.WaitFor(printed)[1]
 	}
 

@@ -14,13 +14,13 @@ import (
 	"github.com/tenter-dev/tenter/workflow"
 )
 
+func TestMain(m *testing.M) { exampletest.Main(m, main) }
+
 func TestSlackbot(t *testing.T) {
 	t.Parallel()
-	bin := exampletest.Build(t)
-
 	t.Run("scene", func(t *testing.T) {
 		t.Parallel()
-		out := exampletest.Output(t, bin)
+		out := exampletest.Output(t)
 		want := []string{
 			`#general 1. ada says "Good morning"`,
 			`#general 2. cyd says "Is the deploy out?"`,
@@ -39,7 +39,7 @@ func TestSlackbot(t *testing.T) {
 
 	t.Run("many first messages at once", func(t *testing.T) {
 		t.Parallel()
-		p := exampletest.Start(t, bin, t.TempDir(), "-addr", "127.0.0.1:0")
+		p := exampletest.Start(t, t.TempDir(), "-addr", "127.0.0.1:0")
 		url := p.WaitFor(`At (\S+) until`)[1]
 		const n = 100
 		var infos [n]workflow.HookInfo
@@ -85,7 +85,7 @@ func TestSlackbot(t *testing.T) {
 
 	t.Run("bad request", func(t *testing.T) {
 		t.Parallel()
-		p := exampletest.Start(t, bin, t.TempDir(), "-addr", "127.0.0.1:0")
+		p := exampletest.Start(t, t.TempDir(), "-addr", "127.0.0.1:0")
 		if code := exampletest.Do(t, http.MethodPost, p.WaitFor(`At (\S+) until`)[1], `{`, nil); code != http.StatusBadRequest {
 			t.Errorf("broken JSON: %d, want 400", code)
 		}

@@ -18,14 +18,15 @@ import (
 	"github.com/tenter-dev/tenter/examples/internal/exampletest"
 )
 
+func TestMain(m *testing.M) { exampletest.Main(m, main) }
+
 const lastLine = `curl '(\S+)' -d command=/status -d text=stop\n\n`
 
 func TestSlashCommand(t *testing.T) {
 	t.Parallel()
-	bin := exampletest.Build(t)
 	start := func(t *testing.T) (p *exampletest.Process, url string) {
 		t.Helper()
-		p = exampletest.Start(t, bin, t.TempDir(), "-addr", "127.0.0.1:0")
+		p = exampletest.Start(t, t.TempDir(), "-addr", "127.0.0.1:0")
 		return p, p.WaitFor(lastLine)[1]
 	}
 
@@ -83,7 +84,7 @@ func TestSlashCommand(t *testing.T) {
 
 func TestSignedCommand(t *testing.T) {
 	t.Setenv("SLACK_SIGNING_SECRET", "8f742231b10e8888abcd99yyyzzz85a5")
-	p := exampletest.Start(t, exampletest.Build(t), t.TempDir(), "-addr", "127.0.0.1:0")
+	p := exampletest.Start(t, t.TempDir(), "-addr", "127.0.0.1:0")
 	url := p.WaitFor(lastLine)[1]
 	if a := send(t, url, nil, "/status", "stop"); a.Status != http.StatusUnauthorized {
 		t.Errorf("without a signature: %d, want 401", a.Status)

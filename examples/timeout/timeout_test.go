@@ -8,6 +8,8 @@ import (
 	"github.com/tenter-dev/tenter/examples/internal/exampletest"
 )
 
+func TestMain(m *testing.M) { exampletest.Main(m, main) }
+
 func TestTimeout(t *testing.T) {
 	t.Parallel()
 	const want = `contract: ask
@@ -16,7 +18,7 @@ budget: ask
 budget: escalate
 budget: approved, late
 `
-	got := exampletest.Output(t, exampletest.Build(t), "-patience", "100ms")
+	got := exampletest.Output(t, "-patience", "100ms")
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("output (-want +got):\n%s", diff)
 	}

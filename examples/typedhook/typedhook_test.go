@@ -8,13 +8,13 @@ import (
 	"github.com/tenter-dev/tenter/examples/internal/exampletest"
 )
 
+func TestMain(m *testing.M) { exampletest.Main(m, main) }
+
 func TestTypedHook(t *testing.T) {
 	t.Parallel()
-	bin := exampletest.Build(t)
-
 	t.Run("scene", func(t *testing.T) {
 		t.Parallel()
-		out := exampletest.Output(t, bin)
+		out := exampletest.Output(t)
 		rest := out
 		for _, want := range []string{
 			"doc-7 waits for a review\n",
@@ -34,7 +34,7 @@ func TestTypedHook(t *testing.T) {
 
 	t.Run("over HTTP", func(t *testing.T) {
 		t.Parallel()
-		p := exampletest.Start(t, bin, t.TempDir(), "-addr", "127.0.0.1:0")
+		p := exampletest.Start(t, t.TempDir(), "-addr", "127.0.0.1:0")
 		url := p.WaitFor(`At (\S+) until`)[1]
 		var started struct{ RunID string }
 		exampletest.Do(t, http.MethodPost, url+"/documents/a%20b", "", &started)

@@ -9,11 +9,12 @@ import (
 	"github.com/tenter-dev/tenter/examples/internal/exampletest"
 )
 
+func TestMain(m *testing.M) { exampletest.Main(m, main) }
+
 const curlLine = `curl -i -X POST '(\S+)\?from=me' -d 'Hello, run'\n\n`
 
 func TestWebhook(t *testing.T) {
 	t.Parallel()
-	bin := exampletest.Build(t)
 	ended := func(t *testing.T, p *exampletest.Process) {
 		t.Helper()
 		if code := p.Wait(); code != 0 {
@@ -23,7 +24,7 @@ func TestWebhook(t *testing.T) {
 
 	t.Run("as printed", func(t *testing.T) {
 		t.Parallel()
-		p := exampletest.Start(t, bin, t.TempDir(), "-addr", "127.0.0.1:0")
+		p := exampletest.Start(t, t.TempDir(), "-addr", "127.0.0.1:0")
 		p.WaitFor(curlLine)
 		if out := p.Paste("curl"); !strings.HasPrefix(out, "HTTP/1.1 202 Accepted\r\n") {
 			t.Errorf("curl printed %q, want 202", out)
@@ -34,7 +35,7 @@ func TestWebhook(t *testing.T) {
 
 	t.Run("accepted", func(t *testing.T) {
 		t.Parallel()
-		p := exampletest.Start(t, bin, t.TempDir(), "-addr", "127.0.0.1:0")
+		p := exampletest.Start(t, t.TempDir(), "-addr", "127.0.0.1:0")
 		url := p.WaitFor(curlLine)[1]
 		if a := exampletest.Send(t, http.MethodGet, url, nil, ""); a.Status != http.StatusMethodNotAllowed {
 			t.Errorf("GET: %d, want 405", a.Status)
@@ -52,7 +53,7 @@ func TestWebhook(t *testing.T) {
 
 	t.Run("static", func(t *testing.T) {
 		t.Parallel()
-		p := exampletest.Start(t, bin, t.TempDir(), "-addr", "127.0.0.1:0", "-static")
+		p := exampletest.Start(t, t.TempDir(), "-addr", "127.0.0.1:0", "-static")
 		a := exampletest.Send(t, http.MethodPost, p.WaitFor(curlLine)[1], nil, "hi")
 		if a.Status != http.StatusOK || a.Header.Get("X-Served-By") != "tenter" || a.Header.Get("Content-Type") != "application/json" ||
 			a.Body != `{"message":"Webhook received","success":true}`+"\n" {
@@ -69,7 +70,7 @@ func TestWebhook(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer l.Close()
-		p := exampletest.Start(t, bin, t.TempDir(), "-addr", l.Addr().String())
+		p := exampletest.Start(t, t.TempDir(), "-addr", l.Addr().String())
 		free := p.WaitFor(`so this is (\S+)\.\n`)[1]
 		if url := p.WaitFor(curlLine)[1]; !strings.HasPrefix(url, "http://"+free+"/") {
 			t.Errorf("it says %s and prints %s", free, url)

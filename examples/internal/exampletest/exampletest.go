@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"regexp"
 	"strings"
 	"sync"
@@ -19,29 +18,32 @@ import (
 // patience is far above what anything here takes.
 const patience = time.Minute
 
-// Build compiles the example in the current folder and returns the binary's path.
-func Build(t *testing.T) string {
-	t.Helper()
-	bin := filepath.Join(t.TempDir(), "example.exe")
-	out, err := exec.CommandContext(t.Context(), "go", "build", "-o", bin, ".").CombinedOutput()
-	if err != nil {
-		t.Fatalf("build: %v\n%s", err, out)
+// exampleEnv makes the test binary of an example the example.
+const exampleEnv = "TENTER_EXAMPLE"
+
+// Main is the TestMain of an example, which it is given. The processes of [Start] are the test binary
+// again: to build another one would take longer than most of the tests.
+func Main(m *testing.M, example func()) {
+	if os.Getenv(exampleEnv) == "" {
+		m.Run()
+		return
 	}
-	return bin
+	example()
+	os.Exit(0)
 }
 
-// Output runs a program to its end, in a folder of its own, and returns what it
-// prints. It fails the test if the program does.
-func Output(t *testing.T, bin string, args ...string) string {
+// Output runs the example to its end, in a folder of its own, and returns what it
+// prints. It fails the test if the example does.
+func Output(t *testing.T, args ...string) string {
 	t.Helper()
-	p := Start(t, bin, t.TempDir(), args...)
+	p := Start(t, t.TempDir(), args...)
 	if code := p.Wait(); code != 0 {
 		t.Fatalf("%s exited with %d:\n%s", strings.Join(args, " "), code, p.Output())
 	}
 	return p.Output()
 }
 
-// Process is a program at work.
+// Process is an example at work.
 type Process struct {
 	t    *testing.T
 	cmd  *exec.Cmd
@@ -52,13 +54,19 @@ type Process struct {
 	printed chan struct{} // closed at the next output
 }
 
-// Start starts a program in a folder. It is killed at the end of the test.
-func Start(t *testing.T, bin, dir string, args ...string) *Process {
+// Start starts the example in a folder. It is killed at the end of the test.
+func Start(t *testing.T, dir string, args ...string) *Process {
 	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
 	p := &Process{t: t, done: make(chan struct{}), printed: make(chan struct{})}
-	p.cmd = exec.CommandContext(t.Context(), bin, args...)
+	p.cmd = exec.CommandContext(t.Context(), self, args...)
 	p.cmd.Dir, p.cmd.Stdout, p.cmd.Stderr = dir, p, p
-	p.cmd.Env = append(os.Environ(), "TMPDIR="+dir) // a killed program leaves files there
+	p.cmd.Env = append(os.Environ(), exampleEnv+"=1",
+		"TMPDIR="+dir, // a killed program leaves files there
+		"GORACE=atexit_sleep_ms=0 "+os.Getenv("GORACE"))
 	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
