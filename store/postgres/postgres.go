@@ -71,6 +71,7 @@ type Store struct {
 	name    string // of the database, for messages; without the password
 	pool    *pgxpool.Pool
 	sockets sockets
+	hosts   *hosts
 	sql     queries
 	types   types
 	known   int // the number of the schema that this binary brings
@@ -135,7 +136,7 @@ func OpenWith(ctx context.Context, url string, o Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{opts: o, name: name, sql: newQueries(o.Schema), known: len(e.steps)}
+	s := &Store{opts: o, name: name, hosts: newHosts(conf.ConnConfig), sql: newQueries(o.Schema), known: len(e.steps)}
 	if s.types, err = prepare(ctx, conf.ConnConfig, name, o, e); err != nil {
 		return nil, openError(name, err)
 	}
@@ -145,7 +146,7 @@ func OpenWith(ctx context.Context, url string, o Options) (*Store, error) {
 	// A PgBouncer gives them to whoever has the connection that once listened. pgx would keep them.
 	conf.ConnConfig.OnNotification = func(*pgconn.PgConn, *pgconn.Notification) {}
 	conf.ConnConfig.OnNotice = noticeSession
-	conf.BeforeConnect = beginSession
+	conf.BeforeConnect = s.beginSession
 	conf.AfterConnect = func(_ context.Context, c *pgx.Conn) error {
 		s.types.register(c.TypeMap())
 		return nil
@@ -224,8 +225,11 @@ func (s *Store) borrow(ctx context.Context, answer time.Duration, f func(ctx con
 	defer cancel()
 	err = f(limited, c)
 	silent := err != nil && limited.Err() != nil && ctx.Err() == nil
+	if silent {
+		s.hosts.silent(sessionOf(c.Conn().PgConn()).addr)
+	}
 	if silent || standby(err) || errors.Is(err, errCommitCanceled) {
-		s.pool.Reset() // the other connections are no better: new ones may lead elsewhere
+		s.pool.Reset() // the other connections lead to the same server; new ones may not
 	}
 	return err
 }

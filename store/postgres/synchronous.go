@@ -15,8 +15,8 @@ import (
 // There are two exceptions, and what is seen in them may be lost in a failover.
 //
 // The wait is canceled. The server says success, with a warning: that commit counts as one whose
-// answer was lost. Who cancels may be the driver, which asks the server to whenever it gives a
-// connection up. During a commit it may not.
+// answer was lost. The driver asks for that whenever it gives a connection up: it may not during a
+// commit.
 //
 // The server has crashed, or another was promoted. Then all that is in its log is seen, whether a
 // standby has it or not. But one commit that a standby has shows that it has all before: so what
@@ -29,6 +29,7 @@ var errCommitCanceled = errors.New("the outcome is unknown: the wait for a synch
 
 // session is what is known of a connection.
 type session struct {
+	addr     string      // of the host, once there is a connection
 	commits  atomic.Bool // a commit is under way, or what became of it is unknown
 	canceled atomic.Bool // the wait of the last commit was
 }
@@ -41,18 +42,24 @@ func sessionOf(c *pgconn.PgConn) *session {
 }
 
 // beginSession is called before each connection is made.
-func beginSession(_ context.Context, c *pgx.ConnConfig) error {
-	s, dial := new(session), c.DialFunc
+func (s *Store) beginSession(_ context.Context, c *pgx.ConnConfig) error {
+	begun, dialed, dial := new(session), "", c.DialFunc
 	c.DialFunc = func(ctx context.Context, network, addr string) (net.Conn, error) {
-		if s.commits.Load() { // the connection is there: the driver wants to cancel what it does
+		if begun.commits.Load() { // the connection is there: the driver wants to cancel what it does
 			return nil, errors.New("a commit is not canceled")
+		}
+		if begun.addr == "" {
+			dialed = addr
 		}
 		return dial(ctx, network, addr)
 	}
 	c.AfterConnect = func(_ context.Context, c *pgconn.PgConn) error {
-		c.CustomData()[sessionKey] = s
+		begun.addr = dialed
+		c.CustomData()[sessionKey] = begun
+		s.hosts.connected(dialed)
 		return nil
 	}
+	s.hosts.order(c)
 	return nil
 }
 

@@ -358,6 +358,15 @@ func TestHostThatDoesNotAnswerIsPassedOver(t *testing.T) {
 	if err := s.Start(ctx, newRun("new")); err != nil {
 		t.Error(err)
 	}
+	// It is not tried first again.
+	s.pool.Reset()
+	began := time.Now()
+	if err := s.Start(ctx, newRun("newer")); err != nil {
+		t.Error(err)
+	}
+	if took := time.Since(began); took >= connectTimeout {
+		t.Errorf("a new connection took %v", took)
+	}
 	if err := s.Close(); err != nil {
 		t.Error(err)
 	}
