@@ -9,7 +9,7 @@ TOOL = $(GO) tool -modfile=tools/go.mod
 VALE = $(GO) tool -modfile=tools/vale/go.mod vale --config=tools/vale/vale.ini --output=line
 
 .NOTPARALLEL:
-.PHONY: help test simulate planted check fmt tidy vet fix lint prose arch longest format bench growth soak fuzz bench-dashboard race screenshots test-postgres need-go need-cc need-postgres need-chromium need-nginx
+.PHONY: help test simulate planted check fmt tidy vet fix lint prose arch longest format bench growth soak fuzz bench-dashboard race screenshots test-postgres failover need-go need-cc need-postgres need-chromium need-nginx need-patroni
 
 help: ## Show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s%s\n", $$1, $$2 }' Makefile
@@ -83,6 +83,10 @@ bench-dashboard: need-go ## Measure the dashboard's pages with 1,000,000 runs (a
 soak: need-go ## See whether anything grows: FOR=30m of mixed load on each store
 	cd bench && $(GO) run . soak -for=$(or $(FOR),30m)
 
+failover: need-go need-postgres need-patroni ## Kill the primary of three PostgreSQL N=100 times under load, and do worse to it (about a minute each)
+	TENTER_REQUIRE_PATRONI=1 $(GO) test ./scenario -count=1 -v -timeout 0 -run 'TestFailover$$' -scenario.failovers=$(or $(N),100) \
+		-scenario.ttl=$(or $(TTL),30s) -scenario.failover-doc=$(CURDIR)/docs/reliability.md
+
 fuzz: need-go ## Fuzz all that takes bytes from outside, FOR=1m each; what fails is kept in testdata
 	@grep -rl --include='*_test.go' '^func Fuzz' . | sort | while read -r file; do \
 		for name in $$(sed -n 's/^func \(Fuzz[A-Za-z]*\)(.*/\1/p' "$$file"); do \
@@ -116,3 +120,7 @@ need-chromium:
 need-nginx:
 	@command -v nginx >/dev/null 2>&1 || [ -x /usr/sbin/nginx ] || [ -x /usr/local/sbin/nginx ] || \
 		{ echo "make: there is no nginx, through which a test attacks the API: install it (on Debian: apt-get install nginx-light; it need not be up); without it: go test ./..." >&2; exit 1; }
+
+need-patroni:
+	@for program in patroni etcd; do command -v $$program >/dev/null 2>&1 || \
+		{ echo "make: there is no $$program, which make failover needs: install Patroni and etcd (on Debian: apt-get install patroni python3-etcd etcd-server; none of them need be up)" >&2; exit 1; }; done

@@ -186,6 +186,7 @@ type load struct {
 	fronts []*service // that serve webhooks; none: no webhooks are in the load
 	chron  *chronicle
 	log    string
+	pace   time.Duration   // bounds the pauses between two requests of a caller
 	over   context.Context //nolint:containedctx // ends when no more is to be asked
 	all    sync.WaitGroup
 }
@@ -231,7 +232,7 @@ func (l *load) loop(do func(i int)) {
 		for i := 0; l.over.Err() == nil; i++ {
 			do(i)
 			select {
-			case <-time.After(rand.N(10 * time.Millisecond)):
+			case <-time.After(rand.N(l.pace)):
 			case <-l.over.Done():
 			}
 		}

@@ -66,7 +66,7 @@ func newScene(t *testing.T, url string) *scene {
 // setScene makes a scene of a database whose schema is there.
 func setScene(t *testing.T, db *database) *scene {
 	t.Helper()
-	s := &scene{load: &load{t: t, chron: newChronicle(), log: filepath.Join(t.TempDir(), "effects")}, t: t, db: db}
+	s := &scene{load: &load{t: t, chron: newChronicle(), log: filepath.Join(t.TempDir(), "effects"), pace: 10 * time.Millisecond}, t: t, db: db}
 	if path, ok := strings.CutPrefix(db.url, "sqlite:"); ok {
 		s.records = sqliteRecords{path}
 	} else {
