@@ -26,17 +26,18 @@ import (
 // which serves the API if it is told an address.
 func appMain() {
 	build := flag.String("build", "1", "name of the build")
+	lease := flag.Duration("lease", time.Minute, "the worker's: long enough for a busy machine, unless it is to lapse")
 	renamed := flag.Bool("renamed", false, "be a build in which approve has another first step")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	if err := work(ctx, *build, *renamed); err != nil {
+	if err := work(ctx, *build, *lease, *renamed); err != nil {
 		fmt.Fprintln(os.Stderr, "app:", err)
 		os.Exit(1)
 	}
 }
 
-func work(ctx context.Context, build string, renamed bool) error {
+func work(ctx context.Context, build string, lease time.Duration, renamed bool) error {
 	st, err := openDatabase(ctx)
 	if err != nil {
 		return err
@@ -46,7 +47,7 @@ func work(ctx context.Context, build string, renamed bool) error {
 		ask = "ask politely"
 	}
 	eng, err := engine.New(st, engine.Options{
-		Workflows: workflows(ask), Hooks: []workflow.HookDefinition{approvals}, Build: build, Lease: time.Second,
+		Workflows: workflows(ask), Hooks: []workflow.HookDefinition{approvals}, Build: build, Lease: lease,
 		PublicURL: "https://example.com", Logger: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {

@@ -193,7 +193,7 @@ func waitUntil(t *testing.T, said fmt.Stringer, so func() (bool, error)) {
 	t.Helper()
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
-	for late := time.After(2 * time.Minute); ; {
+	for late := time.After(patience); ; {
 		done, err := so()
 		switch {
 		case err != nil:

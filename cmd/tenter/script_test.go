@@ -21,6 +21,7 @@ import (
 
 	"github.com/tenter-dev/tenter/internal/memdir"
 	"github.com/tenter-dev/tenter/internal/pgtest"
+	"github.com/tenter-dev/tenter/internal/sandbox"
 )
 
 func TestMain(m *testing.M) {
@@ -52,10 +53,7 @@ func TestPostgres(t *testing.T) {
 func TestServer(t *testing.T) {
 	t.Parallel()
 	play(t, func(e *testscript.Env) {
-		addr, err := freeAddr(t.Context())
-		if err != nil {
-			e.T().Fatal(err)
-		}
+		addr := net.JoinHostPort(sandbox.Loopback, freePort(e))
 		e.Setenv("APP_DB", filepath.Join(e.WorkDir, "app.db"))
 		e.Setenv("APP_ADDR", addr)
 		e.Setenv("TENTER_SERVER", "http://"+addr)
@@ -72,15 +70,7 @@ func play(t *testing.T, setup func(e *testscript.Env)) {
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("BANK", filepath.Join(e.WorkDir, "bank"))
 			e.Setenv("NO_COLOR", "1")
-			addr, err := freeAddr(t.Context())
-			if err != nil {
-				return err
-			}
-			_, port, err := net.SplitHostPort(addr)
-			if err != nil {
-				return err
-			}
-			e.Setenv("PORT", port)
+			e.Setenv("PORT", freePort(e))
 			setup(e)
 			return nil
 		},
@@ -104,14 +94,14 @@ func play(t *testing.T, setup func(e *testscript.Env)) {
 	})
 }
 
-// freeAddr is an address that nobody listens on.
-func freeAddr(ctx context.Context) (string, error) {
-	var config net.ListenConfig
-	l, err := config.Listen(ctx, "tcp", "127.0.0.1:0")
+// freePort returns a port that nobody listens on, and that no connection gets before the script
+// uses it.
+func freePort(e *testscript.Env) string {
+	port, err := sandbox.FreePort(context.Background())
 	if err != nil {
-		return "", err
+		e.T().Fatal(err)
 	}
-	return l.Addr().String(), l.Close()
+	return strconv.Itoa(port)
 }
 
 // fetchMain prints what is at a URL.
@@ -127,6 +117,9 @@ func fetchMain() {
 	}
 }
 
+// patience is far above what anything here takes, on a busy machine too.
+const patience = 5 * time.Minute
+
 // eventually repeats a command until it prints what matches: eventually REGEXP COMMAND…
 func eventually(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 2 {
@@ -136,7 +129,7 @@ func eventually(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(err)
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
-	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); <-tick.C {
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); <-tick.C {
 		_ = ts.Exec(args[1], args[2:]...) // what it prints says all
 		if want.MatchString(ts.ReadFile("stdout")) {
 			return

@@ -80,7 +80,7 @@ func (p *pty) String() string {
 // await waits until something was printed.
 func (p *pty) await(text string) {
 	p.Helper()
-	timeout := time.After(time.Minute)
+	timeout := time.After(patience)
 	for !strings.Contains(p.String(), text) {
 		select {
 		case <-p.more:
