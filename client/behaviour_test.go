@@ -587,7 +587,7 @@ func TestContextEnds(t *testing.T) {
 		began := time.Now()
 		_, err = r.Result(ctx)
 		w.is(err, context.DeadlineExceeded)
-		if took := time.Since(began); took > patience/3 {
+		if took := time.Since(began); took > 10*time.Second {
 			w.Errorf("it takes %v", took)
 		}
 		_, err = c.Runs(ctx, inspect.RunFilter{})

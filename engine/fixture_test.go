@@ -132,7 +132,7 @@ func (w *stage) wantEnd(runID string) {
 	if err != nil {
 		w.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(w.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(w.Context(), 5*time.Minute)
 	defer cancel()
 	if _, err := w.eng.AwaitRun(ctx, runID); err != nil {
 		w.Fatalf("run %s: %v", runID, err)

@@ -91,7 +91,7 @@ func (w *stage) until(what string, try func() (bool, error)) {
 			w.Fatalf("%s: %v", what, err)
 		case ok:
 			return
-		case !w.real || time.Since(since) > time.Minute:
+		case !w.real || time.Since(since) > 5*time.Minute:
 			w.Fatalf("%s: it never comes to that", what)
 		}
 	}

@@ -280,7 +280,7 @@ func (f *failover) suffer(m misfortune) {
 // goesOn returns when a run has been completed that was started after a time.
 func (f *failover) goesOn(after time.Time) time.Time {
 	f.t.Helper()
-	ctx := within(f.t, 3*time.Minute)
+	ctx := within(f.t)
 	for {
 		f.mu.Lock()
 		last := f.last

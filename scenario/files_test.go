@@ -15,7 +15,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -298,7 +297,7 @@ func failsToStart(t *testing.T, r role) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.CommandContext(within(t, time.Minute), self)
+	cmd := exec.CommandContext(within(t), self)
 	cmd.Env = append(os.Environ(), processEnv+"="+string(encode(t, r)))
 	out, err := cmd.CombinedOutput()
 	if exit, ok := errors.AsType[*exec.ExitError](err); !ok || exit.ExitCode() != 1 {

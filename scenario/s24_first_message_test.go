@@ -176,7 +176,7 @@ func severalProcesses(t *testing.T, db *database) {
 	if _, err := workflow.Resume(t.Context(), db.api, "channel:c", "/stop"); err != nil {
 		t.Fatal(err)
 	}
-	heard, err := workflow.Get[[]string](db.api, runID).Result(within(t, 30*time.Second))
+	heard, err := workflow.Get[[]string](db.api, runID).Result(within(t))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -232,7 +232,7 @@ func lineOfRuns(t *testing.T, db *database) {
 		}
 	}
 	workers := []*service{newService(t, db, shortLease), newService(t, db, shortLease)}
-	ctx := within(t, 2*time.Minute)
+	ctx := within(t)
 	for i := range n {
 		got, err := nextInLine.Get(db.api, id(i)).Result(ctx)
 		if err != nil || got != i {

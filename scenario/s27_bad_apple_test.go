@@ -65,7 +65,7 @@ func amongHealthy(t *testing.T, s *service, n int, name string) {
 		}
 		s.start("healthy", fmt.Sprintf("good-%04d", i), i)
 	}
-	ctx := within(t, 60*time.Second)
+	ctx := within(t)
 	for i := range n {
 		got, err := workflow.Get[int](s.api, fmt.Sprintf("good-%04d", i)).Result(ctx)
 		if err != nil {
@@ -86,7 +86,7 @@ func poisonedStepKills(t *testing.T, db *database) {
 	t.Helper()
 	s := newService(t, db, shortLease)
 	amongHealthy(t, s, 2000, "poisoned-step")
-	_, err := workflow.Get[int](s.api, "bad").Result(within(t, 30*time.Second))
+	_, err := workflow.Get[int](s.api, "bad").Result(within(t))
 	failed, ok := errors.AsType[*workflow.StepError](err)
 	if !ok || failed.Attempts != 2 || !strings.Contains(err.Error(), "the worker died while attempt 2 of step die#1 was executing") {
 		t.Errorf("the bad apple: %v", err)

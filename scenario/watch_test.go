@@ -4,7 +4,6 @@ import (
 	"context"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/tenter-dev/tenter/engine"
 	"github.com/tenter-dev/tenter/inspect"
@@ -42,7 +41,7 @@ var gated = workflow.Define("gated", func(ctx workflow.Context, n int) (int, err
 func TestWatchAnotherProcess(t *testing.T) {
 	t.Parallel()
 	onEachStore(t, func(t *testing.T, db *database) {
-		ctx := within(t, 30*time.Second)
+		ctx := within(t)
 		st, err := openStore(ctx, db.url, testLog(t))
 		if err != nil {
 			t.Fatal(err)

@@ -40,7 +40,7 @@ type lab struct {
 }
 
 // patience is how long anything may take that should happen at once.
-const patience = 20 * time.Second
+const patience = 5 * time.Minute
 
 func newLab(t *testing.T) *lab {
 	t.Helper()

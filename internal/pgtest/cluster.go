@@ -22,8 +22,8 @@ import (
 const (
 	superuser = "postgres"
 
-	// patience is far above what anything here takes.
-	patience = time.Minute
+	// patience is far above what anything here takes, on a busy machine too.
+	patience = 5 * time.Minute
 )
 
 // ErrNotInstalled says that there are no programs of PostgreSQL.

@@ -189,12 +189,12 @@ func TestChild(t *testing.T) {
 
 func eventually(t *testing.T, what string, f func() bool) {
 	t.Helper()
-	late := time.After(time.Minute)
+	late := time.After(5 * time.Minute)
 	for !f() {
 		select {
 		case <-time.After(10 * time.Millisecond):
 		case <-late:
-			t.Fatalf("after a minute it is not so that %s", what)
+			t.Fatalf("after five minutes it is not so that %s", what)
 		}
 	}
 }

@@ -27,7 +27,7 @@ func signals(t *testing.T, s *Store) <-chan store.Signal {
 // until waits for a signal.
 func until(t *testing.T, c <-chan store.Signal, want func(store.Signal) bool) {
 	t.Helper()
-	deadline := time.After(20 * time.Second)
+	deadline := time.After(5 * time.Minute)
 	for {
 		select {
 		case sig := <-c:
