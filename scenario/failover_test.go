@@ -247,7 +247,7 @@ func (f *failover) suffer(m misfortune) {
 	end := m.cause(f, s)
 	since := began
 	if m.failsOver {
-		f.cluster.AwaitFailover(s.Timeline)
+		f.cluster.AwaitFailover(s)
 		f.elected[m.what] = append(f.elected[m.what], time.Since(began))
 	}
 	if m.lasts > 0 {
@@ -264,8 +264,8 @@ func (f *failover) suffer(m misfortune) {
 	pause := f.goesOn(time.Now()).Sub(since)
 	end()
 	after := f.cluster.AwaitSync()
-	if m.failsOver != (after.Timeline > s.Timeline) {
-		f.t.Errorf("%s: the timeline was %d and is %d", m.what, s.Timeline, after.Timeline)
+	if m.failsOver != (after.Primary != s.Primary) {
+		f.t.Errorf("%s: the primary was %s, and is %s", m.what, s.Primary.Name, after.Primary.Name)
 	}
 	f.t.Logf("%s: work went on after %v", m.what, pause.Round(time.Millisecond))
 	if len(f.pauses[m.what]) == 0 {

@@ -26,7 +26,7 @@ type member struct {
 type State struct {
 	Primary  *Node // nil: there is none
 	Standby  *Node // that is synchronous
-	Timeline int   // of the primary: it rises with each failover
+	Timeline int   // of the primary: it rises when a server is promoted, also to what it was before
 	Nodes    []*Node
 
 	complete bool // all nodes are there
@@ -138,10 +138,12 @@ func (c *Cluster) AwaitSync() State {
 	})
 }
 
-// AwaitFailover waits until there is a primary with a higher timeline.
-func (c *Cluster) AwaitFailover(timeline int) State {
+// AwaitFailover waits until another server is the primary, with a higher timeline.
+func (c *Cluster) AwaitFailover(before State) State {
 	c.t.Helper()
-	return c.Await("another primary", func(s State) bool { return s.Primary != nil && s.Timeline > timeline })
+	return c.Await("another primary", func(s State) bool {
+		return s.Primary != nil && s.Primary != before.Primary && s.Timeline > before.Timeline
+	})
 }
 
 // AwaitRestart waits until the server of a node has another postmaster than it had, and lets clients
