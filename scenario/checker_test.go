@@ -358,7 +358,8 @@ func (c *checker) thaw(e *effect) {
 }
 
 // recorded returns, of several executions of a step, the one whose result is in the
-// journal: it ended when the event happened. nil if none is.
+// journal: it was by the process that is the result, if that says so, and ended when the event
+// happened, as far as a clock tells. nil if none is.
 func (c *checker) recorded(all []*effect) (r *effect) {
 	if len(all) == 1 {
 		return nil // it makes no difference
@@ -367,7 +368,12 @@ func (c *checker) recorded(all []*effect) (r *effect) {
 		if e.Kind != store.StepCompleted || stepID(all[0].Run, e.Ref) != all[0].Step {
 			continue
 		}
+		var process int
+		_ = json.Unmarshal(e.Data, &process) // other steps have other results
 		for _, x := range all {
+			if process != 0 && x.Process != process {
+				continue
+			}
 			if !x.Ended.IsZero() && (r == nil || x.Ended.Sub(e.At).Abs() < r.Ended.Sub(e.At).Abs()) {
 				r = x
 			}

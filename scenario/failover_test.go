@@ -362,7 +362,7 @@ func (f *failover) report(c *checker) {
 		}
 		fmt.Fprintf(&text, "| %s | %d | %s | %s | %s | %d |\n", what, len(pauses), primary, seconds(pauses[len(pauses)/2]), seconds(pauses[len(pauses)-1]), late)
 	}
-	fmt.Fprintf(&text, "\n%d runs were started (%d with children and successors), %d payloads and requests sent, %d of them of unknown\noutcome. Lost, delivered twice, wrong: %d.\n",
+	fmt.Fprintf(&text, "\n%d runs were started (%d with children and successors), %d payloads and\nrequests sent, %d of them of unknown outcome. Lost, delivered twice, wrong: %d.\n",
 		runs, len(c.inv.runs), payloads, uncertain, len(c.found))
 	f.t.Logf("\n%s", &text)
 	if *failoverDoc != "" && !f.t.Failed() {

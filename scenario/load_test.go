@@ -8,6 +8,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"net/http"
+	"os"
 	"strconv"
 	"strings"
 	"sync"
@@ -40,11 +41,12 @@ var (
 
 var loadWorkflows = []workflow.Definition{errand, family, nap, signoff, talk, inbox}
 
-// chore is a step that takes some milliseconds.
+// chore is a step that takes some milliseconds. Its result is the process that executed it.
 func chore(ctx workflow.Context, name string, t task) error {
-	return workflow.Do(ctx, name, func(ctx context.Context) error {
-		return act(ctx, t.Log, func() error { return busy(ctx, rand.N(20*time.Millisecond)) })
+	_, err := workflow.Step(ctx, name, func(ctx context.Context) (int, error) {
+		return os.Getpid(), act(ctx, t.Log, func() error { return busy(ctx, rand.N(20*time.Millisecond)) })
 	})
+	return err
 }
 
 // doErrand takes three steps.
