@@ -12,7 +12,7 @@ import (
 )
 
 // A folder is in memory if there is room, is the test's own, and goes with the test.
-func TestTempDir(t *testing.T) {
+func TestTempDir(t *testing.T) { //nolint:tparallel // what its subtest leaves is looked at
 	t.Parallel()
 	var dirs []string
 	t.Run("test", func(t *testing.T) {

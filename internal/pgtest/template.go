@@ -50,17 +50,16 @@ func (c *cluster) template() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	key := sha256.New()
+	key := fmt.Sprintln(initArgs)
 	for _, name := range []string{"initdb", "postgres"} {
 		path := filepath.Join(c.bin, name)
 		info, err := os.Stat(path)
 		if err != nil {
 			return "", err
 		}
-		fmt.Fprintln(key, path, info.Size(), info.ModTime().UnixNano())
+		key += fmt.Sprintln(path, info.Size(), info.ModTime().UnixNano())
 	}
-	fmt.Fprintln(key, initArgs)
-	return filepath.Join(cache, "tenter-pgtest", fmt.Sprintf("%x.tar", key.Sum(nil)[:12])), nil
+	return filepath.Join(cache, "tenter-pgtest", fmt.Sprintf("%x.tar", sha256.Sum256([]byte(key)))), nil
 }
 
 // pack keeps the data as a template. Nobody sees it before it is whole.
