@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 )
 
 // initArgs are what initdb is called with, apart from the folder.
@@ -50,16 +51,17 @@ func (c *cluster) template() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	key := fmt.Sprintln(initArgs)
+	var key strings.Builder
+	fmt.Fprintln(&key, initArgs)
 	for _, name := range []string{"initdb", "postgres"} {
 		path := filepath.Join(c.bin, name)
 		info, err := os.Stat(path)
 		if err != nil {
 			return "", err
 		}
-		key += fmt.Sprintln(path, info.Size(), info.ModTime().UnixNano())
+		fmt.Fprintln(&key, path, info.Size(), info.ModTime().UnixNano())
 	}
-	return filepath.Join(cache, "tenter-pgtest", fmt.Sprintf("%x.tar", sha256.Sum256([]byte(key)))), nil
+	return filepath.Join(cache, "tenter-pgtest", fmt.Sprintf("%x.tar", sha256.Sum256([]byte(key.String())))), nil
 }
 
 // pack keeps the data as a template. Nobody sees it before it is whole.
