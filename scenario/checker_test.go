@@ -394,6 +394,10 @@ func (c *checker) explained(first, again *effect) bool {
 	if !first.Ended.IsZero() && again.Began.Sub(first.Ended) >= workLease/2 {
 		return true
 	}
+	// A step may wait for the store too, for longer than a lease.
+	if first.Ended.After(again.Began) && again.Began.Sub(first.Began) >= workLease {
+		return true
+	}
 	return slices.ContainsFunc(c.chron.mishaps, func(m mishap) bool {
 		return !m.harmless && m.process == first.Process && !m.over.Before(first.Began) && !m.began.After(again.Began) &&
 			(first.Ended.IsZero() || !m.began.After(first.Ended.Add(onTheWay)))
