@@ -23,8 +23,8 @@ type kit struct {
 }
 
 const (
-	short = 40 * time.Millisecond // leases and receipts that are to lapse
-	long  = time.Hour             // those that are not
+	short = 500 * time.Millisecond // leases and receipts that are to lapse
+	long  = time.Hour              // those that are not
 )
 
 var defs = []store.Definition{{Workflow: "flow", Version: 1}}

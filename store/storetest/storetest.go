@@ -32,7 +32,7 @@ type Harness struct {
 	// harness closes what it opened when the test ends; closing it twice is fine.
 	Open func(t *testing.T) store.Store
 
-	// Advance lets time pass on the clock of the store, by tens of milliseconds: a
+	// Advance lets time pass on the clock of the store, half a second at a time: a
 	// store whose clock cannot be set may wait that long. Durations that must not
 	// pass meanwhile are an hour.
 	Advance func(d time.Duration)
