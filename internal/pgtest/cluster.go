@@ -50,7 +50,7 @@ const shortPath = "/tmp"
 
 // newCluster makes a cluster, in a folder of its own in one that there is, and starts it.
 func newCluster(ctx context.Context, parent string, settings ...string) (_ *cluster, err error) {
-	bin, err := findPrograms()
+	bin, err := Programs()
 	if err != nil {
 		return nil, err
 	}
@@ -160,9 +160,10 @@ func (c *cluster) close() error {
 // binEnv names the folder of PostgreSQL's programs.
 const binEnv = "TENTER_TEST_POSTGRES_BIN"
 
-// findPrograms returns the folder of initdb and postgres: the one that the environment names,
-// that on the PATH, or else of the newest version that Debian has installed.
-func findPrograms() (string, error) {
+// Programs returns the folder of initdb and postgres: the one that the environment names,
+// that on the PATH, or else of the newest version that Debian has installed. It fails with
+// ErrNotInstalled if there is none.
+func Programs() (string, error) {
 	if dir := os.Getenv(binEnv); dir != "" {
 		for _, name := range []string{"initdb", "postgres"} {
 			// Not ErrNotInstalled: tests of a version must not be skipped because its name is wrong.

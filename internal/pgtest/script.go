@@ -26,7 +26,7 @@ func Script(t testing.TB, database, sql string) {
 // Dump returns what pg_dump says of a schema, with its rows, as a script.
 func Dump(t testing.TB, database, schema string) string {
 	t.Helper()
-	bin, err := findPrograms()
+	bin, err := Programs()
 	if err != nil {
 		skip(t, err.Error())
 	}

@@ -44,7 +44,7 @@ func (s *Server) URL() string { return s.c.socketURL(superuser) }
 // of a proxy.
 func (s *Server) TCP() string { return s.c.tcpURL() }
 
-// Addr is where the server listens: an address on sandbox.Loopback that stays the same over
+// Addr is where the server listens: an address on loopback that stays the same over
 // restarts.
 func (s *Server) Addr() string { return net.JoinHostPort(sandbox.Loopback, strconv.Itoa(s.c.port)) }
 
