@@ -13,8 +13,8 @@ import (
 
 // hosts are those of a connection string that has several. They are tried in their order,
 // beginning with the one that was connected to last: one that is cut off costs each connection the
-// time that it takes to notice. One that stops answering is tried last, since it may go on to
-// accept connections, as a primary that another has replaced and that does not know.
+// time that it takes to notice. One that stops responding is tried last, since it may go on
+// accepting connections, as a primary that another has replaced and that does not know.
 type hosts struct {
 	all []host
 
@@ -76,7 +76,7 @@ func (h *hosts) connected(addr string) {
 	}
 }
 
-// silent notes that an address does not answer.
+// silent notes that an address does not respond.
 func (h *hosts) silent(addr string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
