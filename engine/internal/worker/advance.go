@@ -170,7 +170,7 @@ func (b *batch) take(in arrival) {
 		}
 	case in.unbegun != "":
 		if s := a.schedule.get(in.unbegun); s != nil && a.attempts[s.ref] == nil {
-			a.schedule.canceled = append(a.schedule.canceled, s)
+			s.settle = true
 			b.settleCanceled()
 		}
 	case in.delivery != nil:
@@ -269,11 +269,10 @@ func (b *batch) feed(e store.Event, trace string) {
 // the others.
 func (b *batch) settleCanceled() {
 	a := b.a
-	for len(a.schedule.canceled) > 0 && !a.x.Finished() && !b.more { // its result may be in the mailbox
-		s := a.schedule.canceled[0]
-		a.schedule.canceled = a.schedule.canceled[1:]
-		if a.schedule.get(s.ref) == nil {
-			continue
+	for !a.x.Finished() && !b.more { // its result may be in the mailbox
+		s := a.schedule.nextCanceled()
+		if s == nil {
+			return
 		}
 		if at := a.attempts[s.ref]; at != nil && !slices.Contains(b.resolved, s.ref) {
 			b.stop = append(b.stop, at)

@@ -20,9 +20,8 @@ import (
 // and that have no outcome yet, and is folded from the same events as the execution, so a
 // replay comes to the same schedule.
 type schedule struct {
-	steps    []*scheduled // in the order of asking
-	unused   []scheduled
-	canceled []*scheduled // steps that are to end as canceled, in order
+	steps  []*scheduled // in the order of asking
+	unused []scheduled
 }
 
 // scheduled is a step that has no outcome yet.
@@ -34,6 +33,7 @@ type scheduled struct {
 	marked   int       // attempt announced by a StepStarted event, 0: none
 	begun    bool      // maybe, by an earlier worker
 	canceled error     // why, or nil
+	settle   bool      // it was canceled, and is yet to end or to be stopped
 }
 
 // ask adds a step.
@@ -70,9 +70,18 @@ func (s *schedule) refs() (refs []string) {
 // cancel ends the retries of a step, and its attempt.
 func (s *schedule) cancel(ref string, err error) {
 	if st := s.get(ref); st != nil {
-		st.canceled = err
-		s.canceled = append(s.canceled, st)
+		st.canceled, st.settle = err, true
 	}
+}
+
+// nextCanceled returns the next canceled step to settle, or nil.
+func (s *schedule) nextCanceled() *scheduled {
+	i := slices.IndexFunc(s.steps, func(st *scheduled) bool { return st.settle })
+	if i < 0 {
+		return nil
+	}
+	s.steps[i].settle = false
+	return s.steps[i]
 }
 
 // fold takes in an event.
