@@ -236,6 +236,9 @@ func TestOnlyWhoWaitsForOthersAwaits(t *testing.T) {
 		<-results
 		want("it has ended", there, 0)
 		want("it has ended", here, 0)
+		if n := here.count()["Await"]; n > 0 {
+			t.Errorf("the process that has executed the run has awaited its end from others %d times", n)
+		}
 
 		parks := mustStartOn(l, f.engines[0], wf, "t")
 		wait(f.engines[0], parks.ID())

@@ -149,6 +149,9 @@ func (p *probe) Watch(f func(store.Signal)) (stop func()) {
 
 func (p *probe) Await() (done func()) {
 	p.awaiting.Add(1)
+	p.mu.Lock()
+	p.calls["Await"]++
+	p.mu.Unlock()
 	stop := p.Store.Await()
 	return sync.OnceFunc(func() {
 		p.awaiting.Add(-1)

@@ -66,10 +66,11 @@ func New(s Signals, outages *outage.Log) *Registry {
 
 // A Waiter listens for some keys until it is stopped.
 type Waiter struct {
-	r     *Registry
-	keys  [2]Key        // no more are waited for at once
-	wake  chan struct{} // signals that there is a value, or a reason to look
-	value any           // guarded by Registry.mu
+	r      *Registry
+	keys   [2]Key        // no more are waited for at once
+	wake   chan struct{} // signals that there is a value, or a reason to look
+	value  any           // guarded by Registry.mu, as is served
+	served bool          // a value was delivered
 }
 
 // Listen begins to listen for one or two keys. What is delivered from now on is not missed.
@@ -102,7 +103,8 @@ func (r *Registry) Recent(k Key) any {
 func (r *Registry) Elsewhere(k Key) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if e := r.entries[k]; e != nil && e.done == nil {
+	e := r.entries[k]
+	if e != nil && e.done == nil && slices.ContainsFunc(e.waiters, func(w *Waiter) bool { return !w.served }) {
 		e.done = r.store.Await()
 	}
 }
@@ -135,7 +137,7 @@ func (r *Registry) Deliver(k Key, v any, keep bool) {
 	e.expected = false
 	for _, w := range e.waiters {
 		if w.value == nil { // a response, which the end of its run must not replace
-			w.value = v
+			w.value, w.served = v, true
 		}
 	}
 	e.look()
