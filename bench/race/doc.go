@@ -8,6 +8,7 @@
 // Each engine is raced by a program of its own, in a module of its own below peers/,
 // which this program builds and drives as package peer says. In each round each engine
 // gets a fresh database and a fresh process, while none of the others is up, and warms
-// up; the order changes from round to round. The tables have the median of the rounds,
-// and what they ranged over. What can't be had or fails is in the tables too, with why.
+// up; the order changes from round to round. On another fresh database, one process
+// starts runs that a second one executes. The tables have the median of the rounds, and
+// what they ranged over. What can't be had or fails is in the tables too, with why.
 package main

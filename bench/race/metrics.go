@@ -10,8 +10,9 @@ type metric struct {
 
 var (
 	runsPerSecond    = metric{"3-step runs, 64 at a time: runs/s", "3-step runs, 64 at a time: runs/s, more is better"}
+	apartPerSecond   = metric{"started by one process, executed by another: runs/s", "3-step runs, executed by another process: runs/s, more is better"}
 	stepP50          = metric{"start → 1 step → result, one at a time: p50 ms", "start → 1 step → result, one at a time: ms (p50), less is better"}
-	stepP99          = metric{"p99 ms", ""}
+	stepP99          = metric{"p99 ms", "start → 1 step → result, one at a time: ms (p99), less is better"}
 	resumesPerSecond = metric{"2,000 parked runs resumed, 32 at a time: completed/s", "parked runs resumed, 32 at a time: completed/s, more is better"}
 	resumeP50        = metric{"resume → run completed, one at a time: p50 ms", "resume → run completed, one at a time: ms (p50), less is better"}
 	resumeP99        = metric{"p99 ms", ""}
@@ -23,7 +24,7 @@ var (
 )
 
 // charts are the metrics of the plot.
-var charts = []*metric{&runsPerSecond, &resumesPerSecond, &stepP50, &resumeP50, &per1000, &parked20000}
+var charts = []*metric{&runsPerSecond, &apartPerSecond, &resumesPerSecond, &resumeP50, &stepP50, &stepP99, &per1000, &parked20000}
 
 // An outcome is what the race has found of a contender.
 type outcome struct {

@@ -25,7 +25,7 @@ func TestPlotIsWellFormed(t *testing.T) {
 }
 
 func TestTablesTellWhatFailed(t *testing.T) {
-	fast := &outcome{contender: contender{name: "Tenter", ours: true, store: "sqlite"}}
+	fast := &outcome{contender: contender{name: "Tenter", ours: true, store: "sqlite", promise: "on disk", apart: "a client"}}
 	for _, m := range []*metric{&runsPerSecond, &stepP50, &resumeP50} {
 		for _, v := range []float64{1, 3, 2} {
 			fast.add(m, v)
@@ -34,7 +34,8 @@ func TestTablesTellWhatFailed(t *testing.T) {
 	gone := &outcome{contender: contender{name: "Gone"}, err: errors.New("no such module")}
 	got := tables([]*outcome{fast, gone}, limits{sqlite: databaseLimits{commits: 1000, rows: 100}, postgres: databaseLimits{err: errors.New("not installed")}})
 	for _, want := range []string{
-		"| **Tenter** | 2<br>1 – 3 |",
+		"| **Tenter** | 2<br>1 – 3 | – | 2<br>1 – 3 |",
+		"| on disk | a client |",
 		"Gone: **failed**: no such module",
 		"takes Tenter 1 × the time of its 2 commits",
 		"give Tenter's journal 10 /s: 10 %",

@@ -15,8 +15,11 @@ import (
 	"github.com/tenter-dev/tenter/bench/race/peer"
 )
 
-// A process races an engine. It has a database that is gone when it is closed.
+// A process races an engine. Its database is gone when it is closed, unless it is the
+// client of another process.
 type process struct {
+	program  string // path
+	config   peer.Config
 	cmd      *exec.Cmd
 	in       io.WriteCloser
 	commands *json.Encoder
@@ -26,13 +29,18 @@ type process struct {
 	server   int // process ID of the database server, or 0
 }
 
-// start returns when the engine is ready.
-func (r *race) start(ctx context.Context, c contender) (p *process, err error) {
-	b := r.builds[c.peer]
-	if b.err != nil {
-		return nil, b.err
+// ready says why an engine can't be started at all.
+func (r *race) ready(c contender) error {
+	if err := r.builds[c.peer].err; err != nil || c.store != "postgres" {
+		return err
 	}
-	p = &process{}
+	return r.postgres.err
+}
+
+// start returns when the engine is ready.
+func (r *race) start(ctx context.Context, c contender, role peer.Role) (p *process, err error) {
+	b := r.builds[c.peer]
+	p = &process{program: b.program, config: peer.Config{Role: role, Store: c.store, Server: b.server}}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, p.close())
@@ -43,32 +51,42 @@ func (r *race) start(ctx context.Context, c contender) (p *process, err error) {
 		return nil, err
 	}
 	p.cleanup = append(p.cleanup, func() error { return os.RemoveAll(dir) })
-	config := peer.Config{Store: c.store, Dir: filepath.Join(dir, "data"), Server: b.server}
-	if err := os.Mkdir(config.Dir, 0o755); err != nil {
+	p.config.Dir = filepath.Join(dir, "data")
+	if err := os.Mkdir(p.config.Dir, 0o755); err != nil {
+		return nil, err
+	}
+	if p.config.Port, err = peer.FreePort(ctx); err != nil {
 		return nil, err
 	}
 	if c.store == "postgres" {
-		if r.postgres.err != nil {
-			return nil, r.postgres.err
-		}
 		var drop func() error
-		if config.URL, drop, err = r.postgres.create(ctx); err != nil {
+		if p.config.URL, drop, err = r.postgres.create(ctx); err != nil {
 			return nil, err
 		}
 		p.cleanup = append(p.cleanup, drop)
 		p.server = r.postgres.postmaster
 	}
 	p.log = filepath.Join(dir, "log")
-	return p, p.launch(ctx, b.program, config)
+	return p, p.launch(ctx)
 }
 
-func (p *process) launch(ctx context.Context, program string, config peer.Config) error {
+// startClient starts a client of a worker. Close it before the worker.
+func (p *process) startClient(ctx context.Context) (*process, error) {
+	client := &process{program: p.program, config: p.config, log: p.log + "-client"}
+	client.config.Role = peer.RoleClient
+	if err := client.launch(ctx); err != nil {
+		return nil, closed(err, client)
+	}
+	return client, nil
+}
+
+func (p *process) launch(ctx context.Context) error {
 	log, err := os.Create(p.log)
 	if err != nil {
 		return err
 	}
 	defer log.Close() //nolint:errcheck // the child writes it
-	p.cmd = exec.CommandContext(ctx, program)
+	p.cmd = exec.CommandContext(ctx, p.program)
 	p.cmd.Stderr = log
 	if p.in, err = p.cmd.StdinPipe(); err != nil {
 		return err
@@ -81,7 +99,7 @@ func (p *process) launch(ctx context.Context, program string, config peer.Config
 		return err
 	}
 	p.commands, p.results = json.NewEncoder(p.in), json.NewDecoder(out)
-	if err := p.commands.Encode(config); err != nil {
+	if err := p.commands.Encode(p.config); err != nil {
 		return p.failed(err)
 	}
 	_, err = p.result() // it is ready
@@ -137,7 +155,7 @@ func (p *process) memory(ctx context.Context) (float64, error) {
 // settle is how long an engine gets to let go of what it needs no more.
 const settle = 5 * time.Second
 
-// close ends the process, and its database.
+// close ends the process, and the database if it has one of its own.
 func (p *process) close() error {
 	var errs []error
 	if p.cmd != nil && p.cmd.Process != nil {

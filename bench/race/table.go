@@ -14,7 +14,7 @@ type group struct {
 }
 
 var groups = []group{
-	{"Speed", []*metric{&runsPerSecond, &stepP50, &stepP99, &resumesPerSecond, &resumeP50, &resumeP99}},
+	{"Speed", []*metric{&runsPerSecond, &apartPerSecond, &stepP50, &stepP99, &resumesPerSecond, &resumeP50, &resumeP99}},
 	{"Long runs and memory", []*metric{&per100, &per1000, &per5000, &parked2000, &parked20000}},
 }
 
@@ -38,9 +38,10 @@ func tables(outcomes []*outcome, l limits) string {
 	}
 	s.WriteString("\nMedians; lowest – highest of the rounds below them.")
 	s.WriteString(remarks(outcomes))
-	s.WriteString("\n### The contenders, and what their acknowledgements mean\n\n| | version | settings | what is acknowledged is … |\n|---|---|---|---|\n")
+	s.WriteString("\n### The contenders, and what their acknowledgements mean\n\n" +
+		"| | version | settings | what is acknowledged is … | started by one process, executed by another |\n|---|---|---|---|---|\n")
 	for _, o := range outcomes {
-		fmt.Fprintf(&s, "| %s | %s | %s | %s |\n", o.label(), o.version, o.settings, o.promise)
+		fmt.Fprintf(&s, "| %s | %s | %s | %s | %s |\n", o.label(), o.version, o.settings, o.promise, o.apart)
 	}
 	s.WriteString("\n### The limits beside it\n\n" + l.table(outcomes))
 	return s.String()
@@ -64,6 +65,8 @@ func (o *outcome) cell(m *metric) string {
 	return fmt.Sprintf("%s<br>%s – %s", report.Number(median), report.Number(lowest), report.Number(highest))
 }
 
+func oneLine(err error) string { return strings.ReplaceAll(err.Error(), "\n", " ") }
+
 // remarks are notes, and what could not be raced.
 func remarks(outcomes []*outcome) string {
 	var s strings.Builder
@@ -72,7 +75,7 @@ func remarks(outcomes []*outcome) string {
 			fmt.Fprintf(&s, "\n- %s: %s", o.name, n)
 		}
 		if o.err != nil {
-			fmt.Fprintf(&s, "\n- %s: **failed**: %v", o.name, strings.ReplaceAll(o.err.Error(), "\n", " "))
+			fmt.Fprintf(&s, "\n- %s: **failed**: %v", o.name, oneLine(o.err))
 		}
 	}
 	if s.Len() == 0 {

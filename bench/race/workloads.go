@@ -13,7 +13,8 @@ import (
 // the race ends.
 type sizes struct {
 	warm, runs, one time.Duration
-	parked          int // three quarters are resumed 32 at a time, a fifth one at a time
+	apart           time.Duration // until the client of a worker is given up
+	parked          int           // three quarters are resumed 32 at a time, a fifth one at a time
 	parking         time.Duration
 	resuming        time.Duration
 	long            []longRun
@@ -28,7 +29,7 @@ type longRun struct {
 
 func sizesOf(quick bool) sizes {
 	s := sizes{
-		warm: time.Second, runs: 3 * time.Second, one: 2 * time.Second,
+		warm: time.Second, runs: 3 * time.Second, one: 2 * time.Second, apart: 4 * time.Minute,
 		parked: 2000, parking: 20 * time.Second, resuming: 4 * time.Second,
 		long:   []longRun{{100, 4 * time.Second, &per100}, {1000, 6 * time.Second, &per1000}, {5000, 8 * time.Second, &per5000}},
 		memory: [2]int{2000, 20_000},
@@ -42,9 +43,21 @@ func sizesOf(quick bool) sizes {
 	return s
 }
 
-// raceOnce races an engine for one round.
-func (r *race) raceOnce(ctx context.Context, o *outcome) (err error) {
-	p, err := r.start(ctx, o.contender)
+// raceOnce races an engine for one round. Where it fails with two processes, the rest
+// counts nevertheless.
+func (r *race) raceOnce(ctx context.Context, o *outcome) error {
+	if err := r.ready(o.contender); err != nil {
+		return err
+	}
+	if err := r.raceApart(ctx, o); err != nil {
+		o.note("started by one process, executed by another: **failed**: " + oneLine(err))
+	}
+	return r.raceTogether(ctx, o)
+}
+
+// raceTogether races an engine that is in one process with its client.
+func (r *race) raceTogether(ctx context.Context, o *outcome) (err error) {
+	p, err := r.start(ctx, o.contender, peer.RoleAll)
 	if err != nil {
 		return err
 	}
@@ -58,17 +71,25 @@ func (r *race) raceOnce(ctx context.Context, o *outcome) (err error) {
 }
 
 func throughput(s sizes, p *process, o *outcome) error {
-	c := peer.Command{Do: peer.DoRuns, AtATime: 64, Steps: 3, Time: s.warm}
-	if _, err := p.do(c); err != nil {
-		return err
-	}
-	c.Time = s.runs
-	got, err := p.do(c)
+	_, got, err := manyRuns(s, p)
 	if err != nil {
 		return err
 	}
 	o.add(&runsPerSecond, perSecond(got))
 	return nil
+}
+
+const manySteps = 3
+
+// manyRuns executes runs, 64 at a time, after some to warm up.
+func manyRuns(s sizes, p *process) (warmed, measured peer.Result, err error) {
+	c := peer.Command{Do: peer.DoRuns, AtATime: 64, Steps: manySteps, Time: s.warm}
+	if warmed, err = p.do(c); err != nil {
+		return warmed, measured, err
+	}
+	c.Time = s.runs
+	measured, err = p.do(c)
+	return warmed, measured, err
 }
 
 func latency(s sizes, p *process, o *outcome) error {
@@ -132,7 +153,7 @@ func longRuns(s sizes, p *process, o *outcome) error {
 
 // weigh measures the memory of an engine with parked runs.
 func (r *race) weigh(ctx context.Context, o *outcome) (err error) {
-	p, err := r.start(ctx, o.contender)
+	p, err := r.start(ctx, o.contender, peer.RoleAll)
 	if err != nil {
 		return err
 	}

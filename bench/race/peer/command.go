@@ -15,6 +15,7 @@ const (
 	DoRuns   = "runs"   // execute runs of so many steps
 	DoPark   = "park"   // start runs that wait, and return when all of them do
 	DoResume = "resume" // resume parked runs and wait for their results
+	DoCount  = "count"  // report how many steps this process has executed since it started
 )
 
 // A Command is something to do and to measure. It ends when N are done, or when the time
@@ -32,7 +33,7 @@ type Command struct {
 type Result struct {
 	Error string `json:",omitempty"`
 	Done  int
-	Steps int // executed, also of runs that did not end in time
+	Steps int // executed by this process, also of runs that did not end in time
 	Took  time.Duration
 	P50   time.Duration // of one run, or of one resume until the run's result
 	P99   time.Duration
@@ -40,6 +41,7 @@ type Result struct {
 
 type runner struct {
 	system System
+	role   Role
 	parked []func(context.Context) error
 }
 
@@ -52,10 +54,12 @@ func (r *runner) execute(ctx context.Context, c Command) (Result, error) {
 		before := stepped.Load()
 		result, err := measure(ctx, c, func(ctx context.Context, _ int) error { return r.system.Run(ctx, c.Steps) })
 		result.Steps = int(stepped.Load() - before)
-		if err == nil && result.Steps < result.Done*c.Steps {
-			err = fmt.Errorf("%d runs of %d steps have executed %d", result.Done, c.Steps, result.Steps)
+		if err == nil {
+			err = r.checkSteps(c, result)
 		}
 		return result, err
+	case DoCount:
+		return Result{Steps: int(stepped.Load())}, nil
 	case DoPark:
 		return r.park(ctx, c)
 	case DoResume:
@@ -65,6 +69,17 @@ func (r *runner) execute(ctx context.Context, c Command) (Result, error) {
 		return result, err
 	}
 	return Result{}, fmt.Errorf("unknown command %q", c.Do)
+}
+
+// checkSteps checks that the steps of runs were executed, and not by a client.
+func (r *runner) checkSteps(c Command, result Result) error {
+	switch {
+	case r.role == RoleClient && result.Steps > 0:
+		return fmt.Errorf("the client has executed %d steps, which only a worker should", result.Steps)
+	case r.role != RoleClient && result.Steps < result.Done*c.Steps:
+		return fmt.Errorf("%d runs of %d steps have executed %d", result.Done, c.Steps, result.Steps)
+	}
+	return nil
 }
 
 func (r *runner) park(ctx context.Context, c Command) (Result, error) {

@@ -5,5 +5,6 @@
 //
 // The race starts the program, tells it in a line of JSON where its database is, and
 // then sends [Command] after [Command], each answered by one [Result]. The end of its
-// input ends the program.
+// input ends the program. A system can also be raced in two processes, a worker and a
+// client: see [Role].
 package peer

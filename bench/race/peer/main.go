@@ -12,12 +12,25 @@ import (
 	"syscall"
 )
 
-// Config says what a system is to be opened with.
+// A Role says which part of a system a process has.
+type Role string
+
+// The roles.
+const (
+	RoleAll    Role = ""       // everything
+	RoleWorker Role = "worker" // what executes runs, and the system's server, if it has one
+	RoleClient Role = "client" // what starts runs and awaits their results
+)
+
+// Config says what a system is to be opened with. A worker and its client get the same,
+// except for the role.
 type Config struct {
+	Role   Role
 	Store  string // "sqlite", "postgres", or "" if the system has but one
-	Dir    string // an empty folder, for files
-	URL    string // of an empty database, if the store is PostgreSQL
+	Dir    string // a folder for files, empty unless the role is RoleClient
+	URL    string // of a database, as empty as Dir, if the store is PostgreSQL
 	Server string // path of the system's server, if that is a program of its own
+	Port   int    // of loopback, where the system's server listens for clients, if it has one
 }
 
 // Main opens a system and executes commands until its input ends.
@@ -44,7 +57,7 @@ func serve(ctx context.Context, open func(context.Context, Config) (System, erro
 		return fmt.Errorf("open: %w", err)
 	}
 	defer func() { err = errors.Join(err, system.Close()) }()
-	r := &runner{system: system}
+	r := &runner{system: system, role: config.Role}
 	results := json.NewEncoder(out)
 	if err := results.Encode(Result{}); err != nil { // ready
 		return err

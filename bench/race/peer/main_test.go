@@ -16,14 +16,19 @@ import (
 
 // fake is a system whose runs take some time.
 type fake struct {
-	takes   time.Duration
-	ids     atomic.Int64
-	resumed atomic.Int64
-	closed  bool
-	err     error
+	role      Role
+	elsewhere bool // steps are executed by another process
+	takes     time.Duration
+	ids       atomic.Int64
+	resumed   atomic.Int64
+	closed    bool
+	err       error
 }
 
 func (f *fake) Run(ctx context.Context, steps int) error {
+	if f.elsewhere {
+		steps = 0
+	}
 	for range steps {
 		if _, err := Step(); err != nil {
 			return err
@@ -55,7 +60,8 @@ func talk(t *testing.T, f *fake, commands ...Command) []Result {
 	t.Helper()
 	var in, out bytes.Buffer
 	lines := json.NewEncoder(&in)
-	if err := lines.Encode(Config{Store: "sqlite"}); err != nil {
+	config := Config{Role: f.role, Store: "sqlite", Port: 7233}
+	if err := lines.Encode(config); err != nil {
 		t.Fatal(err)
 	}
 	for _, c := range commands {
@@ -64,8 +70,8 @@ func talk(t *testing.T, f *fake, commands ...Command) []Result {
 		}
 	}
 	open := func(_ context.Context, c Config) (System, error) {
-		if c.Store != "sqlite" {
-			t.Errorf("the configuration is %+v", c)
+		if c != config {
+			t.Errorf("the configuration is %+v, not %+v", c, config)
 		}
 		return f, nil
 	}
@@ -121,6 +127,35 @@ func TestFailedRunIsTold(t *testing.T) {
 	got := talk(t, &fake{err: errors.New("no luck")}, Command{Do: DoRuns, N: 5, AtATime: 1, Steps: 1})[0]
 	if got.Done != 0 || !strings.Contains(got.Error, "no luck") {
 		t.Errorf("runs that fail: %+v", got)
+	}
+}
+
+func TestStepsMustBeExecuted(t *testing.T) {
+	got := talk(t, &fake{elsewhere: true}, Command{Do: DoRuns, N: 2, AtATime: 1, Steps: 3})[0]
+	if !strings.Contains(got.Error, "2 runs of 3 steps have executed 0") {
+		t.Errorf("runs that execute nothing: %+v", got)
+	}
+}
+
+func TestClientExecutesNothing(t *testing.T) {
+	runs := Command{Do: DoRuns, N: 2, AtATime: 1, Steps: 3}
+	if got := talk(t, &fake{role: RoleClient, elsewhere: true}, runs)[0]; got.Done != 2 || got.Steps != 0 || got.Error != "" {
+		t.Errorf("a client whose runs are executed elsewhere: %+v", got)
+	}
+	if got := talk(t, &fake{role: RoleClient}, runs)[0]; !strings.Contains(got.Error, "the client has executed 6 steps") {
+		t.Errorf("a client that executes its runs itself: %+v", got)
+	}
+}
+
+func TestCountIsOfAllSteps(t *testing.T) {
+	got := talk(t, &fake{role: RoleWorker},
+		Command{Do: DoCount},
+		Command{Do: DoRuns, N: 2, AtATime: 1, Steps: 3},
+		Command{Do: DoRuns, N: 1, AtATime: 1, Steps: 4},
+		Command{Do: DoCount},
+	)
+	if n := got[3].Steps - got[0].Steps; n != 10 {
+		t.Errorf("2 runs of 3 steps and one of 4 were counted as %d", n)
 	}
 }
 

@@ -6,8 +6,9 @@ import (
 	"sync/atomic"
 )
 
-// A System is an engine at work, with its client in the same process. Its methods are
-// called by many goroutines.
+// A System is an engine at work, with its client in the same process unless its [Role]
+// says otherwise: a worker is only closed, and a client is only asked to Run. Its methods
+// are called by many goroutines.
 type System interface {
 	// Run starts a run of so many steps, each of which calls [Step], one after the
 	// other, and returns when the run's result is here.

@@ -1,4 +1,5 @@
-// Command goworkflows races go-workflows, on SQLite.
+// Command goworkflows races go-workflows, on SQLite. As a client it opens the file of a
+// worker.
 package main
 
 import (
@@ -22,12 +23,22 @@ func main() { peer.Main(open) }
 
 type system struct {
 	client *client.Client
-	stop   context.CancelFunc
+	stop   context.CancelFunc // nil in a client
 }
 
 func open(ctx context.Context, c peer.Config) (peer.System, error) {
-	db := sqlite.NewSqliteBackend(filepath.Join(c.Dir, "workflows.db"),
+	path := filepath.Join(c.Dir, "workflows.db")
+	if c.Role != peer.RoleAll {
+		// A transaction that reads before it writes fails with SQLITE_BUSY if another process
+		// has written meanwhile, unless it takes the lock at once.
+		path += "?_txlock=immediate"
+	}
+	db := sqlite.NewSqliteBackend(path,
+		sqlite.WithApplyMigrations(c.Role != peer.RoleClient),
 		sqlite.WithBackendOptions(backend.WithLogger(slog.New(slog.DiscardHandler))))
+	if c.Role == peer.RoleClient {
+		return &system{client: client.New(db)}, nil
+	}
 	w := worker.New(db, nil)
 	if err := w.RegisterWorkflow(steps); err != nil {
 		return nil, err
@@ -39,7 +50,7 @@ func open(ctx context.Context, c peer.Config) (peer.System, error) {
 		return nil, err
 	}
 	running, stop := context.WithCancel(ctx)
-	return &system{client.New(db), stop}, w.Start(running)
+	return &system{client: client.New(db), stop: stop}, w.Start(running)
 }
 
 func steps(ctx workflow.Context, n int) (int, error) {
@@ -94,6 +105,8 @@ func (s *system) Park(ctx context.Context) (func(context.Context) error, error) 
 }
 
 func (s *system) Close() error {
-	s.stop()
+	if s.stop != nil {
+		s.stop()
+	}
 	return nil
 }

@@ -1,5 +1,5 @@
 // Command restate races Restate: its server with its own storage, and services of the Go
-// SDK in this process.
+// SDK in this process. As a client it only calls the ingress of a server.
 package main
 
 import (
@@ -51,17 +51,34 @@ func (Race) Parked(ctx restate.Context, key string) (string, error) {
 }
 
 type system struct {
-	server *serverProcess
-	stop   context.CancelFunc
-	ended  chan error
-	client *ingress.Client
-	http   *http.Client
-	url    string // of the ingress
-	keys   atomic.Int64
+	services *services // nil in a client
+	client   *ingress.Client
+	http     *http.Client
+	url      string // of the ingress
+	keys     atomic.Int64
 }
 
 func open(ctx context.Context, c peer.Config) (_ peer.System, err error) {
-	srv, err := startServer(ctx, c.Server, c.Dir)
+	s := &system{url: "http://" + addressOf(c.Port)}
+	// As many connections stay open as there are callers.
+	s.http = &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64}}
+	s.client = ingress.NewClient(s.url, ingress.WithHttpClient(s.http))
+	if c.Role == peer.RoleClient {
+		return s, nil
+	}
+	s.services, err = startServices(ctx, c)
+	return s, err
+}
+
+// services are the service, in this process, and the server that calls it.
+type services struct {
+	server *serverProcess
+	stop   context.CancelFunc
+	ended  chan error
+}
+
+func startServices(ctx context.Context, c peer.Config) (_ *services, err error) {
+	srv, err := startServer(ctx, c)
 	if err != nil {
 		return nil, err
 	}
@@ -70,16 +87,12 @@ func open(ctx context.Context, c peer.Config) (_ peer.System, err error) {
 			err = errors.Join(err, srv.stop())
 		}
 	}()
-	port, err := peer.FreePort(ctx)
+	address, err := freeAddress(ctx)
 	if err != nil {
 		return nil, err
 	}
-	address := "127.0.0.1:" + strconv.Itoa(port)
 	serving, stop := context.WithCancel(ctx)
-	s := &system{server: srv, stop: stop, ended: make(chan error, 1), url: srv.ingress}
-	// As many connections stay open as there are callers.
-	s.http = &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64}}
-	s.client = ingress.NewClient(srv.ingress, ingress.WithHttpClient(s.http))
+	s := &services{server: srv, stop: stop, ended: make(chan error, 1)}
 	go func() {
 		s.ended <- server.NewRestate().
 			WithLogger(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}), true).
@@ -91,6 +104,11 @@ func open(ctx context.Context, c peer.Config) (_ peer.System, err error) {
 		return nil, err
 	}
 	return s, nil
+}
+
+func (s *services) close() error {
+	s.stop()
+	return errors.Join(s.server.stop(), <-s.ended)
 }
 
 func (s *system) Run(ctx context.Context, n int) error {
@@ -125,8 +143,10 @@ func (s *system) resolve(ctx context.Context, awakeable string) error {
 }
 
 func (s *system) Close() error {
-	s.stop()
-	return errors.Join(s.server.stop(), <-s.ended)
+	if s.services == nil {
+		return nil
+	}
+	return s.services.close()
 }
 
 // post posts JSON.

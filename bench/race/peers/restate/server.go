@@ -16,31 +16,31 @@ import (
 
 // serverProcess is restate-server as it comes, but for where it listens and its folder.
 type serverProcess struct {
-	cmd            *exec.Cmd
-	ended          chan struct{}
-	ingress, admin string // URLs
+	cmd   *exec.Cmd
+	ended chan struct{}
+	admin string // URL
 }
 
-func startServer(ctx context.Context, path, dir string) (*serverProcess, error) {
-	var at [3]string
-	for i := range at {
-		port, err := peer.FreePort(ctx)
-		if err != nil {
-			return nil, err
-		}
-		at[i] = "127.0.0.1:" + strconv.Itoa(port)
+func startServer(ctx context.Context, c peer.Config) (*serverProcess, error) {
+	admin, err := freeAddress(ctx)
+	if err != nil {
+		return nil, err
+	}
+	node, err := freeAddress(ctx)
+	if err != nil {
+		return nil, err
 	}
 	s := &serverProcess{
-		cmd:     exec.CommandContext(context.WithoutCancel(ctx), path, "--base-dir", dir),
-		ended:   make(chan struct{}),
-		ingress: "http://" + at[0], admin: "http://" + at[1],
+		cmd:   exec.CommandContext(context.WithoutCancel(ctx), c.Server, "--base-dir", c.Dir),
+		ended: make(chan struct{}),
+		admin: "http://" + admin,
 	}
-	s.cmd.Dir = dir
+	s.cmd.Dir = c.Dir
 	s.cmd.Env = append(os.Environ(),
-		"RESTATE_INGRESS__BIND_ADDRESS="+at[0],
-		"RESTATE_ADMIN__BIND_ADDRESS="+at[1],
-		"RESTATE_BIND_ADDRESS="+at[2],
-		"RESTATE_ADVERTISED_ADDRESS=http://"+at[2],
+		"RESTATE_INGRESS__BIND_ADDRESS="+addressOf(c.Port),
+		"RESTATE_ADMIN__BIND_ADDRESS="+admin,
+		"RESTATE_BIND_ADDRESS="+node,
+		"RESTATE_ADVERTISED_ADDRESS=http://"+node,
 		"RESTATE_DISABLE_TELEMETRY=true",
 		"RESTATE_LOG_FILTER=warn",
 	)
@@ -54,6 +54,13 @@ func startServer(ctx context.Context, path, dir string) (*serverProcess, error) 
 	}()
 	return s, nil
 }
+
+func freeAddress(ctx context.Context) (string, error) {
+	port, err := peer.FreePort(ctx)
+	return addressOf(port), err
+}
+
+func addressOf(port int) string { return "127.0.0.1:" + strconv.Itoa(port) }
 
 // register tells the server where the services are, once it is up.
 func (s *serverProcess) register(ctx context.Context, services string) error {

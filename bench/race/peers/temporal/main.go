@@ -1,5 +1,6 @@
 // Command temporal races Temporal: the server, in this process, on SQLite or PostgreSQL,
-// and a worker of the Go SDK, which talks to it over gRPC on loopback.
+// and a worker of the Go SDK, which talks to it over gRPC on loopback. As a client it is
+// only a client of the SDK.
 package main
 
 import (
@@ -19,31 +20,32 @@ func main() { peer.Main(open) }
 
 const taskQueue = "race"
 
-type system struct {
-	server *server
-	client client.Client
-	worker worker.Worker
-}
+type system struct{ client client.Client }
 
 func open(ctx context.Context, c peer.Config) (peer.System, error) {
-	srv, err := startServer(ctx, c)
+	if c.Role != peer.RoleClient {
+		if err := startServer(ctx, c); err != nil {
+			return nil, err
+		}
+	}
+	connection, err := dial(ctx, c.Port)
 	if err != nil {
 		return nil, err
 	}
-	s := &system{server: srv}
-	if s.client, err = srv.dial(ctx); err != nil {
-		return nil, err
+	s := &system{connection}
+	if c.Role == peer.RoleClient {
+		return s, nil
 	}
 	// What the documentation recommends over a number of pollers chosen by hand.
 	pollers := worker.NewPollerBehaviorAutoscaling(worker.PollerBehaviorAutoscalingOptions{})
-	s.worker = worker.New(s.client, taskQueue, worker.Options{
+	w := worker.New(s.client, taskQueue, worker.Options{
 		WorkflowTaskPollerBehavior: pollers,
 		ActivityTaskPollerBehavior: pollers,
 	})
-	s.worker.RegisterWorkflow(steps)
-	s.worker.RegisterWorkflow(parked)
-	s.worker.RegisterActivityWithOptions(step, activity.RegisterOptions{Name: "step"})
-	return s, s.worker.Start()
+	w.RegisterWorkflow(steps)
+	w.RegisterWorkflow(parked)
+	w.RegisterActivityWithOptions(step, activity.RegisterOptions{Name: "step"})
+	return s, w.Start()
 }
 
 func steps(ctx workflow.Context, n int) (int, error) {

@@ -33,25 +33,27 @@ const (
 	unlimited = 1_000_000 // a second
 )
 
-type server struct{ address string }
+// frontend is the name of the service that clients and workers talk to.
+const frontend = string(primitives.FrontendService)
 
 // startServer starts all four services of the server in this process.
-func startServer(ctx context.Context, c peer.Config) (*server, error) {
+func startServer(ctx context.Context, c peer.Config) error {
 	persistence, err := persistenceOf(c)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	services := map[string]config.Service{}
 	hosts := map[primitives.ServiceName]static.Hosts{}
 	for _, name := range temporal.DefaultServices {
-		port, err := peer.FreePort(ctx)
-		if err != nil {
-			return nil, err
+		port := c.Port
+		if name != frontend {
+			if port, err = peer.FreePort(ctx); err != nil {
+				return err
+			}
 		}
 		services[name] = config.Service{RPC: config.RPC{GRPCPort: port, BindOnIP: "127.0.0.1"}}
-		hosts[primitives.ServiceName(name)] = static.SingleLocalHost("127.0.0.1:" + strconv.Itoa(port))
+		hosts[primitives.ServiceName(name)] = static.SingleLocalHost(addressOf(port))
 	}
-	s := &server{address: "127.0.0.1:" + strconv.Itoa(services["frontend"].RPC.GRPCPort)}
 	conf := &config.Config{
 		Persistence: persistence,
 		Services:    services,
@@ -60,11 +62,11 @@ func startServer(ctx context.Context, c peer.Config) (*server, error) {
 			MasterClusterName:        "active",
 			CurrentClusterName:       "active",
 			ClusterInformation: map[string]cluster.ClusterInformation{
-				"active": {Enabled: true, InitialFailoverVersion: 1, RPCAddress: s.address},
+				"active": {Enabled: true, InitialFailoverVersion: 1, RPCAddress: addressOf(c.Port)},
 			},
 		},
 		DCRedirectionPolicy: config.DCRedirectionPolicy{Policy: "noop"},
-		PublicClient:        config.PublicClient{HostPort: s.address},
+		PublicClient:        config.PublicClient{HostPort: addressOf(c.Port)},
 	}
 	conf.Global.Membership = config.Membership{MaxJoinDuration: 30 * time.Second, BroadcastAddress: "127.0.0.1"}
 	conf.Archival.History.State = "disabled"
@@ -95,18 +97,20 @@ func startServer(ctx context.Context, c peer.Config) (*server, error) {
 		}),
 	)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	return s, srv.Start()
+	return srv.Start()
 }
 
+func addressOf(port int) string { return "127.0.0.1:" + strconv.Itoa(port) }
+
 // dial connects to the server when it is up and knows the namespace.
-func (s *server) dial(ctx context.Context) (client.Client, error) {
+func dial(ctx context.Context, port int) (client.Client, error) {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
-	options := client.Options{HostPort: s.address, Namespace: namespace, Logger: sdklog.NewStructuredLogger(slog.New(slog.DiscardHandler))}
+	options := client.Options{HostPort: addressOf(port), Namespace: namespace, Logger: sdklog.NewStructuredLogger(slog.New(slog.DiscardHandler))}
 	for {
-		c, err := s.register(ctx, options)
+		c, err := register(ctx, options)
 		if err == nil {
 			return c, nil
 		}
@@ -118,7 +122,7 @@ func (s *server) dial(ctx context.Context) (client.Client, error) {
 	}
 }
 
-func (s *server) register(ctx context.Context, options client.Options) (client.Client, error) {
+func register(ctx context.Context, options client.Options) (client.Client, error) {
 	namespaces, err := client.NewNamespaceClient(options)
 	if err != nil {
 		return nil, err

@@ -44,8 +44,8 @@ var parked = workflow.Define("parked", func(ctx workflow.Context, in string) (st
 type system struct {
 	db    database
 	eng   *engine.Engine
-	stop  context.CancelFunc
-	ended chan error // gets what Run returns
+	stop  context.CancelFunc // nil if the engine executes nothing
+	ended chan error         // gets what Run returns
 }
 
 type database interface {
@@ -58,18 +58,28 @@ func open(ctx context.Context, c peer.Config) (peer.System, error) {
 	if err != nil {
 		return nil, err
 	}
-	eng, err := engine.New(db, engine.Options{
-		Workflows: []workflow.Definition{steps, parked},
-		Logger:    slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn})),
-	})
+	opts := engine.Options{
+		Logger: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn})),
+	}
+	if c.Role != peer.RoleClient {
+		opts.Workflows = []workflow.Definition{steps, parked}
+	}
+	eng, err := engine.New(db, opts)
 	if err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
-	s := &system{db: db, eng: eng, ended: make(chan error, 1)}
-	var running context.Context
-	running, s.stop = context.WithCancel(ctx)
-	go func() { s.ended <- eng.Run(running) }()
+	s := &system{db: db, eng: eng}
+	if c.Role != peer.RoleClient {
+		s.run(ctx)
+	}
 	return s, nil
+}
+
+// run has the engine execute runs, until Close.
+func (s *system) run(ctx context.Context) {
+	ctx, s.stop = context.WithCancel(ctx)
+	s.ended = make(chan error, 1)
+	go func() { s.ended <- s.eng.Run(ctx) }()
 }
 
 func openDatabase(ctx context.Context, c peer.Config) (database, error) {
@@ -109,6 +119,10 @@ func (s *system) Park(ctx context.Context) (func(context.Context) error, error) 
 }
 
 func (s *system) Close() error {
-	s.stop()
-	return errors.Join(<-s.ended, s.eng.Close(), s.db.Close())
+	var err error
+	if s.stop != nil {
+		s.stop()
+		err = <-s.ended
+	}
+	return errors.Join(err, s.eng.Close(), s.db.Close())
 }
