@@ -95,7 +95,7 @@ fuzz: need-go ## Fuzz all that takes bytes from outside, FOR=1m each; what fails
 		done; \
 	done
 
-race: need-go ## Measure Tenter and its peers side by side (about 15 minutes)
+race: need-go ## Measure Tenter and its peers side by side (about 20 minutes)
 	cd bench && $(GO) run ./race
 
 screenshots: need-go need-chromium ## Make the screenshots of the dashboard in docs/img anew
