@@ -73,6 +73,10 @@ var layers = []layer{
 		why: "it does arithmetic for engine, stores and tools alike",
 	},
 	{
+		pkg: "internal/batched", std: true,
+		why: "it groups what callers ask for, for engine and stores alike",
+	},
+	{
 		pkg: "internal/faultproxy", std: true,
 		why: "it does to connections what networks do; whoever suffers it has to cope without its help",
 	},
@@ -129,7 +133,7 @@ var layers = []layer{
 		why: "it tells what it is told, and asks nobody",
 	},
 	{
-		pkg: "engine/internal/waiting", may: []string{"engine/internal/outage", "store", "workflow"}, std: true,
+		pkg: "engine/internal/waiting", may: []string{"engine/internal/outage", "store", "workflow", "internal/batched"}, std: true,
 		why: "who waits for what happens elsewhere knows the store's signals, and neither workers nor runs",
 	},
 	{
@@ -141,7 +145,7 @@ var layers = []layer{
 		why: "it draws random numbers for engine and parts alike",
 	},
 	{
-		pkg: "engine", may: []string{"engine/internal/*", "workflow", "internal/run", "internal/journal", "internal/planted", "internal/prefix", "internal/saturate", "internal/schema", "internal/strictjson", "inspect", "store", "signature"},
+		pkg: "engine", may: []string{"engine/internal/*", "workflow", "internal/batched", "internal/run", "internal/journal", "internal/planted", "internal/prefix", "internal/saturate", "internal/schema", "internal/strictjson", "inspect", "store", "signature"},
 		why: "an engine knows its database by the store contract alone, and its callers not at all",
 	},
 	{
@@ -153,7 +157,7 @@ var layers = []layer{
 		why: "it is what stores have in common, and knows none of them",
 	},
 	{
-		pkg: "store/*", may: []string{"store", "store/internal/*", "internal/journal", "internal/planted", "internal/prefix", "internal/saturate"},
+		pkg: "store/*", may: []string{"store", "store/internal/*", "internal/batched", "internal/journal", "internal/planted", "internal/prefix", "internal/saturate"},
 		why: "a store, like the suite that proves it, knows the contract and the language of what it keeps, but no engine and no other store",
 	},
 	{

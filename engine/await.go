@@ -111,7 +111,10 @@ func (q *endQuery) stop() {
 
 // result reads the result of a run, nil if it has not ended.
 func (e *Engine) result(ctx context.Context, runID string) (*workflow.RunResult, error) {
-	end, err := e.ends.Load(ctx, e.store, runID)
+	end, err := e.endings.Get(ctx, runID)
+	if err == nil && end.RunID == "" {
+		err = store.ErrNotFound
+	}
 	if err != nil {
 		return nil, e.runError("await", runID, err)
 	}

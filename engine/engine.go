@@ -16,6 +16,7 @@ import (
 	"github.com/tenter-dev/tenter/engine/internal/telemetry"
 	"github.com/tenter-dev/tenter/engine/internal/waiting"
 	"github.com/tenter-dev/tenter/engine/internal/worker"
+	"github.com/tenter-dev/tenter/internal/batched"
 	"github.com/tenter-dev/tenter/internal/run"
 	"github.com/tenter-dev/tenter/store"
 	"github.com/tenter-dev/tenter/workflow"
@@ -35,6 +36,7 @@ type Engine struct {
 	env         *execution.Environment
 	outages     *outage.Log
 	waits       *waiting.Registry
+	endings     *batched.Loader[string, store.Ending]
 	tel         *telemetry.Telemetry
 	watches     watches
 	unwatch     func()
@@ -46,7 +48,6 @@ type Engine struct {
 	stop   context.CancelFunc
 	ending <-chan struct{} // closed when the worker begins to drain
 	closed chan struct{}
-	ends   waiting.Loader
 
 	unattended map[string]bool // workflows for which it was logged that nobody executes them
 	attended   time.Time       // when this was last checked
@@ -82,6 +83,7 @@ func New(s store.Store, opts Options) (*Engine, error) {
 	}
 	e.outages = outage.NewLog(e.log, s)
 	e.waits = waiting.New(s, e.outages)
+	e.endings = waiting.NewEndings(s)
 	e.env = &execution.Environment{
 		Client: e, Respond: e.respondDirectly, PublicURL: publicURL, DedupeFor: opts.DedupeFor, Limit: opts.MaxPayload, Verifiers: slices.Sorted(maps.Keys(opts.Verifiers)),
 	}

@@ -40,8 +40,7 @@ func (s *Store) Export(ctx context.Context, runID string) (store.Archive, error)
 	err := s.with(ctx, func(ctx context.Context, c *pgxpool.Conn) error {
 		var b pgx.Batch
 		b.Queue("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
-		var l store.Loaded
-		s.load(&b, runID, 0, &l)
+		l := s.queueLoads(&b, loading{runID: runID})
 		for _, sql := range []string{s.sql.mailPage, s.sql.backlogs} {
 			b.Queue(sql, runID, int64(math.MaxInt64)).Query(func(rows pgx.Rows) error {
 				mail, err := readAll(rows, readMessage)
@@ -99,7 +98,10 @@ func (s *Store) Export(ctx context.Context, runID string) (store.Archive, error)
 		})
 		b.Queue("COMMIT")
 		err := c.SendBatch(ctx, &b).Close()
-		a.Run, a.Events = l.Run, l.Events
+		if err == nil && l[0].Run.ID == "" {
+			err = store.ErrNotFound
+		}
+		a.Run, a.Events = l[0].Run, l[0].Events
 		return err
 	})
 	if err != nil {

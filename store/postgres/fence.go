@@ -12,15 +12,18 @@ import (
 // Fence makes sure that no transition of an epoch can be written any more, and
 // returns the run as it is then.
 func (s *Store) Fence(ctx context.Context, runID, worker string, epoch int64) (store.Loaded, error) {
-	var l store.Loaded
+	var l []store.Loaded
 	err := s.call(ctx, "fence run "+runID, func(ctx context.Context, c *pgxpool.Conn) error {
 		var b pgx.Batch
 		b.Queue(s.sql.fence, alone, runID, worker, epoch)
-		s.load(&b, runID, 0, &l) // the run is locked until the end of the batch
+		l = s.queueLoads(&b, loading{runID: runID}) // the run is locked until the end of the batch
 		return c.SendBatch(ctx, &b).Close()
 	})
 	if err != nil {
 		return store.Loaded{}, err
 	}
-	return l, nil
+	if l[0].Run.ID == "" {
+		return store.Loaded{}, store.ErrNotFound
+	}
+	return l[0], nil
 }

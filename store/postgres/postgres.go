@@ -15,6 +15,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/tenter-dev/tenter/internal/batched"
 	"github.com/tenter-dev/tenter/store"
 	"github.com/tenter-dev/tenter/store/internal/watch"
 	"github.com/tenter-dev/tenter/store/internal/workers"
@@ -76,6 +77,7 @@ type Store struct {
 	types   types
 	known   int // the number of the schema that this binary brings
 	w       *writer
+	loads   *batched.Loader[loading, store.Loaded]
 	clock   clock
 	watch   watch.List[store.Signal]
 	commits watch.List[store.Commit]
@@ -161,6 +163,7 @@ func OpenWith(ctx context.Context, url string, o Options) (*Store, error) {
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
 	s.stop = stop
 	s.w = newWriter(s)
+	s.loads = newLoads(s)
 	s.peers = newPeers(s, listen)
 	s.w.start(background, &s.tasks)
 	s.peers.start(background, &s.tasks)

@@ -15,7 +15,7 @@ type queries struct {
 	terminate, retry, unblock                      string
 	renew, release, claim, claimNamed              string
 	fence, resync, prune                           string
-	run, endings, workers, journal, mail           string
+	run, endings, workers, heads, journals, mails  string
 	created, journalPage, mailPage, unread, count  string
 	backlog, backlogs                              string
 	hook, executing, allWorkers                    string
@@ -70,8 +70,11 @@ func newQueries(schema string) queries {
 			(SELECT j.data FROM tenter.journal j WHERE j.run_id = r.id AND j.position = r.events) END
 			FROM unnest($1::text[]) n CROSS JOIN LATERAL (SELECT * FROM tenter.runs q WHERE q.id = n OFFSET 0) r`),
 		workers: in(`SELECT definitions FROM tenter.workers WHERE lease_until > clock_timestamp()`),
-		journal: in(`SELECT position, at, kind, ref, data, coalesce(asked, ''), or_start, epoch, seq FROM tenter.journal
-			WHERE run_id = $1 AND position > $2 ORDER BY position`),
+		heads: in(`SELECT n.place, ` + runColumns + ` FROM unnest($1::text[]) WITH ORDINALITY n (name, place)
+			CROSS JOIN LATERAL (SELECT * FROM tenter.runs q WHERE q.id = n.name OFFSET 0) r`),
+		journals: in(`SELECT n.place, j.position, j.at, j.kind, j.ref, j.data, coalesce(j.asked, ''), j.or_start, j.epoch, j.seq
+			FROM unnest($1::text[], $2::bigint[]) WITH ORDINALITY n (name, after, place) CROSS JOIN LATERAL
+				(SELECT * FROM tenter.journal q WHERE q.run_id = n.name AND q.position > n.after ORDER BY q.position) j`),
 		created: in(`SELECT created_at FROM tenter.runs WHERE id = $1`),
 		count: in(workflows + `SELECT s.status, (SELECT count(*) FROM (SELECT FROM w CROSS JOIN LATERAL
 				(SELECT FROM tenter.runs r WHERE r.workflow = w.workflow AND r.status = s.status ORDER BY r.created_at LIMIT $2) x LIMIT $2) y)
@@ -83,11 +86,12 @@ func newQueries(schema string) queries {
 			WHERE run_id = $1 AND kind = 'payload_received' ORDER BY number LIMIT $2`),
 		allWorkers: in(`SELECT name, build, definitions, renewed_at, lease_until, lease_until > clock_timestamp() FROM tenter.workers ORDER BY name`),
 		// With the first payload of each backlog.
-		mail: in(`(SELECT id, ` + mailColumns + `, coalesce(trace, ''), false FROM tenter.mailbox WHERE run_id = $1 ORDER BY id LIMIT $2)
+		mails: in(`SELECT n.place, m.* FROM unnest($1::text[]) WITH ORDINALITY n (name, place) CROSS JOIN LATERAL (
+			(SELECT id, ` + mailColumns + `, coalesce(trace, ''), false FROM tenter.mailbox WHERE run_id = n.name ORDER BY id LIMIT $2)
 			UNION ALL
 			(SELECT ` + waitingColumns + `, true FROM tenter.hooks h CROSS JOIN LATERAL
 				(SELECT * FROM tenter.mailbox q WHERE q.backlog = h.backlog ORDER BY q.id LIMIT 1) m
-			WHERE h.run_id = $1 AND h.backlog IS NOT NULL ORDER BY h.number)`),
+			WHERE h.run_id = n.name AND h.backlog IS NOT NULL ORDER BY h.number)) m`),
 		backlog: in(`SELECT ` + waitingColumns + ` FROM tenter.hooks h CROSS JOIN LATERAL
 				(SELECT * FROM tenter.mailbox q WHERE q.backlog = h.backlog AND q.id > $3 ORDER BY q.id LIMIT $4) m
 			WHERE h.run_id = $1 AND h.id = $2 AND h.backlog IS NOT NULL`),

@@ -14,56 +14,6 @@ import (
 	"github.com/tenter-dev/tenter/store/internal/refused"
 )
 
-// Load returns a run, the events after a position, and its mailbox, as of one
-// moment.
-func (s *Store) Load(ctx context.Context, runID string, after int64) (store.Loaded, error) {
-	var l store.Loaded
-	err := s.with(ctx, func(ctx context.Context, c *pgxpool.Conn) error {
-		var b pgx.Batch
-		b.Queue("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
-		s.load(&b, runID, after, &l)
-		b.Queue("COMMIT")
-		return c.SendBatch(ctx, &b).Close()
-	})
-	if err != nil {
-		return store.Loaded{}, s.readError("load run "+runID, err)
-	}
-	return l, nil
-}
-
-// load reads a run in a batch. It is of one moment if nobody can write meanwhile, or
-// the transaction has one snapshot.
-func (s *Store) load(b *pgx.Batch, runID string, after int64, l *store.Loaded) {
-	b.Queue(s.sql.run, runID).QueryRow(func(row pgx.Row) (err error) {
-		l.Run, err = readRun(row)
-		return found(err)
-	})
-	b.Queue(s.sql.journal, runID, after).Query(func(rows pgx.Rows) (err error) {
-		l.Events, err = readAll(rows, readEvent)
-		return err
-	})
-	b.Queue(s.sql.mail, runID, store.MailPage+1).Query(func(rows pgx.Rows) error {
-		defer rows.Close()
-		size := 0
-		for rows.Next() {
-			backlog := false
-			m, err := readMessage(row{rows, &backlog})
-			switch {
-			case err != nil:
-				return err
-			case backlog:
-				m.Deferred = true
-				l.Backlog = append(l.Backlog, m)
-			case len(l.Mail) == store.MailPage || size >= store.PageSize:
-				l.More = true
-			default:
-				l.Mail, size = append(l.Mail, m), size+len(m.Data)
-			}
-		}
-		return rows.Err()
-	})
-}
-
 // Backlog returns payloads that wait in the backlog of a hook.
 func (s *Store) Backlog(ctx context.Context, runID, hookID string, after int64, limit int) (payloads []store.Message, more bool, err error) {
 	err = s.with(ctx, func(ctx context.Context, c *pgxpool.Conn) error {

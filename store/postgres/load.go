@@ -1,0 +1,113 @@
+package postgres
+
+import (
+	"context"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/tenter-dev/tenter/internal/batched"
+	"github.com/tenter-dev/tenter/store"
+)
+
+// maxLoads is how many runs are loaded at once.
+const maxLoads = 64
+
+// loading is a run to be loaded, with the events after a position.
+type loading struct {
+	runID string
+	after int64
+}
+
+func newLoads(s *Store) *batched.Loader[loading, store.Loaded] {
+	return &batched.Loader[loading, store.Loaded]{Load: s.loadAll, Most: maxLoads}
+}
+
+// Load returns a run, the events after a position, and its mailbox, as of one
+// moment.
+func (s *Store) Load(ctx context.Context, runID string, after int64) (store.Loaded, error) {
+	if !isText(runID) {
+		return store.Loaded{}, store.ErrNotFound
+	}
+	l, err := s.loads.Get(ctx, loading{runID, after})
+	if err == nil && l.Run.ID == "" {
+		err = store.ErrNotFound
+	}
+	return l, s.readError("load run "+runID, err)
+}
+
+// loadAll loads runs. Those that do not exist have no ID.
+func (s *Store) loadAll(ctx context.Context, all []loading) ([]store.Loaded, error) {
+	var found []store.Loaded
+	err := s.with(ctx, func(ctx context.Context, c *pgxpool.Conn) error {
+		var b pgx.Batch
+		b.Queue("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+		b.Queue("SELECT set_config('plan_cache_mode', 'force_generic_plan', true)") // planning costs as much as loading a run
+		found = s.queueLoads(&b, all...)
+		b.Queue("COMMIT")
+		return c.SendBatch(ctx, &b).Close()
+	})
+	return found, err
+}
+
+// queueLoads adds to a batch what loads runs into what it returns. They are of one moment if
+// nobody can write meanwhile, or the transaction has one snapshot.
+func (s *Store) queueLoads(b *pgx.Batch, all ...loading) []store.Loaded {
+	found := make([]store.Loaded, len(all))
+	ids, afters := make([]string, len(all)), make([]int64, len(all))
+	for i, l := range all {
+		ids[i], afters[i] = l.runID, l.after
+	}
+	b.Queue(s.sql.heads, ids).Query(func(rows pgx.Rows) error {
+		defer rows.Close()
+		for rows.Next() {
+			var i int
+			r, err := readRun(rows, &i)
+			if err != nil {
+				return err
+			}
+			found[i-1].Run = r
+		}
+		return rows.Err()
+	})
+	b.Queue(s.sql.journals, ids, afters).Query(func(rows pgx.Rows) error {
+		defer rows.Close()
+		for rows.Next() {
+			var i int
+			e, err := readEvent(after{rows, []any{&i}})
+			if err != nil {
+				return err
+			}
+			l := &found[i-1]
+			if l.Events == nil && l.Run.Events > afters[i-1] {
+				l.Events = make([]store.Event, 0, l.Run.Events-afters[i-1])
+			}
+			l.Events = append(l.Events, e)
+		}
+		return rows.Err()
+	})
+	b.Queue(s.sql.mails, ids, store.MailPage+1).Query(func(rows pgx.Rows) error {
+		defer rows.Close()
+		sizes := make([]int, len(all))
+		for rows.Next() {
+			var i int
+			var backlog bool
+			m, err := readMessage(row{after{rows, []any{&i}}, &backlog})
+			if err != nil {
+				return err
+			}
+			l, size := &found[i-1], &sizes[i-1]
+			switch {
+			case backlog:
+				m.Deferred = true
+				l.Backlog = append(l.Backlog, m)
+			case len(l.Mail) == store.MailPage || *size >= store.PageSize:
+				l.More = true
+			default:
+				l.Mail, *size = append(l.Mail, m), *size+len(m.Data)
+			}
+		}
+		return rows.Err()
+	})
+	return found
+}
