@@ -32,7 +32,8 @@ func (e *Engine) AwaitRun(ctx context.Context, runID string) (workflow.RunResult
 	e.mu.Lock()
 	w := e.worker
 	e.mu.Unlock()
-	now := w == nil || !w.Executes(runID) // the worker that executes it delivers its end
+	// The worker that executes the run delivers its end.
+	now := (w == nil || !w.Executes(runID)) && !e.waits.Begun(waiting.EndOf(runID))
 	q := &endQuery{e: e, ctx: ctx, waiter: waiter, runID: runID, first: now}
 	q.start()
 	defer q.stop()

@@ -27,9 +27,9 @@
 //     logger, id
 //   - worker (internal/worker): lifecycle, txstep, round, cache, watchdog, resync, prune,
 //     advance, commit, unknowncommit, report, transition, ownership, attempt, hookindex,
-//     quarantine, claim, lease, inbox, handoff, worker, actor, schedule
+//     quarantine, claim, lease, inbox, handoff, worker, actor, schedule, yield
 //   - telemetry (internal/telemetry): trace, telemetry
-//   - waiting (internal/waiting): loader, resync, recent, result, registry
+//   - waiting (internal/waiting): loader, begun, resync, recent, result, registry
 //   - outage (internal/outage): outage
 //   - jitter (internal/jitter): jitter
 //   - execution (internal/execution): feed, await, backlog, state, hook, respond, child,

@@ -337,6 +337,13 @@ func (e *Engine) signal(s store.Signal) {
 	if w != nil {
 		w.Signal(s)
 	}
+	for i := range s.Results {
+		end := &s.Results[i]
+		if w != nil && w.Ends(end.RunID) {
+			continue // its actor delivers it
+		}
+		e.waits.Deliver(waiting.EndOf(end.RunID), waiting.NewResult(end.RunID, end.Workflow, end.Status, end.Data), false)
+	}
 	for _, id := range s.Ended {
 		if w == nil || !w.Ends(id) {
 			e.waits.Notify(waiting.EndOf(id))

@@ -127,7 +127,9 @@ func (p *probe) Shared() bool { return true }
 func (p *probe) Watch(f func(store.Signal)) (stop func()) {
 	if !p.deaf {
 		return p.Store.Watch(func(s store.Signal) {
-			s.Yield = p.yield
+			if p.yield {
+				s.Yield = 1
+			}
 			f(s)
 		})
 	}

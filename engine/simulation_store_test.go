@@ -366,10 +366,13 @@ func (s *faultyStore) Claim(ctx context.Context, c store.Claim) (store.Claimed, 
 }
 
 func (s *faultyStore) Apply(ctx context.Context, t *store.Transition) ([]store.Outcome, error) {
-	return try(ctx, s, transition, fmt.Sprintf("apply %s %d.%d", t.RunID, t.Epoch, t.Seq), func(ctx context.Context) ([]store.Outcome, error) {
+	return try(ctx, s, transition, fmt.Sprintf("apply %s %d.%d", t.RunID, t.Epoch, t.After), func(ctx context.Context) ([]store.Outcome, error) {
 		begin := s.w.now()
 		out, err := s.Store.Apply(ctx, t)
 		if err == nil {
+			if t.Claim {
+				s.w.owns(t.RunID, t.Epoch)
+			}
 			s.w.applied(begin, t, out)
 			s.w.noMessageWasPassed(t)
 		}

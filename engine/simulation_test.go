@@ -198,7 +198,7 @@ func (w *world) dump() {
 		l, err := w.db.Load(context.Background(), id, 0)
 		w.tell("run %s: %s %v", id, l.Run.Status, err)
 		for _, e := range l.Events {
-			w.tell("  %d.%d %s %s %s: %q", e.Epoch, e.Seq, e.At.Format(time.TimeOnly), e.Kind, e.Ref, e.Asked)
+			w.tell("  %d %s %s %s: %q", e.Epoch, e.At.Format(time.TimeOnly), e.Kind, e.Ref, e.Asked)
 		}
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"math"
 
 	"github.com/tenter-dev/tenter/engine/internal/execution"
+	"github.com/tenter-dev/tenter/engine/internal/waiting"
 	"github.com/tenter-dev/tenter/engine/internal/worker"
 	"github.com/tenter-dev/tenter/internal/strictjson"
 	"github.com/tenter-dev/tenter/store"
@@ -24,8 +25,21 @@ func (e *Engine) StartRun(ctx context.Context, req workflow.StartRequest) (strin
 				}
 			}
 		}
-		return e.store.Start(ctx, n)
+		return e.startElsewhere(ctx, n)
 	})
+}
+
+// startElsewhere starts a run that any worker may execute.
+func (e *Engine) startElsewhere(ctx context.Context, n store.NewRun) error {
+	end := waiting.EndOf(n.ID)
+	if e.store.Shared() {
+		e.waits.Begin(end)
+	}
+	err := e.store.Start(ctx, n)
+	if err != nil {
+		e.waits.Forget(end)
+	}
+	return err
 }
 
 // start checks a request and calls insert with the new run.

@@ -246,10 +246,15 @@ type Attempt struct {
 
 // Transition is the one atomic write of an owner.
 type Transition struct {
-	RunID  string
-	Worker string
-	Epoch  int64 // the epoch the writer knows; refused (ErrFenced) if the run has another
-	Seq    int64 // of this transition within the epoch, unique
+	RunID    string
+	Workflow string // of the run, to be told with its end
+	Worker   string
+	Epoch    int64 // the epoch the writer knows; refused (ErrFenced) if the run has another, see Claim
+	Seq      int64 // rises within the epoch; no other transition of the epoch has it, whoever writes it
+
+	// Claim says that the run is free and has the epoch before Epoch, which begins with this
+	// transition. ErrFenced if the run has another epoch, or an owner.
+	Claim bool
 
 	// Create inserts the run, owned by Worker with epoch 1, before anything else.
 	// ErrExists if its ID is taken. Epoch must be 1 and After 0. The Started event
@@ -449,7 +454,9 @@ type WorkerInfo struct {
 type Signal struct {
 	Mail      []string // runs that got a message, or were freed with something to do
 	Ended     []string // runs that ended
+	Results   []Ending // how some of Ended did, as far as the store knows without a query
 	Responded []string // requests that were answered
 	All       bool     // anything may have changed
-	Yield     bool     // another worker was chosen to claim the runs of Mail: leave them to it for a moment
+	Yield     int      // so many workers come first for the runs of Mail: leave them to these for a moment
+	Mixed     bool     // the runs of Mail may be for workers with other workflows
 }

@@ -17,6 +17,7 @@ const (
 	FenceSkipped       Bug = "the store writes transitions of a past epoch"
 	DoubtNotFenced     Bug = "a doubtful transition is looked for, and not fenced off"
 	AnsweredTooEarly   Bug = "Resume returns before the payload is durable"
+	ClaimWithoutEpoch  Bug = "a transition that claims its run begins no epoch"
 	TwiceAfterDoubt    Bug = "a payload is sent again though the doubtful transition had taken it in"
 	DroppedAtTakeOver  Bug = "payloads in the mailbox are dropped when a run is taken over"
 	SwappedMailbox     Bug = "the last two messages of a mailbox are taken in the wrong order"
@@ -45,7 +46,7 @@ const (
 
 // All are all bugs.
 var All = []Bug{
-	StepBeforeCommit, LeaseUnchecked, FenceSkipped, DoubtNotFenced, AnsweredTooEarly, TwiceAfterDoubt, DroppedAtTakeOver,
+	StepBeforeCommit, LeaseUnchecked, FenceSkipped, DoubtNotFenced, ClaimWithoutEpoch, AnsweredTooEarly, TwiceAfterDoubt, DroppedAtTakeOver,
 	SwappedMailbox, LoserConsumes, CloseLosesPayloads, DrainUnread, TokenReleasedEarly, TokenFromReplay, WrongOwner,
 	KeyForgotten, SuccessorForgotten, ParkedKept, TimerTooEarly, WallClockDeadline, AttemptsForgotten,
 	FatalRetried, RetryTooEarly, CancelSwallowed, ChildResultLost, AnsweredTwice, StrandedRuns, BacklogJournaled, BacklogForgotten, TxStepTwice,

@@ -67,6 +67,7 @@ func (s *Store) applyAll(r *request, ops []*op) {
 		}
 		return 1
 	}
+	claims := []int32{}
 	slices.SortStableFunc(ops, func(a, b *op) int { return place(a) - place(b) })
 	for i, o := range ops {
 		t, n := o.arg.(*store.Transition), i+1
@@ -74,6 +75,9 @@ func (s *Store) applyAll(r *request, ops []*op) {
 			news.addTransition(t)
 		} else {
 			transitions.addTransition(t)
+		}
+		if t.Claim {
+			claims = append(claims, int32(n)) //nolint:gosec // a batch is small
 		}
 		backlogs.addBacklogs(t, n)
 		for j := range t.Events {
@@ -105,7 +109,7 @@ func (s *Store) applyAll(r *request, ops []*op) {
 			attempts.addAttempt(&store.Attempt{Step: step}, t.RunID, n)
 		}
 	}
-	r.Queue(s.sql.apply, news.value(), transitions.value(), events.value(), effects.value(), unread.value(), attempts.value(), backlogs.value()).Query(func(rows pgx.Rows) error {
+	r.Queue(s.sql.apply, news.value(), transitions.value(), events.value(), effects.value(), unread.value(), attempts.value(), backlogs.value(), claims).Query(func(rows pgx.Rows) error {
 		if err := readVerdicts(rows, ops, &r.told); err != nil {
 			return err
 		}
@@ -114,8 +118,16 @@ func (s *Store) applyAll(r *request, ops []*op) {
 				continue
 			}
 			t := o.arg.(*store.Transition)
+			if t.Claim {
+				s.peers.claimedOne()
+			}
 			if t.Status.Ended() {
 				r.told.Ended = append(r.told.Ended, t.RunID)
+				// A failed run may be retried before others hear of its end.
+				n := len(t.Events)
+				if t.Status != store.Failed && n > 0 && len(t.Events[n-1].Data) <= maxResult {
+					r.told.Results = append(r.told.Results, store.Ending{RunID: t.RunID, Workflow: t.Workflow, Status: t.Status, Data: t.Events[n-1].Data})
+				}
 			}
 			for i, e := range t.Effects {
 				if e.Kind == store.Respond && o.outcomes[i].Conflict == "" {

@@ -54,6 +54,7 @@ func (s *Store) Claim(ctx context.Context, c store.Claim) (store.Claimed, error)
 	if err != nil {
 		return store.Claimed{}, err
 	}
+	s.peers.claimed(c.Runs, claimed.Runs)
 	return claimed, nil
 }
 

@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"crypto/rand"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -22,8 +23,23 @@ const (
 	// pollSlowdown is how much less often the database is polled when notifications come.
 	pollSlowdown = 10
 
-	// maxIDs fit into one notification, which has less than 8,000 bytes.
-	maxIDs = 100
+	// maxNotice is how long a notification may be, in bytes of JSON: PostgreSQL takes less than
+	// 8,000.
+	maxNotice = 7500
+
+	// maxTurn and turnTime bound the runs in a row that a process sends to the same worker: many at
+	// a time share its transactions, and all workers shall get some.
+	maxTurn  = 32
+	turnTime = 50 * time.Millisecond
+
+	// maxResult is how large a result may be to travel in a notification, in bytes.
+	maxResult = 2 << 10
+
+	// gather is how long what this process has committed waits for what it commits next, for each
+	// of the operations that it has at a time, so that others are notified of both at once: a
+	// notification wakes all processes.
+	gather    = 150 * time.Microsecond
+	maxGather = 10 * time.Millisecond
 
 	// maxPending is how much waits to be sent before it is said in short.
 	maxPending = 10_000
@@ -44,9 +60,20 @@ type notice struct {
 	Claims    string   `json:"works,omitempty"`  // and claim runs: a digest of which
 	Knows     string   `json:"knows,omitempty"`  // who listens, or awaits, as I know from now on
 	Mail      []string `json:"mail,omitempty"`
+	Turn      string   `json:"turn,omitempty"` // orders the workers for Mail; empty: its first run does
 	Ended     []string `json:"ended,omitempty"`
+	Results   []result `json:"results,omitempty"` // of other runs that ended
 	Responded []string `json:"responded,omitempty"`
+	Late      []string `json:"late,omitempty"` // processes that have not claimed what they were to
 	All       bool     `json:"all,omitempty"`
+}
+
+// result is how a run has ended.
+type result struct {
+	Run      string       `json:"run"`
+	Workflow string       `json:"workflow"`
+	Status   store.Status `json:"status"`
+	Data     []byte       `json:"data,omitempty"`
 }
 
 // peers are the other processes that have the schema open. What this one commits is
@@ -65,14 +92,19 @@ type peers struct {
 
 	mu          sync.Mutex
 	pending     store.Signal
+	gathering   bool // the sender will be woken
+	sending     sending
 	seen        map[string]peer
-	listening   bool      // notifications come
-	since       time.Time // that is so
-	awaiting    int       // how many here await what others end or answer
-	awaited     time.Time // when that became none
-	awaits      bool      // the others are told, or to be told, that somebody does
-	unannounced bool      // they are to be told
-	claims      map[string]claims
+	listening   bool              // notifications come
+	since       time.Time         // that is so
+	awaiting    int               // how many here await what others end or answer
+	awaited     time.Time         // when that became none
+	awaits      bool              // the others are told, or to be told, that somebody does
+	unannounced bool              // they are to be told
+	claims      map[string]claims // by worker
+	late        bool              // this process was late to claim, and has claimed nothing since
+	lateOnes    []string          // processes of which the others are to be told that they were late
+	left        map[string]string // to which process runs were left
 
 	announcing sync.Mutex // held while announceSelf says what is so
 }
@@ -82,6 +114,7 @@ type peer struct {
 	heard  time.Time // when it last said that it listens
 	awaits bool
 	claims string // a digest of what it claims; empty: nothing
+	late   bool   // it was late to claim, and has not said since that it claims
 }
 
 // gone reports whether it was not heard for too long.
@@ -90,7 +123,7 @@ func (p peer) gone() bool { return time.Since(p.heard) >= 3*heartbeat }
 func newPeers(s *Store, conf *pgx.ConnConfig) *peers {
 	return &peers{
 		s: s, conf: conf, channel: s.opts.Schema, id: rand.Text()[:10],
-		wake: make(chan struct{}, 1), seen: make(map[string]peer), claims: make(map[string]claims),
+		wake: make(chan struct{}, 1), seen: make(map[string]peer), claims: make(map[string]claims), left: make(map[string]string),
 	}
 }
 
@@ -101,25 +134,32 @@ func (p *peers) start(ctx context.Context, tasks *sync.WaitGroup) {
 }
 
 // announce has the other processes told, what was ended or answered only if it is for
-// everybody or awaited. It does not wait.
-func (p *peers) announce(sig store.Signal, everybody bool) {
+// everybody or awaited; later means that it can wait for more. It does not wait itself.
+func (p *peers) announce(sig store.Signal, everybody bool, later time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	listens, awaits := p.audience()
 	if !awaits && !everybody {
-		sig.Ended, sig.Responded = nil, nil
+		sig.Ended, sig.Results, sig.Responded = nil, nil, nil
 	}
 	if !listens || !sig.All && len(sig.Mail)+len(sig.Ended)+len(sig.Responded) == 0 {
 		return
 	}
 	p.pending.Mail = append(p.pending.Mail, sig.Mail...)
 	p.pending.Ended = append(p.pending.Ended, sig.Ended...)
+	p.pending.Results = append(p.pending.Results, sig.Results...)
 	p.pending.Responded = append(p.pending.Responded, sig.Responded...)
 	p.pending.All = p.pending.All || sig.All
 	if len(p.pending.Mail)+len(p.pending.Ended)+len(p.pending.Responded) > maxPending {
 		p.pending = store.Signal{All: true}
 	}
-	p.wakeSender()
+	switch {
+	case later == 0 || p.pending.All:
+		p.wakeSender()
+	case !p.gathering:
+		p.gathering = true
+		time.AfterFunc(later, p.wakeSender)
+	}
 }
 
 // wakeSender makes send send everything.
@@ -182,7 +222,10 @@ func (p *peers) send(ctx context.Context) {
 		}
 		p.mu.Lock()
 		notices, unannounced := p.notices(p.pending), p.unannounced
-		p.pending, p.unannounced = store.Signal{}, false
+		if len(p.lateOnes) > 0 {
+			notices = append(notices, notice{From: p.id, Late: p.lateOnes})
+		}
+		p.pending, p.gathering, p.unannounced, p.lateOnes = store.Signal{}, false, false, nil
 		p.mu.Unlock()
 		if unannounced {
 			_ = p.announceSelf(context.WithoutCancel(ctx), "")
@@ -198,16 +241,54 @@ func (p *peers) notices(sig store.Signal) []notice {
 	if sig.All {
 		return []notice{{From: p.id, All: true}}
 	}
-	var all []notice
-	cut := func(ids *[]string) []string {
-		part := (*ids)[:min(len(*ids), maxIDs/3)]
-		*ids = (*ids)[len(part):]
-		return part
+	results := make(map[string]*store.Ending, len(sig.Results))
+	for i := range sig.Results {
+		results[sig.Results[i].RunID] = &sig.Results[i]
 	}
-	for len(sig.Mail)+len(sig.Ended)+len(sig.Responded) > 0 {
-		all = append(all, notice{From: p.id, Mail: cut(&sig.Mail), Ended: cut(&sig.Ended), Responded: cut(&sig.Responded)})
+	var all []notice
+	size := maxNotice
+	// room returns the notice that takes so many bytes more.
+	room := func(n int) *notice {
+		if size += n; size > maxNotice {
+			all, size = append(all, notice{From: p.id}), n
+		}
+		return &all[len(all)-1]
+	}
+	for _, id := range sig.Mail {
+		if p.sending.next(id) {
+			size = maxNotice
+		}
+		n := room(len(id) + 3)
+		if n.Turn = p.sending.turn; len(n.Mail) == 0 {
+			size += len(n.Turn) + 12
+		}
+		n.Mail = append(n.Mail, id)
+	}
+	for _, id := range sig.Ended {
+		end := results[id]
+		if end == nil {
+			n := room(len(id) + 3)
+			n.Ended = append(n.Ended, id)
+			continue
+		}
+		n := room(len(id) + len(end.Workflow) + base64.StdEncoding.EncodedLen(len(end.Data)) + 60)
+		n.Results = append(n.Results, result{id, end.Workflow, end.Status, end.Data})
+	}
+	for _, id := range sig.Responded {
+		n := room(len(id) + 3)
+		n.Responded = append(n.Responded, id)
 	}
 	return all
+}
+
+// signal is what a notification says.
+func (n *notice) signal() store.Signal {
+	sig := store.Signal{Mail: n.Mail, Ended: n.Ended, Responded: n.Responded, All: n.All}
+	for _, r := range n.Results {
+		sig.Ended = append(sig.Ended, r.Run)
+		sig.Results = append(sig.Results, store.Ending{RunID: r.Run, Workflow: r.Workflow, Status: r.Status, Data: r.Data})
+	}
+	return sig
 }
 
 // notify sends notifications. They say what is durable already, so nobody waits until
@@ -324,14 +405,17 @@ func (p *peers) receive(ctx context.Context, payload string) bool {
 		p.mu.Lock()
 		before, known := p.seen[n.From]
 		known = known && !before.gone()
-		p.seen[n.From] = peer{time.Now(), n.Awaits, n.Claims}
+		p.seen[n.From] = peer{heard: time.Now(), awaits: n.Awaits, claims: n.Claims}
 		p.mu.Unlock()
 		if !known || n.Awaits && !before.awaits {
 			_ = p.announceSelf(ctx, n.From)
 		}
 		n.All = n.All || !known || n.Knows == p.id
 	}
-	if sig := (store.Signal{Mail: n.Mail, Ended: n.Ended, Responded: n.Responded, All: n.All, Yield: !p.elected(&n)}); n.All || len(n.Mail)+len(n.Ended)+len(n.Responded) > 0 {
+	p.isLate(n.Late)
+	if sig := n.signal(); sig.All || len(sig.Mail)+len(sig.Ended)+len(sig.Responded) > 0 {
+		t := p.turn(&n)
+		sig.Yield, sig.Mixed = t.before, t.mixed
 		p.s.watch.Tell(sig)
 	}
 	return false
@@ -344,6 +428,9 @@ func (p *peers) announceSelf(ctx context.Context, knows string) error {
 	defer p.announcing.Unlock()
 	p.mu.Lock()
 	n := notice{From: p.id, Here: true, Awaits: p.awaits, Claims: p.claimsDigest(), Knows: knows}
+	if p.late {
+		n.Claims = ""
+	}
 	p.mu.Unlock()
 	return p.notify(ctx, []notice{n})
 }

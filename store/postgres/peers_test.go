@@ -205,8 +205,8 @@ func knowing(t *testing.T, all ...*Store) {
 	}
 }
 
-// Of the workers that would claim the same runs, one is elected.
-func TestOneWorkerIsElected(t *testing.T) {
+// Workers that claim the same runs agree on an order for each notification.
+func TestWorkersTakeTurns(t *testing.T) {
 	t.Parallel()
 	defs := []store.Definition{{Workflow: "v", Version: 1}, {Workflow: "w", Version: 1}}
 	lease := store.Lease{Worker: "worker", For: time.Minute, Definitions: defs}
@@ -220,43 +220,45 @@ func TestOneWorkerIsElected(t *testing.T) {
 		workers[id] = p
 	}
 	on := workers["a"].claimsDigest()
-	others := map[string]peer{
-		"api": {heard: time.Now()}, "gone": {time.Now().Add(-4 * heartbeat), false, on}, "other": {time.Now(), false, "of another kind"},
-	}
+	others := map[string]peer{"api": {heard: time.Now()}, "gone": {heard: time.Now().Add(-4 * heartbeat), claims: on}}
 	for id, p := range workers {
 		p.seen = maps.Clone(others)
 		for other, o := range workers {
 			if other != id {
-				p.seen[other] = peer{time.Now(), false, o.claimsDigest()}
+				p.seen[other] = peer{heard: time.Now(), claims: o.claimsDigest()}
 			}
 		}
 	}
-	turns := map[string]int{}
+	mail := func(i int) *notice { return &notice{From: "api", Mail: []string{fmt.Sprint("run ", i)}} }
+	firsts := map[string]int{}
 	for i := range 300 {
-		n := &notice{From: "api", Mail: []string{fmt.Sprint("run ", i)}}
-		var elected []string
+		places := map[int]string{}
+		named := map[string]string{}
 		for id, p := range workers {
-			if p.elected(n) {
-				elected = append(elected, id)
-			}
+			at := p.turn(mail(i))
+			places[at.before], named[id] = id, at.first
 		}
-		if len(elected) != 1 {
-			t.Fatalf("%d are elected: %v", len(elected), elected)
+		if len(places) != 3 || named[places[0]] != "" || named[places[1]] != places[0] || named[places[2]] != places[0] {
+			t.Fatalf("run %d: the order is %v, and the first ones are %v", i, places, named)
 		}
-		turns[elected[0]]++
+		firsts[places[0]]++
 	}
-	for id, n := range turns {
+	for id, n := range firsts {
 		if n < 60 || n > 140 {
-			t.Errorf("%s is elected %d times of 300", id, n)
+			t.Errorf("%s is first %d times of 300", id, n)
 		}
 	}
-	if !workers["a"].elected(&notice{From: "api", Ended: []string{"run"}}) {
+	if at := workers["b"].turn(&notice{From: "a", Mail: []string{"run"}}); at.first != "a" {
+		t.Errorf("%q comes before the worker that has sent the notification", at.first)
+	}
+	if at := workers["a"].turn(&notice{From: "api", Ended: []string{"run"}}); at.before != 0 {
 		t.Error("there is nothing to claim, and it is yielded")
 	}
+
 	alone := newPeers(&Store{}, nil)
 	yielded := func() (n int) {
 		for i := range 100 {
-			if !alone.elected(&notice{From: "api", Mail: []string{fmt.Sprint("run ", i)}}) {
+			if alone.turn(mail(i)).before > 0 {
 				n++
 			}
 		}
@@ -267,12 +269,20 @@ func TestOneWorkerIsElected(t *testing.T) {
 	if yielded() > 0 {
 		t.Error("nobody else would claim it, and it is yielded")
 	}
-	alone.seen["a"] = peer{time.Now(), false, on}
+	alone.seen["a"] = peer{heard: time.Now(), claims: on}
 	if yielded() == 0 {
 		t.Error("nothing is yielded to another worker")
 	}
+	if alone.turn(mail(0)).mixed {
+		t.Error("all claim the same, and runs may be for others")
+	}
+	alone.seen["other"] = peer{heard: time.Now(), claims: "of another kind"}
+	if !alone.turn(mail(0)).mixed {
+		t.Error("another worker claims other runs, and all are for this one")
+	}
+	delete(alone.seen, "other")
 	alone.claim(store.Lease{Worker: "another", For: time.Minute, Definitions: defs[:1]})
-	if yielded() > 0 {
+	if yielded() > 0 || !alone.turn(mail(0)).mixed {
 		t.Error("what is not clear is yielded")
 	}
 	alone.claimNothing("another")
@@ -283,6 +293,49 @@ func TestOneWorkerIsElected(t *testing.T) {
 	alone.claimNothing("worker")
 	if yielded() > 0 {
 		t.Error("a process that claims nothing yields")
+	}
+}
+
+// A worker that does not claim what it was to is left out until it claims something.
+func TestLateWorkersAreLeftOut(t *testing.T) {
+	t.Parallel()
+	p := newPeers(&Store{}, nil)
+	p.claim(store.Lease{Worker: "worker", For: time.Minute, Definitions: []store.Definition{{Workflow: "w", Version: 1}}})
+	there := peer{heard: time.Now(), claims: p.claimsDigest()}
+	p.seen["other"] = there
+	left := func() string { // a run that the other is to claim
+		for i := range 100 {
+			run := fmt.Sprint("run ", i)
+			if p.turn(&notice{From: "api", Mail: []string{run}}).first == "other" {
+				return run
+			}
+		}
+		return ""
+	}
+	run := left()
+	p.claimed([]string{run}, nil) // it has claimed it
+	if left() == "" {
+		t.Error("a worker that claims its runs is left out")
+	}
+	run = left()
+	p.claimed([]string{run}, []store.Run{{ID: run}})
+	if run := left(); run != "" || !slices.Equal(p.lateOnes, []string{"other"}) {
+		t.Errorf("%q is left to a worker that was late, and the others hear of %v", run, p.lateOnes)
+	}
+	p.seen["other"] = there // it says that it claims
+	if left() == "" {
+		t.Error("nothing is left to a worker that claims again")
+	}
+
+	p.isLate([]string{p.id}) // now it is this one that was late
+	for i := range 100 {
+		if p.turn(&notice{From: "api", Mail: []string{fmt.Sprint("run ", i)}}).before == 0 {
+			t.Fatal("a worker that was late comes first")
+		}
+	}
+	p.claimedOne()
+	if p.late || !p.unannounced {
+		t.Error("a worker that claims again does not say so")
 	}
 }
 
@@ -314,7 +367,7 @@ func TestWorkersYield(t *testing.T) {
 		}
 		for _, c := range heard {
 			until(t, c, func(sig store.Signal) bool {
-				if mailOf(run)(sig) && sig.Yield {
+				if mailOf(run)(sig) && sig.Yield > 0 {
 					yield++
 				}
 				return mailOf(run)(sig)

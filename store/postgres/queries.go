@@ -41,9 +41,9 @@ func newQueries(schema string) queries {
 	return queries{
 		schema: schema,
 
-		apply:   in(`SELECT t, n, code, run_id, hook_id FROM tenter.apply($1, $2, $3, $4, $5, $6, $7)`),
+		apply:   in(`SELECT t, n, code, run_id, hook_id FROM tenter.apply_2($1, $2, $3, $4, $5, $6, $7, $8)`),
 		accept:  in(`SELECT (r.a).*, r.deferred FROM unnest($1::tenter.payload[]) p, tenter.accept_payload('batch', p) r`),
-		start:   in(`SELECT tenter.start('batch', r) FROM unnest($1::jsonb[]) r`),
+		start:   in(`SELECT tenter.start_2($1)`),
 		send:    in(`SELECT tenter.send('batch', m) FROM unnest($1::tenter.message[]) m`),
 		respond: in(`SELECT tenter.respond('batch', e) FROM unnest($1::tenter.effect[]) e`),
 

@@ -12,10 +12,11 @@ import (
 	"github.com/tenter-dev/tenter/store"
 )
 
-// Of the workers that would claim the same runs, one is elected for those of a notification, by
-// rendezvous hashing: each of them comes to the same result for itself. The others leave the
-// runs to it for a moment, instead of trying all at once. If the sender executes runs too, it has
-// tried already.
+// A notification of mail reaches all workers. Those that claim the same runs have an order for
+// it, by rendezvous hashing: each of them comes to the same result for itself. The first one
+// claims the runs, at once; the next one looks after a moment whether it has. A worker that was
+// late, since it is full, stopping, frozen or dead, is left out by all until it claims
+// something again.
 
 // claims is what a worker of this process claims.
 type claims struct {
@@ -55,8 +56,10 @@ func (p *peers) announceClaims(before string) {
 	}
 }
 
-// claimsDigest is a digest of what is claimed here: empty if that is nothing, or differs from
-// worker to worker.
+// unclear is the digest of a process whose workers do not all claim the same.
+const unclear = "unclear"
+
+// claimsDigest is a digest of what is claimed here: empty if that is nothing.
 func (p *peers) claimsDigest() string {
 	on := ""
 	for worker, w := range p.claims {
@@ -64,7 +67,7 @@ func (p *peers) claimsDigest() string {
 		case time.Now().After(w.until):
 			delete(p.claims, worker)
 		case on != "" && on != w.digest:
-			return ""
+			on = unclear
 		default:
 			on = w.digest
 		}
@@ -72,24 +75,128 @@ func (p *peers) claimsDigest() string {
 	return on
 }
 
-// elected reports whether this process is the one to claim the runs of a notification, among
-// those that claim the same: the one with the highest hash of its ID and the first run.
-func (p *peers) elected(n *notice) bool {
+// turn is the place of this process in the order for the mail of a notification.
+type turn struct {
+	before int    // so many processes come first
+	first  string // of those, the very first
+	mixed  bool   // there are processes that claim other runs
+}
+
+// turn returns the place of this process for a notification.
+func (p *peers) turn(n *notice) (t turn) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	digest := p.claimsDigest()
-	if digest == "" || len(n.Mail) == 0 {
-		return true
+	if len(n.Mail) == 0 || digest == "" {
+		return t
 	}
-	rank := func(id string) [sha256.Size]byte { return sha256.Sum256([]byte(id + " " + n.Mail[0])) }
+	t.mixed = digest == unclear
+	rank := func(id string) []byte {
+		if id == n.From { // it has tried already
+			return bytes.Repeat([]byte{0xff}, sha256.Size+1)
+		}
+		sum := sha256.Sum256([]byte(id + " " + cmp.Or(n.Turn, n.Mail[0])))
+		return sum[:]
+	}
 	mine := rank(p.id)
+	var highest []byte
 	for id, o := range p.seen {
-		if o.gone() || o.claims != digest {
-			continue
-		}
-		if theirs := rank(id); bytes.Compare(theirs[:], mine[:]) > 0 {
-			return false
+		switch {
+		case o.gone() || o.late || o.claims == "":
+		case o.claims != digest || digest == unclear:
+			t.mixed = true
+		default:
+			theirs := rank(id)
+			if !p.late && bytes.Compare(theirs, mine) < 0 {
+				continue
+			}
+			t.before++
+			if bytes.Compare(theirs, highest) > 0 {
+				t.first, highest = id, theirs
+			}
 		}
 	}
+	if t.before == 1 {
+		p.leave(n.Mail, t.first)
+	}
+	return t
+}
+
+// sending chooses which worker gets the runs that this process names.
+type sending struct {
+	turn  string // orders the workers
+	runs  int    // of this turn
+	since time.Time
+}
+
+// next prepares to name a run. It reports whether a turn begins with it.
+func (s *sending) next(run string) bool {
+	if s.runs++; s.turn != "" && s.runs <= maxTurn && time.Since(s.since) < turnTime {
+		return false
+	}
+	*s = sending{turn: run, runs: 1, since: time.Now()}
 	return true
+}
+
+// maxLeft bounds the runs that are remembered to be left to others.
+const maxLeft = 4096
+
+// leave notes that runs are left to another process.
+func (p *peers) leave(runs []string, to string) {
+	if len(p.left) > maxLeft {
+		clear(p.left)
+	}
+	for _, id := range runs {
+		p.left[id] = to
+	}
+}
+
+// claimed notes that a claim has named runs and got some of them. If these had been left to
+// another process, it was late.
+func (p *peers) claimed(named []string, got []store.Run) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.claimsAgain()
+	for i := range got {
+		id := p.left[got[i].ID]
+		if o, ok := p.seen[id]; ok && !o.late {
+			o.late = true
+			p.seen[id] = o
+			p.lateOnes = append(p.lateOnes, id)
+			p.wakeSender()
+		}
+	}
+	for _, id := range named {
+		delete(p.left, id)
+	}
+}
+
+// claimedOne notes that a transition has claimed its run.
+func (p *peers) claimedOne() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.claimsAgain()
+}
+
+// claimsAgain notes that runs are claimed here. If this process was late, the others are told
+// that it no longer is.
+func (p *peers) claimsAgain() {
+	if p.late {
+		p.late, p.unannounced = false, true
+		p.wakeSender()
+	}
+}
+
+// isLate notes which processes were late.
+func (p *peers) isLate(ids []string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, id := range ids {
+		if id == p.id {
+			p.late = true
+		} else if o, ok := p.seen[id]; ok {
+			o.late = true
+			p.seen[id] = o
+		}
+	}
 }

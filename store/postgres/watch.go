@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"sync"
+	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
@@ -32,18 +33,21 @@ func (s *Store) Await() (done func()) {
 
 // tell tells the watchers here and the other processes what has been committed. What was
 // ended or answered concerns others only while they await such.
-func (s *Store) tell(sig store.Signal) {
+func (s *Store) tell(sig store.Signal) { s.tellLater(sig, 0) }
+
+// tellLater tells it to other processes a moment later, if so.
+func (s *Store) tellLater(sig store.Signal, later time.Duration) {
 	if len(sig.Mail) == 0 && len(sig.Ended) == 0 && len(sig.Responded) == 0 && !sig.All {
 		return
 	}
 	s.watch.Tell(sig)
-	s.peers.announce(sig, false)
+	s.peers.announce(sig, false, later)
 }
 
 // tellAll tells it to all.
 func (s *Store) tellAll(sig store.Signal) {
 	s.watch.Tell(sig)
-	s.peers.announce(sig, true)
+	s.peers.announce(sig, true, 0)
 }
 
 // Resync returns what of sig is so now, by one query.

@@ -204,6 +204,17 @@ func (w *writer) wakeCommitter() {
 	}
 }
 
+// gather returns how long what has been committed may wait for what will be committed next, to be
+// announced to others together.
+func (w *writer) gather() time.Duration {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.delay.callers < commitSiblings {
+		return 0
+	}
+	return min(time.Duration(w.delay.callers)*gather, maxGather)
+}
+
 // finished counts operations that are over.
 func (w *writer) finished(n int) {
 	w.mu.Lock()
@@ -432,7 +443,7 @@ func (w *writer) commit(ctx context.Context, ops []*op) error {
 	w.s.stats.statements.Add(int64(r.Len()))
 	w.s.stats.operations.Add(int64(len(ops)))
 	w.s.commits.Tell(store.Commit{Operations: len(ops), Took: time.Since(began)})
-	w.s.tell(r.told)
+	w.s.tellLater(r.told, w.gather())
 	return nil
 }
 

@@ -88,7 +88,7 @@ func (w *writer) checked(t *store.Transition) (head, error) {
 	switch {
 	case err != nil:
 		return h, err
-	case (h.epoch != t.Epoch || h.worker != "" && h.worker != t.Worker) && !planted.FenceSkipped.Here(), h.status.Ended():
+	case !mayWrite(h, t) && !planted.FenceSkipped.Here(), h.status.Ended():
 		return h, store.ErrFenced
 	case h.events != t.After:
 		return h, store.ErrConflict
@@ -116,6 +116,14 @@ func (w *writer) checked(t *store.Transition) (head, error) {
 		}
 	}
 	return h, w.noBacklogBefore(t)
+}
+
+// mayWrite reports whether a run is the worker's that writes a transition, or becomes it.
+func mayWrite(h head, t *store.Transition) bool {
+	if t.Claim {
+		return h.epoch == t.Epoch-1 && h.worker == ""
+	}
+	return h.epoch == t.Epoch && (h.worker == "" || h.worker == t.Worker)
 }
 
 // noMailBefore looks through a mailbox that has more than what was taken.
@@ -199,8 +207,12 @@ func (w *writer) advance(t *store.Transition, h head) (left int64, err error) {
 	if t.Version != 0 {
 		version = t.Version
 	}
+	epoch := t.Epoch
+	if t.Claim && planted.ClaimWithoutEpoch.Here() {
+		epoch--
+	}
 	q := qRunUpdate
-	indexed := h.status != t.Status || h.worker != worker || h.version != version ||
+	indexed := t.Claim || h.status != t.Status || h.worker != worker || h.version != version ||
 		h.blockedBuild != t.BlockedBuild || h.dueAt != due
 	if indexed {
 		q = qRunUpdateDue
@@ -208,7 +220,7 @@ func (w *writer) advance(t *store.Transition, h head) (left int64, err error) {
 	st := w.on(q).bindTime(t.At).bindOptText(wake).bindInt(left).bindInt(h.events + int64(len(t.Events))).
 		bindInt(int64(t.Suspicion)).bindBool(t.Mark).bindInt(int64(t.Crashes)).bindText(t.BlockedReason)
 	if indexed {
-		st.bindText(string(t.Status)).bindOptText(ended).bindOptText(worker).bindInt(int64(version)).
+		st.bindText(string(t.Status)).bindOptText(ended).bindOptText(worker).bindInt(epoch).bindInt(int64(version)).
 			bindText(t.BlockedBuild).bindOptText(due)
 	}
 	return left, st.bindText(t.RunID).run()

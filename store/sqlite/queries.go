@@ -181,7 +181,7 @@ var queries = [queryCount]string{
 	qRunUpdate: `UPDATE tenter_runs SET updated_at = ?, wake_at = ?, messages = ?, events = ?, suspicion = ?, mark = ?, crashes = ?, blocked_reason = ?
 		WHERE id = ?`,
 	qRunUpdateDue: `UPDATE tenter_runs SET updated_at = ?, wake_at = ?, messages = ?, events = ?, suspicion = ?, mark = ?, crashes = ?, blocked_reason = ?,
-		status = ?, ended_at = ?, worker = ?, version = ?, blocked_build = ?, due_at = ?
+		status = ?, ended_at = ?, worker = ?, epoch = ?, version = ?, blocked_build = ?, due_at = ?
 		WHERE id = ?`,
 	qRunMessage:    `UPDATE tenter_runs SET messages = messages + 1 WHERE id = ?`,
 	qRunMessages:   `UPDATE tenter_runs SET messages = messages + ?, due_at = ? WHERE id = ?`,

@@ -148,6 +148,32 @@ var applyTests = []test{
 		late.After = 2
 		k.refused(late, store.ErrFenced)
 	}},
+	{"claims a free run, in a new epoch", func(k *kit) {
+		k.start("r")
+		t := k.then("r", store.Running, store.TimerFired)
+		t.Claim, t.Epoch, t.Keep = true, t.Epoch+1, true
+		other := *t
+		other.Worker = "w2"
+		k.apply(t)
+		k.refused(&other, store.ErrFenced)
+		l := k.load("r")
+		k.same("worker", l.Run.Worker, "w1")
+		k.same("epoch", l.Run.Epoch, t.Epoch)
+		k.same("epoch of the event", l.Events[0].Epoch, t.Epoch)
+
+		again := k.then("r", store.Running, store.TimerFired) // its own run is not free
+		again.Claim, again.Epoch = true, again.Epoch+1
+		k.refused(again, store.ErrFenced)
+		k.apply(k.then("r", store.Running, store.TimerFired))
+	}},
+	{"claims no run that was fenced", func(k *kit) {
+		k.start("r")
+		t := k.then("r", store.Running, store.TimerFired)
+		k.same("epoch", k.fence("r", t.Epoch).Run.Epoch, t.Epoch+1)
+		t.Claim, t.Epoch = true, t.Epoch+1
+		k.refused(t, store.ErrFenced)
+		k.apply(k.then("r", store.Running, store.TimerFired))
+	}},
 	{"refuses events that do not continue the journal", func(k *kit) {
 		k.park("r")
 		for _, after := range []int64{0, 2} {

@@ -171,7 +171,9 @@ func (m *model) apply(t *store.Transition, took []int, pulled map[string]int, wa
 		m.runs[t.RunID] = r
 	case r == nil:
 		return nil, store.ErrNotFound
-	case r.epoch != t.Epoch, r.worker != "" && r.worker != t.Worker, r.status.Ended():
+	case t.Claim && (r.epoch != t.Epoch-1 || r.worker != ""), r.status.Ended():
+		return nil, store.ErrFenced
+	case !t.Claim && (r.epoch != t.Epoch || r.worker != "" && r.worker != t.Worker):
 		return nil, store.ErrFenced
 	case int64(len(r.events)) != t.After:
 		return nil, store.ErrConflict
@@ -191,7 +193,7 @@ func (m *model) apply(t *store.Transition, took []int, pulled map[string]int, wa
 		}
 		r.events = append(r.events, modelMessage{Kind: e.Kind, Ref: e.Ref, Data: string(e.Data), OrStart: orStart})
 	}
-	r.status, r.worker, r.wake = t.Status, "", wake
+	r.status, r.worker, r.epoch, r.wake = t.Status, "", t.Epoch, wake
 	r.suspicion, r.mark, r.crashes, r.blocked = t.Suspicion, t.Mark, t.Crashes, t.BlockedBuild
 	if t.Keep && !t.Status.Ended() {
 		r.worker = t.Worker

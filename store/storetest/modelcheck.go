@@ -136,6 +136,9 @@ func (c *checker) advance() {
 	if t.Worker == "" || c.seldom("another worker") {
 		t.Worker = c.worker()
 	}
+	if t.Claim = rapid.Bool().Draw(c.T, "claim"); t.Claim {
+		t.Epoch++
+	}
 	if c.seldom("another epoch") {
 		t.Epoch++
 	}

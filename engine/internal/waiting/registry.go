@@ -47,6 +47,7 @@ type Registry struct {
 	mu      sync.Mutex
 	entries map[Key]*entry
 	recent  recent
+	begun   begun
 }
 
 // entry is a key that at least one caller waits for.
@@ -71,11 +72,13 @@ type Waiter struct {
 	wake   chan struct{} // signals that there is a value, or a reason to look
 	value  any           // guarded by Registry.mu, as is served
 	served bool          // a value was delivered
+
+	missed <-chan struct{} // closed when signals may have been lost; used by Wait
 }
 
 // Listen begins to listen for one or two keys. What is delivered from now on is not missed.
 func (r *Registry) Listen(keys ...Key) *Waiter {
-	w := &Waiter{r: r, wake: make(chan struct{}, 1)}
+	w := &Waiter{r: r, wake: make(chan struct{}, 1), missed: r.missed()}
 	copy(w.keys[:], keys)
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -129,7 +132,8 @@ func (r *Registry) Deliver(k Key, v any, keep bool) {
 	defer r.mu.Unlock()
 	e := r.entries[k]
 	if e == nil {
-		if keep {
+		if _, ok := r.begun.keys[k]; ok || keep {
+			delete(r.begun.keys, k)
 			r.recent.add(k, v)
 		}
 		return
@@ -153,6 +157,7 @@ func (e *entry) look() {
 func (r *Registry) Notify(k Key) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	delete(r.begun.keys, k)
 	if e := r.entries[k]; e != nil && !e.expected {
 		e.look()
 	}
@@ -225,7 +230,7 @@ var ErrStopped = errors.New("stopped")
 // it returns the one that was delivered first. It fails with the cause of ctx, or with
 // ErrStopped.
 func (w *Waiter) Wait(ctx context.Context, stop <-chan struct{}, now bool, q Query) (any, error) {
-	missed, current := w.r.missed(), true
+	current := true
 	var backoff outage.Backoff
 	defer backoff.Quit(w.r.outages)
 	var again <-chan time.Time // after the store has failed
@@ -255,8 +260,8 @@ func (w *Waiter) Wait(ctx context.Context, stop <-chan struct{}, now bool, q Que
 				return v, nil
 			}
 			look = true
-		case <-missed:
-			missed, current = w.r.missed(), false
+		case <-w.missed:
+			w.missed, current = w.r.missed(), false
 		case <-again:
 		case <-ctx.Done():
 			return nil, context.Cause(ctx)

@@ -44,6 +44,7 @@ type actor struct {
 	x          *execution.Execution // nil: to be rebuilt from the journal
 	schedule   schedule             // of the execution's steps
 	owned      bool                 // this worker owns the run
+	optimistic *optimisticClaim     // nil unless the next transition claims the run
 	suspect    bool                 // the last owner died
 	mailRead   bool                 // the mailbox has been read in this round
 	moreMail   bool                 // the mailbox has more than was read
@@ -56,6 +57,12 @@ type actor struct {
 	lapses     int64          // of the lease, before the run was last read or written
 	alarm      *time.Timer    // for what is due while this worker owns the run: no claim finds the run then
 	warned     int64          // events at the last warning of a long journal
+}
+
+// optimisticClaim is the claim of a free run by the first transition that its code leads to.
+type optimisticClaim struct {
+	signaled time.Time   // when a signal named the run
+	overdue  *time.Timer // claims the run if that transition takes long
 }
 
 // arrival is what comes to an actor from this process: one of the fields after at is set.

@@ -62,19 +62,19 @@ func (w *Worker) untilClaim(next time.Time) time.Duration {
 // maxClaim is how many runs are claimed at once.
 const maxClaim = 256
 
-// claim claims runs: those that signals have named or, after trigger, the neediest of all that
-// have something to do.
+// claim claims runs: those that have been named or, after trigger, the neediest of all that have
+// something to do. It claims those that signals have just named optimistically.
 func (w *Worker) claim(ctx context.Context) {
 	room := w.opts.MaxRuns - int(w.busyActors.Load())
 	w.mu.Lock()
-	named := w.named
-	w.named = nil
-	byNeed := w.byNeed.Swap(false) || len(named) > room
+	named, signaled := w.named, w.signaled
+	w.named, w.signaled = nil, nil
+	byNeed := w.byNeed.Swap(false) || len(named)+len(signaled) > room
 	if byNeed {
 		w.next, w.looked = time.Time{}, time.Now()
 	}
 	w.mu.Unlock()
-	if !byNeed && len(named) == 0 {
+	if !byNeed && len(named)+len(signaled) == 0 {
 		return // they were claimed with others
 	}
 	if room <= 0 || len(w.definitions) == 0 {
@@ -90,7 +90,15 @@ func (w *Worker) claim(ctx context.Context) {
 		return
 	}
 	if !byNeed {
-		w.claimNamed(ctx, named)
+		if !w.innocent() {
+			named, signaled = append(named, signaled...), nil
+		}
+		for _, run := range signaled {
+			w.claimOptimistically(run)
+		}
+		if len(named) > 0 {
+			w.claimNamed(ctx, named)
+		}
 		return
 	}
 	limit, again := min(room, maxClaim), w.again.Swap(false)
@@ -139,7 +147,7 @@ func (w *Worker) claim(ctx context.Context) {
 }
 
 // busyPause is how long a run is left alone that another worker was busy with when this one
-// tried to claim it. It also bounds the wait for a worker that was elected to claim a run.
+// tried to claim it.
 const busyPause = 50 * time.Millisecond
 
 // claimNamed claims runs that signals have named. They are new, or were parked, and looking at
@@ -170,6 +178,30 @@ func (w *Worker) claimNamed(ctx context.Context, named []string) {
 	if w.store.Shared() { // others may have got some and may die
 		w.wakeAt(w.store.Now().Add(w.opts.Lease))
 	}
+}
+
+// innocent reports whether it is known that no run of this worker may have killed another one.
+// Until then, a run has to be this worker's durably before its code executes: if the code of
+// another run kills the worker, only innocent runs are suspected.
+func (w *Worker) innocent() bool { return w.claimed.Load() && w.suspect.Load() == 0 }
+
+// claimOptimistically executes a run that a signal has named and that is free in all likelihood.
+// The run's next transition claims it; nothing that its code asks for begins before that. If the
+// code takes long to get there, a claim comes first after all.
+func (w *Worker) claimOptimistically(run string) {
+	w.mu.Lock()
+	if w.actors[run] != nil { // it may be about to end
+		w.mu.Unlock()
+		w.name(run)
+		return
+	}
+	a := &actor{w: w, id: run, traced: w.ctx, optimistic: &optimisticClaim{
+		signaled: time.Now(),
+		overdue:  time.AfterFunc(w.pace.moment()/2, func() { w.name(run) }), // before others claim it
+	}}
+	w.actors[run] = a
+	w.mu.Unlock()
+	a.notify()
 }
 
 // retryClaim waits, then triggers another claim. A claim in the meantime would fail.
@@ -207,27 +239,52 @@ func (w *Worker) name(runs ...string) {
 	w.rouse()
 }
 
-// yield leaves a run to the worker elected for it, for a moment. If that has not claimed it by
-// then, claimYielded does.
-func (w *Worker) yield(run string) {
+// signal makes claimLoop claim a run that a signal has named optimistically.
+func (w *Worker) signal(run string) {
 	w.mu.Lock()
-	defer w.mu.Unlock()
-	if len(w.yielded)+len(w.overdue) == 0 {
-		time.AfterFunc(busyPause/2, w.claimYielded)
-	}
-	w.yielded = append(w.yielded, run)
-}
-
-// claimYielded names the runs that were yielded before it was last called.
-func (w *Worker) claimYielded() {
-	w.mu.Lock()
-	runs := w.overdue
-	w.overdue, w.yielded = w.yielded, nil
-	if len(w.overdue) > 0 {
-		time.AfterFunc(busyPause/2, w.claimYielded)
+	if w.signaled = append(w.signaled, run); len(w.signaled) > maxClaim {
+		w.signaled = nil
+		w.byNeed.Store(true)
 	}
 	w.mu.Unlock()
-	w.name(runs...)
+	w.rouse()
+}
+
+// yield leaves runs to the workers that come before this one, each for a moment.
+func (w *Worker) yield(runs []string, before int) {
+	if before > mostYield {
+		return
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if !w.yielding {
+		w.yielding = true
+		time.AfterFunc(yieldTick, w.claimYielded)
+	}
+	until := time.Now().Add(time.Duration(before) * w.pace.moment())
+	for _, id := range runs {
+		w.yielded[id] = until
+	}
+}
+
+// claimYielded names the runs that were left to others for long enough.
+func (w *Worker) claimYielded() {
+	w.mu.Lock()
+	now := time.Now()
+	var runs []string
+	for id, until := range w.yielded {
+		if !now.Before(until) {
+			runs = append(runs, id)
+			delete(w.yielded, id)
+		}
+	}
+	if w.yielding = len(w.yielded) > 0; w.yielding {
+		time.AfterFunc(yieldTick, w.claimYielded)
+	}
+	w.mu.Unlock()
+	if len(runs) > 0 {
+		w.name(runs...)
+	}
 }
 
 // trigger makes claimLoop claim soon whichever runs have something to do.

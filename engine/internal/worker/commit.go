@@ -13,6 +13,9 @@ import (
 // commit writes a transition, under a valid lease if this worker owns the run or is to own it
 // afterwards.
 func (a *actor) commit(t *store.Transition) ([]store.Outcome, error) {
+	if t.Claim {
+		a.claimedMeanwhile(t)
+	}
 	lapses := a.lapses
 	if t.Keep || a.owned {
 		var err error
@@ -58,6 +61,8 @@ func (b *batch) responded(outcomes []store.Outcome) {
 // committed does what had to wait for the transition to be durable.
 func (b *batch) committed(t *store.Transition, outcomes []store.Outcome) {
 	a, x := b.a, b.a.x
+	a.head.Epoch = t.Epoch
+	a.settled()
 	a.head.Events += int64(len(t.Events))
 	a.head.Suspicion, a.head.Crashes, a.head.Mark = t.Suspicion, t.Crashes, false
 	a.head.Status, a.head.Version = t.Status, t.Version
@@ -218,6 +223,7 @@ func (a *actor) block(inbox []arrival, reason string) {
 			return
 		}
 		a.head = l.Run
+		a.settled()
 		a.own(true)
 	}
 }

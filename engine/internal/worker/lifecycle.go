@@ -33,6 +33,7 @@ func New(ctx context.Context, id string, e Engine) *Worker {
 		actors:         map[string]*actor{},
 		parked:         list.New(),
 		hooks:          map[string]*Address{},
+		yielded:        map[string]time.Time{},
 		claims:         make(chan struct{}, 1),
 		rewind:         make(chan struct{}, 1),
 		missed:         make(chan struct{}, 1),
@@ -69,12 +70,10 @@ func (w *Worker) Run(ctx context.Context) error {
 	return err
 }
 
-// Begin executes a run that is born in this worker. It returns when the run is durable. After
-// a crash, or before it is known whether there was one, it declines: in case the code of the
-// new run is what kills workers, the run has to be durable first, or only innocent runs could
-// be suspected.
+// Begin executes a run that is born in this worker. It returns when the run is durable. It
+// declines if the run has to be durable first, see innocent.
 func (w *Worker) Begin(ctx context.Context, n store.NewRun, def *run.Workflow) error {
-	if !w.claimed.Load() || w.suspect.Load() > 0 {
+	if !w.innocent() {
 		return ErrDeclined
 	}
 	start := &starting{handoff: newHandoff(), run: n}
@@ -155,11 +154,13 @@ func (w *Worker) Signal(s store.Signal) {
 	for _, id := range s.Ended { // maybe by another process
 		w.mu.Lock()
 		a := w.actors[id]
+		delete(w.yielded, id)
 		w.mu.Unlock()
 		if a != nil {
 			a.notify()
 		}
 	}
+	var left []string
 	for _, id := range s.Mail {
 		w.mu.Lock()
 		a := w.actors[id]
@@ -169,11 +170,16 @@ func (w *Worker) Signal(s store.Signal) {
 		// shows who executes it.
 		switch {
 		case a != nil && a.notify() && !a.ending.Load() && !a.slow():
-		case s.Yield:
-			w.yield(id)
-		default:
+		case s.Yield > 0:
+			left = append(left, id)
+		case s.Mixed:
 			w.name(id)
+		default:
+			w.signal(id)
 		}
+	}
+	if len(left) > 0 {
+		w.yield(left, s.Yield)
 	}
 	if s.All {
 		w.missAll()

@@ -2,6 +2,7 @@ package worker
 
 import (
 	"slices"
+	"time"
 
 	"github.com/tenter-dev/tenter/engine/internal/outage"
 	"github.com/tenter-dev/tenter/internal/planted"
@@ -35,8 +36,72 @@ func (a *actor) claimed(r *store.Run) bool {
 	}
 	a.head = *r
 	a.seq = 0
+	a.settled()
+	a.name(r.Workflow)
 	a.own(true)
 	return true
+}
+
+// name notes the run's workflow, once: the watchdog reads it.
+func (a *actor) name(workflow string) {
+	if a.workflow == "" {
+		a.workflow = workflow
+	}
+}
+
+// settled notes that a run that was to be claimed optimistically has been claimed.
+func (a *actor) settled() {
+	if c := a.optimistic; c != nil {
+		a.optimistic = nil
+		c.overdue.Stop()
+		a.w.pace.took(time.Since(c.signaled))
+	}
+}
+
+// claimWaits reports whether this worker has claimed the run while the actor was at work.
+func (a *actor) claimWaits() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return slices.ContainsFunc(a.inbox, func(in arrival) bool { return in.claimed != nil })
+}
+
+// claimedMeanwhile takes the claim from a transition if this worker has claimed the run since it
+// was loaded.
+func (a *actor) claimedMeanwhile(t *store.Transition) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for i, in := range a.inbox {
+		if r := in.claimed; r != nil && r.Epoch == t.Epoch && r.Events == t.After {
+			a.inbox = slices.Delete(a.inbox, i, i+1)
+			a.head.Epoch, t.Claim = r.Epoch, false
+			a.settled()
+			a.own(true)
+			return
+		}
+	}
+}
+
+// claimable reports whether a run is free, and can be claimed optimistically.
+func (a *actor) claimable(r *store.Run) bool {
+	return r.Worker == "" && (r.Status == store.Running || r.Status == store.Waiting) && r.Suspicion == 0 && r.Crashes == 0 && !r.Mark && a.w.definition(r.Workflow, r.Version) != nil
+}
+
+// idle reports whether a run has nothing to do any more: others were faster.
+func (a *actor) idle(l *store.Loaded) bool {
+	due := len(l.Mail) > 0 || !l.Run.WakeAt.IsZero() && !l.Run.WakeAt.After(a.w.store.Now())
+	return !due || l.Run.Status.Ended()
+}
+
+// passOver ends the actor of a run that it could not claim optimistically. Unless the run is
+// idle, a claim gets it, or learns when the lease of its owner lapses.
+func (a *actor) passOver(idle bool) {
+	a.leave(nil)
+	a.mu.Lock()
+	signaled := a.hasMail
+	a.mu.Unlock()
+	if !idle || signaled {
+		a.w.name(a.id)
+	}
 }
 
 // forget discards the execution. Attempts go on, for the next execution to find.
@@ -66,6 +131,9 @@ func (a *actor) leave(inbox []arrival) {
 		a.start = nil
 	}
 	a.leaveQuarantine()
+	if a.optimistic != nil {
+		a.optimistic.overdue.Stop()
+	}
 	a.own(false)
 	a.backoff.Quit(a.w.outages)
 	for _, in := range inbox {
@@ -96,14 +164,16 @@ func (a *actor) troubled(verb string, err error) {
 // fenced gives the run up, unless this worker itself has claimed it meanwhile.
 func (a *actor) fenced() {
 	a.forget()
-	a.mu.Lock()
-	mine := slices.ContainsFunc(a.inbox, func(in arrival) bool { return in.claimed != nil })
-	a.mu.Unlock()
+	mine := a.claimWaits()
 	if a.owned && !mine {
 		a.w.tel.Lost(a.traced)
 	}
 	a.own(false)
-	if !mine {
+	switch {
+	case mine:
+	case a.optimistic != nil:
+		a.passOver(false)
+	default:
 		a.leave(nil)
 		a.w.trigger() // signals may have come to this actor
 	}

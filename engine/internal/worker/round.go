@@ -2,6 +2,7 @@ package worker
 
 import (
 	"errors"
+	"math/rand/v2"
 	"runtime"
 	"slices"
 	"sync"
@@ -53,7 +54,7 @@ func (a *actor) round(inbox []arrival, hasMail bool) {
 			hasMail = a.claimed(in.claimed) || hasMail
 		}
 	}
-	if a.start == nil && !a.owned && a.x == nil {
+	if a.start == nil && !a.owned && a.optimistic == nil && a.x == nil {
 		a.leave(inbox) // the worker that claims the run continues it
 		a.w.trigger()
 		return
@@ -97,7 +98,18 @@ func (a *actor) rebuild(inbox []arrival) (mail []store.Message, left []arrival, 
 		}
 		return nil, nil, false
 	}
-	if l.Run.Epoch != a.head.Epoch || l.Run.Status.Ended() || a.foreign(&l.Run) {
+	switch {
+	case a.optimistic != nil && l.Run.Worker == a.w.id && a.claimWaits():
+		a.putBack(inbox)
+		return nil, nil, false
+	case a.optimistic != nil && (a.idle(&l) || !a.claimable(&l.Run)):
+		a.passOver(a.idle(&l))
+		return nil, nil, false
+	case a.optimistic != nil:
+		a.name(l.Run.Workflow)
+		// Another worker may begin the same epoch at the same time.
+		a.seq = rand.Int64N(1 << 50) //nolint:gosec // nobody has to guess it
+	case l.Run.Epoch != a.head.Epoch || l.Run.Status.Ended() || a.foreign(&l.Run):
 		a.leave(inbox)
 		a.w.trigger()
 		return nil, nil, false

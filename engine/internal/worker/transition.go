@@ -148,6 +148,7 @@ func (a *actor) transition(status store.Status) *store.Transition {
 	a.seq++
 	t := &store.Transition{
 		RunID:     a.id,
+		Workflow:  a.head.Workflow,
 		Worker:    a.w.id,
 		Epoch:     a.head.Epoch,
 		Seq:       a.seq,
@@ -156,6 +157,9 @@ func (a *actor) transition(status store.Status) *store.Transition {
 		Status:    status,
 		Suspicion: a.head.Suspicion,
 		Crashes:   a.head.Crashes,
+	}
+	if a.optimistic != nil {
+		t.Claim, t.Epoch = true, t.Epoch+1
 	}
 	if a.def != nil {
 		t.Version = a.def.Version

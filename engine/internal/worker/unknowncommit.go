@@ -69,7 +69,7 @@ func (a *actor) clarify(t *store.Transition, err error, tell func(error)) (store
 		if t.Create != nil {
 			l, err = a.createAgain(t)
 		} else {
-			l, err = a.w.store.Fence(a.w.ctx, a.id, a.w.id, t.Epoch)
+			l, err = a.w.store.Fence(a.w.ctx, a.id, a.w.id, epochBefore(t))
 		}
 		switch {
 		case err == nil, errors.Is(err, store.ErrNotFound):
@@ -92,6 +92,14 @@ var errStopped = errors.New("the engine stopped before the store answered")
 
 // unknown returns the error of a transition that may or may not have been written.
 func unknown(why error) error { return fmt.Errorf("%w: %w", workflow.ErrOutcomeUnknown, why) }
+
+// epochBefore returns the epoch that the run has unless a transition has been written.
+func epochBefore(t *store.Transition) int64 {
+	if t.Claim {
+		return t.Epoch - 1
+	}
+	return t.Epoch
+}
 
 // createAgain repeats a transition that creates a run. The ID can be taken only once, so the
 // answer is the same whichever of the two is carried out.
@@ -142,6 +150,7 @@ func (a *actor) settle(t *store.Transition, l *store.Loaded) {
 		a.w.trigger()
 	default:
 		a.head = l.Run
+		a.settled()
 		a.own(true)
 		a.markMail()
 	}

@@ -85,14 +85,16 @@ type Worker struct {
 	busyActors atomic.Int64 // actors with a goroutine
 	claiming   atomic.Bool  // claimLoop is at work
 
-	mu      sync.Mutex
-	actors  map[string]*actor
-	parked  *list.List          // of idle actors, the last used one in front
-	hooks   map[string]*Address // by token, of live runs
-	next    time.Time           // when to claim again
-	named   []string            // runs to be claimed, named by signals
-	yielded []string            // runs that another worker is to claim
-	overdue []string            // of those, runs that it has had some time to claim
+	mu       sync.Mutex
+	actors   map[string]*actor
+	parked   *list.List           // of idle actors, the last used one in front
+	hooks    map[string]*Address  // by token, of live runs
+	next     time.Time            // when to claim again
+	named    []string             // runs to be claimed
+	signaled []string             // runs to be claimed optimistically
+	yielded  map[string]time.Time // runs left to other workers, each until a time
+	yielding bool                 // claimYielded will be called
+	pace     pace
 
 	byNeed   atomic.Bool    // claim whatever has something to do
 	looked   time.Time      // when that was last done; used by claimLoop

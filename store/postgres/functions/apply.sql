@@ -4,8 +4,9 @@
 -- A run is in them at most once. Each part is called once for all of them, and only where there
 -- is something for it to do. A call costs as much as a row, and a statement as a row or two: so
 -- what every batch does is not in parts, and these are called in assignments, which are no
--- statements for the planner, as PERFORM and SELECT are.
-CREATE OR REPLACE FUNCTION apply(ns transition[], ts transition[], es event[], fx effect[], un message[], ex attempt[], bs backlog_change[])
+-- statements for the planner, as PERFORM and SELECT are. claims are the numbers of those that
+-- claim a free run, in the epoch after that of the run.
+CREATE OR REPLACE FUNCTION apply_2(ns transition[], ts transition[], es event[], fx effect[], un message[], ex attempt[], bs backlog_change[], claims integer[])
 RETURNS SETOF verdict LANGUAGE plpgsql
 SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off SET plan_cache_mode = force_generic_plan
 SET lock_timeout = '20ms'  -- as set_lock_timeout has it
@@ -46,7 +47,7 @@ BEGIN
 		END LOOP;
 	END IF;
 	IF ts <> '{}' THEN
-		checked := check_transitions(ts, bs, changed, k, lefts, reachable);
+		checked := check_transitions(ts, claims, bs, changed, k, lefts, reachable);
 		finished := finished || checked.finished;
 		freed := freed OR checked.freed;
 		lefts := checked.lefts;
@@ -74,6 +75,7 @@ BEGIN
 			updated_at = x.at, events = q.events + x.events, messages = lefts[k + x.ordinality],
 			status = x.status, version = coalesce(nullif(x.version, 0), q.version),
 			ended_at = CASE WHEN x.ended THEN x.at END,
+			epoch = x.epoch,
 			worker = CASE WHEN x.keep AND NOT x.ended THEN x.worker ELSE '' END,
 			wake_at = CASE WHEN NOT x.ended THEN x.wake_at END,
 			due_at = CASE
@@ -121,9 +123,16 @@ BEGIN
 	END IF;
 END $$;
 
+-- For binaries that claim runs before they write transitions.
+CREATE OR REPLACE FUNCTION apply(ns transition[], ts transition[], es event[], fx effect[], un message[], ex attempt[], bs backlog_change[])
+RETURNS SETOF verdict LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
+BEGIN
+	RETURN QUERY SELECT * FROM apply_2(ns, ts, es, fx, un, ex, bs, '{}');
+END $$;
+
 -- For binaries that know no backlogs.
 CREATE OR REPLACE FUNCTION apply(ns transition[], ts transition[], es event[], fx effect[], un message[], ex attempt[])
 RETURNS SETOF verdict LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
 BEGIN
-	RETURN QUERY SELECT * FROM apply(ns, ts, es, fx, un, ex, '{}'::backlog_change[]);
+	RETURN QUERY SELECT * FROM apply_2(ns, ts, es, fx, un, ex, '{}', '{}');
 END $$;

@@ -13,7 +13,7 @@ END $$;
 -- transition leaves (lefts), whether messages are taken (takes), whether a run that ends may
 -- leave something unread (leaves), the transitions that end a run with backlogs (deep), and a
 -- verdict on each that is refused, or that puts messages into a mailbox.
-CREATE OR REPLACE FUNCTION check_transitions(ts transition[], bs backlog_change[], changed integer[], k integer, INOUT lefts integer[], reachable text[],
+CREATE OR REPLACE FUNCTION check_transitions(ts transition[], claims integer[], bs backlog_change[], changed integer[], k integer, INOUT lefts integer[], reachable text[],
 	OUT finished text[], OUT freed boolean, OUT takes boolean, OUT leaves boolean, OUT deep integer[], OUT verdicts verdict[]) LANGUAGE plpgsql AS $$
 DECLARE
 	found integer[];    -- transitions whose runs are there, and locked now
@@ -36,7 +36,9 @@ BEGIN
 			(SELECT k + x.ordinality AS i, x.run_id, x.ended, x.took, q.messages, q.backlogs,
 				NOT x.keep AND NOT x.ended AND (q.messages > 0 OR x.wake_at <= x.at) AS due,
 				CASE
-				WHEN q.epoch <> x.epoch OR q.worker NOT IN ('', x.worker) OR q.ended_at IS NOT NULL THEN 'fenced'
+				WHEN q.ended_at IS NOT NULL THEN 'fenced'
+				WHEN k + x.ordinality = ANY (claims) AND (q.epoch <> x.epoch - 1 OR q.worker <> '') THEN 'fenced'
+				WHEN k + x.ordinality <> ALL (claims) AND (q.epoch <> x.epoch OR q.worker NOT IN ('', x.worker)) THEN 'fenced'
 				WHEN q.events <> x.after THEN 'conflict'
 				WHEN NOT x.sends_to <@ reachable THEN 'busy' END AS code
 			FROM (SELECT * FROM unnest(ts) WITH ORDINALITY u ORDER BY u.run_id COLLATE "C") x CROSS JOIN LATERAL

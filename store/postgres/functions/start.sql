@@ -43,7 +43,38 @@ BEGIN
 	RETURN true;
 END $$;
 
--- Starts a run. NULL, or exists.
+-- Starts runs. For each of them it returns NULL, or exists. Runs that exist are locked, as
+-- start_run does.
+CREATE OR REPLACE FUNCTION start_2(rs jsonb[]) RETURNS SETOF text LANGUAGE plpgsql
+SET enable_seqscan = off SET jit = off SET plan_cache_mode = force_generic_plan
+SET lock_timeout = '20ms'  -- as set_lock_timeout has it
+SET search_path FROM CURRENT AS $$
+DECLARE
+	at constant timestamptz := clock_timestamp();
+	made integer[];
+BEGIN
+	WITH inserted AS (
+		INSERT INTO runs AS q (id, workflow, version, status, parent_id, parent_ref, trace, secret, created_at, updated_at, due_at, messages, epoch, events)
+		SELECT r->>'id', r->>'workflow', coalesce((r->>'version')::integer, 0), 'running', coalesce(r->>'parent_id', ''), coalesce(r->>'parent_ref', ''),
+			r->>'trace', decode(r->>'secret', 'base64'), at, at, at, 1, 0, 0
+		FROM unnest(rs) r ORDER BY r->>'id' COLLATE "C"
+		ON CONFLICT DO NOTHING
+		RETURNING q.id)
+	SELECT array_agg(x.place) INTO made FROM
+		(SELECT min(u.ordinality)::integer AS place FROM unnest(rs) WITH ORDINALITY u (r, ordinality)
+		WHERE r->>'id' IN (SELECT i.id FROM inserted i) GROUP BY r->>'id') x;
+	made := coalesce(made, '{}');
+	IF cardinality(made) < cardinality(rs) THEN
+		PERFORM FROM unnest(rs) WITH ORDINALITY u (r, place) CROSS JOIN LATERAL
+			(SELECT FROM runs q WHERE q.id = r->>'id' AND place <> ALL (made) FOR KEY SHARE) l;
+	END IF;
+	INSERT INTO mailbox (run_id, kind, ref, data, accepted_at)
+	SELECT rs[n]->>'id', 'started', '', decode(rs[n]->>'input', 'base64'), at FROM unnest(made) n;
+	RETURN QUERY SELECT CASE WHEN n = ANY (made) THEN NULL ELSE 'exists' END FROM generate_series(1, cardinality(rs)) n;
+END $$;
+
+-- Starts a run, for transactions of the application, and for binaries that start them one by
+-- one. NULL, or exists.
 CREATE OR REPLACE FUNCTION start(mode text, r jsonb) RETURNS text LANGUAGE plpgsql
 SET enable_seqscan = off SET jit = off SET plan_cache_mode = force_generic_plan
 SET search_path FROM CURRENT AS $$
