@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 )
 
@@ -56,6 +57,55 @@ func stepRunsOfClient(atATime int) round {
 		return ps.measure(what, e.size(8000), budget{}, func(n int) error {
 			return each(n, atATime, func(int) error { return client.steps(ctx, 3) })
 		})
+	}
+}
+
+// resumesOfClient has worker processes execute parked runs that a process resumes, and awaits,
+// which executes none.
+func resumesOfClient(atATime int, what string, cacheSize int) round {
+	return func(ctx context.Context, e *env) (ms []metric, err error) {
+		url, drop, err := e.create(ctx)
+		if err != nil {
+			return nil, err
+		}
+		defer func() { err = errors.Join(err, drop()) }()
+		ps, err := startProcesses(ctx, workers, url, cacheSize)
+		defer func() { err = errors.Join(err, ps.close()) }()
+		if err != nil {
+			return nil, err
+		}
+		n := e.size(8000)
+		share := (n + n/5) / workers
+		parked := make([][]ParkedRun, workers)
+		err = ps.all(func(i int, p *process) error {
+			var took time.Duration
+			return errors.Join(p.call("Park", share, &took), p.call("Parked", share, &parked[i]))
+		})
+		if err != nil {
+			return nil, err
+		}
+		client, err := openClient(ctx, url)
+		if err != nil {
+			return nil, err
+		}
+		defer func() { err = joinClose(err, client) }()
+		var next atomic.Int64
+		resume := func(int) error {
+			i := int(next.Add(1)) - 1
+			_, err := client.resumed(ctx, parked[i%workers][i/workers])
+			return err
+		}
+		before, err := e.server.cpu()
+		if err != nil {
+			return nil, err
+		}
+		ms, err = ps.measure(what, n, budget{}, func(n int) error { return each(n, atATime, resume) })
+		if err != nil {
+			return nil, err
+		}
+		after, err := e.server.cpu()
+		perRun := float64((after - before).Microseconds()) / float64(next.Load())
+		return append(ms, e.server.cpuMetric(what+": CPU of the server", perRun, "µs/run")), err
 	}
 }
 
@@ -132,7 +182,11 @@ func acrossProcesses(what string, cacheSize int, p50 budget) round {
 
 // idleFleet measures worker processes on a database with many parked runs, while nobody
 // asks them for anything.
-func idleFleet(ctx context.Context, e *env) (ms []metric, err error) {
+func idleFleet(workers int) round {
+	return func(ctx context.Context, e *env) ([]metric, error) { return idleWorkers(ctx, e, workers) }
+}
+
+func idleWorkers(ctx context.Context, e *env, workers int) (ms []metric, err error) {
 	url, drop, err := e.create(ctx)
 	if err != nil {
 		return nil, err

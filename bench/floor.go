@@ -57,5 +57,13 @@ func measureServerFloor(ctx context.Context, e *env) (ms []metric, err error) {
 		}
 		ms = append(ms, metric{name: what, value: n * float64(f.rows), unit: "rows/s"})
 	}
-	return ms, nil
+	there, back, err := floor.Notifications(ctx, url, e.calls())
+	if err != nil {
+		return nil, err
+	}
+	return append(
+		ms,
+		metric{name: "floor: a commit, and another process is notified: p50", value: milliseconds(percentile(there, 50)), unit: "ms"},
+		metric{name: "floor: a commit, another process is notified, and the same in return: p50", value: milliseconds(percentile(back, 50)), unit: "ms"},
+	), nil
 }

@@ -199,13 +199,19 @@ func databaseOf(at string) (string, error) {
 	return strings.TrimPrefix(u.Path, "/"), nil
 }
 
+// cpu is what the server has used so far, if it is our own.
+func (s *postgresServer) cpu() (time.Duration, error) {
+	if s.postmaster == 0 {
+		return 0, nil
+	}
+	return proc.TreeCPU(s.postmaster)
+}
+
 // count reads what is known of transactions and WAL while there are connections. The
 // count of transactions may lag, by a second or until a connection was idle for ten.
 func (s *postgresServer) count(ctx context.Context, name string, b *bill) (err error) {
-	if s.postmaster != 0 {
-		if b.cpu, err = proc.TreeCPU(s.postmaster); err != nil {
-			return err
-		}
+	if b.cpu, err = s.cpu(); err != nil {
+		return err
 	}
 	return s.conn.QueryRow(ctx, `SELECT xact_commit + xact_rollback, pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0')::float8
 		FROM pg_stat_database WHERE datname = $1`, name).Scan(&b.transactions, &b.walBytes)
