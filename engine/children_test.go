@@ -79,6 +79,37 @@ func TestChildExists(t *testing.T) {
 	})
 }
 
+// A chain of children has IDs that commands and the API take, however long it is.
+func TestDistantDescendantsHaveValidIDs(t *testing.T) {
+	t.Parallel()
+	inLab(t, func(t *testing.T, l *lab) {
+		const depth = 200
+		var link *workflow.Workflow[int, int]
+		link = workflow.Define("link", func(ctx workflow.Context, n int) (int, error) {
+			if n == depth {
+				return n, nil
+			}
+			return link.Call(ctx, n+1)
+		})
+		l.run(engine.Options{}, link)
+		if got := mustResult(l, mustStart(l, link, 1, workflow.RunID("root"))); got != depth {
+			t.Errorf("the chain has returned %d", got)
+		}
+		runs, err := l.eng.Runs(t.Context(), inspect.RunFilter{Limit: 2 * depth})
+		if err != nil || len(runs) != depth {
+			t.Fatalf("%d runs in a chain of %d: %v", len(runs), depth, err)
+		}
+		for _, r := range runs {
+			if !strings.HasPrefix(r.ID, "root") || len(r.ID) > 512 {
+				t.Errorf("a descendant of root has the ID %q, of %d bytes", r.ID, len(r.ID))
+			}
+			if _, err := l.eng.RunInfo(t.Context(), r.ID); err != nil {
+				t.Errorf("look up %q: %v", r.ID, err)
+			}
+		}
+	})
+}
+
 // Should somebody have taken the very ID that a child would get, the call fails; it
 // does not wait forever for another caller's run.
 func TestAChildWhoseGeneratedIDIsTakenFails(t *testing.T) {

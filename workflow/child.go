@@ -19,6 +19,10 @@ func (w *Workflow[In, Out]) Call(ctx Context, in In, opts ...StartOption) (Out, 
 // Go starts a child run and does not wait for it. When ctx ends the child is asked
 // to cancel; under [WithoutCancel] it outlives its parent's cancellation. A child
 // that has not ended when its parent does goes on.
+//
+// Without [RunID] its ID is the parent's, the name of the workflow and a number:
+// "order-7.ship.1". The IDs of distant descendants, which would be longer than 512 bytes,
+// have a hash in place of their middle.
 func (w *Workflow[In, Out]) Go(ctx Context, in In, opts ...StartOption) *Future[Out] {
 	req, err := w.request(in, opts)
 	if err != nil {

@@ -8,11 +8,13 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode"
 
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
 	"github.com/tenter-dev/tenter/internal/journal"
+	"github.com/tenter-dev/tenter/internal/run"
 	"github.com/tenter-dev/tenter/workflow"
 )
 
@@ -202,6 +204,11 @@ func TestRefsArePinned(t *testing.T) {
 		{"responder", journal.ResponderID("r", "1"), "r/respond 1", "a response that is repeated after a crash would be a conflict with itself"},
 		{"child's run", journal.ChildRunID("r", "ship it#1"), "r.ship it.1", "runs would be blocked as non-deterministic, and start children twice"},
 		{"child's run", journal.ChildRunID("r", "a#2#1"), "r.a.2.1", "runs would be blocked as non-deterministic, and start children twice"},
+		{
+			"a descendant's run", journal.ChildRunID(strings.Repeat("a.b.1.", 85), "c#1"),
+			strings.Repeat("a.b.1.", 85)[:200] + "~3KQXBw9j9uDqZ1wFnoIOPg~" + (strings.Repeat("a.b.1.", 85) + ".c.1")[314:],
+			"runs would be blocked as non-deterministic, and start children twice",
+		},
 		{"hook", journal.HookID("r", "1"), "r.h1", "payloads would not find their hooks"},
 		{"reserved hook", journal.ReservedHookID("r"), "r.h0", "payloads that have started runs would not find their hooks"},
 		{"hook's number", journal.HookNumber("r", "r.h12"), "12", ""},
@@ -214,6 +221,33 @@ func TestRefsArePinned(t *testing.T) {
 			t.Errorf("%s: %q, want %q: %s%s", tt.what, tt.got, tt.want, tt.lost, pinned)
 		}
 	}
+}
+
+// However deep the descent, an ID is a valid name, no other descendant has it, and it tells the
+// first ancestor and the workflow itself.
+func TestChildRunIDsStayNames(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		name := rapid.StringOfN(rapid.RuneFrom(nil, unicode.L, unicode.N), 1, 100, run.MaxName)
+		root := name.Draw(t, "root")
+		ids := []string{root}
+		seen := map[string]bool{root: true}
+		for range rapid.IntRange(1, 300).Draw(t, "depth") {
+			ref := journal.NumberedRef(name.Draw(t, "workflow"), rapid.IntRange(1, 3).Draw(t, "number"))
+			id := journal.ChildRunID(ids[len(ids)-1], ref)
+			if bad := run.BadName(id, run.MaxName); bad != "" {
+				t.Fatalf("%q, the child %s of %q: %s", id, ref, ids[len(ids)-1], bad)
+			}
+			if seen[id] {
+				t.Fatalf("two descendants of %q are %q", root, id)
+			}
+			kept := func(s string) string { return s[:min(len(s), 196)] }
+			if !strings.HasPrefix(id, kept(root)) || len(ref) < 190 && !strings.HasSuffix(id, strings.ReplaceAll(ref, "#", ".")) {
+				t.Fatalf("%q does not tell %q and %s", id, root, ref)
+			}
+			seen[id], ids = true, append(ids, id)
+		}
+	})
 }
 
 // The secret of a run is in its row. What derives from it is in mails, in the hands of

@@ -1,9 +1,12 @@
 package journal
 
 import (
+	"crypto/sha256"
+	"encoding/base64"
 	"encoding/json"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 )
 
 // NumberedRef is the reference of the n-th step or child of a name, such as "charge#1".
@@ -17,10 +20,30 @@ func StepID(runID, ref string) string { return runID + "/" + ref }
 // conflict.
 func ResponderID(runID, ref string) string { return runID + "/respond " + ref }
 
-// ChildRunID is the ID of a child that has none of the author's own.
+// ChildRunID is the ID of a child that has none of the author's own. It tells where the child comes
+// from: the parent's ID, then the child's workflow and number. If it were longer than a name may be,
+// the middle is replaced by a hash of the whole: the first ancestor and the last ones stay.
 func ChildRunID(parentID, ref string) string {
-	return parentID + "." + strings.ReplaceAll(ref, "#", ".")
+	id := parentID + "." + strings.ReplaceAll(ref, "#", ".")
+	if len(id) <= longestID {
+		return id
+	}
+	sum := sha256.Sum256([]byte(id))
+	hash := base64.RawURLEncoding.EncodeToString(sum[:16])
+	first, last := id[:keptOfID], id[len(id)-keptOfID:]
+	for !utf8.ValidString(first) {
+		first = first[:len(first)-1]
+	}
+	for !utf8.ValidString(last) {
+		last = last[1:]
+	}
+	return first + "~" + hash + "~" + last
 }
+
+const (
+	longestID = 512 // as run.MaxName says
+	keptOfID  = 200 // bytes at either end of what would be longer
+)
 
 // ReservedHook is the number of the hook that a store makes for the run that a payload
 // starts. Hooks that code opens count from 1.
