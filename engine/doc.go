@@ -33,7 +33,7 @@
 //   - outage (internal/outage): outage
 //   - jitter (internal/jitter): jitter
 //   - execution (internal/execution): feed, await, backlog, state, hook, respond, child,
-//     timer, step, scope, logger, check, execution, span, environment, divergence, branch,
+//     timer, step, scope, instep, logger, check, execution, span, environment, divergence, branch,
 //     stacks
 //
 // The engine knows neither drivers nor HTTP: stores and servers are built around it.

@@ -258,3 +258,81 @@ func TestDurableCallInAStepIsNotRepeated(t *testing.T) {
 		}
 	})
 }
+
+// A step that uses the Context of its workflow would get no StepID, and ignore its timeout.
+func TestContextOfTheWorkflowInAStep(t *testing.T) {
+	t.Parallel()
+	uses := map[string]func(outer workflow.Context) error{
+		"InfoOf": func(outer workflow.Context) error {
+			if id := workflow.InfoOf(outer).StepID; id != "" {
+				return errors.New("the outer context knows the StepID " + id)
+			}
+			return nil
+		},
+		"Err": func(outer workflow.Context) error { return outer.Err() },
+		"Done": func(outer workflow.Context) error {
+			select {
+			case <-outer.Done():
+				return context.Cause(outer)
+			case <-time.After(time.Hour):
+				return nil
+			}
+		},
+		"derived": func(outer workflow.Context) error {
+			ctx, cancel := context.WithTimeout(outer, time.Hour)
+			defer cancel()
+			<-ctx.Done()
+			return context.Cause(ctx)
+		},
+		"Now": func(outer workflow.Context) error {
+			workflow.Now(outer)
+			return nil
+		},
+	}
+	for name, use := range uses {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			inLab(t, func(t *testing.T, l *lab) {
+				attempts := 0
+				wf := workflow.Define("wf", func(ctx workflow.Context, _ string) (string, error) {
+					return workflow.Step(ctx, "charge", func(context.Context) (string, error) {
+						attempts++
+						return "used", use(ctx)
+					})
+				})
+				l.run(engine.Options{}, wf)
+				err := mustFail(l, mustStart(l, wf, ""))
+				wantContains(l, err.Error(), workflow.ErrNotInWorkflow.Error(), "foreign_test.go:", "after 1 attempt:")
+				if attempts != 1 {
+					t.Errorf("%d attempts", attempts)
+				}
+			})
+		})
+	}
+}
+
+// The Context of a workflow can be watched from a goroutine of the author's own, and is what it
+// was once the step has returned.
+func TestContextOfTheWorkflowBesideSteps(t *testing.T) {
+	t.Parallel()
+	inLab(t, func(t *testing.T, l *lab) {
+		wf := workflow.Define("wf", func(ctx workflow.Context, _ string) (string, error) {
+			plain, cancel := context.WithCancel(ctx)
+			defer cancel()
+			for range 3 {
+				if err := workflow.Do(ctx, "step", func(context.Context) error { return plain.Err() }); err != nil {
+					return "", err
+				}
+				if err := ctx.Err(); err != nil {
+					return "", err
+				}
+			}
+			return workflow.InfoOf(ctx).RunID, plain.Err()
+		})
+		l.run(engine.Options{}, wf)
+		r := mustStart(l, wf, "")
+		if got := mustResult(l, r); got != r.ID() {
+			t.Errorf("result is %q", got)
+		}
+	})
+}

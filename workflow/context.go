@@ -14,7 +14,8 @@ import (
 //
 // Steps get a plain context.Context, so a durable call with it does not compile. A
 // workflow's Context that a step has captured does, and fails with
-// [ErrNotInWorkflow].
+// [ErrNotInWorkflow]. To a step it has ended: Done is closed, and Err returns
+// ErrNotInWorkflow, since neither the step's Timeout nor its StepID belongs to it.
 type Context interface {
 	context.Context
 	scope() run.Scope
@@ -59,13 +60,17 @@ func sceneOf(ctx context.Context) (*run.Scene, bool) {
 }
 
 // InfoOf returns the run and step that ctx belongs to. It works in workflows and
-// steps, and panics outside a run.
+// steps. It panics outside a run, and in a step that passes the Context of its workflow,
+// which knows no StepID: that fails the step with [ErrNotInWorkflow].
 func InfoOf(ctx context.Context) Info {
 	scene, ok := sceneOf(ctx)
 	if !ok {
 		panic("workflow: InfoOf called with a context that belongs to no run")
 	}
 	if scene.Scope != nil {
+		if err := scene.Scope.Misused(); err != nil {
+			panic(err)
+		}
 		return Info(scene.Scope.Info())
 	}
 	return Info(scene.Info)

@@ -152,7 +152,10 @@ func encodeResult(v any) ([]byte, error) {
 // attempt calls fn once and records what comes of it.
 func attempt(ctx context.Context, fn func(context.Context) ([]byte, error)) (data []byte, failed *run.StepError) {
 	defer func() {
-		if v := recover(); v != nil {
+		v := recover()
+		if err, ok := v.(error); ok && errors.Is(err, ErrNotInWorkflow) {
+			data, failed = nil, stepFailure(err) // it names the line, and no retry helps
+		} else if v != nil {
 			data, failed = nil, &run.StepError{Failure: run.Panicked(v)}
 		}
 	}()
@@ -160,7 +163,12 @@ func attempt(ctx context.Context, fn func(context.Context) ([]byte, error)) (dat
 	if err == nil {
 		return data, nil
 	}
-	failed = &run.StepError{Failure: *record(err)}
+	return nil, stepFailure(err)
+}
+
+// stepFailure records the error of an attempt, and says whether and when another one may help.
+func stepFailure(err error) *run.StepError {
+	failed := &run.StepError{Failure: *record(err)}
 	run.Walk(err, func(e error) (deeper bool) {
 		switch e := e.(type) { //nolint:errorlint // Walk takes the chain apart
 		case *fatalError:
@@ -175,7 +183,7 @@ func attempt(ctx context.Context, fn func(context.Context) ([]byte, error)) (dat
 		failed.Fatal = failed.Fatal || lasting(e) && failed.RetryAfter == 0
 		return true
 	})
-	return nil, failed
+	return failed
 }
 
 // lasting reports whether an error of this module comes again with each attempt, since

@@ -44,6 +44,16 @@ func Foreign() error {
 		"not in a step or in a goroutine of your own; hand to steps what they need as arguments", describeCaller(), ErrForeign)
 }
 
+// Captured is the error of a step that uses the Context of its workflow.
+func Captured(ref string) error {
+	at, _ := Caller()
+	if at != "" {
+		at = " at " + at
+	}
+	return fmt.Errorf("%s uses the Context of its workflow, which it has captured%s: %w: "+
+		"use the ctx that the step's function gets, which has the StepID and the Timeout", StepTitle(ref), at, ErrForeign)
+}
+
 // Stray is the error of a durable call that waits for what belongs to another run.
 func Stray() error {
 	return fmt.Errorf("%s: %w: it waits for a hook, future or timer of another run; a run can wait only for its own", describeCaller(), ErrForeign)

@@ -17,6 +17,10 @@ import (
 type Scope interface {
 	context.Context
 
+	// Misused returns an error if a step's function calls it, which has captured the scope.
+	// Err returns it too, and Done is closed.
+	Misused() error
+
 	// Await blocks until one of ws is ready and returns the index of the first that
 	// is, in the order given. It fails with the scope's error if that is set, even
 	// if one is ready, so that a canceled wait consumes nothing.

@@ -114,11 +114,26 @@ func (s *scope) err() error {
 	return nil
 }
 
-// Err implements context.Context.
-func (s *scope) Err() error { return s.err() }
+// Err implements context.Context. To a step that has captured it, the context has ended.
+func (s *scope) Err() error {
+	if err := s.Misused(); err != nil {
+		return err
+	}
+	return s.err()
+}
+
+// ended is closed.
+var ended = func() <-chan struct{} {
+	c := make(chan struct{})
+	close(c)
+	return c
+}()
 
 // Done implements context.Context.
 func (s *scope) Done() <-chan struct{} {
+	if s.Misused() != nil {
+		return ended
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.done == nil {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/tenter-dev/tenter/engine/internal/execution"
 	"github.com/tenter-dev/tenter/internal/journal"
 	"github.com/tenter-dev/tenter/internal/run"
 	"github.com/tenter-dev/tenter/internal/saturate"
@@ -133,6 +134,8 @@ func (a *actor) call(ctx context.Context, at *attempt, spec run.Step, r *result)
 
 // limited calls a step's function, and refuses a result that is too large.
 func (a *actor) limited(ctx context.Context, at *attempt, f run.StepFunc) ([]byte, *run.StepError) {
+	execution.EnterStep(at.ref)
+	defer execution.LeaveStep() // also if f calls runtime.Goexit
 	data, failed := f(ctx)
 	if limit := a.w.opts.MaxPayload; failed == nil && len(data) > limit {
 		return nil, &run.StepError{Failure: tooLarge("result of "+run.StepTitle(at.ref), len(data), limit), Fatal: true}
