@@ -69,7 +69,9 @@ func Timeout(d time.Duration) StepOption {
 // Fn gets a plain context, from the worker: it ends when the run
 // is canceled or ctx's deadline passes. Step returns only when fn has returned, and
 // if that was a success it is a success; an fn that does not return within the
-// engine's grace period is given up with [ErrOutcomeUnknown].
+// engine's grace period is given up with [ErrOutcomeUnknown]. It must not use the Context of the
+// workflow (see [Context]), nor assign to the workflow's variables: a replay does not call it, so
+// what it has found out has to be its result.
 func Step[T any](ctx Context, name string, fn func(context.Context) (T, error), opts ...StepOption) (T, error) {
 	if fn == nil {
 		var zero T
