@@ -22,7 +22,7 @@
 //
 // The files, from top to bottom. Calls go down; callbacks, waits and results go up.
 //
-//   - facade: webhook, watch, tx, resume, inspect, respond, catalog, runs, cursor, retry,
+//   - facade: webhook, watch, tx, resume, checkreplay, inspect, respond, catalog, runs, cursor, retry,
 //     operations, start, await, unattended, response, engine, watchers, errors, options,
 //     logger, id
 //   - worker (internal/worker): lifecycle, txstep, round, cache, watchdog, resync, prune,

@@ -4,7 +4,6 @@ import (
 	"sync"
 
 	"github.com/tenter-dev/tenter/internal/gid"
-	"github.com/tenter-dev/tenter/internal/run"
 )
 
 // inStep knows the goroutines that execute a step's function. The Context of a workflow is of
@@ -31,17 +30,9 @@ func LeaveStep() {
 	delete(inStep.steps, gid.Current())
 }
 
-// Misused returns an error if it is called in a step.
-func (s *scope) Misused() error {
-	id := gid.Current()
-	if b := s.x.current.Load(); b != nil && b.g.Load() == uintptr(id) {
-		return nil
-	}
+// currentStep returns the ref of the step that the calling goroutine executes, or "".
+func currentStep() string {
 	inStep.mu.Lock()
-	ref := inStep.steps[id]
-	inStep.mu.Unlock()
-	if ref == "" {
-		return nil
-	}
-	return run.Captured(ref)
+	defer inStep.mu.Unlock()
+	return inStep.steps[gid.Current()]
 }

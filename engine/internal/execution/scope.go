@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/tenter-dev/tenter/internal/gid"
 	"github.com/tenter-dev/tenter/internal/journal"
 	"github.com/tenter-dev/tenter/internal/run"
 )
@@ -110,6 +111,17 @@ func (s *scope) endQuietly() {
 func (s *scope) err() error {
 	if err := s.ended.Load(); err != nil {
 		return *err
+	}
+	return nil
+}
+
+// Misused implements run.Scope.
+func (s *scope) Misused() error {
+	if b := s.x.current.Load(); b != nil && b.g.Load() == uintptr(gid.Current()) {
+		return nil
+	}
+	if ref := currentStep(); ref != "" {
+		return run.Captured(ref)
 	}
 	return nil
 }
