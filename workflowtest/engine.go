@@ -27,9 +27,18 @@ import (
 // Of the options, PublicURL has a default here ("https://app.test"), and what is logged goes to the
 // test's output if there is no Logger. The engine ends with the test, without waiting for steps;
 // runs that have not ended are not an error.
+//
+// If the test has not failed, all runs are replayed at its end, as after a crash. A run whose code
+// then asks for something else than before, or returns something else, fails the test.
 func Test(t *testing.T, opts engine.Options, f func(t *testing.T, eng *Engine)) {
 	t.Helper()
-	synctest.Test(t, func(t *testing.T) { newEngine(t, opts, nil).call(f) })
+	synctest.Test(t, func(t *testing.T) {
+		e := newEngine(t, opts, nil)
+		e.call(f)
+		if !t.Failed() {
+			e.replayAll()
+		}
+	})
 }
 
 // Engine executes the workflows of a test. It is a [workflow.Client]. Its own methods

@@ -111,7 +111,48 @@ var greedy = workflow.Define("greedy", func(ctx workflow.Context, _ string) (int
 	return workflow.Step(ctx, "draw", func(context.Context) (int64, error) { return rand.Int64(), nil })
 })
 
+// assigning has a step assign what the workflow returns.
+var assigning = workflow.Define("assigning", func(ctx workflow.Context, _ string) (int, error) {
+	total := 0
+	err := workflow.Do(ctx, "sum", func(context.Context) error {
+		total = 5
+		return nil
+	})
+	return total, err
+})
+
+// drawing decides by chance, once, which step it executes.
+var drawing = func() *workflow.Workflow[string, string] {
+	var draws atomic.Int64
+	return workflow.Define("drawing", func(ctx workflow.Context, _ string) (string, error) {
+		name := "first"
+		if draws.Add(1) > 1 {
+			name = "another"
+		}
+		if err := workflow.Do(ctx, name, func(context.Context) error { return nil }); err != nil {
+			return "", err
+		}
+		hook, err := workflow.NewHook[string](ctx)
+		if err != nil {
+			return "", err
+		}
+		return hook.Wait(ctx)
+	})
+}()
+
 var failures = map[string]failure{
+	"assigned in a step": {func(t *testing.T) {
+		workflowtest.Test(t, with(assigning), func(t *testing.T, eng *workflowtest.Engine) {
+			if got := workflowtest.Result(eng, workflowtest.Start(eng, assigning, "", workflow.RunID("a1"))); got != 5 {
+				t.Error("not in vain", got)
+			}
+		})
+	}, []string{`run a1 of assigning is non-deterministic.*: the code returns 0, where the journal has 5`}},
+	"drawn": {func(t *testing.T) {
+		workflowtest.Test(t, with(drawing), func(_ *testing.T, eng *workflowtest.Engine) {
+			workflowtest.Start(eng, drawing, "", workflow.RunID("d1"))
+		})
+	}, []string{`run d1 of drawing is non-deterministic.*"step first#1".*"step another#1"`, `failures_test.go:\d+`}},
 	"stuck": {isolated(func(t *testing.T, eng *workflowtest.Engine) {
 		if got := workflowtest.Result(eng, workflowtest.Start(eng, trio, "", workflow.RunID("t1"))); got != "awake" {
 			t.Error("not in vain", got)
