@@ -201,6 +201,8 @@ func TestRefsArePinned(t *testing.T) {
 	for _, tt := range []struct{ what, got, want, lost string }{
 		{"step", journal.NumberedRef("charge", 12), "charge#12", "runs would be blocked as non-deterministic"},
 		{"step ID", journal.StepID("r", "charge#1"), "r/charge#1", "steps that are executed again would have other idempotency keys, and charge twice"},
+		{"step ID", journal.StepID("a/b", "100 %#1"), "a/b/100 %#1", "steps that are executed again would have other idempotency keys, and charge twice"},
+		{"step ID", journal.StepID("a", "b/c#1"), "a/b%2Fc#1", "steps that are executed again would have other idempotency keys, and charge twice"},
 		{"responder", journal.ResponderID("r", "1"), "r/respond 1", "a response that is repeated after a crash would be a conflict with itself"},
 		{"child's run", journal.ChildRunID("r", "ship it#1"), "r.ship it.1", "runs would be blocked as non-deterministic, and start children twice"},
 		{"child's run", journal.ChildRunID("r", "a#2#1"), "r.a.2.1", "runs would be blocked as non-deterministic, and start children twice"},
@@ -221,6 +223,19 @@ func TestRefsArePinned(t *testing.T) {
 			t.Errorf("%s: %q, want %q: %s%s", tt.what, tt.got, tt.want, tt.lost, pinned)
 		}
 	}
+}
+
+// Different steps have different IDs, whatever characters are in the names.
+func TestStepIDsDiffer(t *testing.T) {
+	t.Parallel()
+	name := rapid.StringOfN(rapid.SampledFrom([]rune("a%25F/")), 1, 8, -1)
+	rapid.Check(t, func(t *rapid.T) {
+		type step struct{ run, ref string }
+		x, y := step{name.Draw(t, "run"), name.Draw(t, "ref")}, step{name.Draw(t, "other run"), name.Draw(t, "other ref")}
+		if x != y && journal.StepID(x.run, x.ref) == journal.StepID(y.run, y.ref) {
+			t.Fatalf("%+v and %+v are both %q", x, y, journal.StepID(x.run, x.ref))
+		}
+	})
 }
 
 // However deep the descent, an ID is a valid name, no other descendant has it, and it tells the

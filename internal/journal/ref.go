@@ -13,8 +13,16 @@ import (
 func NumberedRef(name string, n int) string { return name + "#" + strconv.Itoa(n) }
 
 // StepID is the ID of a step, unlike that of any step of another run. Authors hand it to
-// other systems as an idempotency key.
-func StepID(runID, ref string) string { return runID + "/" + ref }
+// other systems as an idempotency key. What follows its last slash is the step: slashes in the
+// step's name are escaped, lest step "b/c" of run "a" be step "c" of run "a/b".
+func StepID(runID, ref string) string {
+	if strings.Contains(ref, "/") || strings.Contains(ref, "%2") { // other names have their IDs as they are
+		ref = stepEscapes.Replace(ref)
+	}
+	return runID + "/" + ref
+}
+
+var stepEscapes = strings.NewReplacer("%", "%25", "/", "%2F")
 
 // ResponderID is the place in a run that responds to a request. A repeat by the same one is not a
 // conflict.
