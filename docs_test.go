@@ -191,7 +191,7 @@ var tolerable = regexp.MustCompile(`declared and not used|missing return|return 
 // docImports are what fragments import without saying so.
 var docImports = map[string]string{
 	"context": "context", "errors": "errors", "fmt": "fmt", "http": "net/http", "net": "net", "signal": "os/signal", "json": "encoding/json", "log": "log", "os": "os",
-	"slog": "log/slog", "testing": "testing", "time": "time", "url": "net/url", "strings": "strings", "sql": "database/sql",
+	"flag": "flag", "slog": "log/slog", "testing": "testing", "time": "time", "url": "net/url", "strings": "strings", "sql": "database/sql",
 	"pgx": "github.com/jackc/pgx/v5", "pgxpool": "github.com/jackc/pgx/v5/pgxpool",
 	"zombiezen": "zombiezen.com/go/sqlite", "sqlitex": "zombiezen.com/go/sqlite/sqlitex",
 	"engine": module + "/engine", "workflow": module + "/workflow", "server": module + "/server", "signature": module + "/signature",
