@@ -77,6 +77,10 @@ var layers = []layer{
 		why: "it groups what callers ask for, for engine and stores alike",
 	},
 	{
+		pkg: "internal/archive", may: []string{"workflow", "store", "internal/run", "internal/strictjson"}, std: true,
+		why: "it is the format of exports, for the command that writes them and the test kit that reads them",
+	},
+	{
 		pkg: "internal/faultproxy", std: true,
 		why: "it does to connections what networks do; whoever suffers it has to cope without its help",
 	},
@@ -177,7 +181,7 @@ var layers = []layer{
 		why: "the dashboard reads and acts through a small interface of its own, so that it fits an engine and a client",
 	},
 	{
-		pkg: "workflowtest", may: []string{"workflow", "internal/run", "internal/journal", "engine", "store", "store/sqlite", "server"},
+		pkg: "workflowtest", may: []string{"workflow", "internal/archive", "internal/run", "internal/journal", "engine", "store", "store/sqlite", "server"},
 		why: "the test kit stands between workflow code and the engine, and the engine and its store, where anything public lets it; it changes neither",
 	},
 	{

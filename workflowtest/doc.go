@@ -26,7 +26,7 @@
 // process. Webhooks are reached by [Engine.HTTP], without a socket.
 //
 // [CrashEverywhere] is [Test] with a worker that crashes at every commit: the test must
-// pass all the same.
+// pass all the same. [Replay] replays runs of other builds, from files.
 //
 // # What is different from production
 //

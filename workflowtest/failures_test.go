@@ -148,6 +148,12 @@ var failures = map[string]failure{
 			}
 		})
 	}, []string{`run a1 of assigning is non-deterministic.*: the code returns 0, where the journal has 5`}},
+	"renamed": {func(t *testing.T) {
+		workflowtest.Replay(t, with(asking("inquire")), exported(t, asking("ask")))
+	}, []string{`run asking-1 of asking: diverges: .*"step ask#1".*"step inquire#1".*replay_test.go:\d+`}},
+	"no export": {func(t *testing.T) {
+		workflowtest.Replay(t, with(asking("ask")), "failures_test.go")
+	}, []string{`read failures_test.go: this is not an export of tenter`}},
 	"drawn": {func(t *testing.T) {
 		workflowtest.Test(t, with(drawing), func(_ *testing.T, eng *workflowtest.Engine) {
 			workflowtest.Start(eng, drawing, "", workflow.RunID("d1"))

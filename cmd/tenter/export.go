@@ -3,7 +3,6 @@ package main
 import (
 	"bufio"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -12,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/tenter-dev/tenter/internal/archive"
 	"github.com/tenter-dev/tenter/store"
 	"github.com/tenter-dev/tenter/workflow"
 )
@@ -203,9 +203,7 @@ func writeExport(a *app, out io.Writer, source store.Archiver, from string, tree
 		total += len(t)
 	}
 	w := bufio.NewWriterSize(out, 1<<20)
-	enc := json.NewEncoder(w)
-	enc.SetEscapeHTML(false)
-	if err := enc.Encode(exportLine{Export: &exportHead{Format: exportFormat, From: from, At: time.Now().UTC(), Runs: total}}); err != nil {
+	if err := archive.WriteHead(w, from, time.Now().UTC(), total); err != nil {
 		return 0, err
 	}
 	bar := a.progress()
@@ -236,7 +234,7 @@ func writeExport(a *app, out io.Writer, source store.Archiver, from string, tree
 		}
 	}()
 	for _, t := range trees {
-		if err := enc.Encode(exportLine{Tree: &exportTree{Root: t[0], Runs: len(t)}}); err != nil {
+		if err := archive.WriteTree(w, t[0], len(t)); err != nil {
 			return n, err
 		}
 		for _, id := range t {
@@ -248,7 +246,7 @@ func writeExport(a *app, out io.Writer, source store.Archiver, from string, tree
 			if r.err != nil {
 				return n, fmt.Errorf("export run %s: %w", id, r.err)
 			}
-			if err := writeArchive(w, &r.run); err != nil {
+			if err := archive.WriteRun(w, &r.run); err != nil {
 				return n, fmt.Errorf("write the export: %w", err)
 			}
 			n++
@@ -283,10 +281,10 @@ func (c *importCmd) Run(a *app) error {
 		defer func() { _ = f.Close() }()
 		in = f
 	}
-	reader := &archiveReader{dec: json.NewDecoder(bufio.NewReaderSize(in, 1<<20))}
-	head, err := reader.head()
+	reader := archive.NewReader(in)
+	head, err := reader.Head()
 	if err != nil {
-		return err
+		return usage("%w", err)
 	}
 	st, err := a.database(false) // which makes it: not before there is something to import
 	if err != nil {

@@ -6,6 +6,7 @@ import (
 	"io"
 	"sync"
 
+	"github.com/tenter-dev/tenter/internal/archive"
 	"github.com/tenter-dev/tenter/store"
 )
 
@@ -25,11 +26,11 @@ type importer struct {
 }
 
 // read imports all trees, until one fails.
-func (im *importer) read(r *archiveReader) error {
+func (im *importer) read(r *archive.Reader) error {
 	defer im.bar.clear()
 	n := 0
 	for im.err() == nil {
-		runs, err := r.tree()
+		runs, err := r.Tree()
 		if errors.Is(err, io.EOF) {
 			if n < im.total {
 				im.fail(fmt.Errorf("the export ends after %d of %d runs", n, im.total))

@@ -1,8 +1,7 @@
-package main
+package archive_test
 
 import (
 	"bytes"
-	"encoding/json"
 	"errors"
 	"io"
 	"reflect"
@@ -12,6 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/tenter-dev/tenter/internal/archive"
 	"github.com/tenter-dev/tenter/store"
 )
 
@@ -34,30 +34,30 @@ func TestArchiveKeepsEverything(t *testing.T) {
 	// These belong to the database of origin, and are determined again in the new one.
 	a.Mail[0].Deferred, a.Unread[0].Message.Deferred, a.Hooks[0].Hook.Number = false, false, 0
 	var b bytes.Buffer
-	if err := json.NewEncoder(&b).Encode(exportLine{Tree: &exportTree{Root: "r", Runs: 2}}); err != nil {
+	if err := archive.WriteTree(&b, "r", 2); err != nil {
 		t.Fatal(err)
 	}
 	for range 2 {
-		if err := writeArchive(&b, &a); err != nil {
+		if err := archive.WriteRun(&b, &a); err != nil {
 			t.Fatal(err)
 		}
 	}
 	whole := b.String()
-	r := &archiveReader{dec: json.NewDecoder(&b)}
-	got, err := r.tree()
+	r := archive.NewReader(&b)
+	got, err := r.Tree()
 	if err != nil {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff([]store.Archive{a, a}, got); diff != "" {
 		t.Errorf("archive (-want +got):\n%s", diff)
 	}
-	if _, err := r.tree(); !errors.Is(err, io.EOF) {
+	if _, err := r.Tree(); !errors.Is(err, io.EOF) {
 		t.Errorf("at the end the error is %v, want io.EOF", err)
 	}
 	// A tree that is cut off anywhere is not a tree.
 	for cut := 1; cut < len(whole); cut += 7 {
-		r := &archiveReader{dec: json.NewDecoder(bytes.NewReader([]byte(whole[:len(whole)-1-cut])))}
-		if runs, err := r.tree(); err == nil || runs != nil {
+		r := archive.NewReader(strings.NewReader(whole[:len(whole)-1-cut]))
+		if runs, err := r.Tree(); err == nil || runs != nil {
 			t.Fatalf("with %d bytes missing: %d runs, error %v", cut, len(runs), err)
 		}
 	}
@@ -82,8 +82,8 @@ func TestArchiveIsReadStrictly(t *testing.T) {
 		{withHook, hook, `"t"`, `""`, "invalid token: it is empty"},
 	} {
 		text := `{"tree":{"root":"r","runs":1}}` + "\n" + strings.Replace(`{"run":`+tt.run+"}\n"+tt.line, tt.from, tt.to, 1)
-		r := &archiveReader{dec: json.NewDecoder(strings.NewReader(text))}
-		_, err := r.tree()
+		r := archive.NewReader(strings.NewReader(text))
+		_, err := r.Tree()
 		if (err == nil) != (tt.says == "") || err != nil && (!strings.Contains(err.Error(), tt.says) || !strings.Contains(err.Error(), "line ")) {
 			t.Errorf("%s instead of %s: error is %v, want %q", tt.to, tt.from, err, tt.says)
 		}

@@ -1,6 +1,11 @@
-package main
+// Package archive is the format of exports of runs, as "tenter export" writes them: lines of JSON,
+// each an object with one key. The first is "export". Then comes, for each run that no other run
+// has started as a child, a "tree", and after it the runs of the tree: a "run", and so many lines
+// about it as it says.
+package archive
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/json"
 	"errors"
@@ -15,39 +20,37 @@ import (
 	"github.com/tenter-dev/tenter/workflow"
 )
 
-// An export is lines of JSON, each an object with one key. The first is "export". Then
-// comes, for each run that nobody has started as a child, a "tree", and after it the
-// runs of the tree: a "run" and so many lines about it as it says.
+// format is the number of this format.
+const format = 1
 
-const exportFormat = 1
-
-type exportLine struct {
-	Export   *exportHead     `json:"export,omitempty"`
-	Tree     *exportTree     `json:"tree,omitempty"`
-	Run      *exportRun      `json:"run,omitempty"`
-	Event    *exportEvent    `json:"event,omitempty"`
-	Cut      *exportCut      `json:"cut,omitempty"`
-	Message  *exportMessage  `json:"message,omitempty"`
-	Unread   *exportUnread   `json:"unread,omitempty"`
-	Hook     *exportHook     `json:"hook,omitempty"`
-	Receipt  *exportReceipt  `json:"receipt,omitempty"`
-	Response *exportResponse `json:"response,omitempty"`
-	TxStep   *exportTxStep   `json:"tx_step,omitempty"`
+type line struct {
+	Export   *Head         `json:"export,omitempty"`
+	Tree     *treeLine     `json:"tree,omitempty"`
+	Run      *runLine      `json:"run,omitempty"`
+	Event    *eventLine    `json:"event,omitempty"`
+	Cut      *cutLine      `json:"cut,omitempty"`
+	Message  *messageLine  `json:"message,omitempty"`
+	Unread   *unreadLine   `json:"unread,omitempty"`
+	Hook     *hookLine     `json:"hook,omitempty"`
+	Receipt  *receiptLine  `json:"receipt,omitempty"`
+	Response *responseLine `json:"response,omitempty"`
+	TxStep   *txStepLine   `json:"tx_step,omitempty"`
 }
 
-type exportHead struct {
+// Head is the first line of an export.
+type Head struct {
 	Format int       `json:"format"`
 	From   string    `json:"from"`
 	At     time.Time `json:"at"`
 	Runs   int       `json:"runs"`
 }
 
-type exportTree struct {
+type treeLine struct {
 	Root string `json:"root"`
 	Runs int    `json:"runs"`
 }
 
-type exportRun struct {
+type runLine struct {
 	Lines         int       `json:"lines"` // that follow
 	ID            string    `json:"id"`
 	Workflow      string    `json:"workflow"`
@@ -71,7 +74,7 @@ type exportRun struct {
 	BlockedReason string    `json:"blocked_reason,omitempty"`
 }
 
-type exportEvent struct {
+type eventLine struct {
 	Position int64         `json:"position"`
 	At       time.Time     `json:"at"`
 	Kind     store.Kind    `json:"kind"`
@@ -83,13 +86,13 @@ type exportEvent struct {
 	Seq      int64         `json:"seq"`
 }
 
-type exportCut struct {
-	Cut   int64       `json:"cut"`
-	CutAt time.Time   `json:"cut_at"`
-	Event exportEvent `json:"event"`
+type cutLine struct {
+	Cut   int64     `json:"cut"`
+	CutAt time.Time `json:"cut_at"`
+	Event eventLine `json:"event"`
 }
 
-type exportMessage struct {
+type messageLine struct {
 	ID         int64         `json:"id"`
 	Kind       store.Kind    `json:"kind"`
 	Ref        string        `json:"ref,omitempty"`
@@ -99,13 +102,13 @@ type exportMessage struct {
 	Trace      string        `json:"trace,omitempty"`
 }
 
-type exportUnread struct {
-	Number    int64         `json:"number"`
-	Message   exportMessage `json:"message"`
-	Journaled bool          `json:"journaled,omitempty"`
+type unreadLine struct {
+	Number    int64       `json:"number"`
+	Message   messageLine `json:"message"`
+	Journaled bool        `json:"journaled,omitempty"`
 }
 
-type exportHook struct {
+type hookLine struct {
 	ID        string    `json:"id"`
 	Token     string    `json:"token"`
 	Type      string    `json:"type,omitempty"`
@@ -119,7 +122,7 @@ type exportHook struct {
 	ClosedPos int64     `json:"closed_pos,omitempty"`
 }
 
-type exportReceipt struct {
+type receiptLine struct {
 	Token         string    `json:"token"`
 	Key           string    `json:"key"`
 	HookID        string    `json:"hook_id"`
@@ -131,7 +134,7 @@ type exportReceipt struct {
 	ExpiresAt     time.Time `json:"expires_at"`
 }
 
-type exportResponse struct {
+type responseLine struct {
 	Request   string    `json:"request"`
 	Responder string    `json:"responder"`
 	Status    int       `json:"status"`
@@ -141,7 +144,7 @@ type exportResponse struct {
 	KeepUntil time.Time `json:"keep_until"`
 }
 
-type exportTxStep struct {
+type txStepLine struct {
 	Step      string `json:"step"`
 	Completed bool   `json:"completed,omitempty"`
 	Message   int64  `json:"message,omitempty"`
@@ -184,12 +187,27 @@ func (b *blob) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-// writeArchive writes a run, in lines.
-func writeArchive(w io.Writer, a *store.Archive) error {
+// WriteHead begins an export of so many runs from a database.
+func WriteHead(w io.Writer, from string, at time.Time, runs int) error {
+	return write(w, line{Export: &Head{Format: format, From: from, At: at, Runs: runs}})
+}
+
+// WriteTree announces a run that has no parent, and so many runs in all that descend from it,
+// itself included: they come next.
+func WriteTree(w io.Writer, root string, runs int) error {
+	return write(w, line{Tree: &treeLine{Root: root, Runs: runs}})
+}
+
+// WriteRun writes a run.
+func WriteRun(w io.Writer, a *store.Archive) error {
+	lines := linesOf(a)
+	lines[0].Run.Lines = len(lines) - 1
+	return write(w, lines...)
+}
+
+func write(w io.Writer, lines ...line) error {
 	enc := json.NewEncoder(w)
 	enc.SetEscapeHTML(false)
-	lines := archiveLines(a)
-	lines[0].Run.Lines = len(lines) - 1
 	for i := range lines {
 		if err := enc.Encode(&lines[i]); err != nil {
 			return err
@@ -198,73 +216,78 @@ func writeArchive(w io.Writer, a *store.Archive) error {
 	return nil
 }
 
-func archiveLines(a *store.Archive) []exportLine {
+func linesOf(a *store.Archive) []line {
 	r := a.Run
-	lines := []exportLine{{Run: &exportRun{
+	lines := []line{{Run: &runLine{
 		ID: r.ID, Workflow: r.Workflow, Version: r.Version, Status: string(r.Status), ParentID: r.ParentID, ParentRef: r.ParentRef,
 		Trace: r.Trace, Secret: r.Secret, CreatedAt: r.CreatedAt, UpdatedAt: r.UpdatedAt, EndedAt: r.EndedAt, WakeAt: r.WakeAt, Worker: r.Worker,
 		Epoch: r.Epoch, Events: r.Events, Suspicion: r.Suspicion, Mark: r.Mark, Crashes: r.Crashes,
 		BlockedBuild: r.BlockedBuild, BlockedReason: r.BlockedReason,
 	}}}
-	add := func(l exportLine) { lines = append(lines, l) }
+	add := func(l line) { lines = append(lines, l) }
 	for i := range a.Events {
-		e := exportOfEvent(&a.Events[i])
-		add(exportLine{Event: &e})
+		e := lineOfEvent(&a.Events[i])
+		add(line{Event: &e})
 	}
 	for i := range a.Cuts {
 		c := &a.Cuts[i]
-		add(exportLine{Cut: &exportCut{Cut: c.Cut, CutAt: c.CutAt, Event: exportOfEvent(&c.Event)}})
+		add(line{Cut: &cutLine{Cut: c.Cut, CutAt: c.CutAt, Event: lineOfEvent(&c.Event)}})
 	}
 	for i := range a.Mail {
-		m := exportOfMessage(&a.Mail[i])
-		add(exportLine{Message: &m})
+		m := lineOfMessage(&a.Mail[i])
+		add(line{Message: &m})
 	}
 	for i := range a.Unread {
 		u := &a.Unread[i]
-		add(exportLine{Unread: &exportUnread{Number: u.Number, Journaled: u.Journaled, Message: exportOfMessage(&u.Message)}})
+		add(line{Unread: &unreadLine{Number: u.Number, Journaled: u.Journaled, Message: lineOfMessage(&u.Message)}})
 	}
 	for _, archived := range a.Hooks {
 		h := archived.Hook
-		add(exportLine{Hook: &exportHook{
+		add(line{Hook: &hookLine{
 			ID: h.ID, Token: h.Token, Type: h.Type, Metadata: h.Metadata, Webhook: h.Webhook, Reserved: h.Reserved, AdoptedAs: archived.AdoptedAs,
 			CreatedAt: h.CreatedAt, ClosedAt: h.ClosedAt, OpenedPos: h.OpenedPos, ClosedPos: h.ClosedPos,
 		}})
 	}
 	for _, q := range a.Receipts {
-		add(exportLine{Receipt: &exportReceipt{
+		add(line{Receipt: &receiptLine{
 			Token: q.Token, Key: q.Key, HookID: q.HookID, Type: q.Type, Metadata: q.Metadata, Webhook: q.Webhook, Request: q.Request,
 			HookCreatedAt: q.HookCreatedAt, ExpiresAt: q.ExpiresAt,
 		}})
 	}
 	for _, q := range a.Responses {
-		add(exportLine{Response: &exportResponse{
+		add(line{Response: &responseLine{
 			Request: q.Request, Responder: q.Responder, Status: q.Status, Header: q.Header, Body: q.Body, At: q.At, KeepUntil: q.KeepUntil,
 		}})
 	}
 	for _, t := range a.TxSteps {
-		add(exportLine{TxStep: (*exportTxStep)(&t)})
+		add(line{TxStep: (*txStepLine)(&t)})
 	}
 	return lines
 }
 
-func exportOfEvent(e *store.Event) exportEvent {
-	return exportEvent{
+func lineOfEvent(e *store.Event) eventLine {
+	return eventLine{
 		Position: e.Position, At: e.At, Kind: e.Kind, Ref: e.Ref, Data: e.Data, Asked: e.Asked, OrStart: e.OrStart, Epoch: e.Epoch, Seq: e.Seq,
 	}
 }
 
-func exportOfMessage(m *store.Message) exportMessage {
-	return exportMessage{ID: m.ID, Kind: m.Kind, Ref: m.Ref, Data: m.Data, AcceptedAt: m.AcceptedAt, OrStart: m.OrStart, Trace: m.Trace}
+func lineOfMessage(m *store.Message) messageLine {
+	return messageLine{ID: m.ID, Kind: m.Kind, Ref: m.Ref, Data: m.Data, AcceptedAt: m.AcceptedAt, OrStart: m.OrStart, Trace: m.Trace}
 }
 
-// archiveReader reads trees of runs from an export.
-type archiveReader struct {
+// Reader reads trees of runs from an export.
+type Reader struct {
 	dec   *json.Decoder
 	lines int
 }
 
-func (r *archiveReader) next() (exportLine, error) {
-	var l exportLine
+// NewReader returns a reader of an export.
+func NewReader(r io.Reader) *Reader {
+	return &Reader{dec: json.NewDecoder(bufio.NewReaderSize(r, 1<<20))}
+}
+
+func (r *Reader) next() (line, error) {
+	var l line
 	var data json.RawMessage
 	err := r.dec.Decode(&data)
 	r.lines++
@@ -280,24 +303,24 @@ func (r *archiveReader) next() (exportLine, error) {
 	return l, nil
 }
 
-// head reads the first line.
-func (r *archiveReader) head() (exportHead, error) {
+// Head reads the first line.
+func (r *Reader) Head() (Head, error) {
 	l, err := r.next()
 	switch {
 	case errors.Is(err, io.EOF):
-		return exportHead{}, usage("the export is empty: the command that should have written it has failed")
+		return Head{}, errors.New("the export is empty: the command that should have written it has failed")
 	case err != nil:
-		return exportHead{}, usage("this is not an export of tenter: %w", err)
+		return Head{}, fmt.Errorf("this is not an export of tenter: %w", err)
 	case l.Export == nil:
-		return exportHead{}, usage("this is not an export of tenter: it does not begin like one")
-	case l.Export.Format != exportFormat:
-		return exportHead{}, usage("the export has format %d, this tenter knows %d: use the version that wrote it", l.Export.Format, exportFormat)
+		return Head{}, errors.New("this is not an export of tenter: it does not begin like one")
+	case l.Export.Format != format:
+		return Head{}, fmt.Errorf("the export has format %d, this tenter knows %d: use the version that wrote it", l.Export.Format, format)
 	}
 	return *l.Export, nil
 }
 
-// tree reads the runs of the next tree. io.EOF: there is none.
-func (r *archiveReader) tree() ([]store.Archive, error) {
+// Tree reads the runs of the next tree. io.EOF: there is none.
+func (r *Reader) Tree() ([]store.Archive, error) {
 	l, err := r.next()
 	if err != nil {
 		return nil, err
@@ -319,7 +342,7 @@ func (r *archiveReader) tree() ([]store.Archive, error) {
 	return runs, nil
 }
 
-func (r *archiveReader) run() (a store.Archive, err error) {
+func (r *Reader) run() (a store.Archive, err error) {
 	l, err := r.next()
 	if err != nil {
 		return a, err
@@ -353,7 +376,7 @@ func (r *archiveReader) run() (a store.Archive, err error) {
 	return a, nil
 }
 
-func addLine(a *store.Archive, l exportLine) error {
+func addLine(a *store.Archive, l line) error {
 	id := a.Run.ID
 	switch {
 	case l.Event != nil:
@@ -392,12 +415,12 @@ func addLine(a *store.Archive, l exportLine) error {
 	return nil
 }
 
-func (e *exportEvent) record() store.Event {
+func (e *eventLine) record() store.Event {
 	return store.Event{
 		Position: e.Position, At: e.At, Kind: e.Kind, Ref: e.Ref, Data: e.Data, Asked: e.Asked, OrStart: e.OrStart, Epoch: e.Epoch, Seq: e.Seq,
 	}
 }
 
-func (m *exportMessage) record(runID string) store.Message {
+func (m *messageLine) record(runID string) store.Message {
 	return store.Message{ID: m.ID, RunID: runID, Kind: m.Kind, Ref: m.Ref, Data: m.Data, AcceptedAt: m.AcceptedAt, OrStart: m.OrStart, Trace: m.Trace}
 }
