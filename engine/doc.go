@@ -32,7 +32,7 @@
 //   - waiting (internal/waiting): loader, begun, resync, recent, result, registry
 //   - outage (internal/outage): outage
 //   - jitter (internal/jitter): jitter
-//   - execution (internal/execution): feed, await, backlog, state, hook, respond, child,
+//   - execution (internal/execution): feed, await, backlog, state, hook, respond, child, patch,
 //     timer, step, scope, instep, logger, check, execution, span, environment, divergence, branch,
 //     stacks
 //

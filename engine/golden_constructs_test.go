@@ -531,6 +531,26 @@ var constructs = []construct{
 		finish: func(w *stage) { w.resume("versions: 2", "end") },
 	},
 	{
+		name: "patched", schema: 3,
+		define: func(*stage) []workflow.Definition {
+			return defs(workflow.Define("patched", func(ctx workflow.Context, _ string) (got []string, err error) {
+				patched := func(id string) { got = append(got, fmt.Sprint(id, " ", workflow.Patched(ctx, id))) }
+				patched("before")
+				got = append(got, said(waitFor(ctx, "patched: go")))
+				for range 2 {
+					patched("after")
+					patched("before")
+				}
+				return append(got, said(waitFor(ctx, "patched: end"))), nil
+			}))
+		},
+		begin: func(w *stage) { w.start("patched", "patched", "null") },
+		finish: func(w *stage) {
+			w.resume("patched: go", "")
+			w.resume("patched: end", "")
+		},
+	},
+	{
 		name: "values",
 		define: func(*stage) []workflow.Definition {
 			return defs(workflow.Define("values", func(ctx workflow.Context, _ string) ([]string, error) {

@@ -45,6 +45,8 @@ const goldenPause = 30 * time.Second
 // construct is a construct of workflow code, as one run uses it or a few.
 type construct struct {
 	name string // of its run and its workflow, and the beginning of all its tokens
+	// schema is that of the first fixture databases that have its runs; 0: all have them.
+	schema int
 	// runs are further runs whose journals are golden too.
 	runs []string
 	// define makes its workflows, the run's own first.

@@ -384,6 +384,8 @@ func (t *timeline) ask(e *Event, line string) {
 		return
 	case journal.Drain, journal.Pull: // what the hook has accepted is still to come
 		return
+	case journal.Patched: // it takes no time
+		return
 	}
 	t.items = append(t.items, it)
 }

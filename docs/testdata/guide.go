@@ -60,3 +60,5 @@ var (
 	legal, finance, anna, ben, cleo *workflow.Hook[Decision]
 	future                          *workflow.Future[Result]
 )
+
+func check(context.Context) error { return nil }

@@ -23,13 +23,14 @@ const (
 	Deadline Op = "deadline" // deadline 2 until 2006-01-02T15:04:05.000000Z
 	Stop     Op = "stop"     // stop 2: the timer is of no use any more
 	Respond  Op = "respond"  // respond 1 to 01h455vb4pex5vsknk084sn02q
+	Patched  Op = "patched"  // patched fee: the code takes the way of a patch from here on
 )
 
 // Ask is one thing that the code of a run asks for. A replay compares it with what the
 // journal has.
 type Ask struct {
 	Op  Op
-	Ref string // of the step or child; the number of the hook, timer or response
+	Ref string // of the step or child; the number of the hook, timer or response; the ID of the patch
 
 	Token   string    // of a hook; empty: it is generated
 	RunID   string    // of a child
@@ -100,7 +101,7 @@ func Parse(line string) (a Ask, ok bool) {
 	op, rest, _ := strings.Cut(line, " ")
 	a.Op, a.Ref = Op(op), rest
 	switch a.Op {
-	case Step:
+	case Step, Patched:
 		return a, rest != ""
 	case Child:
 		at := childRun.FindStringIndex(rest)
@@ -124,6 +125,20 @@ func Parse(line string) (a Ask, ok bool) {
 		a.Until, _ = time.Parse(timeFormat, strings.TrimPrefix(rest, "until "))
 	}
 	return a, a.Ref != "" && a.String() == line
+}
+
+// BeginsWithPatch reports whether the first line of asks is a patch.
+func BeginsWithPatch(asked string) bool {
+	rest, ok := strings.CutPrefix(asked, string(Patched))
+	return ok && strings.HasPrefix(rest, " ")
+}
+
+// WithoutPatches passes over patches at the beginning of asks: code may have lost the calls.
+func WithoutPatches(asked string) string {
+	for BeginsWithPatch(asked) {
+		_, asked, _ = strings.Cut(asked, "\n")
+	}
+	return asked
 }
 
 // childRun is what parts the reference of a child from its run ID.

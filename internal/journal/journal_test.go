@@ -42,6 +42,7 @@ var asks = []struct {
 	{journal.Ask{Op: journal.Sleep, Ref: "1", Until: time.Date(2026, 1, 2, 3, 4, 5, 60_000, time.UTC)}, "sleep 1 until 2026-01-02T03:04:05.000060Z"},
 	{journal.Ask{Op: journal.Deadline, Ref: "2", Until: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)}, "deadline 2 until 2026-01-02T03:04:05.000000Z"},
 	{journal.Ask{Op: journal.Stop, Ref: "2"}, "stop 2"},
+	{journal.Ask{Op: journal.Patched, Ref: "fraud check"}, "patched fraud check"},
 	{journal.Ask{Op: journal.Respond, Ref: "1", Request: "01h455vb4pex5vsknk084sn02q"}, "respond 1 to 01h455vb4pex5vsknk084sn02q"},
 }
 

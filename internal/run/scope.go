@@ -49,6 +49,9 @@ type Scope interface {
 	// with RespondConflict.
 	Respond(request string, r Response) error
 
+	// Patched reports whether the code is to take the way of a patch.
+	Patched(id string) bool
+
 	// PublicURL is where this run's webhooks are reached, without a slash at the end.
 	PublicURL() string
 

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/tenter-dev/tenter/internal/journal"
 	"github.com/tenter-dev/tenter/internal/planted"
 	"github.com/tenter-dev/tenter/internal/run"
 	"github.com/tenter-dev/tenter/store"
@@ -36,6 +37,7 @@ func (x *Execution) Replay(e *store.Event) *Divergence {
 	x.live = false
 	x.expect = e.Asked
 	x.feed(e)
+	x.expect = journal.WithoutPatches(x.expect)
 	if x.diverged == nil && x.expect != "" {
 		recorded, _, _ := strings.Cut(x.expect, "\n")
 		x.diverged = &Divergence{Recorded: recorded, Attempted: x.whatInstead()}

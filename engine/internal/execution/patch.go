@@ -1,0 +1,40 @@
+package execution
+
+import (
+	"strings"
+
+	"github.com/tenter-dev/tenter/internal/journal"
+)
+
+// Patched implements run.Scope. A patch is decided once for a run: by the journal on replay, which
+// has a line for it if the code took its way there, and else in favor of it.
+func (s *scope) Patched(id string) bool {
+	x := s.x
+	took, decided := x.patches[id]
+	if decided {
+		return took
+	}
+	ask := journal.Ask{Op: journal.Patched, Ref: id}
+	if took = x.live || x.reachPatch(ask); took {
+		x.ask(nil, ask)
+	}
+	if x.patches == nil {
+		x.patches = map[string]bool{}
+	}
+	x.patches[id] = took
+	return took
+}
+
+// reachPatch reports whether a patch is the next thing that the journal has, but for others that
+// the code no longer knows, which it passes over.
+func (x *Execution) reachPatch(a journal.Ask) bool {
+	for rest := x.expect; journal.BeginsWithPatch(rest); {
+		line, more, _ := strings.Cut(rest, "\n")
+		if _, ok := a.Match(line); ok {
+			x.expect = rest
+			return true
+		}
+		rest = more
+	}
+	return false
+}
