@@ -57,7 +57,7 @@ const (
 	ReplayUnable         ReplayVerdict = "unable"          // the engine lacks a verifier or its PublicURL
 )
 
-// ReplayCheck is what [Engine.CheckReplay] has found out about a run.
+// ReplayCheck is what [Engine.CheckReplay] has learned about a run.
 type ReplayCheck struct {
 	RunID    string          `json:"run_id"`
 	Workflow string          `json:"workflow"`

@@ -71,7 +71,7 @@ func Timeout(d time.Duration) StepOption {
 // if that was a success it is a success; an fn that does not return within the
 // engine's grace period is given up with [ErrOutcomeUnknown]. It must not use the Context of the
 // workflow (see [Context]), nor assign to the workflow's variables: a replay does not call it, so
-// what it has found out has to be its result.
+// what it has learned has to be its result.
 func Step[T any](ctx Context, name string, fn func(context.Context) (T, error), opts ...StepOption) (T, error) {
 	if fn == nil {
 		var zero T
