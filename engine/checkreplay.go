@@ -2,7 +2,6 @@ package engine
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -32,11 +31,12 @@ type CheckReplayOptions struct {
 	// Filter has a status.
 	Ended bool
 
-	// Parallel is how many runs are replayed at a time. The default is GOMAXPROCS.
+	// Parallel is how many runs are replayed at a time. The default, also for less than 1, is
+	// GOMAXPROCS.
 	Parallel int
 
-	// HangsAfter is how long the code may take from one durable call to the next. The default
-	// is 10 s.
+	// HangsAfter is how long the code may take from one durable call to the next. The default,
+	// also for less than 1, is 10 s.
 	HangsAfter time.Duration
 
 	// Progress, if set, is called after each run with how many of how many have been checked. It
@@ -90,8 +90,8 @@ func (e *Engine) CheckReplay(ctx context.Context, opts CheckReplayOptions) iter.
 			yield(ReplayCheck{}, fmt.Errorf("check replays: %w", err))
 			return
 		}
-		ctx, stop := context.WithCancel(ctx)
-		results := e.checkAll(ctx, ids, opts)
+		checking, stop := context.WithCancel(ctx)
+		results := e.checkAll(checking, ids, opts)
 		defer func() {
 			stop()
 			for range results { // until all have ended
@@ -113,6 +113,9 @@ func (e *Engine) CheckReplay(ctx context.Context, opts CheckReplayOptions) iter.
 			if !yield(r.check, nil) {
 				return
 			}
+		}
+		if checked < len(ids) { // else a part would look like the whole
+			yield(ReplayCheck{}, fmt.Errorf("check replays: %w", context.Cause(ctx)))
 		}
 	}
 }
@@ -160,6 +163,10 @@ func (e *Engine) checkAll(ctx context.Context, ids []string, opts CheckReplayOpt
 	if parallel <= 0 {
 		parallel = runtime.GOMAXPROCS(0)
 	}
+	hangsAfter := opts.HangsAfter
+	if hangsAfter <= 0 {
+		hangsAfter = 10 * time.Second
+	}
 	for range min(parallel, len(ids)) {
 		workers.Go(func() {
 			for ctx.Err() == nil {
@@ -167,7 +174,7 @@ func (e *Engine) checkAll(ctx context.Context, ids []string, opts CheckReplayOpt
 				if i >= len(ids) {
 					return
 				}
-				check, err := e.checkReplay(ctx, ids[i], cmp.Or(opts.HangsAfter, 10*time.Second))
+				check, err := e.checkReplay(ctx, ids[i], hangsAfter)
 				results <- checked{check, err}
 			}
 		})
@@ -195,12 +202,13 @@ func (e *Engine) checkReplay(ctx context.Context, runID string, hangsAfter time.
 	env.Client, env.Respond, env.Observed = nil, nil, false // whatever the code asks for, there is no way to do it
 	replay := &replay{x: execution.New(context.WithoutCancel(ctx), r, def, &env, slog.New(slog.DiscardHandler)), events: l.Events}
 	if !replay.run(ctx, hangsAfter) {
-		if err := ctx.Err(); err != nil {
-			return ReplayCheck{}, err
-		}
 		check.Verdict = ReplayHangs
 		check.Detail = fmt.Sprintf("the code has not come to its next durable call after %v", hangsAfter)
-		return check, nil
+		return check, ctx.Err()
+	}
+	defer replay.x.Close()
+	if err := ctx.Err(); err != nil {
+		return ReplayCheck{}, err
 	}
 	replay.judge(&check)
 	return check, nil
@@ -213,14 +221,14 @@ type replay struct {
 	at     atomic.Int64 // events that have been fed
 }
 
-// run feeds all events, unless the code diverges. It returns false if ctx ends, or if an event takes
-// too long: then the goroutine is left behind.
+// run feeds all events, unless the code diverges or ctx ends. It returns false if an event takes too
+// long: then the goroutine is left behind, until the code gives control back.
 func (p *replay) run(ctx context.Context, hangsAfter time.Duration) bool {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
 		for i := range p.events {
-			if p.x.Replay(&p.events[i]) != nil {
+			if ctx.Err() != nil || p.x.Replay(&p.events[i]) != nil {
 				break
 			}
 			p.at.Add(1)
@@ -232,11 +240,13 @@ func (p *replay) run(ctx context.Context, hangsAfter time.Duration) bool {
 		select {
 		case <-done:
 			return true
-		case <-ctx.Done():
-			return false
 		case <-tick.C:
 			at := p.at.Load()
 			if at == last {
+				go func() {
+					<-done
+					p.x.Close()
+				}()
 				return false
 			}
 			last = at
@@ -244,9 +254,8 @@ func (p *replay) run(ctx context.Context, hangsAfter time.Duration) bool {
 	}
 }
 
-// judge says what has come of the replay, and ends it.
+// judge says what has come of the replay.
 func (p *replay) judge(check *ReplayCheck) {
-	defer p.x.Close()
 	d := p.x.Divergence()
 	result, failure, _ := p.x.Result()
 	var end *store.Event

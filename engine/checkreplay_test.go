@@ -2,6 +2,8 @@ package engine_test
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -12,6 +14,30 @@ import (
 	"github.com/tenter-dev/tenter/engine"
 	"github.com/tenter-dev/tenter/workflow"
 )
+
+// A check that is canceled says so: what it has yielded is not all.
+func TestCheckReplayCanceled(t *testing.T) {
+	t.Parallel()
+	inLab(t, func(t *testing.T, l *lab) {
+		l.run(engine.Options{}, tokenWaiter)
+		for i := range 3 {
+			mustStart(l, tokenWaiter, fmt.Sprint("t", i))
+		}
+		l.advance(time.Second)
+		ctx, cancel := context.WithCancel(l.Context())
+		defer cancel()
+		var errs []error
+		for _, err := range l.eng.CheckReplay(ctx, engine.CheckReplayOptions{Parallel: 1, HangsAfter: -1}) {
+			cancel()
+			if err != nil {
+				errs = append(errs, err)
+			}
+		}
+		if len(errs) != 1 || !errors.Is(errs[0], context.Canceled) {
+			t.Errorf("errors %v, want that it was canceled", errs)
+		}
+	})
+}
 
 // A build is checked against runs that another one has begun.
 func TestCheckReplay(t *testing.T) {

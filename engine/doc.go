@@ -22,8 +22,8 @@
 //
 // The files, from top to bottom. Calls go down; callbacks, waits and results go up.
 //
-//   - facade: webhook, watch, tx, resume, checkreplay, inspect, respond, catalog, runs, cursor, retry,
-//     operations, start, await, unattended, response, engine, watchers, errors, options,
+//   - facade: webhook, watch, tx, resume, checkreplay, inspect, respond, catalog, runs, cursor,
+//     retry, operations, start, await, unattended, response, engine, watchers, errors, options,
 //     logger, id
 //   - worker (internal/worker): lifecycle, txstep, round, cache, watchdog, resync, prune,
 //     advance, commit, unknowncommit, report, transition, ownership, attempt, hookindex,
