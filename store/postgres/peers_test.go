@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/tenter-dev/tenter/internal/pgtest"
@@ -337,6 +338,37 @@ func TestLateWorkersAreLeftOut(t *testing.T) {
 	if p.late || !p.unannounced {
 		t.Error("a worker that claims again does not say so")
 	}
+}
+
+// Runs that a process names one after the other have the same worker, as long as they are few and
+// come soon.
+func TestTurns(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		p := newPeers(&Store{}, nil)
+		sizes := func(runs int) (all []int) {
+			var sig store.Signal
+			for i := range runs {
+				sig.Mail = append(sig.Mail, fmt.Sprint(time.Now().UnixNano(), " ", i))
+			}
+			for _, n := range p.notices(sig) {
+				all = append(all, len(n.Mail))
+			}
+			return all
+		}
+		turn := func() string { return p.sending.turn }
+		if got := sizes(2*maxTurn + 6); !slices.Equal(got, []int{maxTurn, maxTurn, 6}) {
+			t.Errorf("notices of %v runs", got)
+		}
+		first := turn()
+		if sizes(1); turn() != first {
+			t.Error("another worker is to claim the next run")
+		}
+		<-time.After(turnTime) // fake time
+		if sizes(1); turn() == first {
+			t.Error("the same worker is to claim a run that comes later")
+		}
+	})
 }
 
 // Workers learn from each other what they claim.

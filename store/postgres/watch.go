@@ -35,7 +35,7 @@ func (s *Store) Await() (done func()) {
 // ended or answered concerns others only while they await such.
 func (s *Store) tell(sig store.Signal) { s.tellLater(sig, 0) }
 
-// tellLater tells it to other processes a moment later, if so.
+// tellLater is tell, but lets the announcement to other processes wait, for what comes meanwhile.
 func (s *Store) tellLater(sig store.Signal, later time.Duration) {
 	if len(sig.Mail) == 0 && len(sig.Ended) == 0 && len(sig.Responded) == 0 && !sig.All {
 		return
