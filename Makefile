@@ -5,18 +5,29 @@ GO ?= go
 SEEDS ?= 10000
 FIRST ?= 1
 PLATFORMS = windows/amd64 darwin/arm64 linux/arm64 linux/386
+# The modules of their own that are checked like this one.
+MODULES = cmd/tentervet examples/routers examples/telemetry
+# Packages with workflow code: not those whose tests break its rules on purpose.
+WORKFLOWS = $$($(GO) list ./... | grep -vE '/tenter/(client|engine|scenario|server)$$')
+# Programs with the race detector sleep for a second at their end, and tests start a thousand.
+RACE = GORACE=atexit_sleep_ms=0
 TOOL = $(GO) tool -modfile=tools/go.mod
 VALE = $(GO) tool -modfile=tools/vale/go.mod vale --config=tools/vale/vale.ini --output=line
 
 .NOTPARALLEL:
-.PHONY: help test simulate planted check fmt tidy vet fix lint prose arch longest format bench growth soak fuzz bench-dashboard race screenshots test-postgres failover need-go need-cc need-postgres need-chromium need-nginx need-patroni
+.PHONY: help test simulate planted check fmt tidy vet tentervet fix lint prose arch longest format bench growth years upfront soak fuzz bench-dashboard race screenshots test-postgres failover need-go need-cc need-postgres need-chromium need-nginx need-patroni
 
 help: ## Show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s%s\n", $$1, $$2 }' Makefile
 
 test: need-cc need-postgres need-chromium need-nginx ## Run all tests, with the race detector
-	TENTER_REQUIRE_POSTGRES=1 TENTER_REQUIRE_CHROMIUM=1 TENTER_REQUIRE_NGINX=1 $(GO) test -race -timeout 30m ./...
-	cd examples/telemetry && $(GO) test -race ./...
+	TENTER_REQUIRE_POSTGRES=1 TENTER_REQUIRE_CHROMIUM=1 TENTER_REQUIRE_NGINX=1 $(RACE) $(GO) test -race -timeout 30m ./...
+	@echo 'go test, without the race detector: what is shorter with it'
+	TENTER_REQUIRE_POSTGRES=1 $(GO) test -run 'TestManyBranches|TestStore/Model' ./engine ./store/sqlite ./store/postgres
+	@for module in $(MODULES); do \
+		echo "go test, in $$module"; \
+		(cd $$module && $(RACE) $(GO) test -race ./...) || exit 1; \
+	done
 	@echo "test: not on PostgreSQL $$(.ci/postgres others | xargs): see make test-postgres"
 
 test-postgres: need-go ## Run what depends on it on each version of PostgreSQL that make test has not (gets them with npm)
@@ -31,30 +42,44 @@ planted: need-go ## Have the simulation find each of the bugs of internal/plante
 	$(GO) vet -tags plantedbugs ./engine ./store/sqlite
 	$(GO) test ./engine -tags plantedbugs -count=1 -v -timeout 0 -run TestPlantedBugs $(PLANTED)
 
-check: fmt tidy vet fix lint prose arch test simulate planted ## Run everything that must pass before a commit lands
+check: fmt tidy vet tentervet fix lint prose arch test simulate planted ## Run everything that must pass before a commit lands
 	@echo 'check: everything passes'
 
 fmt: need-go ## Fail if gofumpt would change a file
 	@$(TOOL) gofumpt -d . || { echo 'fmt: some files are not formatted: run make format' >&2; exit 1; }
 
 tidy: need-go ## Fail if go mod tidy would change go.mod
-	@$(GO) mod tidy -diff && cd examples/telemetry && $(GO) mod tidy -diff || { echo 'tidy: go.mod is not tidy: run go mod tidy' >&2; exit 1; }
-
-vet: need-go ## Run go vet, here and for the other platforms of README.md
-	$(GO) vet ./...
-	cd examples/telemetry && $(GO) vet ./...
-	@for platform in $(PLATFORMS); do \
-		echo "go vet, for $$platform"; \
-		export CGO_ENABLED=0 GOOS=$${platform%/*} GOARCH=$${platform#*/}; \
-		$(GO) vet ./... && (cd examples/telemetry && $(GO) vet ./...) || exit 1; \
+	@for module in . $(MODULES); do \
+		(cd $$module && $(GO) mod tidy -diff) || { echo "tidy: $$module/go.mod is not tidy: run go mod tidy there" >&2; exit 1; }; \
 	done
 
+vet: need-go ## Run go vet here, and check the types for the other platforms of README.md
+	cd tools && $(GO) build -o $(CURDIR)/bin/typecheck ./typecheck
+	@for module in . $(MODULES); do \
+		echo "go vet, in $$module"; \
+		(cd $$module && $(GO) vet ./...) || exit 1; \
+		for platform in $(PLATFORMS); do \
+			echo "typecheck, in $$module, for $$platform"; \
+			(export GOOS=$${platform%/*} GOARCH=$${platform#*/}; cd $$module && $(CURDIR)/bin/typecheck ./...) || exit 1; \
+		done; \
+	done
+
+tentervet: need-go ## Check the workflow code of examples, docs and tests with cmd/tentervet
+	cd cmd/tentervet && $(GO) build -o $(CURDIR)/bin/tentervet .
+	$(GO) vet -vettool=$(CURDIR)/bin/tentervet $(WORKFLOWS)
+	cd examples/telemetry && $(GO) vet -vettool=$(CURDIR)/bin/tentervet ./...
+
 fix: need-go ## Fail if go fix would modernize a file
-	@$(GO) fix -diff ./... && cd examples/telemetry && $(GO) fix -diff ./... || { echo 'fix: go fix has something to say: run make format' >&2; exit 1; }
+	@for module in . $(MODULES); do \
+		(cd $$module && $(GO) fix -diff ./...) || { echo 'fix: go fix has something to say: run make format' >&2; exit 1; }; \
+	done
 
 lint: need-go ## Run the linters of .golangci.yml (building them takes minutes, once)
 	$(TOOL) golangci-lint run ./...
-	cd examples/telemetry && $(GO) tool -modfile=../../tools/go.mod golangci-lint run -c ../../.golangci.yml ./...
+	@for module in $(MODULES); do \
+		echo "golangci-lint, in $$module"; \
+		(cd $$module && $(GO) tool -modfile=$(CURDIR)/tools/go.mod golangci-lint run -c $(CURDIR)/.golangci.yml ./...) || exit 1; \
+	done
 
 prose: need-cc ## Check the English of docs, comments and messages, by the rules of tools/vale
 	@$(VALE) .
@@ -66,8 +91,7 @@ longest: need-go ## Show the longest functions and files
 	@$(GO) test -count=1 -run TestLongest -v .
 
 format: need-go ## Let gofumpt and go fix change the files
-	$(GO) fix ./...
-	cd examples/telemetry && $(GO) fix ./...
+	@for module in . $(MODULES); do (cd $$module && $(GO) fix ./...) || exit 1; done
 	$(TOOL) gofumpt -w .
 
 bench: need-go ## Measure on this machine (bench/ is a module of its own)
@@ -76,6 +100,12 @@ bench: need-go ## Measure on this machine (bench/ is a module of its own)
 
 growth: need-go ## Measure how costs grow, up to 1,000,000 runs (about 15 minutes)
 	cd bench && $(GO) run . growth
+
+years: need-go ## See what a bot costs that gets 1,000,000 messages (about 35 minutes)
+	cd bench && $(GO) run . years
+
+upfront: need-go ## See what a bot costs that gets MESSAGES=1000000, all sent before it gets one
+	cd bench && $(GO) run . upfront -messages=$(or $(MESSAGES),1000000)
 
 bench-dashboard: need-go ## Measure the dashboard's pages with 1,000,000 runs (about 5 minutes)
 	cd bench && $(GO) run -tags dashboard . dashboard
@@ -98,7 +128,7 @@ fuzz: need-go ## Fuzz all that takes bytes from outside, FOR=1m each; what fails
 race: need-go ## Measure Tenter and its peers side by side (about 20 minutes)
 	cd bench && $(GO) run ./race
 
-screenshots: need-go need-chromium ## Make the screenshots of the dashboard in docs/img anew
+screenshots: need-go need-chromium ## Make the screenshots of the dashboard in docs/img again
 	$(GO) test -count=1 -run TestScreenshots ./dashboard -screenshots=$(CURDIR)/docs/img
 
 need-go:

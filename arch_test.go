@@ -37,7 +37,7 @@ var layers = []layer{
 		why: "the root only documents the module",
 	},
 	{
-		pkg: "workflow", may: []string{"internal/run", "internal/journal", "internal/sensitive", "internal/strictjson"}, std: true,
+		pkg: "workflow", may: []string{"internal/run", "internal/journal", "internal/schema", "internal/sensitive", "internal/strictjson"}, std: true,
 		why: "workflow code is compiled into every program that starts a run, so it carries no engine, store or dependency along",
 	},
 	{
@@ -77,8 +77,8 @@ var layers = []layer{
 		why: "it groups what callers ask for, for engine and stores alike",
 	},
 	{
-		pkg: "internal/archive", may: []string{"workflow", "store", "internal/run", "internal/strictjson"}, std: true,
-		why: "it is the format of exports, for the command that writes them and the test kit that reads them",
+		pkg: "internal/archive", may: []string{"workflow", "store", "internal/run", "internal/journal", "internal/sensitive", "internal/strictjson"}, std: true,
+		why: "it is the format of exports, for those who write them and the test kit that reads them",
 	},
 	{
 		pkg: "internal/faultproxy", std: true,
@@ -105,12 +105,20 @@ var layers = []layer{
 		why: "it gives any test a folder, so it can know nothing that is tested",
 	},
 	{
+		pkg: "internal/browsertest",
+		why: "it gives any test a browser, so it can know nothing that is tested",
+	},
+	{
 		pkg: "internal/apicheck",
 		why: "it checks the API against its description, and would believe the code if it knew it",
 	},
 	{
-		pkg: "internal/schema",
-		why: "it makes schemas of any types and reads any schemas, and knows none",
+		pkg: "internal/schema", may: []string{"internal/strictjson"}, std: true,
+		why: "it makes schemas of any types and reads any schemas, and knows none; workflow code checks payloads by them, and carries no dependency along",
+	},
+	{
+		pkg: "internal/form", may: []string{"internal/schema", "internal/strictjson"}, std: true,
+		why: "it makes forms of any schemas, for whichever page shows them",
 	},
 	{
 		pkg: "internal/api", may: []string{"workflow", "inspect"}, std: true,
@@ -149,7 +157,7 @@ var layers = []layer{
 		why: "it draws random numbers for engine and parts alike",
 	},
 	{
-		pkg: "engine", may: []string{"engine/internal/*", "workflow", "internal/batched", "internal/run", "internal/journal", "internal/planted", "internal/prefix", "internal/saturate", "internal/schema", "internal/strictjson", "inspect", "store", "signature"},
+		pkg: "engine", may: []string{"engine/internal/*", "workflow", "internal/archive", "internal/batched", "internal/run", "internal/journal", "internal/planted", "internal/prefix", "internal/saturate", "internal/schema", "internal/strictjson", "inspect", "store", "sender"},
 		why: "an engine knows its database by the store contract alone, and its callers not at all",
 	},
 	{
@@ -165,11 +173,11 @@ var layers = []layer{
 		why: "a store, like the suite that proves it, knows the contract and the language of what it keeps, but no engine and no other store",
 	},
 	{
-		pkg: "signature", std: true,
+		pkg: "sender", std: true,
 		why: "verifying a signature takes a header, a body and a key, and is useful without an engine",
 	},
 	{
-		pkg: "server", may: []string{"workflow", "internal/run", "internal/api", "internal/schema", "internal/strictjson", "engine", "inspect", "signature", "access"},
+		pkg: "server", may: []string{"workflow", "internal/run", "internal/api", "internal/form", "internal/schema", "internal/strictjson", "engine", "inspect", "sender", "access"},
 		why: "handlers talk to an engine, never to its store",
 	},
 	{
@@ -177,11 +185,11 @@ var layers = []layer{
 		why: "a client speaks HTTP to an engine elsewhere, and links none",
 	},
 	{
-		pkg: "dashboard", may: []string{"workflow", "inspect", "access", "internal/schema", "internal/strictjson"},
+		pkg: "dashboard", may: []string{"workflow", "inspect", "access", "internal/form"},
 		why: "the dashboard reads and acts through a small interface of its own, so that it fits an engine and a client",
 	},
 	{
-		pkg: "workflowtest", may: []string{"workflow", "internal/archive", "internal/run", "internal/journal", "engine", "store", "store/sqlite", "server"},
+		pkg: "workflowtest", may: []string{"workflow", "inspect", "internal/archive", "internal/run", "internal/journal", "engine", "store", "store/sqlite", "server"},
 		why: "the test kit stands between workflow code and the engine, and the engine and its store, where anything public lets it; it changes neither",
 	},
 	{
@@ -193,7 +201,7 @@ var layers = []layer{
 		why: "", // The command line may know everything.
 	},
 	{
-		pkg: "examples/...", may: []string{"workflow", "engine", "inspect", "store", "store/*", "server", "client", "signature", "access", "dashboard", "workflowtest", "examples/..."},
+		pkg: "examples/...", may: []string{"workflow", "engine", "inspect", "store", "store/*", "server", "client", "sender", "access", "dashboard", "workflowtest", "examples/..."},
 		why: "an example shows what a user can do, and users can't import internal packages",
 	},
 }
@@ -210,12 +218,12 @@ type confined struct {
 var confinedImports = []confined{
 	{
 		path: "net/http",
-		in:   []string{"workflow", "inspect", "signature", "access", "internal/apicheck", "internal/patroni", "server", "client", "dashboard", "workflowtest", "cmd/...", "examples/..."},
+		in:   []string{"workflow", "inspect", "sender", "access", "internal/apicheck", "internal/patroni", "server", "client", "dashboard", "workflowtest", "cmd/...", "examples/..."},
 		why:  "HTTP ends at the edge; workflow, inspect and signature have it only for http.Header and http.Request, and Patroni is asked over it",
 	},
 	{
 		path: "testing",
-		in:   []string{"store/storetest", "workflowtest", "internal/memdir", "internal/pgtest", "internal/patroni", "examples/internal/exampletest"},
+		in:   []string{"store/storetest", "workflowtest", "internal/browsertest", "internal/memdir", "internal/pgtest", "internal/patroni", "examples/internal/exampletest"},
 		why:  "it would put test flags and test code into every user's program",
 	},
 	{

@@ -53,14 +53,16 @@
 //     and [github.com/tenter-dev/tenter/store/postgres], for many workers.
 //   - [github.com/tenter-dev/tenter/server] has the HTTP handlers: webhooks
 //     and the API; [github.com/tenter-dev/tenter/client] is its other end.
-//   - [github.com/tenter-dev/tenter/signature] verifies signed webhooks.
+//   - [github.com/tenter-dev/tenter/sender] knows the systems that send webhooks: GitHub, Stripe, Slack and more.
 //   - [github.com/tenter-dev/tenter/access] says who may look and who may act, over HTTP.
 //   - [github.com/tenter-dev/tenter/inspect] is what people and tools see of runs,
 //     from an engine or a client alike.
 //   - [github.com/tenter-dev/tenter/dashboard] shows runs to people.
 //   - [github.com/tenter-dev/tenter/workflowtest] tests workflows, with days
 //     of fake time in milliseconds.
-//   - [github.com/tenter-dev/tenter/cmd/tenter] is the command line.
+//   - [github.com/tenter-dev/tenter/cmd/tenter] is the command line, and
+//     [github.com/tenter-dev/tenter/cmd/tentervet], a module of its own, finds
+//     mistakes in workflow code.
 //
 // Start with package workflow, or with the examples folder, where each
 // program runs by itself.

@@ -194,7 +194,7 @@ var docImports = map[string]string{
 	"flag": "flag", "slog": "log/slog", "testing": "testing", "time": "time", "url": "net/url", "strings": "strings", "sql": "database/sql",
 	"pgx": "github.com/jackc/pgx/v5", "pgxpool": "github.com/jackc/pgx/v5/pgxpool",
 	"zombiezen": "zombiezen.com/go/sqlite", "sqlitex": "zombiezen.com/go/sqlite/sqlitex",
-	"engine": module + "/engine", "workflow": module + "/workflow", "server": module + "/server", "signature": module + "/signature",
+	"engine": module + "/engine", "workflow": module + "/workflow", "server": module + "/server", "sender": module + "/sender",
 	"store": module + "/store", "sqlite": module + "/store/sqlite", "postgres": module + "/store/postgres", "inspect": module + "/inspect",
 	"trace": "go.opentelemetry.io/otel/trace", "metric": "go.opentelemetry.io/otel/metric",
 	"dashboard": module + "/dashboard", "access": module + "/access", "client": module + "/client",

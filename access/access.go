@@ -45,6 +45,13 @@ type Policy struct {
 	// container of the machine, and, if the handler is on a loopback address, any web page
 	// that a browser on the machine shows (by DNS rebinding).
 	Unauthenticated Scope
+
+	// Name says who sends a request that is let in, for journals to say who did what: the user of
+	// the app's session, or the one that a proxy has named. It comes before the name of an API key;
+	// where it is nil, or returns nothing, that counts. A name has at most 256 bytes of UTF-8 without
+	// control characters; a request with another one is refused. It is trusted, so a header counts
+	// only if a proxy sets it, and removes it where others have.
+	Name func(*http.Request) string
 }
 
 // Errors of [Guard.Check].
@@ -66,7 +73,8 @@ type Guard struct {
 
 // NewGuard makes a guard. It panics if a secret is shorter than 16 bytes or an API key has
 // no scope: what comes from an environment variable that is not set must not open the
-// door. It also panics if Unauthenticated is set beside APIKeys or Authorize.
+// door. It also panics if a name can't be one, or if Unauthenticated is set beside APIKeys or
+// Authorize.
 func NewGuard(p Policy) *Guard {
 	if err := p.validate(); err != nil {
 		panic("access: " + err.Error())
@@ -87,6 +95,9 @@ func (p *Policy) validate() error {
 		if t.Scope != Read && t.Scope != Write {
 			return fmt.Errorf("key %d has no scope", i+1)
 		}
+		if err := checkName(t.Name); err != nil {
+			return fmt.Errorf("the name of key %d: %w", i+1, err)
+		}
 	}
 	switch {
 	case p.Unauthenticated < None || p.Unauthenticated > Write:
@@ -106,29 +117,29 @@ func (g *Guard) Generated() (key APIKey, ok bool) {
 	return g.policy.APIKeys[0], true
 }
 
-// Check says what the sender of a request may do. With an error it is nothing.
-func (g *Guard) Check(r *http.Request) (Scope, error) {
+// Check says who sends a request, and what that may do. With an error it is nothing.
+func (g *Guard) Check(r *http.Request) (Caller, error) {
 	switch {
 	case g.policy.Authorize != nil:
 		if s := g.policy.Authorize(r); s != None {
-			return s, nil
+			return g.named(r, nil, s)
 		}
-		return None, ErrRefused
+		return Caller{}, ErrRefused
 	case g.policy.Unauthenticated != None:
-		return g.policy.Unauthenticated, nil
+		return g.named(r, nil, g.policy.Unauthenticated)
 	}
 	secret, ok := bearer(r)
 	switch {
 	case !ok && g.generated:
-		return None, fmt.Errorf("%w. None are configured, so the process has made one when it started, and its log has it", ErrNoAPIKey)
+		return Caller{}, fmt.Errorf("%w. None are configured, so the process has made one when it started, and its log has it", ErrNoAPIKey)
 	case !ok:
-		return None, ErrNoAPIKey
+		return Caller{}, ErrNoAPIKey
 	}
 	t := g.find(secret)
 	if t == nil {
-		return None, ErrWrongAPIKey
+		return Caller{}, ErrWrongAPIKey
 	}
-	return t.Scope, nil
+	return g.named(r, t, t.Scope)
 }
 
 // NeedsAPIKey reports whether a request needs an API key.

@@ -55,7 +55,7 @@ func TestCheck(t *testing.T) {
 			r.Header.Set(name, value)
 		}
 		got, err := access.NewGuard(tt.policy).Check(r)
-		if got != tt.want || !errors.Is(err, tt.err) {
+		if got.Scope != tt.want || !errors.Is(err, tt.err) {
 			t.Errorf("%s: %v, %v; want %v, %v", tt.name, got, err, tt.want, tt.err)
 		}
 	}
@@ -70,11 +70,11 @@ func TestGenerated(t *testing.T) {
 	}
 	r := httptest.NewRequest(http.MethodGet, "/", nil)
 	r.Header.Set("Authorization", "Bearer "+key.Secret)
-	if s, err := g.Check(r); s != access.Write || err != nil {
-		t.Errorf("with the key: %v, %v", s, err)
+	if c, err := g.Check(r); c.Scope != access.Write || err != nil {
+		t.Errorf("with the key: %v, %v", c, err)
 	}
-	if s, err := other.Check(r); s != access.None || !errors.Is(err, access.ErrWrongAPIKey) {
-		t.Errorf("with the key of another process: %v, %v", s, err)
+	if c, err := other.Check(r); c != (access.Caller{}) || !errors.Is(err, access.ErrWrongAPIKey) {
+		t.Errorf("with the key of another process: %v, %v", c, err)
 	}
 	for name, p := range map[string]access.Policy{
 		"keys": {APIKeys: keys}, "everybody": {Unauthenticated: access.Read}, "the app": {Authorize: func(*http.Request) access.Scope { return access.Read }},
@@ -166,19 +166,19 @@ func TestSession(t *testing.T) {
 	}
 	session, act := signIn(reader, now), signIn(writer, now)
 	last := now.Add(access.SessionFor - time.Second)
-	if s := g.Session(session, last); s != access.Read {
+	if s := sessionScope(g, session, last); s != access.Read {
 		t.Errorf("the session of a reader is good for %v", s)
 	}
-	if s := g.Session(act, last); s != access.Write {
+	if s := sessionScope(g, act, last); s != access.Write {
 		t.Errorf("the session of a writer is good for %v", s)
 	}
 	for name, s := range map[string]access.Scope{
-		"when it is over":      g.Session(session, now.Add(access.SessionFor)),
-		"in another process":   access.NewGuard(access.Policy{APIKeys: keys}).Session(session, now),
-		"changed at its end":   g.Session(session[:len(session)-1], now),
-		"empty":                g.Session("", now),
-		"the key itself":       g.Session(reader, now),
-		"where none is needed": access.NewGuard(access.Policy{Unauthenticated: access.Write}).Session(session, now),
+		"when it is over":      sessionScope(g, session, now.Add(access.SessionFor)),
+		"in another process":   sessionScope(access.NewGuard(access.Policy{APIKeys: keys}), session, now),
+		"changed at its end":   sessionScope(g, session[:len(session)-1], now),
+		"empty":                sessionScope(g, "", now),
+		"the key itself":       sessionScope(g, reader, now),
+		"where none is needed": sessionScope(access.NewGuard(access.Policy{Unauthenticated: access.Write}), session, now),
 	} {
 		if s != access.None {
 			t.Errorf("%s the session is good for %v", name, s)
@@ -186,16 +186,16 @@ func TestSession(t *testing.T) {
 	}
 
 	g.SignOut(session)
-	if s := g.Session(session, now); s != access.None {
+	if s := sessionScope(g, session, now); s != access.None {
 		t.Errorf("after signing out the session is good for %v", s)
 	}
 	again, also := signIn(reader, now), signIn(reader, now)
 	g.SignOutEverywhere(session) // which has ended
-	if g.Session(again, now) != access.Read {
+	if sessionScope(g, again, now) != access.Read {
 		t.Error("a session that has ended ends others")
 	}
 	g.SignOutEverywhere(again)
-	if g.Session(again, now) != access.None || g.Session(also, now) != access.None || g.Session(act, now) != access.Write {
+	if sessionScope(g, again, now) != access.None || sessionScope(g, also, now) != access.None || sessionScope(g, act, now) != access.Write {
 		t.Error("signing out everywhere ends too few, or too many")
 	}
 }
@@ -221,11 +221,16 @@ func TestManySessions(t *testing.T) {
 		if i < 2 {
 			want = access.None
 		}
-		if s := g.Session(session, later); s != want {
+		if s := sessionScope(g, session, later); s != want {
 			t.Errorf("session %d is good for %v", i, s)
 		}
 	}
-	if g.Session(other, later) != access.Write {
+	if sessionScope(g, other, later) != access.Write {
 		t.Error("the session of another key has ended")
 	}
+}
+
+// sessionScope is what the owner of a session may do.
+func sessionScope(g *access.Guard, session string, now time.Time) access.Scope {
+	return g.Session(httptest.NewRequest(http.MethodGet, "/", nil), session, now).Scope
 }

@@ -21,6 +21,16 @@ type APIKey struct {
 	// good ones.
 	Secret string
 	Scope  Scope
+
+	// Name is what whoever has the key is called in journals, such as "billing" or
+	// "ada@example.com": what a run, a payload or an order came from. It has at most 256 bytes. Empty:
+	// they do not say.
+	Name string
+
+	// NamesOthers lets requests with the key say themselves who sends them, as workflow.WithActor
+	// has it with package client: for a program that has authenticated its users. Requests
+	// with other keys that do so are refused.
+	NamesOthers bool
 }
 
 // NewAPIKey makes an API key that nobody can guess.

@@ -11,13 +11,18 @@ import (
 func ExamplePolicy() {
 	guard := access.NewGuard(access.Policy{APIKeys: []access.APIKey{
 		{Secret: "read-me-rT5k2wQ8", Scope: access.Read}, // from the environment, in a real program
-		{Secret: "write-me-x9Lm4Vp1", Scope: access.Write},
+		{Secret: "write-me-x9Lm4Vp1", Scope: access.Write, Name: "ada"},
 	}})
 	r := httptest.NewRequest("GET", "/", nil)
-	fmt.Println(guard.Check(r))
-	r.Header.Set("Authorization", "Bearer read-me-rT5k2wQ8")
-	fmt.Println(guard.Check(r))
+	for _, secret := range []string{"", "read-me-rT5k2wQ8", "write-me-x9Lm4Vp1"} {
+		if secret != "" {
+			r.Header.Set("Authorization", "Bearer "+secret)
+		}
+		caller, err := guard.Check(r)
+		fmt.Println(caller.Scope, caller.Name, err)
+	}
 	// Output:
-	// none an API key is needed: send it as Authorization: Bearer KEY
-	// read <nil>
+	// none  an API key is needed: send it as Authorization: Bearer KEY
+	// read  <nil>
+	// write ada <nil>
 }

@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"maps"
+	"net/http"
 	"slices"
 	"sync"
 	"time"
@@ -64,15 +65,20 @@ func (s *sessions) makeRoom(t *APIKey, now time.Time) {
 	}
 }
 
-// Session says what the owner of a session may do: [None] if it has ended or was never
-// made here.
-func (g *Guard) Session(id string, now time.Time) Scope {
+// Session says who sends a request with a session, and what that may do: nothing, which is [None], if
+// the session has ended or was never made here.
+func (g *Guard) Session(r *http.Request, id string, now time.Time) Caller {
 	g.sessions.mu.Lock()
-	defer g.sessions.mu.Unlock()
-	if x, ok := g.sessions.live[sha256.Sum256([]byte(id))]; ok && now.Before(x.until) {
-		return x.key.Scope
+	x, ok := g.sessions.live[sha256.Sum256([]byte(id))]
+	g.sessions.mu.Unlock()
+	if !ok || !now.Before(x.until) {
+		return Caller{}
 	}
-	return None
+	c, err := g.named(r, x.key, x.key.Scope)
+	if err != nil {
+		return Caller{}
+	}
+	return c
 }
 
 // SignOut ends a session.

@@ -73,3 +73,20 @@ func (db postgresDatabase) counts() counts {
 	s := db.Stats()
 	return counts{s.Operations, s.Commits, s.Statements, s.Notified}
 }
+
+// databaseMB is the size of a database's files: with SQLite the log too.
+func databaseMB(ctx context.Context, e *env, db database) (float64, error) {
+	var bytes int64
+	if db, ok := db.(sqliteDatabase); ok {
+		for _, path := range []string{db.Path(), db.Path() + "-wal"} {
+			info, err := os.Stat(path)
+			if err != nil {
+				return 0, err
+			}
+			bytes += info.Size()
+		}
+		return float64(bytes) / (1 << 20), nil
+	}
+	err := e.server.conn.QueryRow(ctx, "SELECT sum(pg_database_size(oid)) FROM pg_database").Scan(&bytes)
+	return float64(bytes) / (1 << 20), err
+}

@@ -6,6 +6,8 @@
 //	go run . -quick          see that it works; the numbers mean little
 //	go run . -run steps/64 -profile /tmp/p    and write pprof profiles to a directory
 //	go run . -run postgres/ -set commit_delay=200 -set shared_buffers=1GB
+//	go run . years           a bot that lives for years, and the first message after a restart
+//	go run . upfront         the same bot, with all its messages sent before it gets one
 //	go run . growth          how costs grow, up to 1,000,000 runs in the database
 //	go run -tags dashboard . dashboard   the pages of the dashboard, with 1,000,000 runs
 //

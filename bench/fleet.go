@@ -14,40 +14,20 @@ const workers = 4
 // stepRunsOfWorkers has worker processes on one database execute runs of three steps
 // that they start themselves.
 func stepRunsOfWorkers(atATime int, perSecond budget) round {
-	return func(ctx context.Context, e *env) (ms []metric, err error) {
-		url, drop, err := e.create(ctx)
-		if err != nil {
-			return nil, err
-		}
-		defer func() { err = errors.Join(err, drop()) }()
-		ps, err := startProcesses(ctx, workers, url, 0)
-		defer func() { err = errors.Join(err, ps.close()) }()
-		if err != nil {
-			return nil, err
-		}
+	return onProcesses(0, func(ctx context.Context, e *env, url string, ps processes) (ms []metric, err error) {
 		n := e.size(5000) // of each
 		run := func(n int) func(int, *process) error {
 			return func(_ int, p *process) error { return p.call("Steps", Load{n, atATime}, &none{}) }
 		}
 		what := fmt.Sprintf("3-step runs, %d worker processes, each starts and executes %d at a time", workers, atATime)
 		return ps.measure(what, workers*n, perSecond, func(n int) error { return ps.all(run(n / workers)) })
-	}
+	})
 }
 
 // stepRunsOfClient has worker processes execute runs that a process starts which
 // executes none.
 func stepRunsOfClient(atATime int) round {
-	return func(ctx context.Context, e *env) (ms []metric, err error) {
-		url, drop, err := e.create(ctx)
-		if err != nil {
-			return nil, err
-		}
-		defer func() { err = errors.Join(err, drop()) }()
-		ps, err := startProcesses(ctx, workers, url, 0)
-		defer func() { err = errors.Join(err, ps.close()) }()
-		if err != nil {
-			return nil, err
-		}
+	return onProcesses(0, func(ctx context.Context, e *env, url string, ps processes) (ms []metric, err error) {
 		client, err := openClient(ctx, url)
 		if err != nil {
 			return nil, err
@@ -57,30 +37,15 @@ func stepRunsOfClient(atATime int) round {
 		return ps.measure(what, e.size(8000), budget{}, func(n int) error {
 			return each(n, atATime, func(int) error { return client.steps(ctx, 3) })
 		})
-	}
+	})
 }
 
 // resumesOfClient has worker processes execute parked runs that a process resumes, and awaits,
 // which executes none.
 func resumesOfClient(atATime int, what string, cacheSize int) round {
-	return func(ctx context.Context, e *env) (ms []metric, err error) {
-		url, drop, err := e.create(ctx)
-		if err != nil {
-			return nil, err
-		}
-		defer func() { err = errors.Join(err, drop()) }()
-		ps, err := startProcesses(ctx, workers, url, cacheSize)
-		defer func() { err = errors.Join(err, ps.close()) }()
-		if err != nil {
-			return nil, err
-		}
+	return onProcesses(cacheSize, func(ctx context.Context, e *env, url string, ps processes) (ms []metric, err error) {
 		n := e.size(8000)
-		share := (n + n/5) / workers
-		parked := make([][]ParkedRun, workers)
-		err = ps.all(func(i int, p *process) error {
-			var took time.Duration
-			return errors.Join(p.call("Park", share, &took), p.call("Parked", share, &parked[i]))
-		})
+		parked, err := ps.park(ctx, n+n/5)
 		if err != nil {
 			return nil, err
 		}
@@ -92,7 +57,7 @@ func resumesOfClient(atATime int, what string, cacheSize int) round {
 		var next atomic.Int64
 		resume := func(int) error {
 			i := int(next.Add(1)) - 1
-			_, err := client.resumed(ctx, parked[i%workers][i/workers])
+			_, err := client.resumed(ctx, parked[i])
 			return err
 		}
 		before, err := e.server.cpu()
@@ -106,7 +71,35 @@ func resumesOfClient(atATime int, what string, cacheSize int) round {
 		after, err := e.server.cpu()
 		perRun := float64((after - before).Microseconds()) / float64(next.Load())
 		return append(ms, e.server.cpuMetric(what+": CPU of the server", perRun, "µs/run")), err
+	})
+}
+
+// park starts n runs that wait on a hook, and waits until all do. Each process may execute runs that
+// another one has started.
+func (ps processes) park(ctx context.Context, n int) ([]ParkedRun, error) {
+	err := ps.all(func(i int, p *process) error {
+		var took time.Duration
+		return p.call("Park", (n+i)/len(ps), &took)
+	})
+	if err != nil {
+		return nil, err
 	}
+	var parked []ParkedRun
+	for len(parked) < n {
+		for _, p := range ps {
+			var runs []ParkedRun
+			if err := p.call("TakeParked", none{}, &runs); err != nil {
+				return nil, err
+			}
+			parked = append(parked, runs...)
+		}
+		select {
+		case <-time.After(10 * time.Millisecond):
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+	return parked, nil
 }
 
 // measure times n runs, after some that warm up. The commits are those of the workers.

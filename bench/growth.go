@@ -6,7 +6,6 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -55,13 +54,8 @@ func growthMain(ctx context.Context, args []string) (err error) {
 	}
 	text += missing
 	fmt.Print("\n" + text)
-	if *file != "" {
-		if err := os.MkdirAll(filepath.Dir(*file), 0o755); err != nil {
-			return err
-		}
-		if err := os.WriteFile(*file, plot.Draw("What Tenter's operations cost as a database and a run grow", growthCharts(grown)), 0o644); err != nil {
-			return err
-		}
+	if err := plot.Write(*file, "What Tenter's operations cost as a database and a run grow", growthCharts(grown)); err != nil {
+		return err
 	}
 	if *doc == "" {
 		return nil

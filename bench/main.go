@@ -30,7 +30,7 @@ func (e *env) size(full int) int {
 
 // commands are what this program does if its first argument says so; else it is bench.
 var commands = map[string]func(ctx context.Context, args []string) error{
-	childArg: childMain, growthArg: growthMain, soakArg: soakMain,
+	childArg: childMain, growthArg: growthMain, soakArg: soakMain, yearsArg: yearsMain, upFrontArg: upFrontMain,
 }
 
 func main() {

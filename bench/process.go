@@ -62,6 +62,23 @@ func startProcesses(ctx context.Context, n int, url string, cacheSize int) (ps p
 	})
 }
 
+// onProcesses measures what workers processes do that share a database, at url.
+func onProcesses(cacheSize int, measure func(ctx context.Context, e *env, url string, ps processes) ([]metric, error)) round {
+	return func(ctx context.Context, e *env) (ms []metric, err error) {
+		url, drop, err := e.create(ctx)
+		if err != nil {
+			return nil, err
+		}
+		defer func() { err = errors.Join(err, drop()) }()
+		ps, err := startProcesses(ctx, workers, url, cacheSize)
+		defer func() { err = errors.Join(err, ps.close()) }()
+		if err != nil {
+			return nil, err
+		}
+		return measure(ctx, e, url, ps)
+	}
+}
+
 func (p *process) call(method string, args, reply any) error {
 	if err := p.calls.Call("Child."+method, args, reply); err != nil {
 		return fmt.Errorf("child process: %s: %w", method, err)
@@ -130,7 +147,9 @@ func childMain(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	w, err := openWorld(ctx, url, engine.Options{CacheSize: cacheSize}, same)
+	opts := engine.Options{CacheSize: cacheSize, KeepGenerationsFor: time.Minute}
+	opts.PublicURL = "http://127.0.0.1" // the process that serves webhooks makes its URLs itself
+	w, err := openWorld(ctx, url, opts, same)
 	if err != nil {
 		return err
 	}
@@ -210,6 +229,16 @@ func (c *child) Parked(n int, runs *[]ParkedRun) error {
 	if len(*runs) < n {
 		return fmt.Errorf("only %d runs were parked, not %d", len(*runs), n)
 	}
+	return nil
+}
+
+// TakeParked returns the runs that have been parked in this process since the last time.
+func (c *child) TakeParked(_ none, runs *[]ParkedRun) error { //nolint:unparam // package rpc wants it
+	tokens.Range(func(id, token any) bool {
+		tokens.Delete(id)
+		*runs = append(*runs, ParkedRun{id.(string), token.(string)})
+		return true
+	})
 	return nil
 }
 

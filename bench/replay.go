@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"sync/atomic"
 	"time"
 
@@ -60,6 +61,13 @@ func (w *world) tokenWhenParked(ctx context.Context, runID string) (string, erro
 		}
 		if len(hooks) > 0 {
 			return hooks[0].Token, nil
+		}
+		run, err := w.eng.RunInfo(ctx, runID)
+		if err == nil && run.Status == workflow.StatusBlocked {
+			err = fmt.Errorf("run %s is blocked: %s", runID, run.Reason)
+		}
+		if err != nil {
+			return "", err
 		}
 		select {
 		case <-time.After(10 * time.Millisecond):

@@ -9,7 +9,6 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"os"
-	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
@@ -69,13 +68,8 @@ func soakMain(ctx context.Context, args []string) (err error) {
 	}
 	text += missing
 	fmt.Print("\n" + text)
-	if *file != "" {
-		if err := os.MkdirAll(filepath.Dir(*file), 0o755); err != nil {
-			return err
-		}
-		if err := os.WriteFile(*file, plot.Draw("What Tenter uses over time under mixed load", soakCharts(soaks)), 0o644); err != nil {
-			return err
-		}
+	if err := plot.Write(*file, "What Tenter uses over time under mixed load", soakCharts(soaks)); err != nil {
+		return err
 	}
 	if *doc != "" {
 		if err := report.ReplaceSection(*doc, "soak", text); err != nil {
@@ -241,7 +235,7 @@ func (s *soak) sample(ctx context.Context, began time.Time) (soakSample, error) 
 	if err != nil {
 		return soakSample{}, err
 	}
-	database, err := s.size(ctx)
+	database, err := databaseMB(ctx, s.e, s.site.world.db)
 	if err != nil {
 		return soakSample{}, err
 	}
@@ -264,23 +258,6 @@ func (s *soak) sample(ctx context.Context, began time.Time) (soakSample, error) 
 		sample.p50, sample.p99 = milliseconds(percentile(took, 50)), milliseconds(percentile(took, 99))
 	}
 	return sample, nil
-}
-
-// size is that of the database's files, in MB: with SQLite the log too.
-func (s *soak) size(ctx context.Context) (float64, error) {
-	var bytes int64
-	if db, ok := s.site.world.db.(sqliteDatabase); ok {
-		for _, path := range []string{db.Path(), db.Path() + "-wal"} {
-			info, err := os.Stat(path)
-			if err != nil {
-				return 0, err
-			}
-			bytes += info.Size()
-		}
-		return float64(bytes) / (1 << 20), nil
-	}
-	err := s.e.server.conn.QueryRow(ctx, "SELECT sum(pg_database_size(oid)) FROM pg_database").Scan(&bytes)
-	return float64(bytes) / (1 << 20), err
 }
 
 // soakMeasure is something that should stay flat: it may grow by so much from the second

@@ -47,17 +47,7 @@ func onSite(answer string, runs int, measure func(context.Context, *env, *site) 
 
 // elsewhere measures a site whose runs worker processes execute.
 func elsewhere(answer string, runs int, measure func(context.Context, *env, *site) ([]metric, error)) round {
-	return func(ctx context.Context, e *env) (ms []metric, err error) {
-		url, drop, err := e.create(ctx)
-		if err != nil {
-			return nil, err
-		}
-		defer func() { err = errors.Join(err, drop()) }()
-		ps, err := startProcesses(ctx, workers, url, 0)
-		defer func() { err = errors.Join(err, ps.close()) }()
-		if err != nil {
-			return nil, err
-		}
+	return onProcesses(0, func(ctx context.Context, e *env, url string, ps processes) (ms []metric, err error) {
 		s, err := serve(ctx, answer, runs, func(public string) (*world, error) {
 			return openEngine(ctx, url, engine.Options{PublicURL: public}, same)
 		})
@@ -66,7 +56,7 @@ func elsewhere(answer string, runs int, measure func(context.Context, *env, *sit
 		}
 		defer func() { err = errors.Join(err, s.close()) }()
 		return measure(ctx, e, s)
-	}
+	})
 }
 
 // acceptedElsewhere has requests accepted by a process for runs that others execute.

@@ -47,7 +47,7 @@ func same(s store.Store) store.Store { return s }
 
 // openWorld opens a database and returns when the engine has executed a run.
 func openWorld(ctx context.Context, url string, opts engine.Options, over func(store.Store) store.Store) (*world, error) {
-	opts.Workflows = []workflow.Definition{stepsWorkflow, hookWorkflow, stepsThenHookWorkflow, timedWorkflow, webhookWorkflow, nappingParent, napping, echo}
+	opts.Workflows = []workflow.Definition{stepsWorkflow, hookWorkflow, stepsThenHookWorkflow, timedWorkflow, webhookWorkflow, answeringWorkflow, nappingParent, napping, echo, yearsBot.Implement(hearForYears)}
 	w, err := openEngine(ctx, url, opts, over)
 	if err != nil {
 		return nil, err

@@ -244,6 +244,21 @@ func TestErrorsOfHooks(t *testing.T) {
 		_, err = workflow.Resume(ctx, c, "a\nb", 1)
 		w.is(err, workflow.ErrInvalidToken)
 
+		// A generated token is a secret, and errors end in logs.
+		const generated = "Xk3dAbCdEfGhIjKlMnOpQrStUvWxYz01"
+		_, err = workflow.Resume(ctx, c, generated, 1)
+		errs := []error{err}
+		_, err = c.HookByToken(ctx, generated)
+		errs = append(errs, err)
+		_, err = c.CallHook(ctx, workflow.CallRequest{Token: generated, Input: []byte("1")})
+		errs = append(errs, err)
+		_, err = c.AwaitAnswer(ctx, workflow.AnswerRequest{Token: generated, IdempotencyKey: "k"})
+		for _, err := range append(errs, err) {
+			if err == nil || strings.Contains(err.Error(), generated) || !strings.Contains(err.Error(), `"***"`) {
+				w.Errorf("the error of an unknown token is %v", err)
+			}
+		}
+
 		r, err := approve.Start(ctx, c, "t")
 		w.ok(err)
 		w.untilWaiting(r.ID())
@@ -415,6 +430,39 @@ func TestJournalAndMailbox(t *testing.T) {
 	})
 }
 
+func TestUnreadOfAGeneration(t *testing.T) {
+	t.Parallel()
+	both(t, func(w *world, c inspect.Client) {
+		ctx := w.Context()
+		r, err := diary.Start(ctx, c, 0)
+		w.ok(err)
+		w.untilWaiting(r.ID())
+		for _, text := range []string{"one", "two"} {
+			_, err = workflow.Resume(ctx, c, "unread 0", text)
+			w.ok(err)
+		}
+		_, err = workflow.Resume(ctx, c, "turn", "now")
+		w.ok(err)
+		w.until(r.ID(), func(info workflow.RunInfo) bool { return info.Generation == 1 })
+		unread, err := c.Unread(ctx, r.ID(), 0)
+		w.ok(err)
+		if len(unread) != 2 || string(unread[0].Data) != `"one"` || string(unread[1].Data) != `"two"` || unread[0].Kind != "payload_received" || unread[0].Ref != r.ID()+".h1" {
+			w.Errorf("unread payloads of the first generation: %+v", unread)
+		}
+		for _, generation := range []int{1, 7} {
+			if unread, err = c.Unread(ctx, r.ID(), generation); err != nil || len(unread) != 0 {
+				w.Errorf("unread payloads of generation %d: %+v, %v", generation, unread, err)
+			}
+		}
+		d, err := inspect.LoadGeneration(ctx, c, r.ID(), 0)
+		if err != nil || len(d.Mail) != 2 {
+			w.Errorf("the first generation: %+v, %v", d, err)
+		}
+		_, err = c.Unread(ctx, "nobody", 0)
+		w.is(err, workflow.ErrRunNotFound)
+	})
+}
+
 // Requests are shown without secrets, and answers too.
 func TestRequestsInJournals(t *testing.T) {
 	t.Parallel()
@@ -519,11 +567,14 @@ func TestCatalog(t *testing.T) {
 				w.Errorf("%+v", info)
 			}
 		}
-		if got := strings.Join(names, " "); got != "add approve collect elsewhere fail prober receive sleep slow" {
+		if got := strings.Join(names, " "); got != "add adder approve collect diary elsewhere fail follow prober receive sleep slow" {
 			w.Errorf("workflows: %s", got)
 		}
-		if len(cat.HookTypes) != 1 || cat.HookTypes[0].Name != "approval" {
+		if len(cat.HookTypes) != 2 || cat.HookTypes[0].Name != "approval" || cat.HookTypes[0].Answer != nil || cat.HookTypes[1].Name != "sum" {
 			w.Fatalf("hook types: %+v", cat.HookTypes)
+		}
+		if got := string(cat.HookTypes[1].Answer); got != `{"type":"integer"}` {
+			w.Errorf("the schema of an answer: %s", got)
 		}
 		var schema struct {
 			Type       string
@@ -598,6 +649,75 @@ func TestContextEnds(t *testing.T) {
 		w.is(err, context.Canceled)
 		if err := c.Watch(ended, r.ID(), func(inspect.Change) {}); err != nil {
 			w.Errorf("watch: %v", err)
+		}
+	})
+}
+
+func TestPauses(t *testing.T) {
+	t.Parallel()
+	both(t, func(w *world, c inspect.Client) {
+		ctx := w.Context()
+		w.ok(add.Pause(workflow.WithActor(ctx, workflow.Actor{Name: "ada"}), c, workflow.PauseRequest{Why: "a bad deploy"}))
+		for _, name := range odd {
+			w.ok(c.PauseWorkflow(ctx, name, workflow.PauseRequest{Why: name}))
+		}
+		paused, err := c.PausedWorkflows(ctx)
+		w.ok(err)
+		if len(paused) != len(odd)+1 {
+			w.Errorf("%d workflows are paused, want %d: %+v", len(paused), len(odd)+1, paused)
+		}
+		for _, p := range paused {
+			if p.Why != p.Workflow && (p.Workflow != "add" || p.By.Name != "ada" || p.Why != "a bad deploy") || p.At.IsZero() {
+				w.Errorf("a pause is %+v", p)
+			}
+		}
+		r, err := add.Start(ctx, c, []int{1, 2})
+		w.ok(err)
+		w.ok(r.Pause(workflow.WithActor(ctx, workflow.Actor{Name: "bob"}), workflow.PauseRequest{}))
+		info, err := r.Info(ctx)
+		w.ok(err)
+		if p := info.Paused; p == nil || p.By.Name != "bob" || p.Why != "" || p.Workflow || p.At.IsZero() {
+			w.Errorf("the pause of the run is %+v", p)
+		}
+		w.ok(r.Resume(ctx))
+		runs, err := c.Runs(ctx, inspect.RunFilter{Paused: true})
+		w.ok(err)
+		if len(runs) != 1 || runs[0].ID != r.ID() || !runs[0].Paused.Workflow || runs[0].Paused.By.Name != "ada" {
+			w.Errorf("paused runs are %+v", runs)
+		}
+		for _, name := range append([]string{"add"}, odd...) {
+			w.ok(c.ResumeWorkflow(ctx, name))
+		}
+		if got, err := r.Result(ctx); got != 3 || err != nil {
+			w.Errorf("result is %d, %v", got, err)
+		}
+		w.is(r.Pause(ctx, workflow.PauseRequest{}), workflow.ErrRunEnded)
+		w.is(r.Resume(ctx), workflow.ErrRunEnded)
+		w.is(c.PauseRun(ctx, "nobody", workflow.PauseRequest{}), workflow.ErrRunNotFound)
+		w.is(c.PauseRun(ctx, r.ID(), workflow.PauseRequest{Why: strings.Repeat("x", workflow.MaxErrorText+1)}), workflow.ErrPayloadTooLarge)
+		w.is(c.PauseWorkflow(ctx, "", workflow.PauseRequest{}), workflow.ErrInvalidName)
+	})
+}
+
+// What awaits a run is listed, by its ID, whatever that is.
+func TestAwaiting(t *testing.T) {
+	t.Parallel()
+	both(t, func(w *world, c inspect.Client) {
+		ctx := w.Context()
+		for _, id := range odd {
+			_, err := approve.Start(ctx, c, "for "+id, workflow.RunID(id))
+			w.ok(err)
+			r, err := follow.Start(ctx, c, id)
+			w.ok(err)
+			w.untilWaiting(r.ID())
+			runs, err := c.Runs(ctx, inspect.RunFilter{Awaits: id})
+			w.ok(err)
+			if len(runs) != 1 || runs[0].ID != r.ID() {
+				w.Errorf("run %q is awaited by %+v, want %s", id, runs, r.ID())
+			}
+			w.ok(c.TerminateRun(ctx, id, ""))
+			_, err = r.Result(ctx)
+			w.is(err, workflow.ErrTerminated)
 		}
 	})
 }

@@ -22,8 +22,8 @@ import (
 	"github.com/tenter-dev/tenter/inspect"
 	"github.com/tenter-dev/tenter/internal/apicheck"
 	"github.com/tenter-dev/tenter/internal/memdir"
+	"github.com/tenter-dev/tenter/sender"
 	"github.com/tenter-dev/tenter/server"
-	"github.com/tenter-dev/tenter/signature"
 	"github.com/tenter-dev/tenter/store/sqlite"
 	"github.com/tenter-dev/tenter/workflow"
 )
@@ -40,6 +40,7 @@ type world struct {
 const (
 	readKey  = "read-key-of-the-tests"
 	writeKey = "write-key-of-the-tests"
+	namedKey = "named-key-of-the-tests"
 )
 
 // patience is how long anything may take that should happen at once, on a busy machine too.
@@ -55,19 +56,21 @@ func newWorld(t *testing.T) *world {
 	mux := http.NewServeMux()
 	w.srv = httptest.NewServer(mux)
 	quiet := slog.New(slog.DiscardHandler)
-	github, err := signature.GitHub("secret-of-the-tests")
+	github, err := sender.GitHub("secret-of-the-tests")
 	if err != nil {
 		t.Fatal(err)
 	}
 	w.eng, err = engine.New(w.store, engine.Options{
-		Workflows: definitions, Elsewhere: []string{"elsewhere"}, Hooks: []workflow.HookDefinition{approvals}, Logger: quiet, MaxPayload: 1 << 20,
-		PublicURL: w.srv.URL, Verifiers: map[string]signature.Verifier{"github": github},
+		Workflows: definitions, Elsewhere: []string{"elsewhere"}, Hooks: []workflow.HookDefinition{approvals, sums}, Logger: quiet, MaxPayload: 1 << 20,
+		PublicURL: w.srv.URL, Senders: map[string]*sender.Sender{"github": github}, KeepRefused: 10,
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	api := server.API(w.eng, server.APIOptions{Logger: quiet, Access: access.Policy{APIKeys: []access.APIKey{
-		{Secret: readKey, Scope: access.Read}, {Secret: writeKey, Scope: access.Write},
+		{Secret: readKey, Scope: access.Read},
+		{Secret: writeKey, Scope: access.Write, NamesOthers: true},
+		{Secret: namedKey, Scope: access.Write, Name: "grace"},
 	}}})
 	if w.check, err = apicheck.New(api, describe(t, api), func(wrong string) { t.Error(wrong) }); err != nil {
 		t.Fatal(err)
@@ -239,6 +242,10 @@ var (
 	sleep = workflow.Define("sleep", func(ctx workflow.Context, _ string) (string, error) {
 		return "slept", workflow.Sleep(ctx, 24*time.Hour)
 	})
+	// follow awaits a run that returns a text.
+	follow = workflow.Define("follow", func(ctx workflow.Context, id string) (string, error) {
+		return workflow.Await[string](ctx, id).Wait(ctx)
+	})
 	// receive takes two signed requests at a webhook and answers the first.
 	receive = workflow.Define("receive", func(ctx workflow.Context, token string) (string, error) {
 		hook, err := workflow.NewWebhook(ctx, workflow.Token(token), workflow.RespondManually(), workflow.Verify("github"))
@@ -276,7 +283,7 @@ var (
 		return "", nil
 	})
 
-	definitions = []workflow.Definition{approve, collect, add, fail, sleep, receive, slow, prober}
+	definitions = []workflow.Definition{approve, collect, add, fail, sleep, follow, receive, slow, prober, adder, diary.Implement(keepDiary)}
 )
 
 // sign signs a request as GitHub does.
@@ -284,4 +291,24 @@ func sign(r *http.Request, body string) {
 	mac := hmac.New(sha256.New, []byte("secret-of-the-tests"))
 	mac.Write([]byte(body))
 	r.Header.Set("X-Hub-Signature-256", "sha256="+hex.EncodeToString(mac.Sum(nil)))
+}
+
+var diary = workflow.Declare[int, int]("diary")
+
+// keepDiary closes a hook that it does not read, and restarts, when it is told to; its second
+// generation waits.
+func keepDiary(ctx workflow.Context, generation int) (int, error) {
+	unread, err := workflow.NewHook[string](ctx, workflow.Token(fmt.Sprint("unread ", generation)))
+	if err != nil {
+		return 0, err
+	}
+	turn, err := workflow.NewHook[string](ctx, workflow.Token("turn"))
+	if err != nil {
+		return 0, err
+	}
+	if _, err := turn.Wait(ctx); err != nil || generation > 0 {
+		return generation, err
+	}
+	unread.Close()
+	return diary.Restart(ctx, generation+1)
 }

@@ -11,7 +11,10 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
+	"unicode/utf16"
+	"unicode/utf8"
 
 	"go.opentelemetry.io/otel/propagation"
 
@@ -178,6 +181,13 @@ func (c *Client) send(ctx context.Context, r request) (*http.Response, error) {
 	if c.key != "" {
 		req.Header.Set("Authorization", "Bearer "+c.key)
 	}
+	if a := workflow.ActorOf(ctx); a != (workflow.Actor{}) && r.method != http.MethodGet {
+		name, err := json.Marshal(a)
+		if err != nil {
+			return nil, fmt.Errorf("encode who sends the request: %w", err)
+		}
+		req.Header.Set(api.ActorHeader, ascii(name))
+	}
 	propagation.TraceContext{}.Inject(ctx, propagation.HeaderCarrier(req.Header)) // if it has a span
 	resp, err := c.http.Do(req)
 	if err != nil || resp.StatusCode < 300 {
@@ -185,6 +195,23 @@ func (c *Client) send(ctx context.Context, r request) (*http.Response, error) {
 	}
 	defer func() { _ = resp.Body.Close() }()
 	return nil, failure(resp)
+}
+
+// ascii writes JSON without other characters, as a header has to be.
+func ascii(data []byte) string {
+	var b strings.Builder
+	for _, r := range string(data) {
+		switch {
+		case r < utf8.RuneSelf:
+			b.WriteRune(r)
+		case r > 0xffff:
+			high, low := utf16.EncodeRune(r)
+			_, _ = fmt.Fprintf(&b, `\u%04x\u%04x`, high, low)
+		default:
+			_, _ = fmt.Fprintf(&b, `\u%04x`, r)
+		}
+	}
+	return b.String()
 }
 
 // failure is the error that a response carries.

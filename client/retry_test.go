@@ -229,6 +229,48 @@ func TestWaitingSurvivesTheConnection(t *testing.T) {
 	}
 }
 
+// So does a call, once it is known that the run has it.
+func TestCallSurvivesTheConnection(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	ctx, cancel := context.WithTimeout(w.Context(), patience)
+	defer cancel()
+	r, err := adder.Start(ctx, w.eng, "t")
+	w.ok(err)
+	w.untilWaiting(r.ID())
+	var down atomic.Bool
+	asked, reached := make(chan struct{}, 1000), make(chan struct{}, 1000)
+	_, f := w.through(func(_ int, r *http.Request) outcome {
+		if r.Method == http.MethodGet {
+			asked <- struct{}{}
+		}
+		if down.Load() {
+			reached <- struct{}{}
+			return outcome{before: errRefused}
+		}
+		return outcome{}
+	})
+	quick, err := client.New(w.srv.URL, client.Options{APIKey: writeKey, HTTPClient: &http.Client{Transport: f, Timeout: 2 * time.Second}})
+	w.ok(err)
+	answers := make(chan error, 1)
+	go func() {
+		sum, err := sums.Call(ctx, quick, "t", []int{7, 1})
+		if err == nil && sum != 8 {
+			err = fmt.Errorf("the sum is %d", sum)
+		}
+		answers <- err
+	}()
+	<-asked
+	down.Store(true)
+	w.srv.CloseClientConnections()
+	for range 12 { // more often than a single call would try
+		<-reached
+	}
+	w.ok(r.Wake(ctx))
+	down.Store(false)
+	w.ok(<-answers)
+}
+
 // hanging is a server that begins a stream and then says no more.
 type hanging struct{ streams atomic.Int64 }
 

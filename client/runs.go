@@ -75,7 +75,7 @@ func (c *Client) AwaitRun(ctx context.Context, runID string) (workflow.RunResult
 			return res, nil
 		case err == nil:
 			failed, reached = 0, true
-			r.query = url.Values{"wait": {strconv.Itoa(max(1, int(c.wait/time.Second)))}}
+			r.query = c.patience(ctx)
 		case !reached || ctx.Err() != nil || !passing(err, true):
 			return res, about(what, err)
 		default:
@@ -102,17 +102,62 @@ func (c *Client) RetryRun(ctx context.Context, runID string) error {
 	return c.order(ctx, "retry", runID, nil)
 }
 
+// ForkRun makes a run of the beginning of another's journal, or says what that would do, see
+// [workflow.Client].
+func (c *Client) ForkRun(ctx context.Context, req workflow.ForkRequest) (plan workflow.ForkPlan, err error) {
+	what := "fork run " + req.RunID
+	if bad := run.BadName(req.ForkID, run.MaxName); req.ForkID != "" && bad != "" { // as JSON it might be another one
+		return plan, fmt.Errorf("%s: run ID %q: %w: %s", what, req.ForkID, workflow.ErrInvalidName, bad)
+	}
+	r := post(runPath(req.RunID, "/fork"), api.NewFork(req))
+	r.safe = req.DryRun
+	return plan, c.look(ctx, what, r, &plan)
+}
+
 // TerminateRun ends a run without asking its code, see [workflow.Client].
 func (c *Client) TerminateRun(ctx context.Context, runID, reason string) error {
 	return c.order(ctx, "terminate", runID, api.Terminate{Reason: reason})
 }
 
+// PauseRun pauses a run, see [workflow.Client].
+func (c *Client) PauseRun(ctx context.Context, runID string, req workflow.PauseRequest) error {
+	return c.order(ctx, "pause", runID, req)
+}
+
+// ResumeRun lets a paused run go on, see [workflow.Client].
+func (c *Client) ResumeRun(ctx context.Context, runID string) error {
+	return c.order(ctx, "resume", runID, nil)
+}
+
+// PauseWorkflow pauses all runs of a workflow, see [workflow.Client].
+func (c *Client) PauseWorkflow(ctx context.Context, name string, req workflow.PauseRequest) error {
+	return c.tell(ctx, "pause workflow "+name, workflowPath(name, "/pause"), req)
+}
+
+// ResumeWorkflow lets the runs of a workflow go on, see [workflow.Client].
+func (c *Client) ResumeWorkflow(ctx context.Context, name string) error {
+	return c.tell(ctx, "resume workflow "+name, workflowPath(name, "/resume"), nil)
+}
+
+func workflowPath(name, more string) string { return "workflows/" + api.Segment(name) + more }
+
+// PausedWorkflows lists the workflows that are paused, see [inspect.Client].
+func (c *Client) PausedWorkflows(ctx context.Context) ([]inspect.PausedWorkflow, error) {
+	var out api.PausedWorkflows
+	err := c.look(ctx, "list paused workflows", get("workflows/paused", nil), &out)
+	return out.Workflows, err
+}
+
 func (c *Client) order(ctx context.Context, verb, runID string, body any) error {
-	what := verb + " run " + runID
+	return c.tell(ctx, verb+" run "+runID, runPath(runID, "/"+verb), body)
+}
+
+// tell orders something that has no answer.
+func (c *Client) tell(ctx context.Context, what, path string, body any) error {
 	if err := c.usable(ctx); err != nil {
 		return fmt.Errorf("%s: %w", what, err)
 	}
-	_, err := c.call(ctx, post(runPath(runID, "/"+verb), body), nil)
+	_, err := c.call(ctx, post(path, body), nil)
 	return about(what, err)
 }
 
@@ -125,6 +170,11 @@ func (c *Client) Runs(ctx context.Context, f inspect.RunFilter) ([]workflow.RunI
 	q.text("status", string(f.Status))
 	q.text("workflow", f.Workflow)
 	q.text("parent_id", f.ParentID)
+	q.text("forked_from", f.ForkedFrom)
+	q.text("awaits", f.Awaits)
+	if f.Paused {
+		q.text("paused", "true")
+	}
 	q.time("since", f.Since)
 	q.time("until", f.Until)
 	q.text("prefix", f.Prefix)
@@ -133,6 +183,20 @@ func (c *Client) Runs(ctx context.Context, f inspect.RunFilter) ([]workflow.RunI
 	var page api.Runs
 	err := c.look(ctx, "list runs", get("runs", url.Values(q)), &page)
 	return page.Runs, err
+}
+
+// Failures groups failed runs by their causes, see [inspect.Client].
+func (c *Client) Failures(ctx context.Context, f inspect.FailureFilter) (inspect.Failures, error) {
+	if err := f.Validate(); err != nil {
+		return inspect.Failures{}, fmt.Errorf("group failed runs: %w", err)
+	}
+	q := query{}
+	q.text("workflow", f.Workflow)
+	q.time("since", f.Since)
+	q.time("until", f.Until)
+	var failures inspect.Failures
+	err := c.look(ctx, "group failed runs", get("failures", url.Values(q)), &failures)
+	return failures, err
 }
 
 // query are the parameters of a request, without those that are zero.
@@ -183,6 +247,21 @@ func (c *Client) Journal(ctx context.Context, runID string, after int64, limit i
 		}
 		after = events[len(events)-1].Position
 	}
+}
+
+// Generations lists the generations of a run that are over, see [inspect.Client].
+func (c *Client) Generations(ctx context.Context, runID string) ([]inspect.Generation, error) {
+	var out api.Generations
+	err := c.look(ctx, "list generations of run "+runID, get(runPath(runID, "/generations"), nil), &out)
+	return out.Generations, err
+}
+
+// Unread returns the payloads that a generation of a run has left unread, see [inspect.Client].
+func (c *Client) Unread(ctx context.Context, runID string, generation int) ([]inspect.Message, error) {
+	var out api.Mailbox
+	query := url.Values{"generation": {strconv.Itoa(generation)}}
+	err := c.look(ctx, "read unread payloads of run "+runID, get(runPath(runID, "/unread"), query), &out)
+	return out.Messages, err
 }
 
 // Mailbox returns what was sent to a run and its journal has not taken in, see

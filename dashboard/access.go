@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/tenter-dev/tenter/access"
+	"github.com/tenter-dev/tenter/workflow"
 )
 
 const sessionCookie = "tenter_session"
@@ -16,24 +17,27 @@ var errNotAllowed = &problem{http.StatusForbidden, "Not allowed", errors.New("yo
 // identify determines the scope of a request. It fails if that is none; of a page in a browser that
 // can sign in, it answers itself then, and done is true.
 func (d *dashboard) identify(r *request) (done bool, err error) {
-	scope, err := d.guard.Check(r.Request)
+	caller, err := d.guard.Check(r.Request)
 	if errors.Is(err, access.ErrNoAPIKey) {
-		scope = d.guard.Session(r.session(), r.now)
-		r.signedIn = scope != access.None
-		if scope == access.None {
+		caller = d.guard.Session(r.Request, r.session(), r.now)
+		r.signedIn = caller.Scope != access.None
+		if !r.signedIn {
 			d.announce(r.Request)
 			if r.Method == http.MethodGet && r.URL.Path != "/live" {
 				return true, r.redirect(to("signin", "back", here(r)))
 			}
 		}
 	}
-	r.write = scope == access.Write && !d.opts.ReadOnly
+	if caller.Name != "" {
+		r.Request = r.WithContext(workflow.WithActor(r.Context(), workflow.Actor{Name: caller.Name, Via: "dashboard"}))
+	}
+	r.write = caller.Scope == access.Write && !d.opts.ReadOnly
 	r.client = d.client
 	if !r.write {
 		r.client = d.reader
 	}
 	switch {
-	case scope != access.None:
+	case caller.Scope != access.None:
 		return false, nil
 	case errors.Is(err, access.ErrNoAPIKey), errors.Is(err, access.ErrWrongAPIKey):
 		r.w.Header().Set("WWW-Authenticate", "Bearer")
@@ -111,7 +115,7 @@ func (d *dashboard) showSignIn(r *request, status int, p signInPage) error {
 
 // signIn takes an API key from the form.
 func (d *dashboard) signIn(r *request) error {
-	if err := r.parseForm(); err != nil {
+	if err := r.parseFormOf(maxSmallForm); err != nil {
 		return err
 	}
 	back := r.PostForm.Get("back")
@@ -135,7 +139,7 @@ func (d *dashboard) newSession(r *request, key string) (ok bool) {
 
 // signOut ends the session, or all of its key.
 func (d *dashboard) signOut(r *request) error {
-	if err := r.parseForm(); err != nil {
+	if err := r.parseFormOf(maxSmallForm); err != nil {
 		return err
 	}
 	if r.PostForm.Has("everywhere") {

@@ -1,11 +1,15 @@
 package dashboard
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"embed"
 	"encoding/hex"
 	"io/fs"
 	"net/http"
+	"time"
+
+	"github.com/tenter-dev/tenter/internal/form"
 )
 
 //go:embed static
@@ -19,6 +23,7 @@ var assetPath = "static/" + digest(static) + "/"
 
 func digest(files fs.FS) string {
 	h := sha256.New()
+	h.Write(form.Stylesheet)
 	_ = fs.WalkDir(files, ".", func(name string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
 			return err
@@ -40,6 +45,10 @@ var assets = func() http.Handler {
 	serve := http.StripPrefix("/"+assetPath, http.FileServerFS(files))
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "public, max-age=31536000, immutable")
+		if r.URL.Path == "/"+assetPath+"form.css" {
+			http.ServeContent(w, r, "form.css", time.Time{}, bytes.NewReader(form.Stylesheet))
+			return
+		}
 		serve.ServeHTTP(w, r)
 	})
 }()

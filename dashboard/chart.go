@@ -39,7 +39,8 @@ type row struct {
 	Open    bool
 	Doc     *doc
 	Payload []payload
-	More    int // payloads that are not among them
+	More    int    // payloads that are not among them
+	ForkURL string // of the confirmation of a fork at a step
 }
 
 // shape is a bar, a gap between bars or a mark.
@@ -57,7 +58,7 @@ type payload struct {
 
 // newChart draws a page of a timeline. From is the first item to show, or negative for
 // the last page.
-func newChart(runID string, items []inspect.Item, begin, end time.Time, live bool, r *request) *chart {
+func newChart(runID string, items []inspect.Item, begin, end time.Time, live, over bool, r *request) *chart {
 	c := &chart{Total: len(items), Now: live, Zoom: 1}
 	if z, err := strconv.Atoi(r.query.Get("zoom")); err == nil && z > 1 && z <= maxZoom && z&(z-1) == 0 {
 		c.Zoom = z
@@ -119,7 +120,7 @@ func newChart(runID string, items []inspect.Item, begin, end time.Time, live boo
 	}
 	c.Ticks = s.ticks(6 * c.Zoom)
 	for i := range page {
-		c.Rows = append(c.Rows, newRow(runID, page[i], s, pageEnd))
+		c.Rows = append(c.Rows, newRow(runID, page[i], s, pageEnd, over))
 	}
 	c.addLinks(r, from, lastPage)
 	return c
@@ -130,7 +131,7 @@ func newChart(runID string, items []inspect.Item, begin, end time.Time, live boo
 func crowded(items []inspect.Item, whole time.Duration) bool {
 	bars, thin := 0, 0
 	for _, it := range items {
-		if it.End.IsZero() || it.Kind == inspect.KindControl {
+		if it.End.IsZero() || it.Instant() {
 			continue
 		}
 		bars++
@@ -165,8 +166,8 @@ func (c *chart) addLinks(r *request, from, lastPage int) {
 	}
 }
 
-func newRow(runID string, it inspect.Item, s *scale, now time.Time) row {
-	r := row{Item: it, Label: it.Name, Word: word(&it), Open: isOpen(&it), Doc: jsonDoc(it.Result, shownInItem, "")}
+func newRow(runID string, it inspect.Item, s *scale, now time.Time, over bool) row {
+	r := row{Item: it, Label: it.Name, Word: word(&it, over), Open: isOpen(&it), Doc: jsonDoc(it.Result, shownInItem, "")}
 	if it.Kind == inspect.KindStep || it.Kind == inspect.KindChild {
 		if i := strings.LastIndexByte(it.Name, '#'); i > 0 {
 			r.Label, r.Number = it.Name[:i], it.Name[i:]
@@ -182,7 +183,7 @@ func newRow(runID string, it inspect.Item, s *scale, now time.Time) row {
 		r.Shapes = append(r.Shapes, shape{class, x, s.place(to) - x, title})
 	}
 	switch {
-	case it.Kind == inspect.KindControl:
+	case it.Instant():
 		bar("mark", it.Begin, it.Begin, it.Name)
 	case it.Kind == inspect.KindStep && len(it.Attempts) > 0:
 		at := it.Begin
@@ -228,8 +229,11 @@ func isOpen(it *inspect.Item) bool {
 	return it.State == inspect.StateOpen || it.State == inspect.StateBackoff
 }
 
-// word says in a word or two how far an item is.
-func word(it *inspect.Item) string {
+// word says in a word or two how far an item is. over says that it is of a generation that is over.
+func word(it *inspect.Item, over bool) string {
+	if it.State == inspect.StateLeft && over {
+		return "left at the restart"
+	}
 	if it.State == inspect.StateLeft {
 		return "ended with the run"
 	}
@@ -257,10 +261,16 @@ func word(it *inspect.Item) string {
 		return map[inspect.State]string{
 			inspect.StateOpen: "running", inspect.StateDone: "completed", inspect.StateFailed: "failed",
 		}[it.State]
+	case inspect.KindAwait:
+		return map[inspect.State]string{
+			inspect.StateOpen: "awaited", inspect.StateDone: "completed", inspect.StateFailed: "failed", inspect.StateStopped: "not needed any more",
+		}[it.State]
 	case inspect.KindResponse:
 		return map[inspect.State]string{
 			inspect.StateOpen: "to be sent", inspect.StateDone: "sent", inspect.StateFailed: "answered before",
 		}[it.State]
+	case inspect.KindPatch:
+		return "taken"
 	default:
 		return "from outside"
 	}

@@ -44,6 +44,7 @@ func New(c inspect.Client, opts Options) http.Handler {
 	mux.Handle("GET /static/", assets)
 
 	mux.HandleFunc("GET /{$}", d.page(d.runs))
+	mux.HandleFunc("GET /failures", d.page(d.failures))
 	mux.HandleFunc("GET /find", d.page(d.find))
 	mux.HandleFunc("GET /run", d.page(d.run))
 	mux.HandleFunc("GET /journal", d.page(d.journal))
@@ -51,6 +52,8 @@ func New(c inspect.Client, opts Options) http.Handler {
 	mux.HandleFunc("GET /payload", d.page(d.payload))
 	mux.HandleFunc("GET /hooks", d.page(d.hooks))
 	mux.HandleFunc("GET /hook", d.page(d.hook))
+	mux.HandleFunc("GET /topics", d.page(d.topics))
+	mux.HandleFunc("GET /refused", d.page(d.refused))
 	mux.HandleFunc("GET /workflows", d.page(d.workflows))
 	mux.HandleFunc("GET /help", d.page(d.help))
 	mux.HandleFunc("GET /live", d.page(d.live))
@@ -62,6 +65,9 @@ func New(c inspect.Client, opts Options) http.Handler {
 
 	// What changes something.
 	mux.HandleFunc("POST /hook", d.page(d.acting(d.resume)))
+	mux.HandleFunc("GET /publish", d.page(d.acting(d.publishForm)))
+	mux.HandleFunc("POST /publish", d.page(d.acting(d.publish)))
+	mux.HandleFunc("POST /redeliver", d.page(d.acting(d.redeliver)))
 	mux.HandleFunc("GET /start", d.page(d.acting(d.startForm)))
 	mux.HandleFunc("POST /start", d.page(d.acting(d.start)))
 	mux.HandleFunc("GET /act", d.page(d.acting(d.confirm)))

@@ -14,6 +14,7 @@ import (
 	"github.com/tenter-dev/tenter/dashboard"
 	"github.com/tenter-dev/tenter/engine"
 	"github.com/tenter-dev/tenter/inspect"
+	"github.com/tenter-dev/tenter/internal/browsertest"
 	"github.com/tenter-dev/tenter/workflow"
 )
 
@@ -69,10 +70,14 @@ func TestEvil(t *testing.T) {
 		o.Hooks = append(o.Hooks, evilHook)
 	})
 	const id = "id" + evil
-	run := start(w, evilWorkflow, evil, workflow.RunID(id))
+	as := workflow.WithActor(t.Context(), workflow.Actor{Name: evil, Via: "<script>pwned()</script>", Link: evil})
+	run, err := evilWorkflow.Start(as, w.eng, evil, workflow.RunID(id))
+	if err != nil {
+		t.Fatal(err)
+	}
 	opened(w, run)
 	w.eventually(func() bool {
-		_, err := workflow.Resume(t.Context(), w.eng, "plain"+evil, map[string]any{evil: []string{evil}})
+		_, err := workflow.Resume(as, w.eng, "plain"+evil, map[string]any{evil: []string{evil}})
 		return err == nil
 	})
 	w.eventually(func() bool {
@@ -87,12 +92,13 @@ func TestEvil(t *testing.T) {
 	failed := start(w, evilFailure, evil)
 	ended(w, failed)
 	killed := start(w, nap, time.Hour)
-	if err := killed.Terminate(t.Context(), evil); err != nil {
+	if err := killed.Terminate(as, evil); err != nil {
 		t.Fatal(err)
 	}
 	q := url.QueryEscape
 	pages := []string{
 		"", "?prefix=" + q(evil), "?workflow=" + q(evil), "?parent=" + q(evil), "?within=" + q(evil), "?status=" + q(evil), "?since=" + q(evil), "?notice=" + q(evil),
+		"?status=failed", "failures", "failures?workflow=" + q(evil), "failures?since=" + q(evil),
 		"run?id=" + q(id), "run?id=" + q(failed.ID()), "run?id=" + q(killed.ID()), "run?id=" + q(evil),
 		"run?id=" + q(id) + "&zoom=" + q(evil) + "&scale=" + q(evil) + "&items=" + q(evil),
 		"hooks", "hooks?type=" + q(evil), "hooks?prefix=" + q(evil),
@@ -105,34 +111,31 @@ func TestEvil(t *testing.T) {
 	for i := 1; i <= 8; i++ {
 		pages = append(pages, fmt.Sprintf("event?id=%s&position=%d", q(id), i))
 	}
-	b := newTab(t)
+	b := browsertest.New(t)
 	for _, page := range pages {
-		b.do(chromedp.Navigate(w.url + page))
-		b.do(chromedp.Evaluate[chromedp.Void](`document.querySelectorAll("details").forEach(d => d.open = true)`))
+		b.Do(chromedp.Navigate(w.url + page))
+		b.Do(chromedp.Evaluate[chromedp.Void](`document.querySelectorAll("details").forEach(d => d.open = true)`))
 		if strings.HasPrefix(page, "run?id="+q(id)) { // also by the way that changes come
-			b.do(chromedp.Evaluate[chromedp.Void](`document.querySelector("[data-soft]")?.click(); new Promise(done => setTimeout(done, 150))`, chromedp.EvalAwaitPromise))
-			b.do(chromedp.Evaluate[chromedp.Void](`document.querySelector("a.event")?.click(); new Promise(done => setTimeout(done, 150))`, chromedp.EvalAwaitPromise))
+			b.Do(chromedp.Evaluate[chromedp.Void](`document.querySelector("[data-soft]")?.click(); new Promise(done => setTimeout(done, 150))`, chromedp.EvalAwaitPromise))
+			b.Do(chromedp.Evaluate[chromedp.Void](`document.querySelector("a.event")?.click(); new Promise(done => setTimeout(done, 150))`, chromedp.EvalAwaitPromise))
 		}
-		found := get(b, chromedp.Evaluate[string](`[
+		found := browsertest.Get(b, chromedp.Evaluate[string](`[
 			...document.querySelectorAll("#pwned, main script, [onerror], [onload], img, [href^='javascript:' i], [action^='javascript:' i]"),
 			...(document.querySelectorAll("script").length > 1 ? [document.scripts[1]] : []),
 		].map(e => e.outerHTML.slice(0, 200)).join("\n")`))
 		if found != "" {
 			t.Errorf("%s: %s", page, found)
 		}
-		if body := get(b, chromedp.Evaluate[string](`document.documentElement.outerHTML`)); strings.Contains(body, "the-secret-of-the-sender") {
+		if body := browsertest.Get(b, chromedp.Evaluate[string](`document.documentElement.outerHTML`)); strings.Contains(body, "the-secret-of-the-sender") {
 			t.Errorf("%s shows the secret of the webhook's caller", page)
 		}
-		b.mu.Lock()
-		for _, p := range b.problems {
+		for _, p := range b.Problems() {
 			if !strings.HasPrefix(p, "network: Failed to load resource: the server responded with a status of 4") { // some of them ask for nonsense
 				t.Errorf("%s: %s", page, p)
 			}
 		}
-		b.problems = nil
-		b.mu.Unlock()
 	}
-	if shown := get(b, chromedp.Evaluate[string](`fetch("run?id=" + encodeURIComponent(`+"`"+strings.ReplaceAll(id, "`", "")+"`"+`)).then(r => r.text())`, chromedp.EvalAwaitPromise)); !strings.Contains(shown, "&lt;script&gt;pwned()") {
+	if shown := browsertest.Get(b, chromedp.Evaluate[string](`fetch("run?id=" + encodeURIComponent(`+"`"+strings.ReplaceAll(id, "`", "")+"`"+`)).then(r => r.text())`, chromedp.EvalAwaitPromise)); !strings.Contains(shown, "&lt;script&gt;pwned()") {
 		t.Error("the page of the evil run does not show it: what is tested here?")
 	}
 	remote := *w

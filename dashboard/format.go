@@ -5,7 +5,6 @@ import (
 	"html/template"
 	"net/url"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/tenter-dev/tenter/inspect"
@@ -24,7 +23,7 @@ var funcs = template.FuncMap{
 	"count":    func(c inspect.Counts, s workflow.Status) string { return counted(c[s]) },
 	"size":     size,
 	"to":       to,
-	"words":    words,
+	"paused":   inspect.PauseText,
 	"list":     func(v ...any) []any { return v },
 	"percent":  func(f float64) string { return strconv.FormatFloat(100*f, 'f', 3, 64) + "%" },
 }
@@ -126,27 +125,4 @@ func to(name string, pairs ...any) string {
 		}
 	}
 	return link(name, q)
-}
-
-// words makes a label of a name as it is written in code: dueDate, due_date.
-func words(name string) string {
-	var b strings.Builder
-	lower := false
-	for _, r := range name {
-		switch upper := 'A' <= r && r <= 'Z'; {
-		case r == '_' || r == '-' || r == ' ':
-			b.WriteByte(' ')
-			lower = false
-			continue
-		case upper && lower:
-			b.WriteByte(' ')
-			b.WriteRune(r + 'a' - 'A')
-		case b.Len() == 0 && 'a' <= r && r <= 'z':
-			b.WriteRune(r - 'a' + 'A')
-		default:
-			b.WriteRune(r)
-		}
-		lower = 'a' <= r && r <= 'z' || '0' <= r && r <= '9'
-	}
-	return b.String()
 }

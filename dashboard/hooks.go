@@ -2,15 +2,20 @@ package dashboard
 
 import (
 	"cmp"
+	"context"
 	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"github.com/tenter-dev/tenter/inspect"
+	"github.com/tenter-dev/tenter/internal/form"
 	"github.com/tenter-dev/tenter/workflow"
 )
 
@@ -60,11 +65,7 @@ func (d *dashboard) hooks(r *request) error {
 		p.Next = link("hooks", next)
 	}
 	for _, h := range hooks {
-		row := hookRow{HookInfo: h, URL: to("hook", "run", h.RunID, "id", h.ID)}
-		if len(h.Metadata) > 0 {
-			row.Meta = oneLine(h.Metadata)
-		}
-		p.Hooks = append(p.Hooks, row)
+		p.Hooks = append(p.Hooks, hookRow{HookInfo: h, Meta: form.Line(h.Metadata), URL: to("hook", "run", h.RunID, "id", h.ID)})
 	}
 	return d.render(r, http.StatusOK, "hooks", view{Title: "Open hooks", Nav: "hooks", Live: "live", Data: p})
 }
@@ -72,8 +73,16 @@ func (d *dashboard) hooks(r *request) error {
 type hookPage struct {
 	Hook     workflow.HookInfo
 	Workflow string
-	Metadata *doc
-	Form     *form
+	Metadata []form.Fact
+	Form     *form.Form
+	Answer   *answer // to the request of the form, if it was sent
+	Links    *linkList
+}
+
+// answer is what a run has answered to a call. With neither it has not answered yet.
+type answer struct {
+	Output  *doc
+	Refused string
 }
 
 // A hook is found by its run and its ID: its token is a secret, which would stay in the
@@ -113,8 +122,12 @@ func (d *dashboard) hook(r *request) error {
 }
 
 func (d *dashboard) showHook(r *request, status int, p *hookPage) error {
+	verb := "Resume"
+	if p.Hook.Call {
+		verb = "Call"
+	}
 	return d.render(r, status, "hook", view{
-		Title: "Resume " + cmp.Or(p.Hook.Type, "hook"), Nav: "hooks", Here: to("hook", "run", p.Hook.RunID, "id", p.Hook.ID), Data: p,
+		Title: verb + " " + cmp.Or(p.Hook.Type, "hook"), Nav: "hooks", Here: to("hook", "run", p.Hook.RunID, "id", p.Hook.ID), Data: p,
 	})
 }
 
@@ -140,9 +153,13 @@ func (d *dashboard) hookPage(r *request, values url.Values) (*hookPage, error) {
 			}
 		}
 	}
+	links, err := linksOf(r, h.RunID, h.ID)
+	if err != nil {
+		return nil, err
+	}
 	return &hookPage{
-		Hook: h, Workflow: run.Workflow, Metadata: jsonDoc(h.Metadata, shown, ""),
-		Form: newForm(payload, "Payload", values, nil),
+		Hook: h, Workflow: run.Workflow, Metadata: form.Facts(h.Metadata), Links: links,
+		Form: form.New(form.Options{Schema: payload, Label: "Payload", Values: values}),
 	}, nil
 }
 
@@ -162,9 +179,12 @@ func (d *dashboard) resume(r *request) error {
 	if !ok {
 		return d.showHook(r, http.StatusUnprocessableEntity, p)
 	}
+	if p.Hook.Call {
+		return d.call(r, p, payload)
+	}
 	info, err := workflow.Resume(r.Context(), r.client, p.Hook.Token, payload, workflow.IdempotencyKey("dashboard:"+p.Form.Key))
 	if problem := (&workflow.PayloadError{}); errors.As(err, &problem) {
-		p.Form.blame(problem.Err.Error())
+		p.Form.Blame(problem.Err)
 		return d.showHook(r, http.StatusUnprocessableEntity, p)
 	}
 	if err != nil {
@@ -177,13 +197,51 @@ func (d *dashboard) resume(r *request) error {
 	return r.redirect(to("run", "id", info.RunID, "notice", notice))
 }
 
-// maxForm bounds what is sent with a form. The engine has a limit of its own for what is
-// in it.
-const maxForm = 16 << 20
+// patience is how long a caller waits for the answer of a run before the page says that there is none.
+const patience = 10 * time.Second
 
-func (r *request) parseForm() error {
-	r.Body = http.MaxBytesReader(r.w, r.Body, maxForm)
+// call sends a request to a call, and shows the answer. While there is none the form keeps its key, so
+// that it asks for the same answer.
+func (d *dashboard) call(r *request, p *hookPage, input []byte) error {
+	ctx, cancel := context.WithTimeout(r.Context(), patience)
+	defer cancel()
+	// Another input is another request.
+	sum := sha256.Sum256(input)
+	key := "dashboard:" + p.Form.Key + ":" + hex.EncodeToString(sum[:8])
+	a, err := r.client.CallHook(ctx, workflow.CallRequest{Token: p.Hook.Token, Input: input, IdempotencyKey: key})
+	misfit, bad := errors.AsType[*workflow.PayloadError](err)
+	unanswered, taken := errors.AsType[*workflow.UnansweredError](err)
+	switch {
+	case bad:
+		p.Form.Blame(misfit.Err)
+		return d.showHook(r, http.StatusUnprocessableEntity, p)
+	case taken && errors.Is(unanswered.Err, context.DeadlineExceeded):
+		p.Answer = &answer{}
+	case err != nil:
+		return err
+	case a.Error != nil:
+		p.Answer, p.Form.Key = &answer{Refused: inspect.Failure(a.Error)}, rand.Text()
+	default:
+		p.Answer, p.Form.Key = &answer{Output: jsonDoc(a.Output, shown, "")}, rand.Text()
+	}
+	return d.showHook(r, http.StatusOK, p)
+}
+
+// These bound what is sent with a form, in bytes. The engine has a limit of its own for what is
+// in it.
+const (
+	maxForm      = 16 << 20
+	maxSmallForm = 64 << 10 // without a payload: to sign in, which anybody can try
+)
+
+func (r *request) parseForm() error { return r.parseFormOf(maxForm) }
+
+func (r *request) parseFormOf(limit int64) error {
+	r.Body = http.MaxBytesReader(r.w, r.Body, limit)
 	if err := r.ParseForm(); err != nil {
+		if _, large := errors.AsType[*http.MaxBytesError](err); large {
+			return err
+		}
 		return badRequest(err)
 	}
 	for name, values := range r.PostForm {
@@ -193,7 +251,3 @@ func (r *request) parseForm() error {
 	}
 	return nil
 }
-
-// newKey is an idempotency key for one rendered form: however often it is sent, it counts
-// once.
-func newKey() string { return rand.Text() }

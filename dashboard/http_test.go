@@ -12,8 +12,10 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"regexp"
+	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -22,6 +24,7 @@ import (
 
 	"github.com/tenter-dev/tenter/access"
 	"github.com/tenter-dev/tenter/dashboard"
+	"github.com/tenter-dev/tenter/engine"
 	"github.com/tenter-dev/tenter/inspect"
 	"github.com/tenter-dev/tenter/store"
 	"github.com/tenter-dev/tenter/workflow"
@@ -213,6 +216,9 @@ func TestSignIn(t *testing.T) {
 	}
 	if res, _ := v.ask(http.MethodPost, "signin", url.Values{"key": {"a wrong one"}}); res.StatusCode != http.StatusUnauthorized {
 		t.Errorf("a wrong token: %s", res.Status)
+	}
+	if res, _ := v.ask(http.MethodPost, "signin", url.Values{"key": {strings.Repeat("x", 64<<10)}}); res.StatusCode != http.StatusRequestEntityTooLarge {
+		t.Errorf("a form of more than 64 KiB: %s", res.Status)
 	}
 	for back, want := range map[string]string{"run?id=one": "run?id=one", "//evil.example": "./", "https://evil.example": "./", "javascript:alert(1)": "./", `\\evil.example`: "./", "": "./", "signout": "./"} {
 		res, _ := v.ask(http.MethodPost, "signin", url.Values{"key": {readSecret}, "back": {back}})
@@ -593,6 +599,98 @@ func TestLargePayload(t *testing.T) {
 	res, body = v.get(path + "&download=1")
 	if body != `"`+strings.Repeat("0123456789", 100_000)+`"` || res.Header.Get("Content-Type") != "application/octet-stream" || !strings.HasPrefix(res.Header.Get("Content-Disposition"), "attachment") {
 		t.Errorf("the download has %d bytes, %v", len(body), res.Header)
+	}
+}
+
+// A timeline has the patches that the run has taken, as moments.
+func TestPatch(t *testing.T) {
+	t.Parallel()
+	patched := workflow.Define("patched", func(ctx workflow.Context, _ string) (bool, error) {
+		return workflow.Patched(ctx, "fraud check"), nil
+	})
+	w := newWorld(t, dashboard.Options{}, func(o *engine.Options) { o.Workflows = append(o.Workflows, patched) })
+	ended(w, start(w, patched, "", workflow.RunID("one")))
+	_, body := newVisitor(w).get("run?id=one")
+	item := regexp.MustCompile(`(?s)<li class="item patch done".*?</li>`).FindString(body)
+	text := strings.Join(strings.Fields(regexp.MustCompile(`<[^>]*>`).ReplaceAllString(item, " ")), " ")
+	if !strings.HasPrefix(text, "patch fraud check , taken ") || !strings.Contains(text, " At ") || !strings.Contains(item, `class="mark"`) {
+		t.Errorf("the item is\n%s\n%s", text, item)
+	}
+}
+
+// A run, and all runs of a workflow, are paused and resumed; the pages say by whom and why.
+func TestPause(t *testing.T) {
+	t.Parallel()
+	var user atomic.Value
+	user.Store("")
+	w := newWorld(t, dashboard.Options{Access: access.Policy{
+		Unauthenticated: access.Write, Name: func(*http.Request) string { return user.Load().(string) }, //nolint:forcetypeassert // it is one
+	}})
+	v := newVisitor(w)
+	on := func(path string, want ...string) {
+		t.Helper()
+		_, body := v.get(path)
+		for _, text := range want {
+			if !strings.Contains(body, text) {
+				t.Errorf("%q is not on %s", text, path)
+			}
+		}
+	}
+	act := func(form url.Values, want string) {
+		t.Helper()
+		if res, _ := v.ask(http.MethodPost, "act", form); res.StatusCode != http.StatusSeeOther || !strings.Contains(res.Header.Get("Location"), want) {
+			t.Errorf("%v: %s, to %q", form, res.Status, res.Header.Get("Location"))
+		}
+	}
+	user.Store("bob")
+	act(url.Values{"workflow": {"resize"}, "do": {"pause"}, "reason": {"a bad deploy"}}, "notice=pause-workflow")
+	user.Store("")
+	act(url.Values{"workflow": {"of another program"}, "do": {"pause"}}, "notice=pause-workflow")
+	on("workflows", "by <bdi>bob (dashboard)</bdi>", "a bad deploy", "act?do=resume&amp;workflow=resize", "of another program")
+	on("act?do=resume&workflow=resize", "Resume all runs of this workflow?")
+	run := start(w, quick, 3, workflow.RunID("one"))
+	on("run?id=one", "All runs of the workflow", "<b><bdi>bob (dashboard)</bdi></b>", "act?do=pause&amp;id=one")
+	on("act?do=pause&id=one", "Pause this run?")
+	user.Store("<ada>")
+	on("act?do=pause&id=one", "It is recorded as done by <b><bdi>&lt;ada&gt;</bdi></b>.")
+	act(url.Values{"id": {"one"}, "do": {"pause"}, "reason": {"<the bank> is closed"}}, "notice=pause")
+	on("run?id=one", "Paused by <b><bdi>&lt;ada&gt; (dashboard)</bdi></b>", "&lt;the bank&gt; is closed", "act?do=resume&amp;id=one")
+	on("?paused=1", "paused by &lt;ada&gt; (dashboard): &lt;the bank&gt; is closed", `name="paused" value="1" checked`)
+	act(url.Values{"id": {"one"}, "do": {"resume"}}, "notice=goes-on")
+	act(url.Values{"workflow": {"resize"}, "do": {"resume"}}, "notice=resume-workflow")
+	ended(w, run)
+	if _, body := v.get("?paused=1"); strings.Contains(body, "run?id=one") {
+		t.Error("a run that has ended is listed as paused")
+	}
+	for path, form := range map[string]url.Values{"act?do=sing&workflow=resize": nil, "act": {"workflow": {"resize"}, "do": {"sing"}}} {
+		method := http.MethodGet
+		if form != nil {
+			method = http.MethodPost
+		}
+		if res, _ := v.ask(method, path, form); res.StatusCode != http.StatusBadRequest {
+			t.Errorf("%s %s: %s", method, path, res.Status)
+		}
+	}
+}
+
+// What somebody does in the dashboard is theirs: the pages of the run say so.
+func TestActor(t *testing.T) {
+	t.Parallel()
+	named := access.APIKey{Name: "ada", Secret: "the-key-of-ada-0123456789", Scope: access.Write}
+	w := newWorld(t, dashboard.Options{Access: access.Policy{APIKeys: []access.APIKey{named}}})
+	v := newVisitor(w)
+	v.ask(http.MethodPost, "signin", url.Values{"key": {named.Secret}})
+	run := start(w, nap, time.Hour, workflow.RunID("one"))
+	v.ask(http.MethodPost, "act", url.Values{"id": {run.ID()}, "do": {"terminate"}, "reason": {"enough"}})
+	events, err := w.eng.Journal(t.Context(), run.ID(), 0, 10)
+	if err != nil || len(events) == 0 {
+		t.Fatalf("the journal has %d events, %v", len(events), err)
+	}
+	last := strconv.FormatInt(events[len(events)-1].Position, 10)
+	for path, times := range map[string]int{"run?id=one": 2, "journal?id=one": 1, "event?id=one&position=" + last: 1} {
+		if _, body := v.get(path); strings.Count(body, "<bdi>ada (dashboard)</bdi>") != times {
+			t.Errorf("%s does not say %d times who did it:\n%s", path, times, body)
+		}
 	}
 }
 

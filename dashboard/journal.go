@@ -3,6 +3,7 @@ package dashboard
 import (
 	"errors"
 	"net/http"
+	"slices"
 	"strconv"
 
 	"github.com/tenter-dev/tenter/inspect"
@@ -15,6 +16,7 @@ type journalPage struct {
 	Events []event
 	After  int64
 	Total  int64
+	Until  string // the last event of a generation that is over; empty: it is followed
 	Next   string // link to the page that follows; empty: this is the last
 	Last   string // link to the last page
 }
@@ -26,8 +28,10 @@ type event struct {
 	URL  string // of all that there is of it
 }
 
-func newJournalPage(id string, events []inspect.Event, total int64) *journalPage {
-	p := &journalPage{RunID: id, Total: total}
+// newJournalPage makes a page of the journal that ends with event total. until is total if that is the
+// end of a generation, and "" if more may come.
+func newJournalPage(id string, events []inspect.Event, total int64, until string) *journalPage {
+	p := &journalPage{RunID: id, Total: total, Until: until}
 	for _, e := range events {
 		shown := event{Event: e, URL: to("event", "id", id, "position", e.Position)}
 		switch {
@@ -41,10 +45,10 @@ func newJournalPage(id string, events []inspect.Event, total int64) *journalPage
 		p.Events = append(p.Events, shown)
 	}
 	if n := len(p.Events); n > 0 && p.Events[n-1].Position < total {
-		p.Next = to("journal", "id", id, "after", p.Events[n-1].Position)
+		p.Next = to("journal", "id", id, "after", p.Events[n-1].Position, "until", until)
 	}
 	if total > pageOfEvents {
-		p.Last = to("journal", "id", id, "after", max(0, total-pageOfEvents))
+		p.Last = to("journal", "id", id, "after", max(0, total-pageOfEvents), "until", until)
 	}
 	return p
 }
@@ -64,7 +68,15 @@ func (d *dashboard) journal(r *request) error {
 	if err != nil {
 		return err
 	}
-	p := newJournalPage(id, events, info.Events)
+	last := info.Events
+	until := r.query.Get("until")
+	if until != "" {
+		if last, err = strconv.ParseInt(until, 10, 64); err != nil || last < 1 {
+			return badRequest(errors.New("until is the position of an event: a number, from 1"))
+		}
+		events = slices.DeleteFunc(events, func(e inspect.Event) bool { return e.Position > last })
+	}
+	p := newJournalPage(id, events, last, until)
 	p.After = after
 	return d.render(r, http.StatusOK, "journal", view{Title: "Journal of " + id, Nav: "runs", Data: p})
 }
@@ -85,7 +97,7 @@ func (d *dashboard) event(r *request) error {
 		return err
 	}
 	all := to("payload", "run", id, "event", e.Position)
-	p := &eventPage{RunID: id, Event: newJournalPage(id, []inspect.Event{e}, 0).Events[0], Doc: jsonDoc(e.Data, 4*shown, all), Request: newRequestDoc(e.Request, 4*shown, all)}
+	p := &eventPage{RunID: id, Event: newJournalPage(id, []inspect.Event{e}, 0, "").Events[0], Doc: jsonDoc(e.Data, 4*shown, all), Request: newRequestDoc(e.Request, 4*shown, all)}
 	if e.Kind.Failure() {
 		p.Failure = parseFailure(e.Data)
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/chromedp/chromedp"
 
 	"github.com/tenter-dev/tenter/dashboard"
+	"github.com/tenter-dev/tenter/internal/browsertest"
 	"github.com/tenter-dev/tenter/workflow"
 )
 
@@ -21,19 +22,19 @@ func TestLongJournal(t *testing.T) {
 	w := newWorld(t, dashboard.Options{})
 	events := *journalEvents
 	ended(w, start(w, quick, events-2, workflow.RunID("long")))
-	b := newTab(t)
-	b.open(w.url + "run?id=long")
-	if n := get(b, chromedp.Evaluate[int](`document.querySelectorAll("#events .event").length`)); n >= events {
+	b := browsertest.New(t)
+	open(b, w.url+"run?id=long")
+	if n := browsertest.Get(b, chromedp.Evaluate[int](`document.querySelectorAll("#events .event").length`)); n >= events {
 		t.Fatalf("%d events at once", n)
 	}
 	for more := true; more; {
-		more = get(b, chromedp.Evaluate[bool](`new Promise(done => {
+		more = browsertest.Get(b, chromedp.Evaluate[bool](`new Promise(done => {
 			const box = document.getElementById("events");
 			box.scrollTop = box.scrollHeight;
 			setTimeout(() => done(Boolean(box.querySelector("a[rel=next]"))), 30);
 		})`, chromedp.EvalAwaitPromise))
 	}
-	positions := get(b, chromedp.Evaluate[[]string](`[...document.querySelectorAll("#events .pos")].map(e => e.textContent)`))
+	positions := browsertest.Get(b, chromedp.Evaluate[[]string](`[...document.querySelectorAll("#events .pos")].map(e => e.textContent)`))
 	for i, p := range positions {
 		if p != strconv.Itoa(i+1) {
 			t.Fatalf("event %s is in place %d", p, i+1)
@@ -42,7 +43,7 @@ func TestLongJournal(t *testing.T) {
 	if len(positions) != events {
 		t.Errorf("%d events, want %d", len(positions), events)
 	}
-	frames := get(b, chromedp.Evaluate[[]float64](`new Promise(done => {
+	frames := browsertest.Get(b, chromedp.Evaluate[[]float64](`new Promise(done => {
 		const box = document.getElementById("events"), frames = [];
 		box.scrollTop = 0;
 		let last = performance.now();
@@ -56,5 +57,5 @@ func TestLongJournal(t *testing.T) {
 	})`, chromedp.EvalAwaitPromise))
 	slices.Sort(frames)
 	t.Logf("scrolled through %d events in %d frames: p50 %.1f ms, p95 %.1f ms, the slowest %.1f ms", len(positions), len(frames), frames[len(frames)/2], frames[len(frames)*95/100], frames[len(frames)-1])
-	b.clean("journal")
+	b.Clean("journal")
 }

@@ -66,7 +66,7 @@ func (d *dashboard) live(r *request) error {
 		case <-changed:
 			err = send("event: change\ndata:\n\n")
 		case <-beat.C:
-			stopped = r.signedIn && d.guard.Session(r.session(), time.Now()) == access.None
+			stopped = r.signedIn && d.guard.Session(r.Request, r.session(), time.Now()).Scope == access.None
 			err = send(": still here\n\n")
 		case err = <-watched:
 			if err != nil && !errors.Is(err, workflow.ErrRunNotFound) && !errors.Is(err, workflow.ErrEngineClosed) && ctx.Err() == nil {

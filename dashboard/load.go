@@ -19,16 +19,16 @@ const (
 // load gathers everything that a page of a run shows, except what would not fit into memory if runs
 // were made to fill it: all of large payloads, and all of very long journals.
 func load(ctx context.Context, c inspect.Client, run workflow.RunInfo) (*inspect.Detail, error) {
-	if run.Events <= maxDrawn {
+	if run.Events-run.Base <= maxDrawn {
 		return inspect.Load(ctx, frugal{c}, run.ID)
 	}
-	detail := &inspect.Detail{Run: run}
+	detail := &inspect.Detail{Run: run, Generation: run.Generation}
 	var err error
-	if detail.Events, err = c.Journal(ctx, run.ID, 0, pageOfEvents); err != nil {
+	if detail.Events, err = c.Journal(ctx, run.ID, run.Base, pageOfEvents); err != nil {
 		return nil, err
 	}
 	if len(detail.Events) > 0 && detail.Events[0].Kind == inspect.EventStarted {
-		detail.Input = detail.Events[0].Data
+		detail.Input, detail.StartedBy = detail.Events[0].Data, detail.Events[0].By
 	}
 	if detail.Mail, err = c.Mailbox(ctx, run.ID); err != nil {
 		return nil, err
@@ -41,7 +41,7 @@ func load(ctx context.Context, c inspect.Client, run workflow.RunInfo) (*inspect
 		if run.Status == workflow.StatusCompleted {
 			detail.Output = last[0].Data
 		} else {
-			detail.Error = last[0].Data
+			detail.Error, detail.EndedBy = last[0].Data, last[0].By
 		}
 		return detail, nil
 	}

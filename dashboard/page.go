@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/tenter-dev/tenter/inspect"
+	"github.com/tenter-dev/tenter/internal/form"
 	"github.com/tenter-dev/tenter/workflow"
 )
 
@@ -39,6 +40,7 @@ type view struct {
 	Query    string // in the search box
 	Write    bool   // show what changes something
 	SignedIn bool
+	By       workflow.Actor // who looks, and is recorded with what is done
 	Now      time.Time
 	Data     any
 }
@@ -76,6 +78,7 @@ func (d *dashboard) acting(answer func(*request) error) func(*request) error {
 // render answers with a page.
 func (d *dashboard) render(r *request, status int, name string, v view) error {
 	v.Assets, v.App, v.Now, v.Write, v.SignedIn = assetPath, d.opts.Title, r.now, r.write, r.signedIn
+	v.By = workflow.ActorOf(r.Context())
 	v.Theme = theme(r.Request)
 	if v.Here == "" {
 		v.Here = here(r)
@@ -143,6 +146,7 @@ func explain(err error) *problem {
 	}
 	p := &problem{status: http.StatusInternalServerError, title: "That went wrong", err: err}
 	_, refused := errors.AsType[*workflow.RetryRefusedError](err)
+	_, unforkable := errors.AsType[*workflow.ForkRefusedError](err)
 	_, conflict := errors.AsType[*workflow.HookConflictError](err)
 	_, payload := errors.AsType[*workflow.PayloadError](err)
 	_, input := errors.AsType[*workflow.InputError](err)
@@ -152,13 +156,23 @@ func explain(err error) *problem {
 		p.status, p.title = http.StatusNotFound, "No such run"
 	case errors.Is(err, workflow.ErrHookNotFound):
 		p.status, p.title = http.StatusNotFound, "No such hook"
+	case errors.Is(err, workflow.ErrLinkNotFound):
+		p.status, p.title = http.StatusNotFound, "No such link"
+	case errors.Is(err, inspect.ErrRefusedNotFound):
+		p.status, p.title = http.StatusNotFound, "No such request"
+	case errors.Is(err, inspect.ErrNotVerified):
+		p.status, p.title = http.StatusUnprocessableEntity, "The request can't be verified"
 	case errors.Is(err, workflow.ErrRunEnded):
 		p.status, p.title = http.StatusConflict, "The run has ended"
 	case errors.Is(err, workflow.ErrUnknownWorkflow):
 		p.status, p.title = http.StatusUnprocessableEntity, "No such workflow"
 	case errors.Is(err, workflow.ErrRunExists):
 		p.status, p.title = http.StatusConflict, "There is such a run"
-	case refused, conflict:
+	case unforkable:
+		p.status, p.title = http.StatusConflict, "The run can't be forked there"
+	case conflict:
+		p.status, p.title = http.StatusConflict, "Another run has a token of the run"
+	case refused:
 		p.status, p.title = http.StatusConflict, "The run can't be retried"
 	case input:
 		p.status, p.title = http.StatusUnprocessableEntity, "The input does not fit"
@@ -196,14 +210,25 @@ var notices = map[string]string{
 	"terminate": "The run is terminated.",
 	"wake":      "The run's sleeps end now.",
 	"retry":     "The run goes on.",
+	"fork":      "The run is forked: this is the fork.",
+	"pause":     "The run is paused.",
+	"goes-on":   "The run is resumed.",
+	"revoke":    "The link is revoked: nobody can answer by it any more.",
+
+	"redelivered":       "The request is delivered: it is on disk, and the run will get it.",
+	"redelivered-again": "The request was delivered before: the run has got it, and nothing was sent again.",
+
+	"pause-workflow":  "The workflow is paused.",
+	"resume-workflow": "The workflow is resumed.",
 }
 
 // pages are the templates of all pages, by name. A program that shows none need not parse them.
 var pages = sync.OnceValue(func() map[string]*template.Template {
 	shared := template.Must(template.New("layout.html").Funcs(funcs).ParseFS(templates,
-		"templates/layout.html", "templates/parts.html", "templates/field.html", "templates/icons.html"))
+		"templates/layout.html", "templates/parts.html", "templates/icons.html"))
+	template.Must(shared.ParseFS(form.Templates, "templates/*.html"))
 	all := make(map[string]*template.Template)
-	for _, name := range []string{"runs", "run", "journal", "event", "payload", "hooks", "hook", "workflows", "start", "act", "help", "problem", "signin"} {
+	for _, name := range []string{"runs", "failures", "run", "journal", "event", "payload", "hooks", "hook", "topics", "publish", "refused", "refusedrequest", "workflows", "start", "act", "help", "problem", "signin"} {
 		all[name] = template.Must(template.Must(shared.Clone()).ParseFS(templates, "templates/"+name+".html"))
 	}
 	return all

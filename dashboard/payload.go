@@ -22,7 +22,7 @@ func (d *dashboard) payload(r *request) error {
 	var data json.RawMessage
 	var request *inspect.Request
 	if at := r.query.Get("mail"); at != "" {
-		m, err := d.oneMessage(r, id, at)
+		m, err := oneMessage(r, id, r.query.Get("generation"), at)
 		if err != nil {
 			return err
 		}
@@ -70,9 +70,19 @@ func (d *dashboard) oneEvent(r *request, id, position string) (inspect.Event, er
 	return events[0], nil
 }
 
-// oneMessage reads the message of a mailbox that was accepted at a time.
-func (d *dashboard) oneMessage(r *request, id, at string) (inspect.Message, error) {
-	mail, err := r.client.Mailbox(r.Context(), id)
+// oneMessage reads the message that was accepted at a time: of a run's mailbox, or of what a generation
+// that is over has left unread.
+func oneMessage(r *request, id, generation, at string) (m inspect.Message, err error) {
+	var mail []inspect.Message
+	if generation == "" {
+		mail, err = r.client.Mailbox(r.Context(), id)
+	} else {
+		n, e := strconv.Atoi(generation)
+		if e != nil || n < 0 {
+			return m, badRequest(errors.New("generation is a number, from 0"))
+		}
+		mail, err = r.client.Unread(r.Context(), id, n)
+	}
 	if err != nil {
 		return inspect.Message{}, err
 	}

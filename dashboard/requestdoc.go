@@ -1,6 +1,7 @@
 package dashboard
 
 import (
+	"encoding/json"
 	"maps"
 	"mime"
 	"net/http"
@@ -53,6 +54,9 @@ func headers(h http.Header) []header {
 func bodyDoc(h http.Header, body []byte, limit int, url string) *doc {
 	if len(body) == 0 {
 		return nil
+	}
+	if len(h) == 0 && json.Valid(body) { // of a call
+		return jsonDoc(body, limit, url)
 	}
 	media, _, _ := mime.ParseMediaType(h.Get("Content-Type"))
 	if media == "application/json" || strings.HasSuffix(media, "+json") {

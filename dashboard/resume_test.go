@@ -6,11 +6,11 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/chromedp"
 
 	"github.com/tenter-dev/tenter/dashboard"
 	"github.com/tenter-dev/tenter/inspect"
+	"github.com/tenter-dev/tenter/internal/browsertest"
 	"github.com/tenter-dev/tenter/workflow"
 )
 
@@ -42,12 +42,12 @@ func TestResume(t *testing.T) {
 	w := newWorld(t, dashboard.Options{})
 	run := start(w, orders, order{"ada", nil, 1}, workflow.RunID("order-1"))
 	opened(w, run)
-	b := newTab(t)
-	b.open(w.url + "hooks")
-	b.do(chromedp.Click(chromedp.CSS(`[data-rows] .button`)), chromedp.WaitVisible(chromedp.CSS("#form")))
+	b := browsertest.New(t)
+	open(b, w.url+"hooks")
+	b.Do(chromedp.Click(chromedp.CSS(`[data-rows] .button`)), chromedp.WaitVisible(chromedp.CSS("#form")))
 
 	// What the type says is said at the field, and the form keeps what was filled in.
-	b.do(
+	b.Do(
 		chromedp.Click(chromedp.CSS(`[name="f/approved"][value="true"]`)),
 		chromedp.SendKeys(chromedp.CSS(`[name="f/comment"]`), `<b>fine</b> "so be it"`),
 		chromedp.SendKeys(chromedp.CSS(`[name="f/amount"]`), "5000"),
@@ -61,34 +61,32 @@ func TestResume(t *testing.T) {
 		chromedp.Click(chromedp.CSS(`#form .primary`)),
 		chromedp.WaitVisible(chromedp.CSS(`#form [role=alert]`)),
 	)
-	wrong := get(b, chromedp.Evaluate[string](`document.activeElement.name + ": " + document.getElementById(document.activeElement.getAttribute("aria-describedby").trim()).textContent`))
+	wrong := browsertest.Get(b, chromedp.Evaluate[string](`document.activeElement.name + ": " + document.getElementById(document.activeElement.getAttribute("aria-describedby").trim()).textContent`))
 	if !strings.HasPrefix(wrong, "f/amount: ") || !strings.Contains(wrong, "that takes a director") {
 		t.Errorf("what is wrong is said at %q", wrong)
 	}
-	b.accessible("a form with an error")
-	b.mu.Lock()
-	b.problems = nil // the console notes the 422
-	b.mu.Unlock()
+	b.Accessible("a form with an error")
+	_ = b.Problems() // the console notes the 422
 	if got := payloads(w, run.ID()); len(got) > 0 {
 		t.Fatalf("a payload that is refused was sent: %s", got)
 	}
 
 	// There and back again.
-	b.do(
+	b.Do(
 		chromedp.SetValue(chromedp.CSS(`[name="f/amount"]`), "1"),
 		chromedp.Click(chromedp.CSS(`[name="_switch"]`)),
 		chromedp.WaitVisible(chromedp.CSS(`[name="_json"]`)),
 	)
-	if text := get(b, chromedp.Value(chromedp.CSS(`[name="_json"]`))); !strings.Contains(text, `"days": 30`) {
+	if text := browsertest.Get(b, chromedp.Value(chromedp.CSS(`[name="_json"]`))); !strings.Contains(text, `"days": 30`) {
 		t.Errorf("as JSON: %s", text)
 	}
-	b.do(
+	b.Do(
 		chromedp.Click(chromedp.CSS(`[name="_switch"]`)),
 		chromedp.WaitVisible(chromedp.CSS(`[name="f/amount"]`)),
 	)
 
 	// Impatience sends it once.
-	b.do(
+	b.Do(
 		chromedp.Evaluate[chromedp.Void](`for (let i = 0; i < 3; i++) document.querySelector("#form .primary").click()`),
 		chromedp.WaitVisible(chromedp.CSS(".notice")),
 	)
@@ -99,8 +97,8 @@ func TestResume(t *testing.T) {
 	if out, err := run.Result(t.Context()); err != nil || !strings.HasPrefix(out, "approved: <b>fine</b>") {
 		t.Errorf("the run returned %q, %v", out, err)
 	}
-	b.eventually(`document.querySelector("#head .status").textContent === "completed"`)
-	b.clean("resume")
+	b.Eventually(`document.querySelector("#head .status").textContent === "completed"`)
+	b.Clean("resume")
 }
 
 // All of it works without JavaScript.
@@ -109,9 +107,9 @@ func TestWithoutJavaScript(t *testing.T) {
 	w := newWorld(t, dashboard.Options{})
 	run := start(w, orders, order{"ada", nil, 1}, workflow.RunID("order-1"))
 	opened(w, run)
-	b := newTab(t)
-	call(b, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: true})
-	b.do(
+	b := browsertest.New(t)
+	b.Scripts(false)
+	b.Do(
 		chromedp.Navigate(w.url),
 		chromedp.Click(chromedp.CSS(`a[href="run?id=order-1"]`)), chromedp.WaitVisible(chromedp.CSS("#timeline")),
 		chromedp.Click(chromedp.CSS(`#chart-tools [data-zoom=in]`)), chromedp.WaitVisible(chromedp.CSS(".zoom-2")),
@@ -125,7 +123,7 @@ func TestWithoutJavaScript(t *testing.T) {
 		t.Errorf("the run returned %q, %v", out, err)
 	}
 	sleeper := start(w, nap, 1<<50, workflow.RunID("nap-1"))
-	b.do(
+	b.Do(
 		chromedp.Navigate(w.url+"run?id=nap-1"),
 		chromedp.Click(chromedp.CSS(`a[href*="do=terminate"]`)),
 		chromedp.SendKeys(chromedp.CSS(`#reason`), "because"),
@@ -134,7 +132,7 @@ func TestWithoutJavaScript(t *testing.T) {
 	if _, err := sleeper.Result(t.Context()); err == nil || !strings.Contains(err.Error(), "because") {
 		t.Errorf("the run returned %v", err)
 	}
-	b.do(
+	b.Do(
 		chromedp.Navigate(w.url+"start?workflow=reminder"),
 		chromedp.SendKeys(chromedp.CSS("#form [name=f], #form [name=_json]"), "0"),
 		chromedp.SendKeys(chromedp.CSS("#run-id"), "nap-2"),
@@ -143,31 +141,31 @@ func TestWithoutJavaScript(t *testing.T) {
 	if out, err := nap.Get(w.eng, "nap-2").Result(t.Context()); err != nil || out != "rested" {
 		t.Errorf("the run returned %q, %v", out, err)
 	}
-	b.clean("without JavaScript")
+	b.Clean("without JavaScript")
 }
 
 // Pages follow what happens, and say so to those who don't see.
 func TestLive(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, dashboard.Options{})
-	b := newTab(t)
-	b.open(w.url)
+	b := browsertest.New(t)
+	open(b, w.url)
 	start(w, untyped, "token-1", workflow.RunID("one"))
-	b.eventually(`document.querySelector('[data-key="one"] .status')?.textContent === "waiting"`)
-	b.eventually(`document.querySelector(".tabs .waiting b").textContent === "1"`)
+	b.Eventually(`document.querySelector('[data-key="one"] .status')?.textContent === "waiting"`)
+	b.Eventually(`document.querySelector(".tabs .waiting b").textContent === "1"`)
 
-	b.open(w.url + "run?id=one")
-	b.do(chromedp.Evaluate[chromedp.Void](`document.querySelector(".item details").open = true; document.querySelector(".item summary").focus()`))
+	open(b, w.url+"run?id=one")
+	b.Do(chromedp.Evaluate[chromedp.Void](`document.querySelector(".item details").open = true; document.querySelector(".item summary").focus()`))
 	if _, err := workflow.Resume(t.Context(), w.eng, "token-1", "hello"); err != nil {
 		t.Fatal(err)
 	}
-	b.eventually(`document.querySelector("#head .status").textContent === "completed"`)
-	b.eventually(`document.getElementById("said").textContent === "run is completed"`)
-	b.eventually(`document.querySelector("#events").textContent.includes("payload_received")`)
-	if !get(b, chromedp.Evaluate[bool](`document.querySelector(".item details").open && document.activeElement.matches(".item summary")`)) {
+	b.Eventually(`document.querySelector("#head .status").textContent === "completed"`)
+	b.Eventually(`document.getElementById("said").textContent === "run is completed"`)
+	b.Eventually(`document.querySelector("#events").textContent.includes("payload_received")`)
+	if !browsertest.Get(b, chromedp.Evaluate[bool](`document.querySelector(".item details").open && document.activeElement.matches(".item summary")`)) {
 		t.Error("what was open and had the focus has lost it")
 	}
-	b.clean("live")
+	b.Clean("live")
 }
 
 func TestDialog(t *testing.T) {
@@ -175,19 +173,19 @@ func TestDialog(t *testing.T) {
 	w := newWorld(t, dashboard.Options{})
 	run := start(w, untyped, "token-1", workflow.RunID("one"))
 	opened(w, run)
-	b := newTab(t)
-	b.open(w.url + "run?id=one")
-	b.do(chromedp.Click(chromedp.CSS(`a[href*="do=cancel"]`)), chromedp.WaitVisible(chromedp.CSS("#dialog[open] form")))
-	b.accessible("a dialog")
-	b.do(chromedp.KeyEvent("\x1b"), chromedp.WaitNotVisible(chromedp.CSS("#dialog")))
-	b.do(chromedp.Click(chromedp.CSS("#events .event")), chromedp.WaitVisible(chromedp.CSS("#dialog[open] .doc")))
-	b.do(chromedp.KeyEvent("\x1b"), chromedp.WaitNotVisible(chromedp.CSS("#dialog")))
-	b.do(chromedp.Click(chromedp.CSS(`a[href*="do=cancel"]`)), chromedp.WaitVisible(chromedp.CSS("#dialog[open] form")))
-	b.do(chromedp.Click(chromedp.CSS(`#dialog [data-close]`)), chromedp.WaitNotVisible(chromedp.CSS("#dialog")))
-	b.do(
+	b := browsertest.New(t)
+	open(b, w.url+"run?id=one")
+	b.Do(chromedp.Click(chromedp.CSS(`a[href*="do=cancel"]`)), chromedp.WaitVisible(chromedp.CSS("#dialog[open] form")))
+	b.Accessible("a dialog")
+	b.Do(chromedp.KeyEvent("\x1b"), chromedp.WaitNotVisible(chromedp.CSS("#dialog")))
+	b.Do(chromedp.Click(chromedp.CSS("#events .event")), chromedp.WaitVisible(chromedp.CSS("#dialog[open] .doc")))
+	b.Do(chromedp.KeyEvent("\x1b"), chromedp.WaitNotVisible(chromedp.CSS("#dialog")))
+	b.Do(chromedp.Click(chromedp.CSS(`a[href*="do=cancel"]`)), chromedp.WaitVisible(chromedp.CSS("#dialog[open] form")))
+	b.Do(chromedp.Click(chromedp.CSS(`#dialog [data-close]`)), chromedp.WaitNotVisible(chromedp.CSS("#dialog")))
+	b.Do(
 		chromedp.Click(chromedp.CSS(`a[href*="do=cancel"]`)), chromedp.WaitVisible(chromedp.CSS("#dialog[open] form")),
 		chromedp.Click(chromedp.CSS(`#dialog button`)), chromedp.WaitVisible(chromedp.CSS(".notice")),
 	)
-	b.eventually(`document.querySelector("#head .status").textContent === "canceled"`)
-	b.clean("dialog")
+	b.Eventually(`document.querySelector("#head .status").textContent === "canceled"`)
+	b.Clean("dialog")
 }

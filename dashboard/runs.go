@@ -114,7 +114,7 @@ func parseRunFilter(r *request) (*runsPage, error) {
 	p := &runsPage{
 		Filter: inspect.RunFilter{
 			Status: workflow.Status(get("status")), Workflow: get("workflow"), ParentID: r.query.Get("parent"),
-			Prefix: get("prefix"), Before: r.query.Get("before"),
+			Paused: get("paused") != "", Prefix: get("prefix"), Before: r.query.Get("before"),
 		},
 		Within: get("within"), Since: get("since"), Until: get("until"),
 	}
@@ -133,7 +133,7 @@ func parseRunFilter(r *request) (*runsPage, error) {
 	if p.Until != "" {
 		p.Filter.Until, err3 = parseTime(p.Until)
 	}
-	p.Filtered = p.Filter.Workflow != "" || p.Filter.Prefix != "" || p.Filter.ParentID != "" || p.Within != "" || p.Since != "" || p.Until != ""
+	p.Filtered = p.Filter.Workflow != "" || p.Filter.Prefix != "" || p.Filter.ParentID != "" || p.Filter.Paused || p.Within != "" || p.Since != "" || p.Until != ""
 	return p, errors.Join(err1, err2, err3, p.Filter.Validate())
 }
 

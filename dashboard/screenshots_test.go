@@ -10,6 +10,7 @@ import (
 	"github.com/chromedp/chromedp"
 
 	"github.com/tenter-dev/tenter/dashboard"
+	"github.com/tenter-dev/tenter/internal/browsertest"
 	"github.com/tenter-dev/tenter/workflow"
 )
 
@@ -40,7 +41,7 @@ func TestScreenshots(t *testing.T) {
 	})
 	start(w, lost, "?", workflow.RunID("legacy-2019"))
 
-	b := newTab(t)
+	b := browsertest.New(t)
 	for _, shot := range []struct {
 		name, path, theme string
 		width, height     int64
@@ -57,17 +58,17 @@ func TestScreenshots(t *testing.T) {
 		{"phone-runs", "", "dark", 390, 1180, ""},
 		{"phone-resume", "hook?run=order-42&id=order-42.h1", "light", 390, 1180, ""},
 	} {
-		b.size(shot.width, shot.height)
-		b.prefer(shot.theme)
-		b.open(w.url + shot.path)
+		b.Size(shot.width, shot.height)
+		b.Prefer(shot.theme)
+		open(b, w.url+shot.path)
 		if shot.before != "" {
-			b.do(chromedp.Evaluate[chromedp.Void](shot.before + "; 0"))
+			b.Do(chromedp.Evaluate[chromedp.Void](shot.before + "; 0"))
 		}
 		// Fonts, a dialog, a part that comes from the server.
-		b.do(chromedp.Evaluate[chromedp.Void](`new Promise(done => setTimeout(done, 300))`, chromedp.EvalAwaitPromise))
-		if err := os.WriteFile(filepath.Join(*screenshots, "dashboard-"+shot.name+".png"), get(b, chromedp.CaptureScreenshot()), 0o644); err != nil {
+		b.Do(chromedp.Evaluate[chromedp.Void](`new Promise(done => setTimeout(done, 300))`, chromedp.EvalAwaitPromise))
+		if err := os.WriteFile(filepath.Join(*screenshots, "dashboard-"+shot.name+".png"), browsertest.Get(b, chromedp.CaptureScreenshot()), 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
-	b.clean("screenshots")
+	b.Clean("screenshots")
 }

@@ -6,15 +6,28 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/oklog/ulid/v2"
 
 	"github.com/tenter-dev/tenter/inspect"
+	"github.com/tenter-dev/tenter/internal/form"
 	"github.com/tenter-dev/tenter/workflow"
 )
 
-type workflowsPage struct{ inspect.Catalog }
+type workflowsPage struct {
+	inspect.Catalog
+	Workflows []workflowRow
+}
+
+type workflowRow struct {
+	Name     string
+	Versions []int
+	Known    bool                    // here, so that it can be started
+	Paused   *inspect.PausedWorkflow // nil: it is not
+	Actions  []action
+}
 
 // workflows shows what can be started and resumed.
 func (d *dashboard) workflows(r *request) error {
@@ -22,7 +35,28 @@ func (d *dashboard) workflows(r *request) error {
 	if err != nil {
 		return err
 	}
-	return d.render(r, http.StatusOK, "workflows", view{Title: "Workflows", Nav: "workflows", Data: &workflowsPage{catalog}})
+	paused, err := r.client.PausedWorkflows(r.Context())
+	if err != nil {
+		return err
+	}
+	p := &workflowsPage{Catalog: catalog}
+	for _, w := range catalog.Workflows {
+		row := workflowRow{Name: w.Name, Versions: w.Versions, Known: true}
+		if i := slices.IndexFunc(paused, func(q inspect.PausedWorkflow) bool { return q.Workflow == w.Name }); i >= 0 {
+			row.Paused = &paused[i]
+		}
+		p.Workflows = append(p.Workflows, row)
+	}
+	for i, q := range paused { // by others, perhaps
+		if !slices.ContainsFunc(p.Workflows, func(row workflowRow) bool { return row.Name == q.Workflow }) {
+			p.Workflows = append(p.Workflows, workflowRow{Name: q.Workflow, Paused: &paused[i]})
+		}
+	}
+	for i := range p.Workflows {
+		row := &p.Workflows[i]
+		row.Actions = workflowActions(row.Name, row.Paused != nil)
+	}
+	return d.render(r, http.StatusOK, "workflows", view{Title: "Workflows", Nav: "workflows", Data: p})
 }
 
 type startPage struct {
@@ -30,7 +64,7 @@ type startPage struct {
 	Like     string // the run whose input is the prefill
 	RunID    string // as it was asked for
 	Fresh    string // the ID that it gets otherwise: sending the form twice starts one run
-	Form     *form
+	Form     *form.Form
 	Error    string
 }
 
@@ -75,7 +109,7 @@ func (d *dashboard) startPage(r *request, values url.Values, prefill json.RawMes
 		}
 	}
 	p := &startPage{
-		Workflow: name, RunID: strings.TrimSpace(values.Get("run_id")), Fresh: values.Get("fresh"), Form: newForm(input, "Input", values, prefill),
+		Workflow: name, RunID: strings.TrimSpace(values.Get("run_id")), Fresh: values.Get("fresh"), Form: form.New(form.Options{Schema: input, Label: "Input", Values: values, Prefill: prefill}),
 	}
 	if _, err := ulid.ParseStrict(p.Fresh); err != nil {
 		p.Fresh = strings.ToLower(ulid.Make().String()) // as the engine makes them

@@ -20,7 +20,7 @@ func theme(r *http.Request) string {
 // come in it from the start, without JavaScript too. It has no path: that is the one
 // that the dashboard is mounted at.
 func (d *dashboard) theme(r *request) error {
-	if err := r.parseForm(); err != nil {
+	if err := r.parseFormOf(maxSmallForm); err != nil {
 		return err
 	}
 	c := &http.Cookie{

@@ -1,12 +1,7 @@
 package dashboard_test
 
 import (
-	"compress/gzip"
-	"encoding/json"
-	"io"
-	"os"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -14,67 +9,9 @@ import (
 
 	"github.com/tenter-dev/tenter/dashboard"
 	"github.com/tenter-dev/tenter/inspect"
+	"github.com/tenter-dev/tenter/internal/browsertest"
 	"github.com/tenter-dev/tenter/workflow"
 )
-
-// axe is a library that finds what shuts people out of a page: colors that are too close,
-// controls without names, headings out of order and some ninety more.
-var axe = sync.OnceValues(func() (string, error) {
-	f, err := os.Open("testdata/axe/axe.min.js.gz")
-	if err != nil {
-		return "", err
-	}
-	defer func() { _ = f.Close() }()
-	z, err := gzip.NewReader(f)
-	if err != nil {
-		return "", err
-	}
-	text, err := io.ReadAll(z)
-	return string(text), err
-})
-
-// accessible lets axe look at the page as it is, by all its rules or by some.
-func (b *tab) accessible(what string, rules ...string) {
-	b.Helper()
-	script, err := axe()
-	if err != nil {
-		b.Fatal(err)
-	}
-	b.do(chromedp.Evaluate[chromedp.Void](script + ";0"))
-	options := map[string]any{"resultTypes": []string{"violations"}}
-	if len(rules) > 0 {
-		options["runOnly"] = rules
-	}
-	asJSON, err := json.Marshal(options)
-	if err != nil {
-		b.Fatal(err)
-	}
-	found := get(b, chromedp.Evaluate[string](
-		`axe.run(document, `+string(asJSON)+`).then(r => JSON.stringify(r.violations.map(v => ({
-			id: v.id, help: v.help, nodes: v.nodes.slice(0, 3).map(n => n.html.slice(0, 200) + " " + n.failureSummary)
-		}))))`, chromedp.EvalAwaitPromise))
-	var violations []struct {
-		ID, Help string
-		Nodes    []string
-	}
-	if err := json.Unmarshal([]byte(found), &violations); err != nil {
-		b.Fatal(err)
-	}
-	for _, v := range violations {
-		b.Errorf("%s: %s (%s):\n\t%s", what, v.Help, v.ID, strings.Join(v.Nodes, "\n\t"))
-	}
-}
-
-// clean fails if something has gone wrong in the tab.
-func (b *tab) clean(what string) {
-	b.Helper()
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	for _, p := range b.problems {
-		b.Errorf("%s: %s", what, p)
-	}
-	b.problems = nil
-}
 
 // views are all pages, with everything on them.
 func views(w *world) map[string]string {
@@ -119,6 +56,8 @@ func views(w *world) map[string]string {
 		"hooks":     "hooks",
 		"hook":      "hook?run=order-42&id=order-42.h1",
 		"workflows": "workflows",
+		"topics":    "topics",
+		"publish":   "publish?topic=news&subject=all",
 		"start":     "start?workflow=order",
 		"again":     "start?workflow=order&like=order-42",
 		"terminate": "act?id=order-42&do=terminate",
@@ -129,28 +68,28 @@ func views(w *world) map[string]string {
 func TestViews(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, dashboard.Options{Title: "staging"})
-	b := newTab(t)
+	b := browsertest.New(t)
 	for name, path := range views(w) {
-		b.size(1280, 900)
-		b.prefer("light")
-		b.open(w.url + path)
-		b.do(chromedp.Evaluate[chromedp.Void](`document.querySelectorAll("details").forEach(d => d.open = true)`))
-		b.accessible(name)
-		b.prefer("dark")
-		b.size(390, 844)
-		b.accessible(name+", dark, phone", "color-contrast", "target-size", "scrollable-region-focusable")
-		if wide := get(b, chromedp.Evaluate[int](`document.documentElement.scrollWidth`)); wide > 390 {
+		b.Size(1280, 900)
+		b.Prefer("light")
+		open(b, w.url+path)
+		b.Do(chromedp.Evaluate[chromedp.Void](`document.querySelectorAll("details").forEach(d => d.open = true)`))
+		b.Accessible(name)
+		b.Prefer("dark")
+		b.Size(390, 844)
+		b.Accessible(name+", dark, phone", "color-contrast", "target-size", "scrollable-region-focusable")
+		if wide := browsertest.Get(b, chromedp.Evaluate[int](`document.documentElement.scrollWidth`)); wide > 390 {
 			b.Errorf("%s: on a phone it is %d wide", name, wide)
 		}
-		b.clean(name)
+		b.Clean(name)
 	}
 }
 
 // open goes to a page and waits until it follows what happens, if it does.
-func (b *tab) open(u string) {
+func open(b *browsertest.Tab, u string) {
 	b.Helper()
-	b.do(chromedp.Navigate(u))
-	b.eventually(`!document.body.dataset.live || !document.getElementById("pulse").hidden`)
+	b.Do(chromedp.Navigate(u))
+	b.Eventually(`!document.body.dataset.live || !document.getElementById("pulse").hidden`)
 }
 
 // opened waits until a run has a hook.
@@ -177,64 +116,64 @@ func TestPhoneFocusAndKeys(t *testing.T) {
 	w := newWorld(t, dashboard.Options{})
 	ended(w, start(w, quick, 1, workflow.RunID("b")))
 	ended(w, start(w, quick, 1, workflow.RunID("a")))
-	b := newTab(t)
-	b.open(w.url)
+	b := browsertest.New(t)
+	open(b, w.url)
 	active := func() string {
 		b.Helper()
-		return get(b, chromedp.Evaluate[string](`(() => { const e = document.activeElement; return (e.textContent.trim() || e.name || e.ariaLabel || e.nodeName).split("\n")[0]; })()`))
+		return browsertest.Get(b, chromedp.Evaluate[string](`(() => { const e = document.activeElement; return (e.textContent.trim() || e.name || e.ariaLabel || e.nodeName).split("\n")[0]; })()`))
 	}
 	var order []string
 	for range 8 {
-		b.do(chromedp.KeyEvent("\t"))
+		b.Do(chromedp.KeyEvent("\t"))
 		order = append(order, active())
 	}
 	want := "Skip to the content, Tenter, Runs, Hooks, Workflows, q, theme, Keys and help"
 	if got := strings.Join(order, ", "); got != want {
 		t.Errorf("the focus goes\n%s, want\n%s", got, want)
 	}
-	if outline := get(b, chromedp.Evaluate[string](`getComputedStyle(document.activeElement).outlineStyle`)); outline != "solid" {
+	if outline := browsertest.Get(b, chromedp.Evaluate[string](`getComputedStyle(document.activeElement).outlineStyle`)); outline != "solid" {
 		t.Errorf("the focus is not visible: outline %s", outline)
 	}
-	b.do(chromedp.KeyEvent("j"))
+	b.Do(chromedp.KeyEvent("j"))
 	first := active()
-	b.do(chromedp.KeyEvent("j"))
+	b.Do(chromedp.KeyEvent("j"))
 	if second := active(); first == second || first+second != "ab" && first+second != "ba" {
 		t.Errorf("j goes to %q and then to %q", first, second)
 	}
-	b.do(chromedp.KeyEvent("?"), chromedp.WaitVisible(chromedp.CSS("#dialog[open] .keys")))
-	b.do(chromedp.KeyEvent("\x1b"), chromedp.WaitNotVisible(chromedp.CSS("#dialog")))
-	b.do(chromedp.KeyEvent("/"))
+	b.Do(chromedp.KeyEvent("?"), chromedp.WaitVisible(chromedp.CSS("#dialog[open] .keys")))
+	b.Do(chromedp.KeyEvent("\x1b"), chromedp.WaitNotVisible(chromedp.CSS("#dialog")))
+	b.Do(chromedp.KeyEvent("/"))
 	if a := active(); a != "q" {
 		t.Errorf("/ goes to %q", a)
 	}
 	// The browser's driver types the slash all the same: a keyboard does not.
-	b.do(chromedp.Evaluate[chromedp.Void](`document.getElementById("find").value = ""`), chromedp.KeyEvent("a\r"), chromedp.WaitVisible(chromedp.CSS("#timeline")))
-	if title := get(b, chromedp.Title()); title != "resize a · Tenter" {
+	b.Do(chromedp.Evaluate[chromedp.Void](`document.getElementById("find").value = ""`), chromedp.KeyEvent("a\r"), chromedp.WaitVisible(chromedp.CSS("#timeline")))
+	if title := browsertest.Get(b, chromedp.Title()); title != "resize a · Tenter" {
 		t.Errorf("finding a leads to %q", title)
 	}
-	b.do(chromedp.KeyEvent("gh"), chromedp.WaitVisible(chromedp.CSS(`form[action="hooks"]`)))
-	b.clean("keys")
+	b.Do(chromedp.KeyEvent("gh"), chromedp.WaitVisible(chromedp.CSS(`form[action="hooks"]`)))
+	b.Clean("keys")
 }
 
 func TestTheme(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, dashboard.Options{})
-	b := newTab(t)
-	b.prefer("light")
-	b.open(w.url)
+	b := browsertest.New(t)
+	b.Prefer("light")
+	open(b, w.url)
 	ground := func() string {
-		return get(b, chromedp.Evaluate[string](`getComputedStyle(document.documentElement).backgroundColor`))
+		return browsertest.Get(b, chromedp.Evaluate[string](`getComputedStyle(document.documentElement).backgroundColor`))
 	}
 	light := ground()
-	b.do(chromedp.Click(chromedp.CSS("form.theme button")))
+	b.Do(chromedp.Click(chromedp.CSS("form.theme button")))
 	dark := ground()
 	if light == dark {
 		t.Error("the switch changes nothing")
 	}
-	b.eventually(`fetch("./").then(r => r.text()).then(t => t.includes('data-theme="dark"'))`)
-	b.open(w.url + "hooks")
+	b.Eventually(`fetch("./").then(r => r.text()).then(t => t.includes('data-theme="dark"'))`)
+	open(b, w.url+"hooks")
 	if g := ground(); g != dark {
 		t.Errorf("the next page has the ground %s", g)
 	}
-	b.clean("theme")
+	b.Clean("theme")
 }

@@ -42,7 +42,7 @@ type (
 	}
 	decision struct {
 		Approved  bool     `json:"approved" jsonschema:"May it be published?"`
-		Comment   string   `json:"comment" jsonschema:"The author reads it."`
+		Comment   string   `json:"comment,omitempty" jsonschema:"The author reads it."`
 		Amount    float64  `json:"amount,omitempty"`
 		Reviewers []string `json:"reviewers,omitempty"`
 		Terms     *terms   `json:"terms,omitempty"`
@@ -193,8 +193,8 @@ func newWorld(t *testing.T, opts dashboard.Options, more ...func(*engine.Options
 	w := &world{T: t, store: st, url: "http://" + listener.Addr().String() + "/ops/tenter/", web: "http://" + listener.Addr().String()}
 	quiet := slog.New(slog.DiscardHandler)
 	engineOptions := engine.Options{
-		Workflows: []workflow.Definition{ship, orders, quick, crash, nap, untyped, callback, secretive, loop, crowd, echo},
-		Hooks:     []workflow.HookDefinition{approvals},
+		Workflows: []workflow.Definition{ship, orders, quick, crash, nap, untyped, callback, secretive, loop, crowd, echo, travel},
+		Hooks:     []workflow.HookDefinition{approvals, trips},
 		Elsewhere: []string{lost.Name()},
 		PublicURL: w.web,
 		Logger:    quiet,

@@ -132,6 +132,8 @@ func (e *Engine) runError(verb, runID string, err error) error {
 		err = workflow.ErrRunNotFound
 	case errors.Is(err, store.ErrFenced):
 		err = workflow.ErrRunEnded
+	case errors.Is(err, store.ErrOldWorker):
+		err = fmt.Errorf("%w: %w", workflow.ErrOldWorker, err)
 	}
 	return fmt.Errorf("%s run %s: %w", verb, runID, err)
 }

@@ -1,6 +1,8 @@
 package engine_test
 
 import (
+	"runtime"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -83,4 +85,45 @@ func TestEvictionClosesDoneOfAllContexts(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A run that is cached has a goroutine, whose stack is as large as its code once needed it: opening
+// a hook and waiting must not take more than the 4 KB that leave some to the author's code.
+func TestStackOfAParkedRun(t *testing.T) {
+	if raceDetector {
+		t.Skip("frames are larger with the race detector")
+	}
+	const runs, authors = 500, 256
+	wf := workflow.Define("wf", func(ctx workflow.Context, in string) (string, error) {
+		var own [authors]byte
+		defer runtime.KeepAlive(&own)
+		h, err := workflow.NewHook[string](ctx)
+		if err != nil {
+			return "", err
+		}
+		return h.Wait(ctx)
+	})
+	inLab(t, func(t *testing.T, l *lab) {
+		l.run(engine.Options{}, wf)
+		before := stacks()
+		for i := range runs {
+			if _, err := wf.Start(t.Context(), l.eng, strconv.Itoa(i)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		synctest.Wait()
+		each := float64(stacks()-before) / runs
+		t.Log(each)
+		if each > 5<<10 {
+			t.Errorf("a parked run has a stack of %.0f bytes, want 4,096", each)
+		}
+	})
+}
+
+// stacks returns how much memory the stacks of all goroutines take.
+func stacks() int64 {
+	runtime.GC() // it shrinks stacks that are mostly empty
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int64(m.StackInuse)
 }

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
@@ -11,7 +12,8 @@ import (
 )
 
 // Catalog returns what can be started and resumed: the workflows that the options name or a
-// live worker has, and the hook types of Options.Hooks.
+// live worker has, and the hook types of Options.Hooks and those that workers have kept in the
+// database.
 func (e *Engine) Catalog(ctx context.Context) (inspect.Catalog, error) {
 	if err := e.usable(ctx); err != nil {
 		return inspect.Catalog{}, fmt.Errorf("list workflows: %w", err)
@@ -44,8 +46,20 @@ func (e *Engine) Catalog(ctx context.Context) (inspect.Catalog, error) {
 		}
 		c.Workflows = append(c.Workflows, info)
 	}
-	for _, name := range slices.Sorted(maps.Keys(e.hookTypes)) {
-		c.HookTypes = append(c.HookTypes, inspect.HookTypeInfo{Name: name, Payload: schema.Of(e.hookTypes[name].Payload)})
+	stored, err := e.store.HookTypes(ctx)
+	if err != nil {
+		return inspect.Catalog{}, fmt.Errorf("list hook types: %w", err)
+	}
+	payloads := map[string]json.RawMessage{}
+	for _, t := range slices.Concat(stored, e.kept) { // the code here is what payloads are checked by
+		payloads[t.Name] = t.Payload
+	}
+	for _, name := range slices.Sorted(maps.Keys(payloads)) {
+		info := inspect.HookTypeInfo{Name: name, Payload: payloads[name], Topic: e.hookTypes[name].Topic}
+		if answer := e.hookTypes[name].Answer; answer != nil {
+			info.Answer = schema.Of(answer)
+		}
+		c.HookTypes = append(c.HookTypes, info)
 	}
 	return c, nil
 }

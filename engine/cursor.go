@@ -23,6 +23,7 @@ const (
 	ofRuns   = "runs"   // time of creation in microseconds, ID
 	ofHooks  = "hooks"  // number
 	ofTokens = "tokens" // the least token that may come next
+	ofTopics = "topics" // length of the topic's name, the name, subject
 )
 
 func newCursor(kind string, fields ...string) string {
@@ -62,6 +63,26 @@ func parseRunCursor(cursor string) (store.RunCursor, error) {
 		return store.RunCursor{}, badCursor(cursor)
 	}
 	return store.RunCursor{CreatedAt: at, ID: id}, nil
+}
+
+func topicCursor(t *store.ListenedTopic) string {
+	return newCursor(ofTopics, strconv.Itoa(len(t.Topic)), t.Topic, t.Subject)
+}
+
+func parseTopicCursor(cursor string) (t store.ListenedTopic, err error) {
+	if cursor == "" {
+		return t, nil
+	}
+	text, err := parseCursor(cursor, ofTopics)
+	if err != nil {
+		return t, err
+	}
+	length, names, _ := strings.Cut(text, " ")
+	n, err := strconv.Atoi(length)
+	if err != nil || n < 0 || n >= len(names) || names[n] != ' ' {
+		return t, badCursor(cursor)
+	}
+	return store.ListenedTopic{Topic: names[:n], Subject: names[n+1:]}, nil
 }
 
 // hookCursor returns the cursor at which a list goes on after its first hook.

@@ -22,18 +22,19 @@
 //
 // The files, from top to bottom. Calls go down; callbacks, waits and results go up.
 //
-//   - facade: webhook, watch, tx, resume, checkreplay, inspect, respond, catalog, runs, cursor,
-//     retry, operations, start, await, unattended, response, engine, watchers, errors, options,
-//     logger, id
-//   - worker (internal/worker): lifecycle, txstep, round, cache, watchdog, resync, prune,
-//     advance, commit, unknowncommit, report, transition, ownership, attempt, hookindex,
-//     quarantine, claim, lease, inbox, handoff, worker, actor, schedule, yield
+//   - facade: redeliver, webhook, firstrequest, refused, sender, answer, call, watch, tx, publish, resume, exportforreplay, checkreplay, replay, checkpayloads, inspect, failures, respond, catalog, storedhooks,
+//     runs, pause, cursor, fork, forkpoint, retry, operations, start, await, unattended, response, engine, program, actor, watchers,
+//     errors, options, answerkeys, logger, id
+//   - worker (internal/worker): lifecycle, txstep, round, catchup, cache, watchdog, resync,
+//     prune, telllisteners, tellends, batches, advance, commit, restart, unknowncommit, pause, report, transition, ownership,
+//     attempt, hookindex, quarantine, claim, pausedworkflows, lease, hooktypes, inbox, handoff, worker, actor,
+//     schedule, yield
 //   - telemetry (internal/telemetry): trace, telemetry
 //   - waiting (internal/waiting): loader, begun, resync, recent, result, registry
 //   - outage (internal/outage): outage
 //   - jitter (internal/jitter): jitter
-//   - execution (internal/execution): feed, await, backlog, state, hook, respond, child, patch,
-//     timer, step, scope, instep, logger, check, execution, span, environment, divergence, branch,
+//   - execution (internal/execution): feed, fork, link, await, backlog, state, hook, respond, child, awaitrun, patch, restart,
+//     timer, step, scope, instep, logger, check, derive, origin, execution, span, environment, divergence, branch,
 //     stacks
 //
 // The engine knows neither drivers nor HTTP: stores and servers are built around it.

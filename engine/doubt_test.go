@@ -188,6 +188,73 @@ func TestALateBirth(t *testing.T) {
 			}
 		})
 	})
+	for name, paused := range map[string]bool{"": false, " before its workflow is paused": true} {
+		t.Run("of a run whose ID somebody else takes, and that this worker claims, meanwhile"+name, func(t *testing.T) {
+			t.Parallel()
+			inLab(t, func(t *testing.T, l *lab) {
+				attempts := 0
+				wf := chain(&attempts)
+				p := newProbe(l.store)
+				l.eng, l.stop = l.runOn(p, engine.Options{}, wf)
+				birth := p.hold("Apply", held{})
+				answer := make(chan error, 1)
+				go func() {
+					_, err := wf.Start(t.Context(), l.eng, "mine", workflow.RunID("r"))
+					answer <- err
+				}()
+				<-birth.reached
+				other, err := wf.Start(t.Context(), l.client(), "other", workflow.RunID("r"))
+				if err != nil {
+					t.Fatal(err)
+				}
+				l.advance(time.Minute) // the worker has claimed it
+				if paused {
+					if err := l.client().PauseWorkflow(t.Context(), "chain", workflow.PauseRequest{}); err != nil {
+						t.Fatal(err)
+					}
+				}
+				close(birth.goOn)
+				wantIs(l, <-answer, workflow.ErrRunExists)
+				l.advance(time.Minute)
+				if err := l.client().ResumeWorkflow(t.Context(), "chain"); err != nil {
+					t.Fatal(err)
+				}
+				l.advance(time.Second)
+				wantStatus(l, other, workflow.StatusCompleted)
+				if got := mustResult(l, other); got != "other" {
+					t.Errorf("result is %q", got)
+				}
+			})
+		})
+	}
+	t.Run("of a run whose workflow is paused meanwhile", func(t *testing.T) {
+		t.Parallel()
+		inLab(t, func(t *testing.T, l *lab) {
+			wf := workflow.Define("short", func(_ workflow.Context, in string) (string, error) { return in, nil })
+			p := newProbe(l.store)
+			l.eng, l.stop = l.runOn(p, engine.Options{}, wf)
+			if err := l.client().PauseWorkflow(t.Context(), "short", workflow.PauseRequest{}); err != nil {
+				t.Fatal(err)
+			}
+			land := p.lose("Apply")
+			r := mustStart(l, wf, "x")
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			defer cancel()
+			if got, err := r.Result(ctx); !errors.Is(err, context.DeadlineExceeded) {
+				t.Errorf("result is %q, %v while the workflow is paused", got, err)
+			}
+			if info := wantStatus(l, r, workflow.StatusRunning); info.Paused == nil {
+				t.Error("the run is not paused")
+			}
+			land()
+			if err := l.eng.ResumeWorkflow(t.Context(), "short"); err != nil {
+				t.Fatal(err)
+			}
+			if got := mustResult(l, r); got != "x" {
+				t.Errorf("result is %q", got)
+			}
+		})
+	})
 }
 
 // A claim whose answer is lost may be carried out after the next one has asked for what

@@ -5,13 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"maps"
-	"math"
-	"slices"
 	"sync"
 	"time"
 
-	"github.com/tenter-dev/tenter/engine/internal/execution"
 	"github.com/tenter-dev/tenter/engine/internal/outage"
 	"github.com/tenter-dev/tenter/engine/internal/telemetry"
 	"github.com/tenter-dev/tenter/engine/internal/waiting"
@@ -26,20 +22,19 @@ import (
 // [Engine.Run] is called. It is safe for concurrent use, a [workflow.Client] and an
 // [inspect.Client].
 type Engine struct {
-	store       store.Store
-	opts        Options
-	log         *slog.Logger
-	defs        map[string][]*run.Workflow // by name, the highest version last
-	definitions []store.Definition
-	elsewhere   map[string]bool
-	hookTypes   map[string]run.HookType
-	env         *execution.Environment
-	outages     *outage.Log
-	waits       *waiting.Registry
-	endings     *batched.Loader[string, store.Ending]
-	tel         *telemetry.Telemetry
-	watches     watches
-	unwatch     func()
+	*program
+	store   store.Store
+	opts    Options
+	log     *slog.Logger
+	outages *outage.Log
+	waits   *waiting.Registry
+	endings *batched.Loader[string, store.Ending]
+	tel     *telemetry.Telemetry
+	watches watches
+	unwatch func()
+	stored  storedHooks
+	routes  sync.Map      // of FirstRequest, see there
+	refused run.PerMinute // requests that were kept
 
 	mu     sync.Mutex
 	worker *worker.Worker // while Run is running
@@ -55,70 +50,28 @@ type Engine struct {
 
 // New returns an engine on a store. It fails if the options are wrong: a workflow version or
 // hook type is nil, has an invalid name or is defined twice, a workflow is only declared, a
-// duration is negative, PublicURL is not the URL of a server, or KeepEnded is too short.
+// duration is negative, PublicURL is not the URL of a server, or KeepEnded or KeepGenerationsFor
+// is too short.
 // The caller keeps the store: close the engine first, then the store.
 func New(s store.Store, opts Options) (*Engine, error) {
 	if s == nil {
 		return nil, errors.New("new engine: the store is nil: open one with sqlite.Open")
 	}
-	publicURL, err := parsePublicURL(opts.PublicURL)
+	p, err := newProgram(&opts)
 	if err != nil {
 		return nil, fmt.Errorf("new engine: %w", err)
 	}
-	if err := opts.checkDurations(); err != nil {
-		return nil, fmt.Errorf("new engine: %w", err)
-	}
-	opts.setDefaults()
-	if err := opts.checkKeepEnded(); err != nil {
-		return nil, fmt.Errorf("new engine: %w", err)
-	}
 	e := &Engine{
-		store:     s,
-		opts:      opts,
-		log:       opts.Logger,
-		defs:      map[string][]*run.Workflow{},
-		elsewhere: map[string]bool{},
-		hookTypes: map[string]run.HookType{},
-		closed:    make(chan struct{}),
+		program: p,
+		store:   s,
+		opts:    opts,
+		log:     opts.Logger,
+		closed:  make(chan struct{}),
 	}
 	e.outages = outage.NewLog(e.log, s)
 	e.waits = waiting.New(s, e.outages)
 	e.endings = waiting.NewEndings(s)
-	e.env = &execution.Environment{
-		Client: e, Respond: e.respondDirectly, PublicURL: publicURL, DedupeFor: opts.DedupeFor, Limit: opts.MaxPayload, Verifiers: slices.Sorted(maps.Keys(opts.Verifiers)),
-	}
-	for name, v := range opts.Verifiers {
-		if err := execution.CheckName(name); err != nil {
-			return nil, fmt.Errorf("new engine: Options.Verifiers: name %q: %w", name, err)
-		}
-		if v == nil {
-			return nil, fmt.Errorf("new engine: verifier %q is nil", name)
-		}
-	}
-	for _, d := range opts.Workflows {
-		if err := e.define(d); err != nil {
-			return nil, fmt.Errorf("new engine: %w", err)
-		}
-	}
-	for _, d := range opts.Hooks {
-		if d == nil {
-			return nil, errors.New("new engine: a hook type is nil")
-		}
-		h := run.HookDefinition(d)
-		if err := execution.CheckName(h.Name); err != nil {
-			return nil, fmt.Errorf("new engine: hook type name %q: %w", h.Name, err)
-		}
-		if _, twice := e.hookTypes[h.Name]; twice {
-			return nil, fmt.Errorf("new engine: hook type %q is defined twice", h.Name)
-		}
-		e.hookTypes[h.Name] = h
-	}
-	for _, name := range opts.Elsewhere {
-		if err := execution.CheckName(name); err != nil {
-			return nil, fmt.Errorf("new engine: Options.Elsewhere: workflow name %q: %w", name, err)
-		}
-		e.elsewhere[name] = true
-	}
+	e.env.Client, e.env.Respond = e, e.respondDirectly
 	e.tel, err = telemetry.New(telemetry.Options{
 		Tracers: opts.TracerProvider, Meters: opts.MeterProvider, Store: s, Gauges: e.gauges, Refusals: []error{ErrNotVerified},
 	})
@@ -173,6 +126,9 @@ func (e *Engine) Run(ctx context.Context) error {
 	if len(e.defs) == 0 {
 		return errors.New("run: the engine has no workflows: name them in Options.Workflows")
 	}
+	if err := e.signer.prepare(ctx, e.store); err != nil {
+		return fmt.Errorf("run: %w", err)
+	}
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	w := e.newWorker(ctx)
@@ -210,11 +166,11 @@ func (e *Engine) newWorker(ctx context.Context) *worker.Worker {
 	o := &e.opts
 	return worker.New(ctx, newID(), worker.Engine{
 		Options: worker.Options{
-			Build: o.Build, Lease: o.Lease, DrainTimeout: o.DrainTimeout, StepGrace: o.StepGrace, StuckAfter: o.StuckAfter, KeepEnded: o.KeepEnded,
-			MaxRuns: o.MaxRuns, MaxSteps: o.MaxSteps, MaxPayload: o.MaxPayload, CacheSize: o.CacheSize,
+			Build: o.Build, Lease: o.Lease, DrainTimeout: o.DrainTimeout, StepGrace: o.StepGrace, StuckAfter: o.StuckAfter, KeepEnded: o.KeepEnded, KeepGenerationsFor: o.KeepGenerationsFor, PublishAtOnce: o.PublishAtOnce,
+			MaxRuns: o.MaxRuns, MaxSteps: o.MaxSteps, MaxPayload: o.MaxPayload, CacheSize: o.CacheSize, LinkKeys: e.signer.ids(),
 		},
 		Store: e.store, Log: e.log, Outages: e.outages, Waits: e.waits, Telemetry: e.tel, Environment: e.env,
-		Definitions: e.definitions, Definition: e.definition, Applied: e.watches.applied, Join: e.joinTx,
+		Definitions: e.definitions, HookTypes: e.kept, Definition: e.definition, Applied: e.watches.applied, Join: e.joinTx,
 	})
 }
 
@@ -229,59 +185,22 @@ func (e *Engine) gauges() (telemetry.Gauges, bool) {
 	return w.Gauges(), true
 }
 
-func (e *Engine) define(d workflow.Definition) error {
-	if d == nil {
-		return errors.New("a workflow is nil")
-	}
-	def, err := run.Definition(d)
-	if err != nil {
-		return err
-	}
-	if err := execution.CheckName(def.Name); err != nil {
-		return fmt.Errorf("workflow name %q: %w", def.Name, err)
-	}
-	if def.Func == nil {
-		return fmt.Errorf("workflow %q: its function is nil", def.Name)
-	}
-	if def.Version < 1 || def.Version > math.MaxInt32 {
-		return fmt.Errorf("workflow %q: version %d: versions count from 1, up to %d", def.Name, def.Version, math.MaxInt32)
-	}
-	all := e.defs[def.Name]
-	i := len(all)
-	for i > 0 && all[i-1].Version >= def.Version {
-		if all[i-1].Version == def.Version {
-			return fmt.Errorf("workflow %q version %d is defined twice", def.Name, def.Version)
-		}
-		i--
-	}
-	all = append(all, nil)
-	copy(all[i+1:], all[i:])
-	all[i] = def
-	e.defs[def.Name] = all
-	e.definitions = append(e.definitions, store.Definition{Workflow: def.Name, Version: def.Version})
-	return nil
-}
-
-// definition finds the definition of a workflow. Version 0 is the highest.
-func (e *Engine) definition(name string, version int) *run.Workflow {
-	all := e.defs[name]
-	if version == 0 && len(all) > 0 {
-		return all[len(all)-1]
-	}
-	for _, def := range all {
-		if def.Version == version {
-			return def
-		}
-	}
-	return nil
-}
-
 func init() {
 	run.MaxPayload = func(client any) int {
 		if e, ok := client.(*Engine); ok && e != nil {
 			return e.opts.MaxPayload
 		}
 		return 0
+	}
+	run.AnswerURL = func(ctx context.Context, client any, linkID string) (string, error) {
+		e, ok := client.(*Engine)
+		if !ok || len(e.signer.keys) == 0 {
+			return "", errors.New("make the URL of a link: the engine has no Options.AnswerKeys")
+		}
+		if err := e.signer.prepare(ctx, e.store); err != nil {
+			return "", fmt.Errorf("make the URL of a link: %w", err)
+		}
+		return e.env.Links.URL(linkID, e.env.Links.Key), nil
 	}
 }
 

@@ -14,7 +14,7 @@ import (
 )
 
 // Before a build is deployed, it replays the runs that another one has begun.
-func ExampleEngine_CheckReplay() {
+func ExampleCheckReplay() {
 	order := func(step string) *workflow.Workflow[string, string] {
 		return workflow.Define("order", func(ctx workflow.Context, _ string) (string, error) {
 			if err := workflow.Do(ctx, step, func(context.Context) error { return nil }); err != nil {
@@ -32,7 +32,8 @@ func ExampleEngine_CheckReplay() {
 		panic(err)
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
-	st, err := sqlite.Open(filepath.Join(dir, "app.db"))
+	path := filepath.Join(dir, "app.db")
+	st, err := sqlite.Open(path)
 	if err != nil {
 		panic(err)
 	}
@@ -55,12 +56,13 @@ func ExampleEngine_CheckReplay() {
 		}
 	})
 
-	next, err := engine.New(st, engine.Options{Workflows: []workflow.Definition{order("charge-card")}})
+	reader, err := sqlite.OpenReader(path, sqlite.Options{})
 	if err != nil {
 		panic(err)
 	}
-	defer func() { _ = next.Close() }()
-	for check, err := range next.CheckReplay(ctx, engine.CheckReplayOptions{}) {
+	defer func() { _ = reader.Close() }()
+	next := engine.Options{Workflows: []workflow.Definition{order("charge-card")}}
+	for check, err := range engine.CheckReplay(ctx, reader, next, engine.CheckReplayOptions{}) {
 		if err != nil {
 			panic(err)
 		}

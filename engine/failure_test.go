@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/tenter-dev/tenter/engine"
 	"github.com/tenter-dev/tenter/inspect"
 	"github.com/tenter-dev/tenter/workflow"
@@ -198,4 +200,44 @@ func TestDefineErrorRefuses(t *testing.T) {
 			_ = workflow.DefineError(name)
 		}()
 	}
+}
+
+// A list of runs says why each failed, and at which step.
+func TestListsSayWhyRunsFailed(t *testing.T) {
+	t.Parallel()
+	inLab(t, func(t *testing.T, l *lab) {
+		wf := workflow.Define("w", func(ctx workflow.Context, how string) (string, error) {
+			switch how {
+			case "step":
+				return "", workflow.Do(ctx, "charge", func(context.Context) error { return workflow.Fatal(errors.New("card declined\nby the bank")) })
+			case "code":
+				return "", errors.New("no such customer")
+			}
+			return "", nil
+		})
+		l.run(engine.Options{}, wf)
+		for _, how := range []string{"step", "code", "not"} {
+			r, err := wf.Start(t.Context(), l.eng, how, workflow.RunID(how))
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, _ = r.Result(t.Context())
+		}
+		runs, err := l.eng.Runs(t.Context(), inspect.RunFilter{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := map[string][2]string{}
+		for _, r := range runs {
+			got[r.ID] = [2]string{r.Error, r.FailedStep}
+		}
+		want := map[string][2]string{
+			"step": {"step charge#1 failed after 1 attempt: card declined", "charge#1"},
+			"code": {"no such customer", ""},
+			"not":  {"", ""},
+		}
+		if d := cmp.Diff(want, got); d != "" {
+			t.Errorf("why runs failed (-want +got):\n%s", d)
+		}
+	})
 }

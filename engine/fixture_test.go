@@ -345,3 +345,42 @@ func recordPostgres(t *testing.T) string {
 	script = regexp.MustCompile(`\n{3,}`).ReplaceAllString(script, "\n\n")
 	return "-- A schema of Tenter at step 2. It is never edited: see fixture_test.go.\n" + script
 }
+
+// A run of a released version restarts onto today's code, and takes its hook along.
+func TestFixtureRestarts(t *testing.T) {
+	t.Parallel()
+	for _, path := range fixtures(t, "sqlite-*.sql") {
+		t.Run(filepath.Base(path), func(t *testing.T) {
+			t.Parallel()
+			inFixture(t, readGolden(t, path), func(t *testing.T, b *bank) {
+				w := b.stage(t)
+				handle := workflow.Declare[string, string]("versions")
+				v2 := handle.Implement(func(ctx workflow.Context, _ string) (string, error) {
+					hook, err := workflow.NewHook[string](ctx, workflow.Token("versions: 2"))
+					if err != nil {
+						return "", err
+					}
+					got, err := hook.Wait(ctx)
+					if err != nil {
+						return "", err
+					}
+					return handle.Restart(ctx, "after "+got)
+				}, workflow.Version(2))
+				v3 := handle.Implement(func(ctx workflow.Context, in string) (string, error) {
+					got, err := waitFor(ctx, "versions: 2")
+					return fmt.Sprintf("%s, %s in generation %d", in, got, workflow.InfoOf(ctx).Generation), err
+				}, workflow.Version(3))
+				b.run(goldenOptions([]workflow.Definition{v2, v3}))
+				w.eng = b.eng
+				w.resume("versions: 2", "one")
+				w.resume("versions: 2", "two")
+				ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+				defer cancel()
+				got, err := handle.Get(b.eng, "versions").Result(ctx)
+				if err != nil || got != "after one, two in generation 1" {
+					t.Errorf("the run came to %q, %v", got, err)
+				}
+			})
+		})
+	}
+}

@@ -2,6 +2,7 @@ package engine_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -332,16 +333,26 @@ type claims struct {
 	mu     sync.Mutex
 	byNeed int
 	named  [][]string
+	busy   time.Duration // so long from the first of these, somebody else is at what is named
+	since  time.Time     // that one
 }
 
 func (c *claims) Claim(ctx context.Context, req store.Claim) (store.Claimed, error) {
 	c.mu.Lock()
+	busy := false
 	if len(req.Runs) > 0 {
 		c.named = append(c.named, req.Runs)
+		if c.since.IsZero() {
+			c.since = time.Now()
+		}
+		busy = time.Since(c.since) < c.busy
 	} else {
 		c.byNeed++
 	}
 	c.mu.Unlock()
+	if busy {
+		return store.Claimed{Busy: req.Runs}, nil
+	}
 	return c.probe.Claim(ctx, req)
 }
 
@@ -429,8 +440,79 @@ func TestRunsOfAnotherWorkerAreLeftToIt(t *testing.T) {
 	})
 }
 
-// A run that is live here is not left to others.
-func TestMailOfALiveRunIsReadAtOnce(t *testing.T) {
+// A run that somebody else is at for a moment is claimed soon after that. If it takes longer, the worker
+// asks less often.
+func TestBusyRunsAreClaimedSoon(t *testing.T) {
+	t.Parallel()
+	for busy, most := range map[time.Duration]int{2 * time.Millisecond: 2, 10 * time.Second: 165} {
+		inLab(t, func(t *testing.T, l *lab) {
+			st := &claims{probe: newProbe(l.store), busy: busy}
+			st.yield = true // or a signal would let the run be executed unclaimed
+			l.eng, l.stop = l.runOn(st, engine.Options{}, tokenWaiter)
+			client := l.client()
+			l.advance(time.Second)
+			mustStartOn(l, client, tokenWaiter, "t")
+			for {
+				if _, err := l.eng.HookByToken(t.Context(), "t"); err == nil {
+					break
+				}
+				l.advance(time.Millisecond)
+			}
+			if took := time.Since(st.since); took > busy+min(2*busy, 66*time.Millisecond) {
+				t.Errorf("busy for %v: it took %v", busy, took)
+			}
+			if n := len(st.claimed()); n > most {
+				t.Errorf("busy for %v: claimed %d times", busy, n)
+			}
+		})
+	}
+}
+
+// Mail of a run that is at work here is read at once, whoever comes first for it.
+func TestMailOfARunAtWorkIsReadAtOnce(t *testing.T) {
+	t.Parallel()
+	inLab(t, func(t *testing.T, l *lab) {
+		release := make(chan struct{})
+		busy := workflow.Define("busy", func(ctx workflow.Context, _ int) (string, error) {
+			hook, err := workflow.NewHook[string](ctx, workflow.Token("t"))
+			if err != nil {
+				return "", err
+			}
+			step := workflow.Go(ctx, func(ctx workflow.Context) (int, error) {
+				return 0, workflow.Do(ctx, "long", func(context.Context) error {
+					<-release
+					return nil
+				})
+			})
+			text, err := hook.Wait(ctx)
+			hook.Close()
+			if err == nil {
+				_, err = step.Wait(ctx)
+			}
+			return text, err
+		})
+		st := newProbe(l.store)
+		l.eng, l.stop = l.runOn(st, engine.Options{}, busy)
+		client := l.client()
+		r := mustStartOn(l, client, busy, 0)
+		l.advance(time.Second)
+		st.yield = true
+		if _, err := workflow.Resume(t.Context(), client, "t", "hello"); err != nil {
+			t.Fatal(err)
+		}
+		l.advance(time.Millisecond)
+		if _, err := l.eng.HookByToken(t.Context(), "t"); !errors.Is(err, workflow.ErrHookNotFound) {
+			t.Errorf("the payload was not taken: %v", err)
+		}
+		close(release)
+		if got := mustResult(l, r); got != "hello" {
+			t.Errorf("the result is %q", got)
+		}
+	})
+}
+
+// A run that is only cached here is left to the worker that comes first, for a moment.
+func TestMailOfACachedRunIsLeftToOthers(t *testing.T) {
 	t.Parallel()
 	inLab(t, func(t *testing.T, l *lab) {
 		st := newProbe(l.store)
@@ -442,9 +524,14 @@ func TestMailOfALiveRunIsReadAtOnce(t *testing.T) {
 		if _, err := workflow.Resume(t.Context(), client, "t", "hello"); err != nil {
 			t.Fatal(err)
 		}
-		l.advance(time.Millisecond)
-		if info, err := r.Info(t.Context()); err != nil || !info.Status.Ended() {
-			t.Errorf("the run is %s, %v", info.Status, err)
+		for _, at := range []struct {
+			after time.Duration
+			ended bool
+		}{{time.Millisecond, false}, {time.Second, true}} {
+			l.advance(at.after)
+			if info, err := r.Info(t.Context()); err != nil || info.Status.Ended() != at.ended {
+				t.Errorf("after %s the run is %s, %v", at.after, info.Status, err)
+			}
 		}
 	})
 }
@@ -520,6 +607,153 @@ func TestOthersTakeUpAtOnceWhatIsHandedOver(t *testing.T) {
 		}
 		if text := f.logs[1].String(); strings.Contains(text, "quarantine") {
 			t.Error(text)
+		}
+	})
+}
+
+// loads counts the events that a worker loads. The worker does not hear of runs that end, as nobody
+// awaits them.
+type loads struct {
+	*probe
+	events atomic.Int64
+}
+
+func (s *loads) Load(ctx context.Context, runID string, after int64) (store.Loaded, error) {
+	l, err := s.probe.Load(ctx, runID, after)
+	s.events.Add(int64(len(l.Events)))
+	return l, err
+}
+
+func (s *loads) Watch(f func(store.Signal)) (stop func()) {
+	return s.probe.Watch(func(sig store.Signal) {
+		sig.Ended, sig.Results = nil, nil
+		f(sig)
+	})
+}
+
+// pair is two workers on one database, of which one takes all mail.
+type pair [2]*loads
+
+func (p pair) only(i int) { p[i].yield, p[1-i].yield = false, true }
+
+func (p pair) loaded() int64 { return p[0].events.Swap(0) + p[1].events.Swap(0) }
+
+func newPair(l *lab, defs ...workflow.Definition) (p pair) {
+	for i := range p {
+		p[i] = &loads{probe: newProbe(l.store)}
+		_, stop := l.runOn(p[i], engine.Options{}, defs...)
+		l.Cleanup(func() { _ = stop() })
+	}
+	return p
+}
+
+// A run that goes back and forth between workers is not loaded as a whole each time.
+func TestAWorkerThatGetsARunBackLoadsWhatIsNew(t *testing.T) {
+	t.Parallel()
+	inLab(t, func(t *testing.T, l *lab) {
+		listener := workflow.Define("listener", func(ctx workflow.Context, messages int) (all []string, err error) {
+			hook, err := workflow.NewHook[string](ctx, workflow.Token("t"))
+			if err != nil {
+				return nil, err
+			}
+			for range messages {
+				text, err := hook.Wait(ctx)
+				if err != nil {
+					return nil, err
+				}
+				err = workflow.Do(ctx, "answer", func(context.Context) error { return nil })
+				if err != nil {
+					return nil, err
+				}
+				all = append(all, text)
+			}
+			return all, nil
+		})
+		p, client := newPair(l, listener), l.client()
+		l.advance(31 * time.Second) // both have claimed
+		const messages = 50
+		p.only(0)
+		r := mustStartOn(l, client, listener, messages)
+		var want []string
+		for i := range messages {
+			p.only(i / 2 % 2)
+			text := fmt.Sprint("message ", i)
+			if _, err := workflow.Resume(t.Context(), client, "t", text); err != nil {
+				t.Fatal(err)
+			}
+			l.advance(time.Second)
+			want = append(want, text)
+		}
+		if diff := cmp.Diff(want, mustResult(l, r)); diff != "" {
+			t.Errorf("messages (-want +got):\n%s", diff)
+		}
+		if n := p.loaded(); n > 5*messages {
+			t.Errorf("%d events were loaded for %d messages", n, messages)
+		}
+	})
+}
+
+// What a retry has cut off is forgotten by a worker that had the run before.
+func TestAWorkerThatGetsARetriedRunBackForgetsWhatWasCutOff(t *testing.T) {
+	t.Parallel()
+	inLab(t, func(t *testing.T, l *lab) {
+		var broken atomic.Bool
+		broken.Store(true)
+		wf := workflow.Define("wf", func(ctx workflow.Context, _ int) (all []string, err error) {
+			hook, err := workflow.NewHook[string](ctx, workflow.Token("t"))
+			if err != nil {
+				return nil, err
+			}
+			step := workflow.Go(ctx, func(ctx workflow.Context) (string, error) {
+				return workflow.Step(ctx, "flaky", func(context.Context) (string, error) {
+					if broken.Load() {
+						return "", workflow.Fatal(errors.New("broken"))
+					}
+					return "mended", nil
+				})
+			})
+			for range 4 {
+				text, err := hook.Wait(ctx)
+				if err != nil {
+					return nil, err
+				}
+				all = append(all, text)
+				if len(all) == 3 {
+					text, err := step.Wait(ctx)
+					if err != nil {
+						return nil, err
+					}
+					all = append(all, text)
+				}
+			}
+			return all, nil
+		})
+		p, client := newPair(l, wf), l.client()
+		l.advance(31 * time.Second) // both have claimed
+		p.only(0)
+		r := mustStartOn(l, client, wf, 0)
+		send := func(worker int, text string) {
+			t.Helper()
+			p.only(worker)
+			if _, err := workflow.Resume(t.Context(), client, "t", text); err != nil {
+				t.Fatal(err)
+			}
+			l.advance(time.Second)
+		}
+		send(0, "one") // the first worker has it with the step that failed
+		send(1, "two")
+		send(1, "three")
+		if info, err := r.Info(t.Context()); err != nil || info.Status != workflow.StatusFailed {
+			t.Fatalf("the run is %s, %v", info.Status, err)
+		}
+		broken.Store(false)
+		if err := r.Retry(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		l.advance(time.Second) // the second one goes on with it
+		send(0, "four")
+		if diff := cmp.Diff([]string{"one", "two", "three", "mended", "four"}, mustResult(l, r)); diff != "" {
+			t.Errorf("result (-want +got):\n%s", diff)
 		}
 	})
 }

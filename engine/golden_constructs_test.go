@@ -17,6 +17,12 @@ import (
 // goldenHook is a defined hook type.
 var goldenHook = workflow.DefineHook[map[string]bool]("golden")
 
+// goldenTopic is a topic, whose name has a space.
+var goldenTopic = workflow.DefineTopic[string]("golden topic")
+
+// goldenCall is a defined call.
+var goldenCall = workflow.DefineCall[int, string]("golden call")
+
 // errGolden is a defined error.
 var errGolden = workflow.DefineError("golden: declined")
 
@@ -36,6 +42,33 @@ var constructs = []construct{
 		},
 		begin:  func(w *stage) { w.start("steps", "steps", `"in"`) },
 		finish: func(w *stage) { w.resume("steps", "go on") },
+	},
+	{
+		name:   "topics",
+		schema: 3,
+		define: func(*stage) []workflow.Definition {
+			return defs(workflow.Define("topics", func(ctx workflow.Context, in string) ([]string, error) {
+				h, err := goldenTopic.Listen(ctx, in)
+				if err != nil {
+					return nil, err
+				}
+				chosen, err := goldenTopic.Listen(ctx, "other subject", workflow.Token("chosen"))
+				if err != nil {
+					return nil, err
+				}
+				_, err = goldenTopic.Listen(ctx, in)
+				a := said(h.Wait(ctx))
+				b := said(chosen.Wait(ctx))
+				h.Close()
+				c := said(h.Wait(ctx))
+				return []string{h.Token(), fmt.Sprint(err), a, b, c}, nil
+			}))
+		},
+		begin: func(w *stage) { w.start("topics", "topics", `"a subject"`) },
+		finish: func(w *stage) {
+			w.publish("a subject", "first")
+			w.publish("other subject", "second")
+		},
 	},
 	{
 		name: "retries",
@@ -442,6 +475,52 @@ var constructs = []construct{
 		},
 	},
 	{
+		name: "calls", schema: 3,
+		define: func(*stage) []workflow.Definition {
+			return defs(workflow.Define("calls", func(ctx workflow.Context, _ string) ([]string, error) {
+				calls, err := goldenCall.Open(ctx, workflow.Named("calls"))
+				if err != nil {
+					return nil, err
+				}
+				var got []string
+				for n := 0; n < 4; {
+					err := workflow.Select(ctx, workflow.OnCall(calls, func(c *workflow.Call[int, string]) error {
+						n++
+						switch c.Input {
+						case 1:
+							got = append(got, said("refused", c.Refuse(ctx, errGolden)))
+						case 2:
+							got = append(got, said("in a step", workflow.Do(ctx, "answer", func(ctx context.Context) error { return c.Return(ctx, "two") })))
+						default:
+							got = append(got, said("at once", c.Return(ctx, fmt.Sprint(c.Input))))
+						}
+						return nil
+					}))
+					if bad, ok := errors.AsType[*workflow.PayloadError](err); ok {
+						n++
+						got = append(got, bad.Err.Error())
+					} else if err != nil {
+						return nil, err
+					}
+				}
+				return got, nil
+			}))
+		},
+		begin: func(w *stage) {
+			w.start("calls", "calls", "null")
+			if got := w.call("calls", "0"); got != `"0"` {
+				w.Errorf("the answer is %q", got)
+			}
+		},
+		finish: func(w *stage) {
+			for _, c := range [][2]string{{"1", "declined"}, {"2", "two"}, {`"x"`, "payload for token"}} {
+				if got := w.call("calls", c[0]); !strings.Contains(got, c[1]) {
+					w.Errorf("the answer to %s is %q", c[0], got)
+				}
+			}
+		},
+	},
+	{
 		name: "txstep",
 		define: func(w *stage) []workflow.Definition {
 			return defs(workflow.Define("txstep", func(ctx workflow.Context, _ string) ([]string, error) {
@@ -549,6 +628,160 @@ var constructs = []construct{
 			w.resume("patched: go", "")
 			w.resume("patched: end", "")
 		},
+	},
+	{
+		name: "restarts", schema: 3,
+		define: func(*stage) []workflow.Definition {
+			child := workflow.Define("restarts child", func(ctx workflow.Context, _ string) (string, error) {
+				return workflow.InfoOf(ctx).RunID, nil
+			})
+			w := workflow.Declare[[]string, []string]("restarts")
+			return defs(w.Implement(func(ctx workflow.Context, got []string) ([]string, error) {
+				carried, err := workflow.NewHook[string](ctx, workflow.Token("restarts: carried"))
+				if err != nil {
+					return nil, err
+				}
+				named, err := workflow.NewHook[string](ctx, workflow.Named("restarts: named"))
+				if err != nil {
+					return nil, err
+				}
+				generated, err := workflow.NewHook[string](ctx)
+				if err != nil {
+					return nil, err
+				}
+				got = append(got, named.Token(), generated.Token(), workflow.NewID(ctx), fmt.Sprint(workflow.Rand(ctx).IntN(1000)))
+				got = append(got, said(workflow.Step(ctx, "step", func(ctx context.Context) (string, error) { return workflow.InfoOf(ctx).StepID, nil })))
+				got = append(got, said(child.Call(ctx, "")), said(carried.Wait(ctx)))
+				info := workflow.InfoOf(ctx)
+				got = append(got, fmt.Sprint("generation ", info.Generation, ", event ", info.Events, ", due ", workflow.RestartDue(ctx)))
+				if info.Generation == 2 {
+					return got, nil
+				}
+				return w.Restart(ctx, got)
+			}), child)
+		},
+		begin: func(w *stage) {
+			w.start("restarts", "restarts", "null")
+			w.resume("restarts: carried", "first")
+		},
+		finish: func(w *stage) {
+			w.resume("restarts: carried", "second")
+			w.resume("restarts: carried", "third")
+		},
+	},
+	{
+		name: "awaits", schema: 3,
+		define: func(*stage) []workflow.Definition {
+			target := workflow.Define("awaits target", func(ctx workflow.Context, in string) (string, error) {
+				if in == "" {
+					return "", errGolden
+				}
+				return waitFor(ctx, in)
+			})
+			ring := workflow.Define("awaits ring", func(ctx workflow.Context, _ string) (string, error) {
+				return workflow.Await[string](ctx, "awaits").Wait(ctx)
+			})
+			return defs(workflow.Define("awaits", func(ctx workflow.Context, _ string) ([]string, error) {
+				var got []string
+				for _, id := range []string{"awaits 2 run target", "awaits failed", "awaits nothing", "awaits", "awaits ring"} {
+					if id == "awaits ring" {
+						got = append(got, said(waitFor(ctx, "awaits: ring")))
+					}
+					got = append(got, said(workflow.Await[string](ctx, id).Wait(ctx)))
+				}
+				short, cancel := workflow.WithCancel(ctx)
+				left := workflow.Await[string](short, "awaits later")
+				cancel()
+				later := workflow.Await[string](ctx, "awaits later")
+				return append(got, said(left.Wait(ctx)), said(later.Wait(ctx)), said(later.Wait(ctx))), nil
+			}), target, ring)
+		},
+		begin: func(w *stage) {
+			w.start("awaits 2 run target", "awaits target", `"awaits: ended"`)
+			w.resume("awaits: ended", "result")
+			w.start("awaits failed", "awaits target", `""`)
+			w.start("awaits later", "awaits target", `"awaits: later"`)
+			w.start("awaits", "awaits", "null")
+			w.start("awaits ring", "awaits ring", "null")
+			w.resume("awaits: ring", "on")
+		},
+		finish: func(w *stage) { w.resume("awaits: later", "in the end") },
+	},
+	{
+		name: "forks", runs: []string{"forks again"}, schema: 3,
+		define: func(*stage) []workflow.Definition {
+			child := workflow.Define("forks child", func(ctx workflow.Context, _ string) (string, error) {
+				id := workflow.InfoOf(ctx).RunID
+				return waitFor(ctx, "forks: "+id)
+			})
+			return defs(workflow.Define("forks", func(ctx workflow.Context, _ string) ([]string, error) {
+				named, err := workflow.NewHook[string](ctx, workflow.Named("forks: named"))
+				if err != nil {
+					return nil, err
+				}
+				generated, err := workflow.NewHook[string](ctx)
+				if err != nil {
+					return nil, err
+				}
+				var got []string
+				derived := func() {
+					got = append(got, workflow.InfoOf(ctx).RunID, workflow.NewID(ctx), fmt.Sprint(workflow.Rand(ctx).IntN(1000)))
+				}
+				step := func(name string) {
+					got = append(got, said(workflow.Step(ctx, name, func(ctx context.Context) (string, error) { return workflow.InfoOf(ctx).StepID, nil })))
+				}
+				derived()
+				step("charge")
+				got = append(got, said(generated.Wait(ctx)))
+				pending := child.Go(ctx, "")
+				step("ship")
+				derived()
+				got = append(got, said(generated.Wait(ctx)), said(pending.Wait(ctx)), said(named.Wait(ctx)))
+				return append(got, named.Token(), generated.Token()), nil
+			}), child)
+		},
+		begin: func(w *stage) {
+			w.start("forks", "forks", "null")
+			w.resume(w.generated("forks", 2), "of both")
+		},
+		finish: func(w *stage) {
+			const fork = "forks again"
+			if err := w.eng.ForkWithSecret(w.Context(), workflow.ForkRequest{RunID: "forks", Step: "ship#1", ForkID: fork}, goldenSecret(fork)); err != nil {
+				w.Fatal(err)
+			}
+			w.rest()
+			for _, id := range []string{"forks", fork} {
+				w.resume(w.token(id, "forks.h2"), "of "+id)
+				w.resume("forks: "+id+".forks child.1", "child of "+id)
+				w.resume(w.token(id, "forks.h1"), "named of "+id)
+			}
+		},
+	},
+	{
+		name: "links", schema: 3,
+		define: func(*stage) []workflow.Definition {
+			return defs(workflow.Define("links", func(ctx workflow.Context, _ string) ([]string, error) {
+				first, err := goldenHook.New(ctx, workflow.Token("links: first"))
+				if err != nil {
+					return nil, err
+				}
+				hook, err := goldenHook.New(ctx)
+				if err != nil {
+					return nil, err
+				}
+				for range 2 {
+					link, err := workflow.AnswerLink(ctx, hook, workflow.Addressee("ada"), workflow.ExpiresIn(time.Hour))
+					if err != nil {
+						return nil, err
+					}
+					defer link.Revoke()
+				}
+				yes, err := first.Wait(ctx)
+				return []string{fmt.Sprint(yes)}, err
+			}))
+		},
+		begin:  func(w *stage) { w.start("links", "links", "null") },
+		finish: func(w *stage) { w.resume("links: first", map[string]bool{"yes": true}) },
 	},
 	{
 		name: "values",

@@ -3,6 +3,7 @@ package engine_test
 import (
 	"bytes"
 	"encoding/hex"
+	"encoding/json"
 	"fmt"
 	"regexp"
 	"strconv"
@@ -28,8 +29,15 @@ func formatGolden(l store.Loaded) string {
 	if l.Run.ParentID != "" {
 		fmt.Fprintf(&b, "parent %s\n", l.Run.ParentID)
 	}
+	if l.Run.Generation > 0 {
+		fmt.Fprintf(&b, "generation %d after %d\n", l.Run.Generation, l.Run.Base)
+	}
 	if bytes.Equal(l.Run.Secret, goldenSecret(l.Run.ID)) {
 		fmt.Fprintf(&b, "secret %x\n", l.Run.Secret)
+	}
+	if l.Run.Origin != nil {
+		origin, _ := json.Marshal(l.Run.Origin) // it is made of text and numbers
+		fmt.Fprintf(&b, "origin %s\n", origin)
 	}
 	for _, e := range l.Events {
 		fmt.Fprintf(&b, "\n%s\n", strings.TrimRight(fmt.Sprintf("%d %s %s %s", e.Position, e.At.UTC().Format(time.RFC3339Nano), e.Kind, e.Ref), " "))
@@ -104,6 +112,10 @@ func parseGoldenHead(l *store.Loaded, word, rest string) (err error) {
 		l.Run.Version, err = strconv.Atoi(version)
 	case "parent":
 		l.Run.ParentID = rest
+	case "generation":
+		_, err = fmt.Sscanf(rest, "%d after %d", &l.Run.Generation, &l.Run.Base)
+	case "origin":
+		err = json.Unmarshal([]byte(rest), &l.Run.Origin)
 	case "secret":
 		l.Run.Secret, err = hex.DecodeString(rest)
 	default:

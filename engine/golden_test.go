@@ -112,10 +112,25 @@ func (w *stage) resume(token string, payload any, opts ...workflow.ResumeOption)
 	w.rest()
 }
 
+// publish publishes to the golden topic, as soon as somebody listens.
+func (w *stage) publish(subject, payload string) {
+	w.Helper()
+	w.until(fmt.Sprintf("publish to %q", subject), func() (bool, error) {
+		p, err := goldenTopic.Publish(w.Context(), w.eng, subject, payload)
+		return p.Listeners > 0, err
+	})
+	w.rest()
+}
+
 // generated returns the token of the n-th hook of a run, as soon as it is open.
 func (w *stage) generated(runID string, n int) (token string) {
 	w.Helper()
-	id := journal.HookID(runID, strconv.Itoa(n))
+	return w.token(runID, journal.HookID(runID, strconv.Itoa(n)))
+}
+
+// token returns the token of a hook of a run, as soon as it is open.
+func (w *stage) token(runID, id string) (token string) {
+	w.Helper()
 	w.until("hook "+id, func() (bool, error) {
 		hooks, err := w.eng.Hooks(w.Context(), inspect.HookFilter{RunID: runID})
 		for _, h := range hooks {
@@ -144,9 +159,20 @@ func (w *stage) request(runID string, n int, body string) string {
 	return string(resp.Body)
 }
 
+// call sends a request to the call of a run and returns the answer.
+func (w *stage) call(runID, input string) string {
+	w.Helper()
+	a, err := w.eng.CallHook(w.Context(), workflow.CallRequest{Token: w.generated(runID, 1), Input: []byte(input)})
+	if err != nil {
+		w.Fatal(err)
+	}
+	w.rest()
+	return string(a.Output) + string(a.Error)
+}
+
 // goldenOptions are those of the engine that executes golden runs.
 func goldenOptions(defs []workflow.Definition) engine.Options {
-	return engine.Options{Workflows: defs, Hooks: []workflow.HookDefinition{goldenHook}, PublicURL: "https://example.com"}
+	return engine.Options{Workflows: defs, Hooks: []workflow.HookDefinition{goldenHook}, PublicURL: "https://example.com", AnswerKeys: answerKeys}
 }
 
 func TestGoldenJournals(t *testing.T) {
@@ -279,6 +305,9 @@ func replayGolden(t *testing.T, eng *engine.Engine, run string) {
 		}
 		last := l.Events[len(l.Events)-1]
 		got, err := eng.Replay(l)
+		if err == nil {
+			err = eng.Repeat(l)
+		}
 		if err != nil {
 			t.Errorf("%s: %v\n%s", path, err, advice(
 				"Runs in databases out there that have come to this point would be blocked as non-deterministic by the next deploy.",

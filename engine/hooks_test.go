@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/tenter-dev/tenter/engine"
+	"github.com/tenter-dev/tenter/inspect"
 	"github.com/tenter-dev/tenter/workflow"
 )
 
@@ -518,5 +519,33 @@ func TestReservedHookKeepsItsTime(t *testing.T) {
 				t.Errorf("created at %v, and for the first who sent at %v", info.CreatedAt, first.CreatedAt)
 			}
 		}
+	})
+}
+
+// A hook that OrStart has reserved is listed as that until its run has opened it.
+func TestReservedHooksAreListed(t *testing.T) {
+	t.Parallel()
+	inLab(t, func(t *testing.T, l *lab) {
+		l.run(engine.Options{}, collector)
+		if err := l.eng.PauseWorkflow(t.Context(), "collector", workflow.PauseRequest{}); err != nil {
+			t.Fatal(err)
+		}
+		info, err := workflow.Resume(t.Context(), l.eng, "t", "a", workflow.OrStart(collector, "t"))
+		if err != nil || !info.Started {
+			t.Fatalf("started %+v, %v", info, err)
+		}
+		want := func(reserved bool) {
+			t.Helper()
+			hooks, err := l.eng.Hooks(t.Context(), inspect.HookFilter{})
+			if err != nil || len(hooks) != 1 || hooks[0].Reserved != reserved {
+				t.Errorf("hooks are %+v, %v; want one, reserved: %t", hooks, err, reserved)
+			}
+		}
+		want(true)
+		if err := l.eng.ResumeWorkflow(t.Context(), "collector"); err != nil {
+			t.Fatal(err)
+		}
+		l.advance(time.Second)
+		want(false)
 	})
 }

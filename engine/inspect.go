@@ -10,6 +10,7 @@ import (
 
 	"github.com/tenter-dev/tenter/engine/internal/execution"
 	"github.com/tenter-dev/tenter/inspect"
+	"github.com/tenter-dev/tenter/internal/journal"
 	"github.com/tenter-dev/tenter/internal/run"
 	"github.com/tenter-dev/tenter/internal/saturate"
 	"github.com/tenter-dev/tenter/store"
@@ -34,10 +35,9 @@ func (e *Engine) Runs(ctx context.Context, f inspect.RunFilter) ([]workflow.RunI
 		return fail(err)
 	}
 	e.refreshLease()
-	found, err := e.store.Runs(ctx, store.Filter{
-		Status: store.Status(f.Status), Workflow: f.Workflow, ParentID: f.ParentID, Prefix: f.Prefix,
-		Since: saturate.Up(f.Since), Until: saturate.Up(f.Until), Before: before, Limit: cmp.Or(f.Limit, defaultLimit),
-	})
+	q := storeFilter(f)
+	q.Before, q.Limit = before, cmp.Or(f.Limit, defaultLimit)
+	found, err := e.store.Runs(ctx, q)
 	if err != nil {
 		return fail(err)
 	}
@@ -46,7 +46,16 @@ func (e *Engine) Runs(ctx context.Context, f inspect.RunFilter) ([]workflow.RunI
 		infos[i] = runInfo(&found[i])
 		infos[i].Cursor = runCursor(&found[i])
 	}
+	e.addErrors(ctx, infos)
 	return infos, nil
+}
+
+// storeFilter is a filter as stores have it, but for its place and length.
+func storeFilter(f inspect.RunFilter) store.Filter {
+	return store.Filter{
+		Status: store.Status(f.Status), Workflow: f.Workflow, ParentID: f.ParentID, ForkedFrom: f.ForkedFrom, Awaits: f.Awaits, Paused: f.Paused, Prefix: f.Prefix,
+		Since: saturate.Up(f.Since), Until: saturate.Up(f.Until),
+	}
 }
 
 // CountRuns counts the runs of each status, up to [inspect.MaxCount].
@@ -82,7 +91,7 @@ func (e *Engine) Journal(ctx context.Context, runID string, after int64, limit i
 		}
 		for i := range found {
 			ev := &found[i]
-			shown := inspect.Event{Position: ev.Position, At: ev.At, Kind: inspect.EventKind(ev.Kind), Ref: ev.Ref}
+			shown := inspect.Event{Position: ev.Position, At: ev.At, Kind: inspect.EventKind(ev.Kind), Ref: ev.Ref, By: workflow.Actor(journal.DecodeActor(ev.Actor))}
 			if ev.Asked != "" {
 				shown.Asked = strings.Split(ev.Asked, "\n")
 			}
@@ -98,6 +107,24 @@ func (e *Engine) Journal(ctx context.Context, runID string, after int64, limit i
 	}
 }
 
+// Unread returns the payloads that a generation of a run has left unread, see [inspect.Client].
+func (e *Engine) Unread(ctx context.Context, runID string, generation int) ([]inspect.Message, error) {
+	if err := e.usable(ctx); err != nil {
+		return nil, fmt.Errorf("read what run %s has left unread: %w", runID, err)
+	}
+	if err := execution.CheckName(runID); err != nil {
+		return nil, e.runError("read unread payloads of", runID, err)
+	}
+	found, err := e.store.Unread(ctx, runID, generation, inspect.MaxMailbox)
+	if err == nil && len(found) == 0 {
+		_, err = e.store.Run(ctx, runID) // does the run exist?
+	}
+	if err != nil {
+		return nil, e.runError("read unread payloads of", runID, err)
+	}
+	return e.showMail(ctx, runID, found)
+}
+
 // Mailbox returns the messages to a run that are not in its journal yet, see [inspect.Client].
 func (e *Engine) Mailbox(ctx context.Context, runID string) ([]inspect.Message, error) {
 	if err := e.usable(ctx); err != nil {
@@ -110,9 +137,15 @@ func (e *Engine) Mailbox(ctx context.Context, runID string) ([]inspect.Message, 
 	if err != nil {
 		return nil, e.runError("read mailbox of", runID, err)
 	}
+	return e.showMail(ctx, runID, found)
+}
+
+// showMail prepares messages for display.
+func (e *Engine) showMail(ctx context.Context, runID string, found []store.Message) ([]inspect.Message, error) {
 	mail := make([]inspect.Message, len(found))
 	for i, m := range found {
-		mail[i] = inspect.Message{At: m.AcceptedAt, Kind: inspect.EventKind(m.Kind), Ref: m.Ref, Deferred: m.Deferred}
+		mail[i] = inspect.Message{At: m.AcceptedAt, Kind: inspect.EventKind(m.Kind), Ref: m.Ref, Deferred: m.Deferred, By: workflow.Actor(journal.DecodeActor(m.Actor))}
+		var err error
 		if mail[i].Data, mail[i].Request, err = e.show(ctx, runID, m.Kind, m.Data); err != nil {
 			return nil, e.runError("read mailbox of", runID, err)
 		}
@@ -136,13 +169,10 @@ func (e *Engine) show(ctx context.Context, runID string, kind store.Kind, data [
 }
 
 func (e *Engine) showRequest(ctx context.Context, r run.Request, body []byte) (*inspect.Request, error) {
-	shown := &inspect.Request{
-		ID: r.ID, Method: r.Method, URL: r.URL, Host: r.Host, Header: inspect.MaskHeader(map[string][]string(r.Header), r.Sensitive),
-		RemoteAddr: r.RemoteAddr, ReceivedAt: r.ReceivedAt, Body: cut(body), BodySize: len(body),
-	}
+	shown := shownRequest(r, body, len(body))
 	a, err := e.store.Response(ctx, r.ID)
 	if errors.Is(err, store.ErrNotFound) {
-		return shown, nil
+		return &shown, nil
 	}
 	if err != nil {
 		return nil, err
@@ -154,10 +184,40 @@ func (e *Engine) showRequest(ctx context.Context, r run.Request, body []byte) (*
 	shown.Response = &inspect.Response{
 		Status: a.Status, Header: inspect.MaskHeader(header, nil), Body: cut(a.Body), BodySize: len(a.Body), At: a.At,
 	}
-	return shown, nil
+	return &shown, nil
+}
+
+// shownRequest is a request without an answer, and with as much of its body as there is.
+func shownRequest(r run.Request, body []byte, size int) inspect.Request {
+	return inspect.Request{
+		ID: r.ID, Method: r.Method, URL: r.URL, Host: r.Host, Header: inspect.MaskHeader(map[string][]string(r.Header), r.Sensitive),
+		RemoteAddr: r.RemoteAddr, ReceivedAt: r.ReceivedAt, Body: cut(body), BodySize: size,
+	}
 }
 
 func cut(body []byte) []byte { return body[:min(len(body), inspect.MaxBody)] }
+
+// Generations lists the generations of a run that are over, see [inspect.Client].
+func (e *Engine) Generations(ctx context.Context, runID string) ([]inspect.Generation, error) {
+	if err := e.usable(ctx); err != nil {
+		return nil, fmt.Errorf("list generations of run %s: %w", runID, err)
+	}
+	if err := execution.CheckName(runID); err != nil {
+		return nil, e.runError("list generations of", runID, err)
+	}
+	found, err := e.store.Generations(ctx, runID)
+	if err == nil && len(found) == 0 {
+		_, err = e.store.Run(ctx, runID) // does the run exist?
+	}
+	if err != nil {
+		return nil, e.runError("list generations of", runID, err)
+	}
+	generations := make([]inspect.Generation, len(found))
+	for i, g := range found {
+		generations[i] = inspect.Generation{Number: g.Number, EndedAt: g.EndedAt, Base: g.Base, Last: g.Last}
+	}
+	return generations, nil
+}
 
 // Executing returns the attempts of steps that have been executing for longer than a
 // second, see [inspect.Client].
@@ -211,6 +271,13 @@ func (e *Engine) Hooks(ctx context.Context, f inspect.HookFilter) ([]workflow.Ho
 
 func hookInfo(h store.Hook) workflow.HookInfo {
 	return workflow.HookInfo{
-		ID: h.ID, RunID: h.RunID, Token: h.Token, Type: h.Type, Webhook: h.Webhook != nil, Metadata: h.Metadata, CreatedAt: h.CreatedAt,
+		ID: h.ID, RunID: h.RunID, Token: h.Token, Type: h.Type, Webhook: isWebhook(&h), Call: isCall(&h), Metadata: h.Metadata, CreatedAt: h.CreatedAt,
+		Subject: h.Subject, Reserved: h.Reserved, Carried: h.Carried,
 	}
 }
+
+// isCall reports whether a hook takes the requests of a call.
+func isCall(h *store.Hook) bool { return run.IsCall(h.Webhook) }
+
+// isWebhook reports whether a hook takes HTTP requests.
+func isWebhook(h *store.Hook) bool { return h.Webhook != nil && !isCall(h) }

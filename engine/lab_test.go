@@ -229,6 +229,9 @@ type gate struct {
 	dead   bool
 	frozen chan struct{}
 	refuse error // of what goes through the mailbox
+
+	refuseTelling   bool // more than commits do
+	refuseListeners bool // the same for publications
 }
 
 var errKilled = errors.New("the process is dead")
@@ -297,6 +300,26 @@ func (g *gate) Backlog(ctx context.Context, runID, hookID string, after int64, l
 		return nil, false, err
 	}
 	return g.Store.Backlog(ctx, runID, hookID, after, limit)
+}
+
+func (g *gate) TellListeners(ctx context.Context, atOnce int) (told int, more bool, err error) {
+	g.mu.Lock()
+	refuse := g.refuseListeners
+	g.mu.Unlock()
+	if err := g.pass(); err != nil || refuse {
+		return 0, false, err
+	}
+	return g.Store.TellListeners(ctx, atOnce)
+}
+
+func (g *gate) TellEnds(ctx context.Context) (told int, more bool, err error) {
+	g.mu.Lock()
+	refuse := g.refuseTelling
+	g.mu.Unlock()
+	if err := g.pass(); err != nil || refuse {
+		return 0, false, err
+	}
+	return g.Store.TellEnds(ctx)
 }
 
 func (g *gate) Apply(ctx context.Context, t *store.Transition) ([]store.Outcome, error) {

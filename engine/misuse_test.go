@@ -11,7 +11,7 @@ import (
 
 	"github.com/tenter-dev/tenter/engine"
 	"github.com/tenter-dev/tenter/inspect"
-	"github.com/tenter-dev/tenter/signature"
+	"github.com/tenter-dev/tenter/sender"
 	"github.com/tenter-dev/tenter/store"
 	"github.com/tenter-dev/tenter/workflow"
 )
@@ -41,7 +41,7 @@ func TestNewRefuses(t *testing.T) {
 		"a hook type twice":        {hooks(workflow.DefineHook[int]("h"), workflow.DefineHook[string]("h")), `"h" is defined twice`},
 		"a nil hook type":          {hooks(nil), "nil"},
 		"a nil *HookType":          {hooks((*workflow.HookType[int])(nil)), "empty"},
-		"a nil verifier":           {engine.Options{Verifiers: map[string]signature.Verifier{"hub": nil}}, `verifier "hub" is nil`},
+		"a nil sender":             {engine.Options{Senders: map[string]*sender.Sender{"hub": nil}}, `sender "hub" is nil`},
 		"a hook type with no name": {hooks(workflow.DefineHook[int]("")), "empty"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -293,8 +293,10 @@ func TestInfoOf(t *testing.T) {
 			t.Fatalf("%d infos, want 4: %v", len(infos), infos)
 		}
 		base := workflow.Info{RunID: "info-1", Workflow: "info", Version: 3}
-		if infos[0] != base || infos[1] != base {
-			t.Errorf("in the workflow: %+v, want %+v", infos[:2], base)
+		inWorkflow := base
+		inWorkflow.Events = 1
+		if infos[0] != inWorkflow || infos[1] != inWorkflow {
+			t.Errorf("in the workflow: %+v, want %+v", infos[:2], inWorkflow)
 		}
 		for i, info := range infos[2:] {
 			if info.Step != "look" || info.StepID != "info-1/look#1" || info.Attempt != i+1 || info.RunID != "info-1" {

@@ -10,7 +10,8 @@ import (
 	"time"
 
 	"github.com/tenter-dev/tenter/engine/internal/worker"
-	"github.com/tenter-dev/tenter/signature"
+	"github.com/tenter-dev/tenter/internal/journal"
+	"github.com/tenter-dev/tenter/sender"
 	"github.com/tenter-dev/tenter/workflow"
 	"go.opentelemetry.io/otel/metric"
 	"go.opentelemetry.io/otel/trace"
@@ -27,8 +28,14 @@ type Options struct {
 	// Workflows may start any.
 	Elsewhere []string
 
-	// Hooks are defined hook types, for which this engine checks payloads, whoever sends them.
+	// Hooks are defined hook types and topics, for which this engine checks payloads, whoever
+	// sends or publishes them. Workers keep their names and JSON Schemas in the database.
 	Hooks []workflow.HookDefinition
+
+	// StoredHooks checks payloads for hook types that Hooks lacks as well, by the JSON Schemas that
+	// workers have kept in the database: for a program that sends payloads and has not the code of
+	// their types. Before each payload it looks up the hook. Default: false.
+	StoredHooks bool
 
 	// PublicURL is where the outside world reaches this program, such as
 	// "https://example.com", with a path if it is served below one. The URLs of webhooks begin
@@ -36,13 +43,26 @@ type Options struct {
 	// is set.
 	PublicURL string
 
-	// Verifiers check the signatures of webhook requests, by the names that
-	// workflow.Verify gives.
-	Verifiers map[string]signature.Verifier
+	// AnswerKeys sign the links to answer pages: the first one does, and all are known. To rotate, add
+	// the new key on every engine, then put it first, and remove the old one when no open link names it
+	// any more (Engine.LinkKeys). Without keys, runs that make a link are blocked until there are some.
+	AnswerKeys []AnswerKey
+
+	// Senders are the systems that send webhook requests, by the names that workflow.From and
+	// workflow.Verify give.
+	Senders map[string]*sender.Sender
 
 	// RespondWithin is how long the caller of a webhook that responds manually is
-	// kept waiting. The default is 30 s.
+	// kept waiting. The default is 30 s; with workflow.From it is what the sender waits for, if
+	// that is less.
 	RespondWithin time.Duration
+
+	// KeepRefused is how many requests to webhooks are kept after they were refused because their sender
+	// could not be verified, so that they can be delivered once the secret has been fixed
+	// ([Engine.Redeliver]). The oldest give way to newer ones. Kept are requests of up to 64 KiB to a
+	// webhook that is there, at most 20 a minute of an engine: anybody who has the URL can send some.
+	// The default is none, the maximum 1,000.
+	KeepRefused int
 
 	// Logger gets what the engine and, through workflow.Logger, workflows log. The default is
 	// slog.Default().
@@ -65,12 +85,28 @@ type Options struct {
 	// DedupeFor is how long idempotency keys are kept. The default is 7 days.
 	DedupeFor time.Duration
 
+	// PublishAtOnce is how many listeners of a topic get a publication in the commit that makes it
+	// durable. One that has more gets to them afterwards, in many small commits of workers, so that
+	// others hardly wait. The default is 100.
+	PublishAtOnce int
+
 	// KeepEnded is how long runs are kept after they have ended. Then they are deleted, with
 	// their journals and results, as if they had never existed: Get does not find them, and
 	// their IDs may be used again. It is at least a minute, and at least DedupeFor, so that no
 	// repeated Start or Resume comes too late to find its run. All engines that execute runs
 	// on a database should use the same value. The default is forever.
 	KeepEnded time.Duration
+
+	// RestartAfter is how many events the journal of a run's generation has when
+	// workflow.RestartDue says that it is time for a restart. It counts for generations that
+	// begin from then on. The default is 10,000.
+	RestartAfter int
+
+	// KeepGenerationsFor is how long the journal of a generation is kept after its run has
+	// restarted. Then it is deleted, with the hooks that were closed in it and the payloads that
+	// it left unread, unless the next generation has not begun. It is at least a minute. The
+	// default is as long as the run is kept.
+	KeepGenerationsFor time.Duration
 
 	// Lease is how long the runs of a worker that died are left alone before others take them
 	// over; a worker that is frozen for longer loses its runs. The default is 10 s, the
@@ -112,6 +148,9 @@ type Options struct {
 	Build string
 }
 
+// maxKeepRefused is the maximum of Options.KeepRefused.
+const maxKeepRefused = 1000
+
 func (o *Options) setDefaults() {
 	def := func(d *time.Duration, v time.Duration) {
 		if *d == 0 {
@@ -138,6 +177,9 @@ func (o *Options) setDefaults() {
 	if o.MaxRuns <= 0 {
 		o.MaxRuns = 2000
 	}
+	if o.RestartAfter <= 0 {
+		o.RestartAfter = journal.DefaultRestartAfter
+	}
 	if o.CacheSize == 0 {
 		o.CacheSize = 10_000
 	}
@@ -145,10 +187,13 @@ func (o *Options) setDefaults() {
 		o.Build = buildID()
 	}
 	// These unblock runs that could not go on without them.
-	for _, given := range append([]string{o.PublicURL}, slices.Sorted(maps.Keys(o.Verifiers))...) {
+	for _, given := range append([]string{o.PublicURL}, slices.Sorted(maps.Keys(o.Senders))...) {
 		if given != "" {
 			o.Build += " " + given
 		}
+	}
+	for _, k := range o.AnswerKeys {
+		o.Build += " " + k.ID
 	}
 }
 
@@ -161,6 +206,7 @@ func (o *Options) checkDurations() error {
 		{"RespondWithin", o.RespondWithin},
 		{"DedupeFor", o.DedupeFor},
 		{"KeepEnded", o.KeepEnded},
+		{"KeepGenerationsFor", o.KeepGenerationsFor},
 		{"Lease", o.Lease},
 		{"StepGrace", o.StepGrace},
 		{"DrainTimeout", o.DrainTimeout},
@@ -173,9 +219,11 @@ func (o *Options) checkDurations() error {
 	return nil
 }
 
-// checkKeepEnded checks Options.KeepEnded.
-func (o *Options) checkKeepEnded() error {
+// checkKeep checks how long things are to be kept.
+func (o *Options) checkKeep() error {
 	switch {
+	case o.KeepGenerationsFor > 0 && o.KeepGenerationsFor < worker.PruneEvery:
+		return fmt.Errorf("Options.KeepGenerationsFor is %v: it is at least %v", o.KeepGenerationsFor, worker.PruneEvery)
 	case o.KeepEnded > 0 && o.KeepEnded < worker.PruneEvery:
 		return fmt.Errorf("Options.KeepEnded is %v: it is at least %v", o.KeepEnded, worker.PruneEvery)
 	case o.KeepEnded > 0 && o.KeepEnded < o.DedupeFor:

@@ -126,3 +126,52 @@ func TestPatched(t *testing.T) {
 		})
 	}
 }
+
+// A run that took a patch takes it at every call, though the first one, where the journal has it,
+// has been removed.
+func TestPatchedCallRemoved(t *testing.T) {
+	t.Parallel()
+	for _, cache := range []int{0, noCache} {
+		t.Run(fmt.Sprintf("CacheSize %d", cache), func(t *testing.T) {
+			t.Parallel()
+			inLab(t, func(t *testing.T, l *lab) {
+				code := func(first bool) *workflow.Workflow[string, []bool] {
+					return workflow.Define("code", func(ctx workflow.Context, token string) (took []bool, err error) {
+						hook, err := workflow.NewHook[string](ctx, workflow.Token(token))
+						if err != nil {
+							return nil, err
+						}
+						if first {
+							took = append(took, workflow.Patched(ctx, "p"))
+						}
+						for range 2 {
+							if _, err := hook.Wait(ctx); err != nil {
+								return nil, err
+							}
+							took = append(took, workflow.Patched(ctx, "p"))
+						}
+						return took, nil
+					})
+				}
+				l.run(engine.Options{CacheSize: cache, Build: "build 1"}, code(true))
+				ids := []string{"before its calls", "between its calls"}
+				for _, id := range ids {
+					mustStart(l, code(true), id, workflow.RunID(id))
+				}
+				l.advance(time.Second)
+				l.resume(ids[1], "1")
+				l.advance(time.Second)
+				l.run(engine.Options{CacheSize: cache, Build: "build 2"}, code(false))
+				l.resume(ids[0], "1")
+				for _, id := range ids {
+					l.resume(id, "2")
+					l.advance(time.Second)
+					got := mustResult(l, workflow.Get[[]bool](l.eng, id))
+					if diff := cmp.Diff([]bool{true, true}, got); diff != "" {
+						t.Errorf("%s: took the patch (-want +got):\n%s", id, diff)
+					}
+				}
+			})
+		})
+	}
+}

@@ -148,6 +148,37 @@ func TestRegress(t *testing.T) {
 				},
 			},
 		},
+		{
+			"a payload whose answer got lost is not said to be refused after a retry that fails again",
+			scenario{
+				shared:   true,
+				begin:    2,
+				pace:     2 * time.Millisecond,
+				programs: []program{{{verb: vOpen}, {verb: vWait}, {verb: vPanic}}},
+				actions: []action{
+					{do: start, node: 0, run: "r"},
+					{do: pass, d: time.Minute},
+					{do: fail, node: 0, faults: []fault{{mishap: after, only: transition}}, now: true},
+					{do: fail, node: 1, faults: []fault{{mishap: after, only: transition}}, now: true},
+					{do: send, node: 0, now: true},
+					{do: pass, d: 3 * time.Millisecond, now: true},
+					{do: retry, node: 1},
+				},
+			},
+		},
+		{
+			"a worker that has handed its runs over begins no step when an answer comes late",
+			scenario{
+				shared:   true,
+				programs: []program{{{verb: vStep, d: time.Minute}}},
+				actions: []action{
+					{do: fail, faults: []fault{{mishap: tardy, d: 5 * time.Second, only: transition}}},
+					{do: start, node: maxNodes, run: "r", now: true},
+					{do: pass, d: time.Second},
+					{do: leave},
+				},
+			},
+		},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()

@@ -16,14 +16,25 @@ import (
 	"github.com/tenter-dev/tenter/workflow"
 )
 
-var errWebhook = errors.New("it belongs to a webhook, which takes HTTP requests at its URL")
+var (
+	errWebhook = errors.New("it belongs to a webhook, which takes HTTP requests at its URL")
+	errCall    = errors.New("it belongs to a call, which answers: use Call of its type, or tenter hooks call")
+)
+
+// wantsRequest says why a hook takes no payload of Resume.
+func wantsRequest(h *store.Hook) error {
+	if isCall(h) {
+		return errCall
+	}
+	return errWebhook
+}
 
 // ResumeHook sends a payload to the hook that has the token, and returns when it is durable.
 // Use [workflow.Resume], which documents the errors, or [workflow.HookType.Resume] where the
 // type is known.
 func (e *Engine) ResumeHook(ctx context.Context, req workflow.ResumeRequest) (workflow.HookInfo, error) {
 	return e.resume(ctx, req, func(p store.Payload) (workflow.HookInfo, error) {
-		h, err := e.deliver(ctx, p, func(h *store.Hook) error { return e.checkHook(h, p) })
+		h, err := e.deliver(ctx, p, func(h *store.Hook) error { return e.checkHook(ctx, h, p) })
 		if errors.Is(err, worker.ErrDeclined) {
 			return e.accept(ctx, e.store, p)
 		}
@@ -49,14 +60,14 @@ func (e *Engine) deliver(ctx context.Context, p store.Payload, check func(*store
 }
 
 // checkHook returns why a live hook does not take a payload, or nil.
-func (e *Engine) checkHook(h *store.Hook, p store.Payload) error {
+func (e *Engine) checkHook(ctx context.Context, h *store.Hook, p store.Payload) error {
 	if p.Type != nil && *p.Type != h.Type {
 		return &workflow.HookTypeError{Token: p.Token, Want: *p.Type, Got: h.Type}
 	}
 	if h.Webhook != nil {
-		return &workflow.PayloadError{Token: p.Token, Err: errWebhook}
+		return &workflow.PayloadError{Token: p.Token, Err: wantsRequest(h)}
 	}
-	return e.checkPayload(h.Type, p)
+	return e.checkPayload(ctx, h.Type, p)
 }
 
 // resume checks a request and has deliver send its payload.
@@ -70,8 +81,8 @@ func (e *Engine) resume(ctx context.Context, req workflow.ResumeRequest, deliver
 	info, err := workflow.HookInfo{}, ctx.Err()
 	if err == nil {
 		var p store.Payload
-		p, err = e.newPayload(req)
-		sent := e.tel.Sending(ctx, &p)
+		p, err = e.newPayload(ctx, req)
+		sent := e.tel.Sending(ctx, "resume", &p)
 		if err == nil {
 			info, err = deliver(p)
 		}
@@ -81,16 +92,21 @@ func (e *Engine) resume(ctx context.Context, req workflow.ResumeRequest, deliver
 		err = workflow.ErrHookNotFound
 	}
 	if err != nil {
-		return workflow.HookInfo{}, fmt.Errorf("resume hook %q: %w", req.Token, err)
+		return workflow.HookInfo{}, fmt.Errorf("resume hook %s: %w", run.QuoteToken(req.Token), err)
 	}
 	return info, nil
 }
 
-func (e *Engine) newPayload(req workflow.ResumeRequest) (store.Payload, error) {
+func (e *Engine) newPayload(ctx context.Context, req workflow.ResumeRequest) (store.Payload, error) {
 	if err := execution.CheckSize("the payload", req.Payload, e.opts.MaxPayload); err != nil {
 		return store.Payload{}, err
 	}
+	actor, err := actorOf(ctx)
+	if err != nil {
+		return store.Payload{}, err
+	}
 	p := store.Payload{
+		Actor:   actor,
 		Token:   req.Token,
 		Data:    req.Payload,
 		Type:    req.Type,
@@ -102,6 +118,10 @@ func (e *Engine) newPayload(req workflow.ResumeRequest) (store.Payload, error) {
 		if err != nil {
 			return store.Payload{}, fmt.Errorf("start %s: %w", req.OrStart.Workflow, err)
 		}
+		if def := e.definition(n.Workflow, n.Version); def != nil && def.ByRequest {
+			return store.Payload{}, &workflow.PayloadError{Token: req.Token, Err: run.NotByPayload(n.Workflow)}
+		}
+		n.Actor = actor
 		p.OrStart = &n
 	}
 	return p, nil
@@ -122,7 +142,7 @@ func (e *Engine) accept(ctx context.Context, in operations, p store.Payload) (wo
 	asked := p.Type
 	for {
 		p.Type = asked
-		if len(e.hookTypes) > 0 {
+		if len(e.hookTypes) > 0 || e.opts.StoredHooks {
 			// The payload has to be accepted for the hook type that it is checked for.
 			h, err := in.Hook(ctx, p.Token)
 			if err != nil && !errors.Is(err, store.ErrNotFound) {
@@ -137,7 +157,7 @@ func (e *Engine) accept(ctx context.Context, in operations, p store.Payload) (wo
 			case fits == nil, open && asked != nil && *asked != h.Type, err != nil && p.OrStart == nil:
 				// The run notices a misfit, or Accept refuses the payload.
 			default:
-				if err := e.checkPayload(*fits, p); err != nil {
+				if err := e.checkPayload(ctx, *fits, p); err != nil {
 					return e.repeated(ctx, in, p, err)
 				}
 				if open {
@@ -148,7 +168,7 @@ func (e *Engine) accept(ctx context.Context, in operations, p store.Payload) (wo
 		r, err := in.Accept(ctx, p)
 		if errors.Is(err, store.ErrMismatch) {
 			if r.Hook.Webhook != nil && (asked == nil || *asked == r.Hook.Type) {
-				return workflow.HookInfo{}, &workflow.PayloadError{Token: p.Token, Err: errWebhook}
+				return workflow.HookInfo{}, &workflow.PayloadError{Token: p.Token, Err: wantsRequest(&r.Hook)}
 			}
 			if asked == nil {
 				continue // the token has changed hands meanwhile
@@ -184,11 +204,16 @@ func (e *Engine) repeated(ctx context.Context, in operations, p store.Payload, e
 }
 
 // checkPayload checks a payload for a hook type that is known here.
-func (e *Engine) checkPayload(hookType string, p store.Payload) error {
-	if t, known := e.hookTypes[hookType]; known && hookType != "" {
+func (e *Engine) checkPayload(ctx context.Context, hookType string, p store.Payload) error {
+	t, known := e.hookTypes[hookType]
+	switch {
+	case hookType == "":
+	case known:
 		if err := t.Check(p.Data); err != nil {
 			return &workflow.PayloadError{Token: p.Token, Err: err}
 		}
+	case e.opts.StoredHooks:
+		return e.checkStored(ctx, hookType, p)
 	}
 	return nil
 }
@@ -204,14 +229,14 @@ func (e *Engine) hookByToken(ctx context.Context, in operations, token string) (
 		return workflow.HookInfo{}, fmt.Errorf("look up hook: %w", err)
 	}
 	if bad := run.BadName(token, run.MaxToken); bad != "" {
-		return workflow.HookInfo{}, fmt.Errorf("look up hook %q: %w: %s", token, workflow.ErrInvalidToken, bad)
+		return workflow.HookInfo{}, fmt.Errorf("look up hook %s: %w: %s", run.QuoteToken(token), workflow.ErrInvalidToken, bad)
 	}
 	h, err := in.Hook(ctx, token)
 	if errors.Is(err, store.ErrNotFound) {
 		err = workflow.ErrHookNotFound
 	}
 	if err != nil {
-		return workflow.HookInfo{}, fmt.Errorf("look up hook %q: %w", token, err)
+		return workflow.HookInfo{}, fmt.Errorf("look up hook %s: %w", run.QuoteToken(token), err)
 	}
 	return hookInfo(h), nil
 }

@@ -63,6 +63,9 @@ func (e *Engine) reopen(ctx context.Context, in operations, l *store.Loaded) err
 	if err := e.checkSuccessors(ctx, l); err != nil {
 		return err
 	}
+	if cut.Actor, err = actorOf(ctx); err != nil {
+		return err
+	}
 	taken, err := in.Retry(ctx, cut)
 	if errors.Is(err, store.ErrExists) {
 		return &workflow.HookConflictError{Token: taken.Token, RunID: taken.RunID}
@@ -104,6 +107,12 @@ func planCut(l *store.Loaded) (store.Cut, error) {
 			from = i
 		}
 	}
+	if from >= 0 && l.Run.Origin.At(events[from].Position) != nil {
+		return cut, &workflow.RetryRefusedError{
+			RunID:  l.Run.ID,
+			Reason: fmt.Sprintf("%s failed before it was forked from run %s; fork that where the step had no outcome", events[from].Ref, l.Run.Origin.RunID),
+		}
+	}
 	if from < 0 {
 		return cut, &workflow.RetryRefusedError{RunID: l.Run.ID, Reason: "its journal is empty"}
 	}
@@ -123,6 +132,8 @@ func planCut(l *store.Loaded) (store.Cut, error) {
 		case store.HookClaimed, store.HookConflict, store.HookDrained, store.ChildStarted, store.ChildExists, store.TimerFired,
 			store.Responded, store.RespondConflict:
 			// The store decides it again.
+		case store.AwaitedFailed, store.AwaitRefused:
+			// The code asks again when it goes on.
 		default:
 			cut.Back = append(cut.Back, e.Position)
 		}

@@ -35,6 +35,10 @@ func runInfo(r *store.Run) workflow.RunInfo {
 	info := workflow.RunInfo{
 		ID: r.ID, Workflow: r.Workflow, Version: r.Version, Status: workflow.Status(r.Status), Reason: r.BlockedReason,
 		ParentID: r.ParentID, CreatedAt: r.CreatedAt, UpdatedAt: r.UpdatedAt, EndedAt: r.EndedAt, Events: r.Events, Worker: r.Worker,
+		Generation: int(r.Generation), Base: r.Base, Paused: pauseOf(r),
+	}
+	if o := r.Origin; o != nil {
+		info.ForkedFrom = &workflow.ForkedFrom{RunID: o.RunID, Position: o.Position, Step: o.Step}
 	}
 	if r.BlockedReason != "" {
 		info.ReasonCode = workflow.ReasonCode(journal.ReasonCode(r.BlockedReason))
@@ -62,6 +66,9 @@ func (e *Engine) send(ctx context.Context, in operations, verb string, m store.M
 		return fmt.Errorf("%s run %s: %w", verb, m.RunID, err)
 	}
 	err := execution.CheckName(m.RunID)
+	if err == nil {
+		m.Actor, err = actorOf(ctx)
+	}
 	if err == nil {
 		err = in.Send(ctx, m)
 	}
@@ -93,11 +100,15 @@ func (e *Engine) terminate(ctx context.Context, in operations, runID, reason str
 	if len(reason) > run.MaxText {
 		return fmt.Errorf("terminate run %s: %w: the reason has %d bytes, the limit is %d", runID, workflow.ErrPayloadTooLarge, len(reason), run.MaxText)
 	}
+	actor, err := actorOf(ctx)
+	if err != nil {
+		return e.runError("terminate", runID, err)
+	}
 	f := journal.Failure{Text: "terminated", Is: []string{journal.IsRunCanceled, journal.IsRunTerminated}}
 	if reason != "" {
 		f.Text += ": " + reason
 	}
-	ev := store.Event{Kind: store.RunCanceled, At: microseconds(e.store.Now()), Data: f.Encode()}
+	ev := store.Event{Kind: store.RunCanceled, At: microseconds(e.store.Now()), Data: f.Encode(), Actor: actor}
 	if err := in.Terminate(ctx, runID, ev); err != nil {
 		return e.runError("terminate", runID, err)
 	}

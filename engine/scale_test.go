@@ -49,7 +49,7 @@ func TestManyBranches(t *testing.T) {
 	t.Parallel()
 	began := time.Now()
 	inLab(t, func(t *testing.T, l *lab) {
-		const n = 10_000
+		n := fewer(10_000)
 		wf := workflow.Define("wide", func(ctx workflow.Context, _ string) (int, error) {
 			fns := make([]func(workflow.Context) (int, error), n)
 			for i := range fns {
@@ -77,7 +77,7 @@ func TestManyBranches(t *testing.T) {
 			t.Errorf("result is %d", got)
 		}
 	})
-	t.Logf("10,000 branches took %v", time.Since(began).Round(time.Millisecond))
+	t.Logf("%d branches took %v", fewer(10_000), time.Since(began).Round(time.Millisecond))
 }
 
 // A long journal costs each step no more than a short one, and is replayed.

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/tenter-dev/tenter/engine"
+	"github.com/tenter-dev/tenter/internal/journal"
 	"github.com/tenter-dev/tenter/internal/run"
 	"github.com/tenter-dev/tenter/store"
 	"github.com/tenter-dev/tenter/workflow"
@@ -31,9 +32,13 @@ type checker struct {
 type record struct {
 	store.Loaded
 	*engine.Replayed
-	env     *env
-	unread  []store.Message
-	backlog []store.Message // payloads that wait until they are asked for
+	generation []store.Event // of the present one; Events are those of all
+	env        *env
+	forgot     bool            // what the earlier generations have seen
+	unread     []store.Message // in all generations
+	backlog    []store.Message // payloads that wait until they are asked for
+	awaits     []store.Subscription
+	hooks      []store.ArchivedHook
 }
 
 // place is where a payload has ended up.
@@ -42,11 +47,15 @@ type place struct {
 	hook  string
 	where string
 	order int // among those of the run
+
+	generation int // the last one that has had it
 }
 
 func (r *record) id() string { return r.Run.ID }
 
-func (r *record) terminated() bool { return r.Run.Status == store.Canceled && !r.Finished }
+func (r *record) terminated() bool {
+	return r.Run.Status == store.Canceled && (!r.Finished || r.Failure.Names(journal.IsRestarting))
+}
 
 // has reports whether the journal has an event of a kind.
 func (r *record) has(k store.Kind) bool {
@@ -81,6 +90,11 @@ func (w *world) check() error {
 			c.place(r)
 		}
 	}
+	for _, r := range c.records {
+		if r.forgot {
+			c.placeForgotten(r)
+		}
+	}
 	for _, id := range c.runs() {
 		if r := c.records[id]; r != nil {
 			for _, holds := range runInvariants {
@@ -91,6 +105,11 @@ func (w *world) check() error {
 	for _, holds := range worldInvariants {
 		holds(c)
 	}
+	return c.verdict()
+}
+
+// verdict is all that was found to be wrong.
+func (c *checker) verdict() error {
 	if len(c.found) == 0 {
 		return nil
 	}
@@ -104,11 +123,15 @@ func (c *checker) load(id string) {
 		c.errorf("load run %s: %v", id, err)
 		return
 	}
-	r := &record{Loaded: l}
-	if l.Run.Status.Ended() {
-		if r.unread, err = c.db.Mailbox(context.Background(), id, 1000); err != nil {
-			c.errorf("unread of run %s: %v", id, err)
-		}
+	all, err := c.db.Export(context.Background(), id)
+	if err != nil {
+		c.errorf("export run %s: %v", id, err)
+		return
+	}
+	r := &record{Loaded: l, generation: l.Events}
+	r.Events, r.awaits, r.hooks = all.Events, all.Subscriptions, all.Hooks
+	for _, m := range all.Unread {
+		r.unread = append(r.unread, m.Message)
 	}
 	for _, first := range l.Backlog {
 		waiting, _, err := c.db.Backlog(context.Background(), id, first.Ref, first.ID, 1000)
@@ -118,19 +141,43 @@ func (c *checker) load(id string) {
 		r.backlog = append(append(r.backlog, first), waiting...)
 	}
 	delete(c.envs, id)
-	if r.Replayed, err = c.all[1].engine.Replay(l); err != nil {
+	if r.Replayed, err = c.nodes[0].engine.Replay(l); err != nil {
 		c.errorf("run %s: %v", id, err)
 		return
 	}
 	r.env = c.envs[id]
-	if r.env == nil && r.terminated() {
-		r.env = &env{} // before it had begun
+	if r.env == nil && r.terminated() { // before it had begun
+		r.env, r.forgot = &env{}, true
 	}
 	if r.env == nil {
 		c.errorf("run %s was never begun: %s, worker %q, epoch %d, %d events, %d messages", id, l.Run.Status, l.Run.Worker, l.Run.Epoch, l.Run.Events, len(l.Mail))
 		return
 	}
+	if r.isRepeatable() {
+		if err := c.nodes[0].engine.Repeat(l); err != nil {
+			c.errorf("run %s: %v", id, err)
+			return
+		}
+	}
 	c.records[id] = r
+}
+
+// isRepeatable reports whether the code would ask for the same if all happened now: it would take
+// patches that the run has passed, and not ask for those whose calls it has lost.
+func (r *record) isRepeatable() bool {
+	for _, p := range r.env.patches {
+		if !p.took {
+			return false
+		}
+	}
+	lost := false
+	r.asked(func(_ *store.Event, line string) {
+		if id, ok := strings.CutPrefix(line, "patched "); ok {
+			_, has := r.env.patches[id]
+			lost = lost || !has
+		}
+	})
+	return !lost
 }
 
 // number is the number of a payload, or of the one in a request.
@@ -147,22 +194,44 @@ func number(data []byte) int {
 
 // place notes where the payloads of a run have ended up.
 func (c *checker) place(r *record) {
+	type payloadOf struct {
+		n    int
+		hook string // empty: it was sent to one
+	}
+	key := func(n int, hook string) payloadOf {
+		if c.isNews(n) {
+			return payloadOf{n, hook}
+		}
+		return payloadOf{n: n}
+	}
+	hookOf := map[payloadOf]string{}
+	generation := map[payloadOf]int{} // that has a payload in its part of the journal
+	now := 0
 	put := func(n int, hook, where string) {
-		c.places[n] = append(c.places[n], place{r.id(), hook, where, c.placed})
+		of, journaled := generation[key(n, hook)]
+		if !journaled {
+			of = now
+		}
+		c.places[n] = append(c.places[n], place{r.id(), hook, where, c.placed, of})
 		c.placed++
 	}
-	hookOf := map[int]string{}
 	plain := map[string][]int{} // payloads of hooks that were not sent as requests
 	for _, e := range r.Events {
-		if e.Kind == store.PayloadReceived {
-			n := number(e.Data)
-			if _, twice := hookOf[n]; twice {
-				c.errorf("run %s: payload %d is twice in the journal", r.id(), n)
-			}
-			hookOf[n] = e.Ref
-			if _, _, err := run.DecodeRequest(e.Data); err != nil {
-				plain[e.Ref] = append(plain[e.Ref], n)
-			}
+		if e.Kind == store.Restarted {
+			now++
+		}
+		if e.Kind != store.PayloadReceived {
+			continue
+		}
+		n := number(e.Data)
+		k := key(n, e.Ref)
+		_, carried := hookOf[k]
+		if carried && generation[k] == now {
+			c.errorf("run %s: payload %d is twice in the journal", r.id(), n)
+		}
+		hookOf[k], generation[k] = e.Ref, now
+		if _, _, err := run.DecodeRequest(e.Data); err != nil && !carried {
+			plain[e.Ref] = append(plain[e.Ref], n)
 		}
 	}
 	for _, s := range r.env.trace {
@@ -172,10 +241,11 @@ func (c *checker) place(r *record) {
 		if s.Payload == 0 {
 			continue
 		}
-		if s.Hook != "" && s.Hook != hookOf[s.Payload] {
-			c.errorf("run %s: payload %d for hook %s came from hook %s", r.id(), s.Payload, hookOf[s.Payload], s.Hook)
+		hook := hookOf[key(s.Payload, s.Hook)]
+		if s.Hook != "" && s.Hook != hook {
+			c.errorf("run %s: payload %d for hook %s came from hook %s", r.id(), s.Payload, hook, s.Hook)
 		}
-		put(s.Payload, hookOf[s.Payload], delivered)
+		put(s.Payload, hook, delivered)
 	}
 	if !r.Run.Status.Ended() || r.terminated() {
 		for _, m := range r.Unread {
@@ -197,19 +267,48 @@ func (c *checker) place(r *record) {
 	}
 }
 
-const delivered = "delivered"
+const (
+	delivered = "delivered"
+	forgotten = "forgotten"
+)
+
+// placeForgotten notes the payloads that earlier generations of a run have taken. Their traces are in the
+// input of the next one, which goes with it if the run is terminated before that begins.
+func (c *checker) placeForgotten(r *record) {
+	earlier := r.Events[:len(r.Events)-len(r.generation)]
+	generation := 0
+	for i, e := range earlier {
+		if e.Kind == store.Restarted {
+			generation++
+		}
+		if e.Kind != store.PayloadReceived {
+			continue
+		}
+		n := number(e.Data)
+		if !slices.ContainsFunc(c.places[n], func(p place) bool { return p.hook == e.Ref || !c.isNews(n) }) {
+			c.places[n] = append(c.places[n], place{r.id(), e.Ref, forgotten, i - len(earlier), generation})
+		}
+	}
+}
 
 // accepted reports whether a payload is known to be durable.
 func (s *sendCall) accepted() bool {
+	_, unanswered := errors.AsType[*workflow.UnansweredError](s.err)
+	if s.asked && unanswered {
+		return s.key == ""
+	}
 	if s.request { // a repeat gets the answer of the first
 		return s.key == "" && (s.err == nil || errors.Is(s.err, engine.ErrNoResponse) || errors.Is(s.err, engine.ErrResponseTimeout) ||
-			errors.Is(s.err, engine.ErrStopping))
+			errors.Is(s.err, engine.ErrStopping) || errors.Is(s.err, engine.ErrPaused))
 	}
 	return s.err == nil && !s.info.Duplicate
 }
 
 // refused reports whether a payload was not taken, for sure.
 func (s *sendCall) refused() bool {
+	if _, taken := errors.AsType[*workflow.UnansweredError](s.err); taken {
+		return false
+	}
 	_, bad := errors.AsType[*workflow.PayloadError](s.err)
 	return bad || errors.Is(s.err, workflow.ErrHookNotFound) || errors.Is(s.err, workflow.ErrRunExists) || errors.Is(s.err, workflow.ErrEngineClosed)
 }

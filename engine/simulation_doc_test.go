@@ -33,6 +33,9 @@ func TestInvariantsAreListed(t *testing.T) {
 	for _, f := range worldInvariants {
 		checked[methodName(f)] = true
 	}
+	for _, f := range forkInvariants {
+		checked[methodName(f)] = true
+	}
 	var table strings.Builder
 	table.WriteString("| promise | checked by |\n|---|---|\n")
 	for _, d := range file.Decls {

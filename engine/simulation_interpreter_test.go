@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"strconv"
 	"time"
 
@@ -13,8 +14,15 @@ import (
 	"github.com/tenter-dev/tenter/workflow"
 )
 
-// input says which program a run executes.
-type input struct{ Program int }
+// input says which program a run executes, and what its earlier generations have seen.
+type input struct {
+	Program  int
+	Restarts int     `json:",omitempty"` // that there have been
+	Trace    []entry `json:",omitempty"`
+}
+
+// maxRestarts is how often a run may restart.
+const maxRestarts = 3
 
 // payload is what is sent to hooks. No number is sent twice; bad ones do not
 // validate.
@@ -37,6 +45,7 @@ type entry struct {
 	Hook    string        `json:",omitempty"` // its ID
 	Token   string        `json:",omitempty"`
 	Payload int           `json:",omitempty"`
+	By      string        `json:",omitempty"` // who sent the payload
 	Plain   bool          `json:",omitempty"` // the payload was not sent as a request
 	Owner   string        `json:",omitempty"` // of a token that was taken
 	Step    string        `json:",omitempty"`
@@ -50,29 +59,50 @@ type entry struct {
 type env struct {
 	w       *world
 	run     string
+	build   int // of the code
 	root    workflow.Context
 	trace   []entry
 	hooks   []*workflow.Hook[payload]
 	pages   []*workflow.Webhook
+	links   []*workflow.Link
+	calls   []*workflow.Calls[payload, string]
 	futures []*workflow.Future[int]
+	patches map[string]patch
 	blocked map[int]blocked // what its branches wait for
 	next    int
 
+	restarts int
 	panicked bool
+}
+
+// patch is what was decided about one at the first call.
+type patch struct {
+	build int // the first that has the call
+	took  bool
+	at    time.Time // workflow.Now
 }
 
 // blocked is a durable call that has not returned.
 type blocked struct {
 	verb verb
 	hook string // the ID of the one that it waits for
+	run  string // the same of another run
 }
 
 // typed is a type of hooks that all engines know.
 var typed = workflow.DefineHook[payload]("typed")
 
-// main is the workflow function.
-func (w *world) main(ctx workflow.Context, in input) ([]entry, error) {
-	e := &env{w: w, run: workflow.InfoOf(ctx).RunID, root: ctx, blocked: map[int]blocked{}}
+// main is the workflow function, as a build has it.
+func (w *world) main(ctx workflow.Context, in input, build int) ([]entry, error) {
+	e := &env{
+		w: w, run: workflow.InfoOf(ctx).RunID, build: build, root: ctx, trace: in.Trace, restarts: in.Restarts,
+		patches: map[string]patch{}, blocked: map[int]blocked{},
+	}
+	if info := workflow.InfoOf(ctx); info.Generation != in.Restarts {
+		w.note(func() {
+			w.problem("run %s has restarted %d times, and is said to be generation %d", e.run, in.Restarts, info.Generation)
+		})
+	}
 	w.note(func() { w.envs[e.run] = e })
 	if _, err := e.execute(ctx, w.programs[in.Program]); err != nil {
 		return nil, err
@@ -88,6 +118,7 @@ func (e *env) see(ctx workflow.Context, s entry, err error) {
 	for _, is := range []error{
 		context.Canceled, context.DeadlineExceeded, workflow.ErrHookClosed, workflow.ErrOutcomeUnknown,
 		workflow.ErrAlreadyResponded, errProgram, workflow.ErrRunExists,
+		workflow.ErrRunNotFound, workflow.ErrAwaitCycle,
 	} {
 		if errors.Is(err, is) {
 			s.Is += is.Error() + "; "
@@ -136,13 +167,13 @@ func (e *env) hook(slot int) *workflow.Hook[payload] {
 }
 
 // got sees a payload, or why there is none.
-func (e *env) got(ctx workflow.Context, verb verb, hookID string, p payload, err error) {
+func (e *env) got(ctx workflow.Context, verb verb, hookID, by string, p payload, err error) {
 	if bad, ok := errors.AsType[*workflow.PayloadError](err); ok {
 		if _, scan := fmt.Sscanf(bad.Err.Error(), "bad payload %d", &p.N); scan != nil {
 			panic(scan)
 		}
 	}
-	e.see(ctx, entry{What: string(verb), Hook: hookID, Payload: p.N}, err)
+	e.see(ctx, entry{What: string(verb), Hook: hookID, Payload: p.N, By: by}, err)
 }
 
 var errProgram = workflow.DefineError("the program fails")
@@ -158,12 +189,18 @@ func (e *env) op(ctx workflow.Context, o op) error {
 
 func (e *env) perform(ctx workflow.Context, o op) error {
 	switch o.verb {
-	case vStep, vDeaf, vSend, vTx:
+	case vStep, vDeaf, vSend, vPublish, vTx:
 		return e.step(ctx, o)
 	case vOpen, vWait, vWaitFor, vRange, vClose, vDrain:
 		return e.hookOp(ctx, o)
 	case vWebhook, vServe, vShut:
 		e.webhookOp(ctx, o)
+	case vLink, vUnlink:
+		e.linkOp(ctx, o)
+	case vListen:
+		e.listen(ctx, o)
+	case vOffer, vReply:
+		e.callOp(ctx, o)
 	case vSelect, vPoll:
 		e.selectOp(ctx, o)
 	case vSleep:
@@ -190,6 +227,8 @@ func (e *env) perform(ctx workflow.Context, o op) error {
 		}
 	case vCall:
 		e.call(ctx, o)
+	case vAwait:
+		e.awaitRun(ctx, o)
 	case vTimeout:
 		inner, cancel := workflow.WithTimeout(ctx, o.d)
 		e.w.deadlineIsDurable(e.run, ctx, inner, o.d)
@@ -207,8 +246,13 @@ func (e *env) perform(ctx workflow.Context, o op) error {
 	case vWithout:
 		_, err := e.execute(workflow.WithoutCancel(ctx), o.inner[0])
 		return err
+	case vPatch:
+		_, err := e.execute(ctx, e.way(ctx, o))
+		return err
 	case vDraw:
 		e.see(ctx, entry{What: "draw", Value: fmt.Sprint(workflow.NewID(ctx), workflow.Rand(ctx).IntN(1000))}, nil)
+	case vRestart:
+		return e.restart(ctx, o)
 	case vFail:
 		return errProgram
 	case vPanic:
@@ -216,6 +260,52 @@ func (e *env) perform(ctx workflow.Context, o op) error {
 		panic("the program panics")
 	}
 	return nil
+}
+
+// way returns what the code executes at a patch. Nothing else of it is seen: the result of a run
+// that passed the place before the call was there is the same with the call.
+func (e *env) way(ctx workflow.Context, o op) program {
+	switch {
+	case o.flag:
+		if e.build == o.n {
+			e.patched(ctx, fmt.Sprint("alone ", o.n), o.n)
+		}
+		return nil
+	case e.build >= o.n && e.patched(ctx, fmt.Sprint(o.n), o.n):
+		return o.inner[0]
+	default:
+		return o.inner[1]
+	}
+}
+
+func (e *env) patched(ctx workflow.Context, id string, build int) bool {
+	took := workflow.Patched(ctx, id)
+	e.w.patchIsDecidedOnce(e, id, took)
+	if _, again := e.patches[id]; !again {
+		e.patches[id] = patch{build, took, workflow.Now(ctx)}
+	}
+	return took
+}
+
+// restart begins the next generation, which sees what this one has seen.
+func (e *env) restart(ctx workflow.Context, o op) error {
+	if e.restarts == maxRestarts {
+		return nil
+	}
+	if o.flag {
+		ctx = workflow.WithoutCancel(ctx)
+	}
+	e.see(ctx, entry{What: "restart"}, nil)
+	self := e.w.workflow
+	if workflow.InfoOf(ctx).Workflow == e.w.asked.Name() { // of a fork too
+		self = e.w.asked
+	}
+	_, err := self.Restart(ctx, input{o.n, e.restarts + 1, e.trace})
+	if !errors.Is(err, workflow.ErrRestarting) {
+		e.see(ctx, entry{What: "no restart"}, err)
+		return nil
+	}
+	return err
 }
 
 // tokens are those of the hooks, by their IDs.
@@ -227,22 +317,27 @@ func (e *env) tokens() map[string]string {
 	for _, h := range e.pages {
 		tokens[h.ID()] = h.Token()
 	}
+	for _, h := range e.calls {
+		tokens[h.ID()] = h.Token()
+	}
 	return tokens
 }
 
 func (e *env) step(ctx workflow.Context, o op) error {
-	tokens := e.tokens()
+	tokens, patches := e.tokens(), maps.Clone(e.patches)
 	done := e.block(blocked{verb: o.verb})
 	var value string
 	var err error
 	if o.verb == vTx {
 		value, err = workflow.TxStep(ctx, string(o.verb), e.w, func(ctx context.Context, c *sqlite.Conn) (string, error) {
 			e.w.tokensStand(tokens)
+			e.w.patchesStand(e.run, e.restarts, patches)
 			return e.w.pay(ctx, c, o)
 		}, workflow.MaxAttempts(maxAttempts))
 	} else {
 		value, err = workflow.Step(ctx, string(o.verb), func(ctx context.Context) (string, error) {
 			e.w.tokensStand(tokens)
+			e.w.patchesStand(e.run, e.restarts, patches)
 			return e.w.step(ctx, o)
 		}, workflow.MaxAttempts(maxAttempts))
 	}
@@ -286,7 +381,7 @@ func (e *env) hookOp(ctx workflow.Context, o op) error {
 	done := e.block(waiting)
 	p, err := h.Wait(ctx)
 	done()
-	e.got(ctx, o.verb, h.ID(), p, err)
+	e.got(ctx, o.verb, h.ID(), h.By().Name, p, err)
 	return nil
 }
 
@@ -296,7 +391,7 @@ func (e *env) each(ctx workflow.Context, o op, h *workflow.Hook[payload], waitin
 	done := e.block(waiting)
 	for p, err := range h.All(ctx) {
 		done()
-		e.got(ctx, o.verb, h.ID(), p, err)
+		e.got(ctx, o.verb, h.ID(), h.By().Name, p, err)
 		drained = ctx.Err() == nil
 		if err == nil && len(o.inner) > 0 {
 			if _, err := e.execute(ctx, o.inner[0]); err != nil {
@@ -392,7 +487,7 @@ func (e *env) webhookOp(ctx workflow.Context, o op) {
 		return
 	}
 	e.w.deliveredWhole(e.run, r)
-	e.see(ctx, entry{What: string(o.verb), Hook: h.ID(), Payload: number(r.Body), Value: r.ID}, nil)
+	e.see(ctx, entry{What: string(o.verb), Hook: h.ID(), Payload: number(r.Body), By: h.By().Name, Value: r.ID}, nil)
 	for range o.n {
 		e.answer(ctx, r, o.flag)
 	}
@@ -420,7 +515,7 @@ func (e *env) selectOp(ctx workflow.Context, o op) {
 	for _, h := range hooks {
 		if h != nil {
 			cases = append(cases, workflow.OnPayload(h, func(p payload) error {
-				e.got(ctx, o.verb, h.ID(), p, nil)
+				e.got(ctx, o.verb, h.ID(), h.By().Name, p, nil)
 				return nil
 			}))
 		}
@@ -444,7 +539,7 @@ func (e *env) selectOp(ctx workflow.Context, o op) {
 	err := workflow.Select(ctx, cases...)
 	done()
 	if bad, ok := errors.AsType[*workflow.PayloadError](err); ok {
-		e.got(ctx, o.verb, "", payload{}, bad) // of either hook
+		e.got(ctx, o.verb, "", "", payload{}, bad) // of either hook
 		return
 	}
 	e.see(ctx, entry{What: "select"}, err)
@@ -463,11 +558,25 @@ func (e *env) call(ctx workflow.Context, o op) {
 		opts = append(opts, workflow.RunID(o.token))
 	}
 	done := e.block(blocked{verb: vOpen}) // the ID is taken at once, or not
-	f := e.w.workflow.Go(ctx, input{o.n}, opts...)
+	f := e.w.workflow.Go(ctx, input{Program: o.n}, opts...)
 	done()
 	// A future of a branch, so that futures are of one type.
 	joined := workflow.Go(ctx, func(ctx workflow.Context) (int, error) {
 		done := e.block(blocked{verb: vCall})
+		entries, err := f.Wait(ctx)
+		done()
+		return len(entries), err
+	})
+	e.futures = append(e.futures, joined)
+	if !o.flag {
+		e.join(ctx, joined)
+	}
+}
+
+func (e *env) awaitRun(ctx workflow.Context, o op) {
+	f := workflow.Await[[]entry](ctx, o.token)
+	joined := workflow.Go(ctx, func(ctx workflow.Context) (int, error) {
+		done := e.block(blocked{verb: vAwait, run: o.token})
 		entries, err := f.Wait(ctx)
 		done()
 		return len(entries), err
@@ -484,7 +593,7 @@ func (w *world) step(ctx context.Context, o op) (string, error) {
 	client, _ := workflow.ClientFrom(ctx).(*engine.Engine)
 	n := w.nodeOf(client)
 	w.attemptBegins(n, info)
-	if o.d > 0 && o.verb != vSend {
+	if o.d > 0 && o.verb != vSend && o.verb != vPublish {
 		t := time.NewTimer(o.d)
 		defer t.Stop()
 		listen := ctx.Done()
@@ -502,10 +611,18 @@ func (w *world) step(ctx context.Context, o op) (string, error) {
 	if n.store.crashed() {
 		return "", errDead
 	}
-	if o.verb == vSend {
+	switch o.verb {
+	case vSend:
 		w.send(ctx, client, sendRequest{n: w.number(), token: o.token, key: info.StepID})
+	case vPublish:
+		w.publish(ctx, client, publication{w.number(), subjects[o.n], info.StepID})
+	default:
 	}
-	return w.attemptEnds(info, o)
+	value, err := w.attemptEnds(info, o)
+	if err == nil {
+		w.note(func() { w.pauses.succeeded[info.StepID] = w.pauses.begun[info.StepID] })
+	}
+	return value, err
 }
 
 var (

@@ -8,8 +8,11 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
+
+	gocmp "github.com/google/go-cmp/cmp"
 
 	"github.com/tenter-dev/tenter/engine"
 	"github.com/tenter-dev/tenter/internal/journal"
@@ -30,13 +33,180 @@ var (
 		(*checker).waitsAreForSomething, (*checker).drainDelivers, (*checker).badPayloadsAreErrors, (*checker).unreadIsRecorded,
 		(*checker).successorsAreStarted, (*checker).conflictsNameTheOwner, (*checker).childResultsArrive, (*checker).terminateFences,
 		(*checker).panicsHaveAStack, (*checker).requestsAreAnsweredOnce, (*checker).journalHasWhatIsAskedFor,
+		(*checker).requestsOpenTheirWebhook, (*checker).patchesAreTakenWhereTheyAre, (*checker).generationsFollow, (*checker).awaitedEndsArrive, (*checker).awaitsAreSubscribed,
+		(*checker).actorsAreTheSenders,
 	}
 	worldInvariants = []func(*checker){
 		(*checker).runIDsAreTakenOnce, (*checker).payloadsAreDeliveredOnce, (*checker).refusedIsNotWritten, (*checker).payloadsBelongToTheirHook,
 		(*checker).orderIsKept, (*checker).messagesBeatTimers, (*checker).keysAreAcceptedOnce, (*checker).refusedUsesNoKey,
 		(*checker).reservationsAreAdopted, (*checker).cancelIsHeard, (*checker).webhooksAnswer, (*checker).transactionsHappenOnce,
+		(*checker).nobodyAwaitsHimself, (*checker).deliveriesHaveOneAnswer,
+		(*checker).addresseesAnswerOnce, (*checker).deadLinksTakeNothing,
+		(*checker).callsAreAnswered, (*checker).unansweredForAReason,
+		(*checker).listenersGetAll, (*checker).listenersGetNothingElse, (*checker).publicationsAreCounted, (*checker).publicationsHappenOnce, (*checker).publicationsAreForgotten,
 	}
 )
+
+// forkInvariants are checked for forks, see world.forks.
+var forkInvariants = []func(*checker, *forked){(*checker).forkHasItsPrefix, (*checker).forkIsItsOwn, (*checker).forkGoesOn}
+
+// "A fork has the events of its origin up to a position, and within them its code gets what the origin's
+// code got, on each replay", but for generated tokens.
+func (c *checker) forkHasItsPrefix(f *forked) {
+	had, has := ofGeneration(f.origin.Run, f.origin.Events, f.at), ofGeneration(f.origin.Run, f.fork.Events, f.at)
+	for i := range had {
+		had[i].OrStart = nil
+	}
+	if diff := gocmp.Diff(had, has); diff != "" {
+		c.errorf("the events that %s has of %s (-origin +fork):\n%s", f.fork.Run.ID, f.origin.Run.ID, diff)
+	}
+	before, _, after := c.traces(f)
+	blank := func(all []entry) []entry {
+		all = append([]entry{}, all[:min(len(all), len(before))]...)
+		for i := range all {
+			all[i].Token = ""
+		}
+		return all
+	}
+	if diff := gocmp.Diff(blank(before), blank(after)); diff != "" {
+		c.errorf("what the code of %s has seen of %s up to event %d (-origin +fork):\n%s", f.fork.Run.ID, f.origin.Run.ID, f.at, diff)
+	}
+}
+
+// "After these, no ID or random number is one that the origin gets, and no generated token ever."
+func (c *checker) forkIsItsOwn(f *forked) {
+	before, had, has := c.traces(f)
+	drawn := map[string]bool{}
+	for _, s := range had {
+		drawn[s.Value] = s.What == "draw"
+	}
+	for _, s := range has[min(len(before), len(has)):] {
+		if s.What == "draw" && drawn[s.Value] {
+			c.errorf("%s has drawn %s after event %d, and so has %s", f.fork.Run.ID, s.Value, f.at, f.origin.Run.ID)
+		}
+	}
+	for _, e := range f.fork.Events {
+		for ask := range journal.Asks(e.Asked) {
+			for _, a := range f.fork.Run.Origin.Prefix {
+				if e.Position > f.at && ask.Op == journal.Child && strings.HasPrefix(ask.RunID, a.RunID+".") {
+					c.errorf("%s asks for a child %s after event %d, which is one of %s", f.fork.Run.ID, ask.RunID, f.at, a.RunID)
+				}
+			}
+		}
+	}
+	tokens := generatedHooks(&f.origin)
+	for id, token := range generatedHooks(&f.fork) {
+		for other, theirs := range tokens {
+			if token == theirs {
+				c.errorf("hook %s of %s has the token of hook %s of %s", id, f.fork.Run.ID, other, f.origin.Run.ID)
+			}
+		}
+	}
+	for _, h := range f.fork.Hooks {
+		if h.Hook.OpenedPos > f.at && h.AdoptedAs == "" && !strings.HasPrefix(h.Hook.ID, f.fork.Run.ID+".h") {
+			c.errorf("hook %s of %s was opened after event %d", h.Hook.ID, f.fork.Run.ID, f.at)
+		}
+	}
+}
+
+// "What was pending begins again", and the fork goes on: it is not blocked, its children are its own.
+func (c *checker) forkGoesOn(f *forked) {
+	id := f.fork.Run.ID
+	if f.fork.Run.Status == store.Blocked || len(f.fork.Mail) > 0 && f.fork.Mail[0].Kind == store.Forked {
+		c.errorf("%s does not go on: %s %s", id, f.fork.Run.Status, f.fork.Run.BlockedReason)
+		return
+	}
+	for _, e := range f.fork.Events {
+		for _, a := range f.fork.Run.Origin.Prefix {
+			if owner := journal.DecodeID(e.Data); e.Position > f.at && e.Kind == store.ChildExists && strings.HasPrefix(owner, a.RunID+".") {
+				c.errorf("%s wants the child %s, which is one of %s", id, owner, a.RunID)
+			}
+		}
+	}
+	l, err := c.db.Load(context.Background(), id, 0)
+	if err != nil {
+		c.errorf("load %s: %v", id, err)
+		return
+	}
+	state, err := c.nodes[0].engine.Replay(l)
+	if err != nil {
+		c.errorf("%s: %v", id, err)
+		return
+	}
+	if f.fork.Run.Status.Ended() {
+		return
+	}
+	for _, child := range state.Children {
+		if r, err := c.db.Run(context.Background(), child); err != nil || r.ParentID != id {
+			c.errorf("%s waits for the child %s, whose parent is %q, %v", id, child, r.ParentID, err)
+		}
+	}
+}
+
+// "The actor of a start, a payload and an order is recorded with it, and the code of the run is told": wherever a payload has ended up, it is its sender's.
+func (c *checker) actorsAreTheSenders(r *record) {
+	wrong := func(what, got string, want ...string) {
+		if !slices.Contains(want, got) {
+			c.errorf("run %s: %s is said to be by %q, and was by %q", r.id(), what, got, want)
+		}
+	}
+	name := func(stored string) string { return journal.DecodeActor(stored).Name }
+	ordered := func(do deed, others ...string) []string {
+		for _, o := range c.commands {
+			if o.do == do && o.id == r.id() {
+				others = append(others, o.by)
+			}
+		}
+		return others
+	}
+	for _, e := range r.Events {
+		what := fmt.Sprintf("event %d, %s %s,", e.Position, e.Kind, e.Ref)
+		switch e.Kind {
+		case store.PayloadReceived:
+			wrong(what, name(e.Actor), senderOf(number(e.Data)))
+		case store.Started:
+			if r.Run.Origin == nil {
+				wrong(what, name(e.Actor), c.starters(r)...)
+			}
+		case store.CancelRequested: // by the parent too
+			wrong(what, name(e.Actor), ordered(cancel, "")...)
+		case store.Woken:
+			wrong(what, name(e.Actor), ordered(wake)...)
+		case store.Retried:
+			wrong(what, name(e.Actor), ordered(retry)...)
+		case store.Resumed: // at the end by the world itself
+			wrong(what, name(e.Actor), ordered(proceed, "")...)
+		case store.RunCanceled: // by its code too
+			wrong(what, name(e.Actor), ordered(terminate, "")...)
+		default:
+			wrong(what, name(e.Actor), "")
+		}
+	}
+	for _, m := range slices.Concat(r.Mail, r.backlog, r.unread) {
+		if m.Kind == store.PayloadReceived {
+			wrong(fmt.Sprintf("payload %d, not taken,", number(m.Data)), name(m.Actor), senderOf(number(m.Data)))
+		}
+	}
+	for _, s := range r.env.trace {
+		if s.Payload != 0 && s.Hook != "" {
+			wrong(fmt.Sprintf("payload %d, as the code has seen it,", s.Payload), s.By, senderOf(s.Payload))
+		}
+	}
+}
+
+// starters are those who may have started a run: nobody if that was its parent, or whoever sent a payload
+// with OrStart.
+func (c *checker) starters(r *record) (all []string) {
+	if r.Run.ParentID != "" {
+		return []string{""}
+	}
+	for i := range c.sends {
+		if s := &c.sends[i]; s.orStart && fmt.Sprintf("s%d", s.n) == r.id() {
+			all = append(all, senderOf(s.n))
+		}
+	}
+	return append(all, starter(r.id()))
+}
 
 // "A generated token is the same after every replay: a token that was logged or mailed
 // just before a crash stays the right one": a step has it from its workflow.
@@ -65,17 +235,22 @@ func (w *world) claimedBeforeItReturns(runID, hookID string) {
 // token at that time.
 func (c *checker) conflictsNameTheOwner(r *record) {
 	asked := map[string]store.Event{}
-	token := map[string]string{}
+	token, named := map[string]string{}, map[string]bool{}
 	for _, e := range r.Events {
-		for line := range strings.Lines(e.Asked) {
-			var n, t string
-			if k, _ := fmt.Sscanf(line, "hook %s token %s", &n, &t); k == 2 {
-				asked[n], token[n] = e, t
+		for a := range journal.Asks(e.Asked) {
+			if a.Op == journal.Hook {
+				asked[a.Ref], token[a.Ref], named[a.Ref] = e, a.Token, a.Name != ""
 			}
 		}
 		if e.Kind == store.HookConflict {
 			var owner string
 			_ = json.Unmarshal(e.Data, &owner)
+			if named[e.Ref] {
+				if owner != r.id() {
+					c.errorf("run %s: the name of its hook %s is said to be taken by run %s", r.id(), e.Ref, owner)
+				}
+				continue
+			}
 			from, to := c.commits[commit{r.id(), asked[e.Ref].Position}], c.commits[commit{r.id(), e.Position}]
 			if !c.owned(owner, token[e.Ref], from, to) {
 				c.errorf("run %s: token %q is said to be of run %s between %v and %v, and is not", r.id(), token[e.Ref], owner, from, to)
@@ -141,7 +316,7 @@ func (c *checker) payloadsAreDeliveredOnce() {
 		}
 	}
 	for n, at := range c.places {
-		if c.sent[n] == nil {
+		if c.sent[n] == nil && !c.isNews(n) {
 			c.errorf("payload %d is at %v, and nobody sent it", n, at)
 		}
 	}
@@ -198,8 +373,8 @@ func (w *world) failed(ctx context.Context, what string, err error) {
 	}
 	for _, known := range []error{
 		workflow.ErrHookNotFound, workflow.ErrRunNotFound, workflow.ErrRunExists, workflow.ErrRunEnded, workflow.ErrEngineClosed,
-		workflow.ErrOutcomeUnknown, engine.ErrNoResponse, engine.ErrResponseTimeout, engine.ErrStopping,
-		errBefore, errAfter, errLate, errDead,
+		workflow.ErrOutcomeUnknown, engine.ErrNoResponse, engine.ErrResponseTimeout, engine.ErrStopping, engine.ErrPaused,
+		workflow.ErrLinkNotFound, workflow.ErrRunPaused, errBefore, errAfter, errLate, errDead,
 	} {
 		if errors.Is(err, known) {
 			return
@@ -211,7 +386,7 @@ func (w *world) failed(ctx context.Context, what string, err error) {
 // durable reports whether some run has a payload.
 func (w *world) durable(n int) bool {
 	for _, id := range w.runs() {
-		l, err := w.db.Load(context.Background(), id, 0)
+		all, err := w.db.Export(context.Background(), id)
 		if err != nil {
 			return false
 		}
@@ -221,7 +396,8 @@ func (w *world) durable(n int) bool {
 		}
 		is := func(m store.Message) bool { return m.Kind == store.PayloadReceived && number(m.Data) == n }
 		if slices.ContainsFunc(mail, is) ||
-			slices.ContainsFunc(l.Events, func(e store.Event) bool { return e.Kind == store.PayloadReceived && number(e.Data) == n }) {
+			slices.ContainsFunc(all.Events, func(e store.Event) bool { return e.Kind == store.PayloadReceived && number(e.Data) == n }) ||
+			slices.ContainsFunc(all.Unread, func(m store.UnreadMessage) bool { return is(m.Message) }) {
 			return true
 		}
 	}
@@ -263,7 +439,7 @@ func (c *checker) keysAreAcceptedOnce() {
 			first[k] = s
 			continue
 		}
-		if !f.request && !s.request && (s.info.ID != f.info.ID || s.info.RunID != f.info.RunID || s.begin > f.end && !s.info.Duplicate) {
+		if !f.request && !s.request && !f.asked && !s.asked && (s.info.ID != f.info.ID || s.info.RunID != f.info.RunID || s.begin > f.end && !s.info.Duplicate) {
 			c.errorf("payloads %d and %d have the key %s, and got %v and %v", f.n, s.n, k, f.info, s.info)
 		}
 	}
@@ -303,8 +479,8 @@ func (c *checker) nothingIsStuck(r *record) {
 	}
 }
 
-// "A run waits for what may still come": an open hook that has nothing for it, or a
-// child that has not ended.
+// "A run waits for what may still come": an open hook that has nothing for it, a
+// child that has not ended, or another run that has not.
 func (c *checker) waitsAreForSomething(r *record) {
 	if r.Run.Status.Ended() {
 		return
@@ -322,6 +498,10 @@ func (c *checker) waitsAreForSomething(r *record) {
 		case vCall:
 			if !children {
 				c.errorf("run %s waits for a child, and all have ended", r.id())
+			}
+		case vAwait:
+			if o := c.records[b.run]; o == nil || o.Run.Status.Ended() {
+				c.errorf("run %s awaits run %s, which has ended or is not there", r.id(), b.run)
 			}
 		case vJoin, vFirst, vAll:
 		default:
@@ -341,7 +521,7 @@ func (c *checker) openHooksAreOpen(r *record) {
 	if err != nil {
 		c.errorf("list hooks of run %s: %v", r.id(), err)
 	}
-	open = slices.DeleteFunc(open, func(h store.Hook) bool { return h.Reserved })
+	open = slices.DeleteFunc(open, func(h store.Hook) bool { return h.Reserved || h.Carried })
 	hooks := func(hs []store.Hook) []string {
 		var names []string
 		for _, h := range hs {
@@ -371,7 +551,7 @@ func (c *checker) reservationsAreAdopted() {
 			}
 		})
 		for _, e := range r.Events {
-			if first != "" && e.Ref == first && (e.Kind == store.HookClaimed || e.Kind == store.HookConflict) && string(e.Data) != fmt.Sprintf("%q", s.info.ID) {
+			if first != "" && e.Ref == first && (e.Kind == store.HookClaimed || e.Kind == store.HookConflict) && journal.DecodeClaimed(e.Data).ID != s.info.ID {
 				c.errorf("run %s was started with hook %s, and its first NewHook of %q got %s %s", r.id(), s.info.ID, s.token, e.Kind, e.Data)
 			}
 		}
@@ -399,7 +579,7 @@ func (w *world) tokensHaveOneOwner() {
 // drained a hook has got all.
 func (c *checker) drainDelivers(r *record) {
 	for _, s := range r.env.trace {
-		if s.Hook == "" || s.What != "end of payloads" && !strings.Contains(s.Is, workflow.ErrHookClosed.Error()) {
+		if s.Hook == "" || s.What == "link" || s.What != "end of payloads" && !strings.Contains(s.Is, workflow.ErrHookClosed.Error()) {
 			continue
 		}
 		for n, at := range c.places {
@@ -435,7 +615,11 @@ func (c *checker) journalHasWhatIsAskedFor(r *record) {
 // "Payloads that came with OrStart start the successor run with them, if this run had
 // taken at least one."
 func (c *checker) successorsAreStarted(r *record) {
-	took := slices.ContainsFunc(r.env.trace, func(s entry) bool { return s.Payload != 0 })
+	first := r.env.trace // of the first generation: what a later one takes may come after what it left
+	if i := slices.IndexFunc(first, func(s entry) bool { return s.What == "restart" }); i >= 0 {
+		first = first[:i]
+	}
+	took := slices.ContainsFunc(first, func(s entry) bool { return s.Payload != 0 })
 	if !r.Run.Status.Ended() || r.terminated() || !took || c.retried[r.id()] {
 		return
 	}
@@ -446,6 +630,9 @@ func (c *checker) successorsAreStarted(r *record) {
 			continue
 		}
 		tried[s.token] = true
+		if r.isMixed(s.token) {
+			continue
+		}
 		closed := slices.ContainsFunc(r.env.trace, func(s entry) bool { return s.What == "close" && s.Hook == m.Ref })
 		if !closed && c.records[m.OrStart.ID] == nil {
 			c.errorf("run %s has ended without payload %d, and run %s was not started with it", r.id(), s.n, m.OrStart.ID)
@@ -453,12 +640,21 @@ func (c *checker) successorsAreStarted(r *record) {
 	}
 }
 
+// isMixed reports whether a run had a plain hook and a webhook with a token, one after the other: what
+// comes first of what it leaves unread decides for which of them the successor is.
+func (r *record) isMixed(token string) bool {
+	of := func(v verb) func(entry) bool {
+		return func(s entry) bool { return s.What == string(v) && s.Token == token && s.Err == "" }
+	}
+	return slices.ContainsFunc(r.env.trace, of(vOpen)) && slices.ContainsFunc(r.env.trace, of(vWebhook))
+}
+
 // "Payloads belong to a hook ID: a new hook on the same token never sees the old
 // one's."
 func (c *checker) payloadsBelongToTheirHook() {
 	for i := range c.sends {
 		s := &c.sends[i]
-		if at := c.places[s.n]; s.accepted() && len(at) == 1 && at[0].hook != s.info.ID && !s.orStart {
+		if at := c.places[s.n]; s.accepted() && len(at) == 1 && at[0].hook != s.info.ID && !s.orStart && !s.asked {
 			c.errorf("payload %d was accepted for %s, and is at %v", s.n, s.info.ID, at)
 		}
 	}
@@ -478,7 +674,7 @@ func (c *checker) badPayloadsAreErrors(r *record) {
 // body bytes."
 func (w *world) deliveredWhole(runID string, r *workflow.Request) {
 	want := httpRequest(&sendRequest{n: number(r.Body), key: r.Header.Get(keyHeader)})
-	if r.Method != want.Method || r.URL.String() != want.URL.String() || !bytes.Equal(r.Body, want.Body) || r.RunID != runID ||
+	if r.Method != want.Method || r.URL.String() != want.URL.String() || !bytes.Equal(r.Body, want.Body) || r.RunID != runID && !w.knocked(number(r.Body)) ||
 		!slices.Equal(r.Header["X-Values"], want.Header["X-Values"]) {
 		w.note(func() { w.problem("run %s got the request %+v, not %+v", runID, r, want) })
 	}
@@ -495,6 +691,8 @@ func (c *checker) webhooksAnswer() {
 		r := c.records[c.places[s.n][0].run]
 		took := s.done.Sub(s.at)
 		switch {
+		case c.knocked(s.n):
+			c.knockIsAnswered(s)
 		case s.err == nil && !s.manual && s.answer.Status != 202:
 			c.errorf("request %d was answered with %d", s.n, s.answer.Status)
 		case s.err == nil && s.manual && !strings.HasPrefix(string(s.answer.Body), fmt.Sprintf("%d by ", s.n)):
@@ -503,9 +701,81 @@ func (c *checker) webhooksAnswer() {
 			c.errorf("request %d had no response because run %s had ended, which is %s", s.n, r.id(), r.Run.Status)
 		case errors.Is(s.err, engine.ErrResponseTimeout) && took < 30*time.Second:
 			c.errorf("request %d was given up after %v", s.n, took)
+		case errors.Is(s.err, engine.ErrPaused) && r != nil && !c.wasPaused(r.id()):
+			c.errorf("request %d was given up because run %s was paused, which it never was", s.n, r.id())
 		}
 	}
 }
+
+// knockIsAnswered is webhooksAnswer for a request that may start a run: the owner of the token by then
+// decides how it is answered, and the end of a run does not matter, as the next one may answer.
+func (c *checker) knockIsAnswered(s *sendCall) {
+	taken := s.answer.Status == 202 && len(s.answer.Body) == 0
+	if s.err == nil && !taken && !strings.HasPrefix(string(s.answer.Body), fmt.Sprintf("%d by ", s.n)) {
+		c.errorf("request %d was answered with %d %q", s.n, s.answer.Status, s.answer.Body)
+	}
+	if errors.Is(s.err, engine.ErrNoResponse) {
+		c.errorf("request %d was given up because a run has ended: %v", s.n, s.err)
+	}
+	if took := s.done.Sub(s.at); errors.Is(s.err, engine.ErrResponseTimeout) && took < 30*time.Second {
+		c.errorf("request %d was given up after %v", s.n, took)
+	}
+}
+
+// "A repeat gets the answer of the first request": no delivery has two answers.
+func (c *checker) deliveriesHaveOneAnswer() {
+	answers := map[string]*sendCall{}
+	for i := range c.sends {
+		s := &c.sends[i]
+		if !s.request || s.key == "" || s.err != nil {
+			continue
+		}
+		k := s.token + " " + s.key
+		if f := answers[k]; f != nil && (f.answer.Status != s.answer.Status || !bytes.Equal(f.answer.Body, s.answer.Body)) {
+			c.errorf("requests %d and %d are one delivery (%s), and were answered with %d %q and %d %q", f.n, s.n, k,
+				f.answer.Status, f.answer.Body, s.answer.Status, s.answer.Body)
+		}
+		answers[k] = s
+	}
+}
+
+// "The run's first webhook with the token gets the request", and so it does in a successor.
+func (c *checker) requestsOpenTheirWebhook(r *record) {
+	if !c.byRequest(r.id()) || c.retried[r.id()] {
+		return
+	}
+	var started *sendCall
+	for i := range c.sends {
+		if s := &c.sends[i]; c.knocked(s.n) && fmt.Sprintf("s%d", s.n) == r.id() {
+			started = s
+		}
+	}
+	if started == nil {
+		return
+	}
+	ref := "" // of the first hook with the token
+	r.asked(func(_ *store.Event, line string) {
+		var n, t string
+		if k, _ := fmt.Sscanf(line, "hook %s token %s", &n, &t); k == 2 && t == started.token && ref == "" {
+			ref = n
+		}
+	})
+	opened := func(v verb) bool {
+		return slices.ContainsFunc(r.env.trace, func(s entry) bool { return s.What == string(v) && s.Token == started.token })
+	}
+	if !opened(vWebhook) || opened(vOpen) || opened(vOffer) {
+		return
+	}
+	for _, e := range r.Events {
+		adopted := e.Kind == store.HookClaimed && journal.DecodeClaimed(e.Data).ID == journal.ReservedHookID(r.id())
+		if ref != "" && e.Ref == ref && slices.Contains(decided, e.Kind) && !adopted {
+			c.errorf("run %s was started by request %d, and its first webhook of %q got %s %s", r.id(), started.n, started.token, e.Kind, e.Data)
+		}
+	}
+}
+
+// decided are the kinds of events that say whether a run gets the token that it wants.
+var decided = []store.Kind{store.HookClaimed, store.HookMismatch, store.HookConflict}
 
 // "First writer wins; from elsewhere ErrAlreadyResponded": a request has one answer.
 func (c *checker) requestsAreAnsweredOnce(r *record) {
@@ -522,6 +792,68 @@ func (c *checker) requestsAreAnsweredOnce(r *record) {
 		}
 		if _, err := c.db.Response(context.Background(), s.Value); err != nil && (s.Err == "" || strings.Contains(s.Is, workflow.ErrAlreadyResponded.Error())) {
 			c.errorf("run %s: request %s is said to be answered (%q): %v", r.id(), s.Value, s.Err, err)
+		}
+	}
+}
+
+// "An answer is recorded before the caller gets it": what a caller has got is what the run has recorded.
+func (w *world) answerIsRecorded(c *sendCall) {
+	r, err := w.db.Response(context.Background(), c.reply.Request)
+	recorded, refused := c.reply.Output, r.Status >= 300
+	if refused {
+		recorded = c.reply.Error
+	}
+	if err != nil || !bytes.Equal(r.Body, recorded) || (c.reply.Error != nil) != refused {
+		w.note(func() {
+			w.problem("call %d was answered with %s%s, and the record is %s, %v", c.n, c.reply.Output, c.reply.Error, r.Body, err)
+		})
+	}
+}
+
+// "Each idempotency key has one answer", and an answer is to the request that it is for.
+func (c *checker) callsAreAnswered() {
+	first := map[string]*sendCall{}
+	for i := range c.sends {
+		s := &c.sends[i]
+		if !s.asked || s.err != nil {
+			continue
+		}
+		answer := string(s.reply.Output) + string(s.reply.Error)
+		its := strings.Contains(answer, fmt.Sprintf(`"%d by `, s.n)) || s.bad && strings.Contains(answer, fmt.Sprintf(`bad payload %d"`, s.n))
+		if !s.reply.Duplicate && !its {
+			c.errorf("call %d was answered with %s", s.n, answer)
+		}
+		if s.key == "" {
+			continue
+		}
+		k := s.token + " " + s.key
+		f := first[k]
+		if f == nil {
+			first[k] = s
+			continue
+		}
+		if s.reply.Request != f.reply.Request || answer != string(f.reply.Output)+string(f.reply.Error) {
+			c.errorf("calls %d and %d have the key %s, and got the answers %+v and %+v", f.n, s.n, k, f.reply, s.reply)
+		}
+	}
+}
+
+// "*UnansweredError says why": the run has ended, or was paused.
+func (c *checker) unansweredForAReason() {
+	for i := range c.sends {
+		s := &c.sends[i]
+		u, ok := errors.AsType[*workflow.UnansweredError](s.err)
+		if !ok {
+			continue
+		}
+		r := c.records[u.RunID]
+		switch {
+		case r == nil:
+			c.errorf("call %d went to run %s, which is not there", s.n, u.RunID)
+		case errors.Is(u.Err, workflow.ErrRunEnded) && !r.Run.Status.Ended() && !c.retried[u.RunID]:
+			c.errorf("call %d has no answer because run %s had ended, which is %s", s.n, u.RunID, r.Run.Status)
+		case errors.Is(u.Err, workflow.ErrRunPaused) && !c.wasPaused(u.RunID):
+			c.errorf("call %d has no answer because run %s was paused, which it never was", s.n, u.RunID)
 		}
 	}
 }
@@ -547,6 +879,54 @@ func (w *world) attemptBegins(n *node, info workflow.Info) {
 	w.ownedWhenItBegins(n, &l, ref)
 	w.attemptsAreCounted(&l, info, ref)
 	w.retryAfterIsObeyed(&l, ref)
+	w.noAttemptBeginsLongAfterAPause(n, &l, info)
+}
+
+// "While a run is paused its code does not go on": none of its transitions is written between the end
+// of a call that has paused it, or its workflow, and the beginning of one that resumes it.
+func (w *world) nothingGoesOnWhilePaused(t *store.Transition, begin [2]int) {
+	now := w.pausesOf(t.RunID)
+	w.note(func() {
+		for i, what := range []string{"it", "its workflow"} {
+			if begin[i] != 0 && begin[i] == now[i] {
+				w.problem("run %s: %d events after %d were written while %s was paused", t.RunID, len(t.Events), t.After, what)
+			}
+		}
+	})
+}
+
+// "Attempts under way return, and their outcomes wait": when a worker gives a paused run up, each
+// attempt that has succeeded there has an outcome.
+func (w *world) outcomesWait(s *faultyStore, d *store.Deposit) {
+	l, err := w.db.Load(context.Background(), d.RunID, 0)
+	if err != nil || l.Run.Status.Ended() || w.isRetried(d.RunID) {
+		return
+	}
+	w.note(func() {
+		for id, in := range w.pauses.succeeded {
+			ref, ok := strings.CutPrefix(id, d.RunID+"/")
+			if !ok || in.node != s.node || in.epoch != d.Epoch {
+				continue
+			}
+			of := func(kind store.Kind, r string) bool {
+				return r == ref && (kind == store.StepCompleted || kind == store.StepFailed || kind == store.StepRetried)
+			}
+			if !slices.ContainsFunc(l.Events, func(e store.Event) bool { return of(e.Kind, e.Ref) }) &&
+				!slices.ContainsFunc(l.Mail, func(m store.Message) bool { return of(m.Kind, m.Ref) }) {
+				w.problem("run %s was given up while it is paused, and the outcome of step %s is nowhere", d.RunID, ref)
+			}
+		}
+	})
+}
+
+// "No attempt of a step begins" while its run is paused: not later than its worker can know.
+func (w *world) noAttemptBeginsLongAfterAPause(n *node, l *store.Loaded, info workflow.Info) {
+	w.note(func() {
+		w.pauses.begun[info.StepID] = began{n.store.node, l.Run.Epoch}
+		if p := l.Run.Paused; p != nil && time.Since(p.At) > 10*time.Minute {
+			w.problem("step %s: attempt %d begins %v after its run was paused", info.StepID, info.Attempt, time.Since(p.At))
+		}
+	})
 }
 
 func (w *world) isRetried(id string) bool {
@@ -626,6 +1006,7 @@ func (w *world) retryAfterIsObeyed(l *store.Loaded, ref string) {
 		}
 		early := time.Until(retry.RetryAt)
 		asked := slices.Contains(retry.Is, errNotYet.Error())
+		asked = asked && !w.wasPaused(l.Run.ID) // then the event has the time at which its outcome was deposited
 		if early > 0 || asked && time.Since(e.At) < retryAfter-time.Second && retry.RetryAt.Sub(e.At) < retryAfter-time.Second {
 			w.note(func() {
 				w.problem("step %s/%s failed at %v and is attempted again at %v", l.Run.ID, ref, e.At, time.Now())
@@ -767,7 +1148,7 @@ func (c *checker) cancelIsHeard() {
 // "Durable calls return context.Canceled" once their context has ended.
 func (w *world) canceledCallsFail(e *env, v verb, seen []entry) {
 	switch v {
-	case vStep, vDeaf, vTx, vSend, vSleep, vOpen, vWait, vWaitFor, vRange, vDrain, vSelect, vPoll, vWebhook, vServe, vJoin:
+	case vStep, vDeaf, vTx, vSend, vPublish, vSleep, vOpen, vListen, vWait, vWaitFor, vRange, vDrain, vSelect, vPoll, vWebhook, vServe, vOffer, vReply, vJoin:
 	default:
 		return
 	}
@@ -812,6 +1193,51 @@ func (c *checker) nothingDiverges(r *record) {
 	}
 }
 
+// "Patched is decided once for each run and ID, however often the call is made."
+func (w *world) patchIsDecidedOnce(e *env, id string, took bool) {
+	if first, decided := e.patches[id]; decided && first.took != took {
+		w.note(func() { w.problem("run %s: patch %q: Patched returned %t, and now %t", e.run, id, first.took, took) })
+	}
+}
+
+// "Patched is the same on replay", over crashes, evictions and builds: it is what the steps of
+// the run have followed from.
+func (w *world) patchesStand(runID string, generation int, seen map[string]patch) {
+	w.note(func() {
+		for id, p := range seen {
+			name := runPatch{runID, generation, id}
+			if took, known := w.patches[name]; known && took != p.took && !w.retried[runID] {
+				w.problem("run %s: patch %q: Patched had returned %t, and returns %t", runID, id, took, p.took)
+			}
+			w.patches[name] = p.took
+		}
+	})
+}
+
+// runPatch names a patch of a generation of a run.
+type runPatch struct {
+	run        string
+	generation int
+	id         string
+}
+
+// "Patched is true for runs that reach it with the new code, false for those that had passed the
+// place": the event in which a run has passed a patch is of a build without it.
+func (c *checker) patchesAreTakenWhereTheyAre(r *record) {
+	if c.retried[r.id()] {
+		return // the journal does not have all of it
+	}
+	for id, p := range r.env.patches {
+		if took, known := c.patches[runPatch{r.id(), int(r.Run.Generation), id}]; known && took != p.took {
+			c.errorf("run %s: patch %q: Patched had returned %t, and returns %t", r.id(), id, took, p.took)
+		}
+		before := func(e store.Event) bool { return e.At.Equal(p.at) && c.builds[commit{r.id(), e.Position}] < p.build }
+		if !p.took && !slices.ContainsFunc(r.Events, before) {
+			c.errorf("run %s passed patch %q at %v, when its code had it", r.id(), id, p.at)
+		}
+	}
+}
+
 // A child's result comes to its parent, once, and is the one that the child has.
 func (c *checker) childResultsArrive(r *record) {
 	child := map[string]string{}
@@ -832,6 +1258,94 @@ func (c *checker) childResultsArrive(r *record) {
 		}
 		if ends[e.Ref]++; ends[e.Ref] > 1 || !o.Run.Status.Ended() || !bytes.Equal(o.Events[len(o.Events)-1].Data, e.Data) {
 			c.errorf("run %s: child %s is %s, and its parent got %s %s", r.id(), o.id(), o.Run.Status, e.Kind, e.Data)
+		}
+	}
+}
+
+// "Await is told in the very commit that ends that run": none awaits it any more.
+func (w *world) endIsTold(runID string) {
+	for _, id := range w.runs() {
+		a, err := w.db.Export(context.Background(), id)
+		if err != nil {
+			w.note(func() { w.problem("export run %s: %v", id, err) })
+			return
+		}
+		r, err := w.db.Run(context.Background(), runID)
+		if err == nil && r.Status.Ended() && slices.ContainsFunc(a.Subscriptions, func(s store.Subscription) bool { return s.Target == runID }) {
+			w.note(func() { w.problem("run %s has ended, and run %s was not told", runID, id) })
+		}
+	}
+}
+
+// "It is told once, with what Result returns", or that there is no such run, while there is none.
+func (c *checker) awaitedEndsArrive(r *record) {
+	awaits, told := map[string]string{}, map[string]int{}
+	asked := map[string]time.Time{} // when that was committed
+	for _, e := range r.Events {
+		for line := range strings.Lines(e.Asked) {
+			if a, ok := journal.Parse(strings.TrimSuffix(line, "\n")); ok && a.Op == journal.Await {
+				awaits[a.Ref], asked[a.Ref] = a.RunID, c.commits[commit{r.id(), e.Position}]
+			}
+		}
+		if e.Kind != store.AwaitedCompleted && e.Kind != store.AwaitedFailed && e.Kind != store.AwaitRefused {
+			continue
+		}
+		number := journal.Awaited(e.Ref)
+		id := awaits[number]
+		if told[number]++; (told[number] > 1 || id == "") && !c.retried[r.id()] { // it may have asked in what was cut
+			c.errorf("run %s has asked for await %s, of run %q, and was told %d times", r.id(), number, id, told[number])
+		}
+		o := c.records[id]
+		switch {
+		case e.Kind == store.AwaitRefused && e.Data == nil:
+			if began := c.commits[commit{id, 1}]; o != nil && !began.IsZero() && began.Before(asked[number]) {
+				c.errorf("run %s has asked at %v for run %s, which had begun at %v, and was told that there is none", r.id(), asked[number], id, began)
+			}
+		case e.Kind == store.AwaitRefused:
+			copied := r.Run.Origin != nil && e.Position <= r.Run.Origin.Position // then it has the origin's ID
+			if cycle := journal.DecodeCycle(e.Data); len(cycle) < 2 || cycle[0] != id || cycle[len(cycle)-1] != r.id() && !copied {
+				c.errorf("run %s awaits run %s, and the cycle that it was told is %s", r.id(), id, e.Data)
+			}
+		case o == nil || c.retried[id]:
+		case !o.Run.Status.Ended() || !bytes.Equal(o.Events[len(o.Events)-1].Data, e.Data) || (o.Run.Status == store.Completed) != (e.Kind == store.AwaitedCompleted):
+			c.errorf("run %s: run %s, which it awaits, is %s, and it was told %s %s", r.id(), id, o.Run.Status, e.Kind, e.Data)
+		}
+	}
+}
+
+// "When the context of an Await ends, or its run does, nothing is told any more": what a run
+// is subscribed to is what its code awaits.
+func (c *checker) awaitsAreSubscribed(r *record) {
+	targets := []string{}
+	for _, s := range r.awaits {
+		targets = append(targets, s.Target)
+	}
+	slices.Sort(targets)
+	switch {
+	case r.Run.Status == store.Failed: // it may be retried
+	case r.Run.Status.Ended() && len(targets) > 0, !r.Run.Status.Ended() && !slices.Equal(targets, r.Awaiting):
+		c.errorf("run %s is %s, and subscribed to %q; its code awaits %q", r.id(), r.Run.Status, targets, r.Awaiting)
+	}
+}
+
+// "If the run awaits the one that asks, directly or through others, the future has
+// ErrAwaitCycle": runs that await each other never go on.
+func (c *checker) nobodyAwaitsHimself() {
+	for id := range c.records {
+		seen := map[string]bool{}
+		for next := []string{id}; len(next) > 0; next = next[1:] {
+			r := c.records[next[0]]
+			if r == nil {
+				continue
+			}
+			for _, s := range r.awaits {
+				if s.Target == id {
+					c.errorf("run %s awaits itself, in the end through run %s", id, r.id())
+				}
+				if !seen[s.Target] {
+					seen[s.Target], next = true, append(next, s.Target)
+				}
+			}
 		}
 	}
 }
@@ -880,7 +1394,8 @@ func (c *checker) journalIsWhole(r *record) {
 		if e.Epoch < last.Epoch || e.Epoch == last.Epoch && e.Seq < last.Seq {
 			c.errorf("run %s: event %d of epoch %d.%d comes after %d.%d", r.id(), e.Position, e.Epoch, e.Seq, last.Epoch, last.Seq)
 		}
-		if (i == 0) != (e.Kind == store.Started) && !r.terminated() {
+		begins := i == 0 || last.Kind == store.Restarted
+		if begins != (e.Kind == store.Started) && !r.terminated() {
 			c.errorf("run %s: event %d is %s", r.id(), e.Position, e.Kind)
 		}
 		ends := e.Kind == store.RunCompleted || e.Kind == store.RunFailed || e.Kind == store.RunCanceled
@@ -888,6 +1403,60 @@ func (c *checker) journalIsWhole(r *record) {
 			c.errorf("run %s is %s: event %d of %d is %s", r.id(), r.Run.Status, e.Position, len(r.Events), e.Kind)
 		}
 		last = e
+	}
+}
+
+// "Restart ends this generation and begins the next in one commit": each generation begins with the
+// input that the one before gave it, and nothing of the one before is written after it.
+func (c *checker) generationsFollow(r *record) {
+	n := 0
+	for i, e := range r.Events {
+		if e.Kind != store.Restarted {
+			continue
+		}
+		if n++; e.Ref != strconv.Itoa(n) {
+			c.errorf("run %s: event %d begins generation %s, want %d", r.id(), e.Position, e.Ref, n)
+		}
+		if i+1 < len(r.Events) && r.Events[i+1].Epoch <= e.Epoch {
+			c.errorf("run %s: event %d ends a generation in epoch %d, and the next is of epoch %d", r.id(), e.Position, e.Epoch, r.Events[i+1].Epoch)
+		}
+	}
+	if n != int(r.Run.Generation) {
+		c.errorf("run %s has restarted %d times, and is generation %d", r.id(), n, r.Run.Generation)
+	}
+}
+
+// "Between two generations a token is never free": a carried hook keeps its ID and its time.
+func (w *world) restartKeepsHooks(t *store.Transition, before []store.Hook) {
+	after, err := w.db.Hooks(context.Background(), store.HookFilter{RunID: t.RunID, Limit: 1000})
+	if err != nil {
+		w.note(func() { w.problem("hooks of run %s: %v", t.RunID, err) })
+		return
+	}
+	if r, err := w.db.Run(context.Background(), t.RunID); err != nil || r.Status.Ended() {
+		return // it was terminated since
+	}
+	for _, h := range before {
+		closed := slices.ContainsFunc(t.Effects, func(e store.Effect) bool { return e.Kind == store.CloseHook && e.Hook.ID == h.ID })
+		is := func(o store.Hook) bool { return o.ID == h.ID && o.Token == h.Token && o.CreatedAt.Equal(h.CreatedAt) }
+		if !closed && !h.Carried && !slices.ContainsFunc(after, is) {
+			w.note(func() { w.problem("run %s has restarted, and lost hook %s with token %q", t.RunID, h.ID, h.Token) })
+		}
+	}
+}
+
+// "Whoever waits for the result goes on waiting" when a run restarts: only a run that
+// has ended is said to have ended.
+func (w *world) awaited(id string, err error) {
+	if _, failed := errors.AsType[*workflow.RunError](err); err != nil && !failed {
+		return
+	}
+	if r, err := w.db.Run(context.Background(), id); err == nil && !r.Status.Ended() {
+		w.note(func() {
+			if !w.retried[id] {
+				w.problem("run %s is said to have ended, and is %s, in generation %d", id, r.Status, r.Generation)
+			}
+		})
 	}
 }
 
@@ -945,13 +1514,13 @@ func (c *checker) timersFireOnTime(r *record) {
 func (c *checker) messagesBeatTimers() {
 	for id, r := range c.records {
 		var fired store.Event
-		for _, e := range r.Events {
+		for _, e := range r.generation {
 			switch {
 			case e.Kind == store.TimerFired:
 				fired = e
 			case e.Kind == store.PayloadReceived && !c.retried[id]:
 				s := c.sent[number(e.Data)]
-				if s != nil && s.accepted() && s.info.RunID == id && s.durableBy().Before(fired.At) && c.awaited(r, e.Ref, fired.Position) {
+				if s != nil && s.accepted() && s.info.RunID == id && s.durableBy().Before(fired.At) && c.awaitedAt(r, e.Ref, fired.Position) {
 					c.errorf("run %s: payload %d was accepted by %v, and comes after a timer of %v", id, s.n, s.durableBy(), fired.At)
 				}
 			}
@@ -959,12 +1528,12 @@ func (c *checker) messagesBeatTimers() {
 	}
 }
 
-// awaited reports whether the code waited for a payload of a hook just before an event.
-func (c *checker) awaited(r *record, hook string, position int64) bool {
+// awaitedAt reports whether the code waited for a payload of a hook just before an event.
+func (c *checker) awaitedAt(r *record, hook string, position int64) bool {
 	l := r.Loaded
-	l.Events = l.Events[:position-1]
+	l.Events = r.generation[:position-1-r.Run.Base]
 	defer func(env *env) { c.envs[r.id()] = env }(c.envs[r.id()])
-	before, err := c.all[1].engine.Replay(l)
+	before, err := c.nodes[0].engine.Replay(l)
 	if err != nil {
 		c.errorf("run %s before event %d: %v", r.id(), position, err)
 		return false
@@ -982,7 +1551,7 @@ func (w *world) noMessageWasPassed(t *store.Transition) {
 			fired = e.At
 		}
 	}
-	if fired.IsZero() || t.Status.Ended() {
+	if fired.IsZero() || t.Status.Ended() || t.Restart != nil { // what is carried over keeps its time
 		return
 	}
 	l, err := w.db.Load(context.Background(), t.RunID, t.After)
@@ -1019,5 +1588,145 @@ func (w *world) deadlineIsDurable(runID string, outer, inner workflow.Context, d
 	}
 	if at, ok := inner.Deadline(); !ok || !at.Equal(want) {
 		w.note(func() { w.problem("run %s: a deadline of %v after %v is at %v", runID, d, workflow.Now(outer), at) })
+	}
+}
+
+// "All links of one addressee to a hook share one answer, and with Once all links to the hook do." Each
+// generation that opens the hook takes answers of its own.
+func (c *checker) addresseesAnswerOnce() {
+	votes, all, once := map[string]int{}, map[string]int{}, map[string]bool{}
+	for _, a := range c.answers {
+		for _, at := range c.places[a.n] {
+			hook := fmt.Sprintf("%s in generation %d", a.hook, at.generation)
+			votes[hook+" by "+a.addressee]++
+			all[hook]++
+			once[hook] = once[hook] || a.once
+		}
+	}
+	for vote, n := range votes {
+		if n > 1 {
+			c.errorf("hook %s has %d answers", vote, n)
+		}
+	}
+	for hook, n := range all {
+		if once[hook] && n > 1 {
+			c.errorf("hook %s has %d answers by links, one of which takes one only", hook, n)
+		}
+	}
+}
+
+// "No answer is taken by a link that has expired or was revoked."
+func (c *checker) deadLinksTakeNothing() {
+	for _, a := range c.answers {
+		if a.recorded && !a.at.Before(a.expires) {
+			c.errorf("answer %d was taken by a link that had expired: at %v, and it was good until %v", a.n, a.at, a.expires)
+		}
+		for _, r := range c.revoked {
+			if a.recorded && r.id == a.id && r.end < a.begin {
+				c.errorf("answer %d was taken by a link that had been revoked", a.n)
+			}
+		}
+	}
+}
+
+// "A hook gets each publication that begins after Listen has returned and before its close", whatever
+// crashes, batches and restarts; "others, none".
+func (c *checker) listenersGetAll() {
+	for i := range c.published {
+		p := &c.published[i]
+		for id, l := range c.listeners {
+			if l.subject != p.subject || c.retried[l.run] || c.records[l.run] == nil {
+				continue
+			}
+			got := slices.ContainsFunc(c.places[p.n], func(at place) bool { return at.hook == id })
+			listened := l.began < p.begin && (l.ceased == 0 || p.end < l.ceases)
+			did := p.end < l.begins || l.ceased != 0 && l.ceased < p.begin
+			switch {
+			case listened && !got:
+				c.errorf("hook %s listened to %q when publication %d began, and has not got it", id, p.subject, p.n)
+			case did && got:
+				c.errorf("hook %s did not listen to %q at publication %d, and has got it", id, p.subject, p.n)
+			}
+		}
+	}
+}
+
+// "Each once, in the order of publication": what a hook has got is what was published between the
+// numbers with which it began and ceased to listen.
+func (c *checker) listenersGetNothingElse() {
+	all := slices.SortedFunc(slices.Values(c.published), func(a, b published) int { return cmp.Compare(a.Seq, b.Seq) })
+	for _, r := range c.records {
+		for _, h := range r.hooks {
+			got := c.came(r.id(), h.Hook.ID)
+			var want []int
+			for _, p := range all {
+				retried := c.retried[r.id()] && slices.Contains(got, p.n) // it has listened more than once
+				if gets(&h.Hook, &p) || retried {
+					want = append(want, p.n)
+				}
+			}
+			if !slices.Equal(got, want) {
+				c.errorf("hook %s listened to %q from %d to %d, and has got the publications %d, not %d",
+					h.Hook.ID, h.Hook.Subject, h.Hook.ListensFrom, h.Hook.ListensTo, got, want)
+			}
+		}
+	}
+}
+
+// "Listeners is how many hooks get the payload": all that listened. The number of a publication is
+// its own.
+func (c *checker) publicationsAreCounted() {
+	for i := range c.published {
+		p := &c.published[i]
+		if n := len(c.listenedWhen(p)); p.Count < n || p.Count > n+c.maybe(p.subject) {
+			c.errorf("publication %d to %q is said to have %d listeners, and has %d", p.n, p.subject, p.Count, n)
+		}
+	}
+	for _, call := range c.publishes {
+		if call.err != nil {
+			continue
+		}
+		i := slices.IndexFunc(c.published, func(p published) bool {
+			return p.subject == call.subject && p.Seq == call.info.Number && (p.n == call.n || call.info.Duplicate && p.key == call.key)
+		})
+		switch {
+		case i < 0:
+			c.errorf("publication %d was answered with %+v, and is not there", call.n, call.info)
+		case c.published[i].Count != call.info.Listeners, c.published[i].begin > call.end:
+			c.errorf("publication %d was answered with %+v, and is %+v", call.n, call.info, c.published[i])
+		}
+	}
+}
+
+// "Publish with an IdempotencyKey is safe to repeat": of each key one publication has listeners.
+func (c *checker) publicationsHappenOnce() {
+	first := map[string]int{}
+	for _, p := range c.published {
+		if p.key == "" || p.Count == 0 {
+			continue
+		}
+		k := p.subject + " " + p.key
+		if n, twice := first[k]; twice {
+			c.errorf("publications %d and %d to %q have the key %s, and both have listeners", n, p.n, p.subject, p.key)
+		}
+		first[k] = p.n
+	}
+}
+
+// "What all listeners have got is forgotten": nothing that was published has still to come, and the
+// tables of the store agree.
+func (c *checker) publicationsAreForgotten() {
+	ctx := context.Background()
+	topics, err := c.db.Topics(ctx, store.TopicFilter{})
+	if err != nil {
+		c.errorf("list topics: %v", err)
+	}
+	for _, t := range topics {
+		if t.Behind {
+			c.errorf("some of those that listen to %q have not got what was published", t.Subject)
+		}
+	}
+	if err := c.db.Check(ctx); err != nil {
+		c.errorf("%v", err)
 	}
 }

@@ -2,6 +2,7 @@ package engine_test
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"time"
@@ -14,9 +15,11 @@ type scenario struct {
 	lag      time.Duration // of the store's signals
 	shared   bool          // each node is a process of its own, and there may be several
 	late     bool          // what has failed may be carried out later
+	ordered  bool          // signals say which node comes first for a run, each time another one
 	tx       bool          // the application has transactions in the store's file
 	cache    int           // parked runs that a node keeps
 	begin    int           // nodes that there are in the beginning
+	atOnce   int           // listeners that get a publication at once
 	programs []program
 	actions  []action
 }
@@ -26,11 +29,11 @@ type action struct {
 	do      deed
 	node    int // through which of the nodes; after the last one, a pure client
 	program int
-	target  int    // which of the open hooks, or of the runs, modulo their number
+	target  int    // which of the open hooks, of the runs, or of the subjects, modulo their number
 	token   string // instead of an open hook
 	run     string // ID of the run to start
 	key     string // of idempotency
-	flag    bool   // send: or start; crash, leave: no new node begins
+	flag    bool   // send: or start; knock: the run answers; crash, leave: no new node begins; deploy: the old ones crash
 	bad     bool   // the payload is
 	d       time.Duration
 	faults  []fault
@@ -40,22 +43,32 @@ type action struct {
 type deed string
 
 const (
-	start     deed = "start"
-	send      deed = "send"
-	request   deed = "request" // to a webhook
-	cancel    deed = "cancel"
-	wake      deed = "wake"
-	terminate deed = "terminate"
-	retry     deed = "retry"
-	pass      deed = "pass"   // time passes
-	crash     deed = "crash"  // a node, and a new one begins, or not
-	leave     deed = "leave"  // a node stops in an orderly way, the same
-	freeze    deed = "freeze" // a node stands still, for d
-	expire    deed = "expire" // the store takes a node's lease for lapsed
-	evict     deed = "evict"  // all parked runs of a node
-	join      deed = "join"   // another node
-	cut       deed = "cut"    // a node off from the store, for d
-	fail      deed = "fail"   // the next operations of a node
+	start      deed = "start"
+	send       deed = "send"
+	request    deed = "request"   // to a webhook
+	knock      deed = "knock"     // a request that starts a run if nobody has the token
+	reply      deed = "reply"     // by a link
+	takeBack   deed = "take back" // a link
+	inquire    deed = "inquire"   // of a call
+	announce   deed = "announce"  // to a subject
+	cancel     deed = "cancel"
+	wake       deed = "wake"
+	terminate  deed = "terminate"
+	retry      deed = "retry"
+	pass       deed = "pass"   // time passes
+	crash      deed = "crash"  // a node, and a new one begins, or not
+	leave      deed = "leave"  // a node stops in an orderly way, the same
+	freeze     deed = "freeze" // a node stands still, for d
+	expire     deed = "expire" // the store takes a node's lease for lapsed
+	evict      deed = "evict"  // all parked runs of a node
+	join       deed = "join"   // another node
+	cut        deed = "cut"    // a node off from the store, for d
+	fail       deed = "fail"   // the next operations of a node
+	deploy     deed = "deploy" // the next build: all nodes end, and as many begin with it
+	pause      deed = "pause"  // a run
+	proceed    deed = "go on"  // a run that is paused
+	pauseAll   deed = "pause all"
+	proceedAll deed = "go on all"
 )
 
 // maxNodes is how many engines execute runs at the same time.
@@ -78,9 +91,20 @@ func drawScenario(seed uint64) scenario {
 		s.pace = 2 * time.Millisecond // so that what is late can come between two operations
 	}
 	d.tx, d.late, d.shared = s.tx, s.late, s.shared
+	s.ordered = s.shared && rand.New(rand.NewPCG(seed, 5)).IntN(2) == 0
+	d.restarts = rand.New(rand.NewPCG(seed, 4)).IntN(3) == 0
+	d.awaits = rand.New(rand.NewPCG(seed, 5)).IntN(3) == 0
+	d.calls = rand.New(rand.NewPCG(seed, 9)).IntN(4) == 0
 	d.verbs = someOf(d, slices.Clone(allVerbs)...)
 	d.deeds = someOf(d, slices.Clone(allDeeds)...)
 	d.mishaps = someOf(d, slices.Clone(allMishaps)...)
+	d.patched = rand.New(rand.NewPCG(seed, 3)).IntN(4) == 0
+	d.linked = rand.New(rand.NewPCG(seed, 8)).IntN(4) == 0
+	d.topics = rand.New(rand.NewPCG(seed, 10)).IntN(4) == 0
+	paused := rand.New(rand.NewPCG(seed, 7)).IntN(4) == 0
+	if d.topics {
+		s.atOnce = oneOf(d, 1, 1, 2, 3)
+	}
 	n := 1 + d.IntN(maxPrograms)
 	for i := range n {
 		s.programs = append(s.programs, d.program(i, n, maxDepth))
@@ -89,7 +113,27 @@ func drawScenario(seed uint64) scenario {
 		s.actions = append(s.actions, d.failure(n)...)
 	}
 	s.actions = append(s.actions, action{do: start, run: runIDs[0]})
+	if d.awaits || d.topics { // what is not there can't be awaited, and one listener is not enough
+		for i, id := range runIDs[1:] {
+			s.actions = append(s.actions, action{do: start, run: id, program: (i + 1) % n})
+		}
+	}
 	deeds := append([]deed{send, pass}, d.deeds...)
+	if d.patched {
+		deeds = append(deeds, deploy, deploy)
+	}
+	if d.linked {
+		deeds = append(deeds, reply, reply, reply, reply, reply, reply, takeBack)
+	}
+	if d.calls {
+		deeds = append(deeds, inquire, inquire, inquire, inquire)
+	}
+	if d.topics {
+		deeds = append(deeds, announce, announce, announce, announce, announce, announce)
+	}
+	if paused {
+		deeds = append(deeds, pause, pause, pause, proceed, proceed, pauseAll, proceedAll, proceedAll)
+	}
 	for range 2 + d.IntN(14) {
 		if do := oneOf(d, deeds...); do == fail {
 			s.actions = append(s.actions, d.failure(n)...)
@@ -100,7 +144,31 @@ func drawScenario(seed uint64) scenario {
 	if d.once(4) {
 		s.actions = slices.Insert(s.actions, 1+d.IntN(len(s.actions)-1), d.burst()...)
 	}
+	if d.patched {
+		s.actions = slices.Insert(s.actions, 1+d.IntN(len(s.actions)-1), d.action(deploy, n))
+	}
+	s.knocks(&drawing{Rand: rand.New(rand.NewPCG(seed, 21)), shared: s.shared, tx: s.tx})
 	return s
+}
+
+// knocks lets requests start runs in some scenarios: programs open webhooks then that the requests are for.
+func (s *scenario) knocks(d *drawing) {
+	if !d.once(3) {
+		return
+	}
+	for i, p := range s.programs {
+		if d.once(4) {
+			continue
+		}
+		opens := program{{verb: vWebhook, token: oneOf(d, tokens...), flag: !d.once(3)}}
+		for range 1 + d.IntN(2) {
+			opens = append(opens, op{verb: vServe, d: d.duration(), n: oneOf(d, 0, 1, 1, 1), flag: d.once(2)})
+		}
+		s.programs[i] = append(opens, p...)
+	}
+	for range 2 + d.IntN(8) {
+		s.actions = slices.Insert(s.actions, 1+d.IntN(len(s.actions)), d.action(knock, len(s.programs)))
+	}
 }
 
 // burst draws payloads for one hook that are accepted while its worker stands still: it
@@ -160,11 +228,27 @@ func (d *drawing) action(do deed, programs int) action {
 		a.bad = d.once(10)
 		a.flag = d.once(4)
 		a.program = d.IntN(programs)
+	case reply, takeBack:
+		a.target = d.IntN(4)
+		a.bad = d.once(10)
 	case request:
 		a.target = d.IntN(4)
 		a.key = oneOf(d, "", "", "k1", "k2")
-	case cancel, wake, terminate, retry:
+	case knock:
+		a.token = oneOf(d, tokens...)
+		a.key = oneOf(d, "", "", "k1", "k2")
+		a.flag = !d.once(3)
+		a.program = d.IntN(programs)
+	case inquire:
+		a.target = d.IntN(4)
+		a.key = oneOf(d, "", "", "k1", "k2")
+		a.bad = d.once(8)
+	case announce:
+		a.target = d.IntN(len(subjects))
+		a.key = oneOf(d, "", "", "k1", "k2")
+	case cancel, wake, terminate, retry, pause, proceed:
 		a.target = d.IntN(6)
+	case pauseAll, proceedAll:
 	case pass:
 		a.d = d.duration()
 	case cut, freeze:
@@ -174,7 +258,7 @@ func (d *drawing) action(do deed, programs int) action {
 		for range oneOf(d, 1, 1, 2, 3, 4) {
 			a.faults = append(a.faults, d.fault())
 		}
-	case crash, leave:
+	case crash, leave, deploy:
 		a.flag = d.once(2)
 	case expire, evict, join:
 	}
@@ -215,7 +299,7 @@ func (a action) String() string {
 	switch a.do {
 	case start:
 		s += fmt.Sprintf(" p%d as %s", a.program, a.run)
-	case send, request:
+	case send, request, knock, inquire:
 		if a.token != "" {
 			s += " to " + a.token
 		} else {
@@ -230,7 +314,14 @@ func (a action) String() string {
 		if a.bad {
 			s += " bad"
 		}
-	case cancel, wake, terminate, retry:
+	case announce:
+		s += fmt.Sprintf(" to %s", subjects[a.target])
+		if a.key != "" {
+			s += " key " + a.key
+		}
+	case reply, takeBack:
+		s += fmt.Sprintf(" link %d", a.target)
+	case cancel, wake, terminate, retry, pause, proceed:
 		s += fmt.Sprintf(" run %d", a.target)
 	case pass, cut, freeze:
 		s += fmt.Sprintf(" %v", a.d)
@@ -240,7 +331,11 @@ func (a action) String() string {
 		if a.flag {
 			s += " for good"
 		}
-	case evict, join, expire:
+	case deploy:
+		if a.flag {
+			s += " after a crash of all"
+		}
+	case evict, join, expire, pauseAll, proceedAll:
 	}
 	if a.now {
 		s += " (and at once:)"
@@ -271,6 +366,9 @@ func (s scenario) String() string {
 	}
 	if s.cache != 0 {
 		fmt.Fprintf(&b, "a cache of %d\n", s.cache)
+	}
+	if s.atOnce != 0 {
+		fmt.Fprintf(&b, "%d listeners get a publication at once\n", s.atOnce)
 	}
 	for i, p := range s.programs {
 		fmt.Fprintf(&b, "p%d: %v\n", i, p)

@@ -57,16 +57,18 @@ func (f fault) String() string {
 // come late, and once the node has crashed nothing happens any more.
 type faultyStore struct {
 	store.Store
-	w    *world
-	node int
+	w     *world
+	node  int
+	build int // of the node's code
 
 	mu      sync.Mutex
 	dead    bool
-	worker  string    // ID of the node's last one
-	renewed time.Time // when its last successful renewal was sent
-	cutTo   time.Time // no connection until then
-	thaws   time.Time // the process stands still until then
-	faults  []fault   // of the operations to come
+	worker  string         // ID of the node's last one
+	renewed time.Time      // when its last successful renewal was sent
+	cutTo   time.Time      // no connection until then
+	thaws   time.Time      // the process stands still until then
+	faults  []fault        // of the operations to come
+	told    map[string]int // how often runs had mail
 }
 
 func (s *faultyStore) crash() {
@@ -215,7 +217,7 @@ func (s *faultyStore) wait(d time.Duration, name string) {
 // outcome is an error as the trace shows it.
 func outcome(err error) string {
 	for _, known := range []error{
-		store.ErrNotFound, store.ErrExists, store.ErrConflict, store.ErrFenced, store.ErrMismatch, store.ErrClosed,
+		store.ErrNotFound, store.ErrExists, store.ErrConflict, store.ErrFenced, store.ErrPaused, store.ErrMismatch, store.ErrClosed,
 		errBefore, errAfter, errLate, errDead, context.Canceled, context.DeadlineExceeded,
 	} {
 		if errors.Is(err, known) {
@@ -246,18 +248,41 @@ func try[T any](ctx context.Context, s *faultyStore, kind access, name string, o
 // Shared reports whether other nodes may write, or what is late.
 func (s *faultyStore) Shared() bool { return s.w.shared }
 
-// Watch passes signals on late, if the scenario has it so.
+// Watch passes signals on late, and with an order of the nodes for each run, if the scenario has it
+// so.
 func (s *faultyStore) Watch(f func(store.Signal)) (stop func()) {
 	return s.Store.Watch(func(sig store.Signal) {
 		if s.w.lag == 0 {
-			f(sig)
+			s.ordered(sig, f)
 			return
 		}
 		time.AfterFunc(s.w.lag, func() {
 			s.w.turns.take(fmt.Sprintf("%d signal %v", s.node, sig))
-			f(sig)
+			s.ordered(sig, f)
 		})
 	})
+}
+
+// ordered says of each run with mail whether this node comes first for it. The order is another one
+// each time that the run has mail, so that runs go from node to node.
+func (s *faultyStore) ordered(sig store.Signal, f func(store.Signal)) {
+	if !s.w.ordered || len(sig.Mail) == 0 {
+		f(sig)
+		return
+	}
+	rest := sig
+	rest.Mail = nil
+	f(rest)
+	for _, id := range sig.Mail {
+		s.mu.Lock()
+		if s.told == nil {
+			s.told = map[string]int{}
+		}
+		s.told[id]++
+		yield := (s.node + s.told[id]) % 2
+		s.mu.Unlock()
+		f(store.Signal{Mail: []string{id}, Yield: yield})
+	}
 }
 
 // Within is for transactions of the application.
@@ -271,6 +296,25 @@ func (s *faultyStore) Accept(ctx context.Context, p store.Payload) (store.Receip
 	return try(ctx, s, writing, fmt.Sprintf("accept %d", number(p.Data)), func(ctx context.Context) (store.Receipt, error) { return s.Store.Accept(ctx, p) })
 }
 
+func (s *faultyStore) Publish(ctx context.Context, p store.Publication) (store.Published, error) {
+	return try(ctx, s, writing, fmt.Sprintf("publish %d", number(p.Data)), func(ctx context.Context) (store.Published, error) {
+		begin := s.w.now()
+		done, err := s.Store.Publish(ctx, p)
+		if err == nil {
+			s.w.isPublished(begin, &p, done)
+		}
+		return done, err
+	})
+}
+
+func (s *faultyStore) TellListeners(ctx context.Context, atOnce int) (told int, more bool, err error) {
+	err = s.do(ctx, writing, "tell listeners", func(ctx context.Context) (err error) {
+		told, more, err = s.Store.TellListeners(ctx, atOnce)
+		return err
+	})
+	return told, more, err
+}
+
 func (s *faultyStore) Send(ctx context.Context, m store.Message) error {
 	return s.do(ctx, writing, fmt.Sprintf("send %s %s", m.RunID, m.Kind), func(ctx context.Context) error { return s.Store.Send(ctx, m) })
 }
@@ -281,9 +325,12 @@ func (s *faultyStore) Respond(ctx context.Context, r store.Response) error {
 
 func (s *faultyStore) Terminate(ctx context.Context, runID string, e store.Event) error {
 	return s.do(ctx, writing, "terminate "+runID, func(ctx context.Context) error {
+		begin := s.w.now()
 		err := s.Store.Terminate(ctx, runID, e)
 		if err == nil {
+			s.w.noneListens(begin, runID)
 			s.w.note(func() { s.w.ended[runID] = time.Now() })
+			s.w.endIsTold(runID)
 		}
 		return err
 	})
@@ -299,6 +346,46 @@ func (s *faultyStore) Retry(ctx context.Context, c store.Cut) (store.Hook, error
 	})
 }
 
+func (s *faultyStore) Fork(ctx context.Context, f store.Fork) (store.Hook, error) {
+	return try(ctx, s, writing, "fork "+f.Origin.RunID, func(ctx context.Context) (store.Hook, error) { return s.Store.Fork(ctx, f) })
+}
+
+func (s *faultyStore) Pause(ctx context.Context, runID string, p store.Pause) error {
+	return s.do(ctx, writing, "pause "+runID, func(ctx context.Context) error {
+		return s.w.pauseBegins(runID, func() error { return s.Store.Pause(ctx, runID, p) })
+	})
+}
+
+func (s *faultyStore) Resume(ctx context.Context, runID, actor string) error {
+	return s.do(ctx, writing, "resume "+runID, func(ctx context.Context) error {
+		s.w.pauseEnds(runID)
+		return s.Store.Resume(ctx, runID, actor)
+	})
+}
+
+func (s *faultyStore) PauseWorkflow(ctx context.Context, name string, p store.Pause) error {
+	return s.do(ctx, writing, "pause all", func(ctx context.Context) error {
+		return s.w.pauseBegins("", func() error { return s.Store.PauseWorkflow(ctx, name, p) })
+	})
+}
+
+func (s *faultyStore) ResumeWorkflow(ctx context.Context, name string) error {
+	return s.do(ctx, writing, "resume all", func(ctx context.Context) error {
+		s.w.pauseEnds("")
+		return s.Store.ResumeWorkflow(ctx, name)
+	})
+}
+
+func (s *faultyStore) Deposit(ctx context.Context, d store.Deposit) error {
+	return s.do(ctx, transition, fmt.Sprintf("deposit %s %d", d.RunID, d.Epoch), func(ctx context.Context) error {
+		err := s.Store.Deposit(ctx, d)
+		if err == nil && d.Release {
+			s.w.outcomesWait(s, &d)
+		}
+		return err
+	})
+}
+
 func (s *faultyStore) Unblock(ctx context.Context, runID string) error {
 	return s.do(ctx, writing, "unblock "+runID, func(ctx context.Context) error { return s.Store.Unblock(ctx, runID) })
 }
@@ -309,6 +396,18 @@ func (s *faultyStore) Backlog(ctx context.Context, runID, hookID string, after i
 		return payloads, err
 	})
 	return payloads, more, err
+}
+
+func (s *faultyStore) Answer(ctx context.Context, a store.Answer) (store.Link, error) {
+	return try(ctx, s, writing, fmt.Sprintf("answer %d", number(a.Data)), func(ctx context.Context) (store.Link, error) { return s.Store.Answer(ctx, a) })
+}
+
+func (s *faultyStore) RevokeLink(ctx context.Context, id, actor string) error {
+	return s.do(ctx, writing, "revoke a link", func(ctx context.Context) error { return s.Store.RevokeLink(ctx, id, actor) })
+}
+
+func (s *faultyStore) Link(ctx context.Context, id string) (store.Link, error) {
+	return try(ctx, s, reading, "link", func(ctx context.Context) (store.Link, error) { return s.Store.Link(ctx, id) })
 }
 
 func (s *faultyStore) Load(ctx context.Context, runID string, after int64) (store.Loaded, error) {
@@ -367,13 +466,26 @@ func (s *faultyStore) Claim(ctx context.Context, c store.Claim) (store.Claimed, 
 
 func (s *faultyStore) Apply(ctx context.Context, t *store.Transition) ([]store.Outcome, error) {
 	return try(ctx, s, transition, fmt.Sprintf("apply %s %d.%d", t.RunID, t.Epoch, t.After), func(ctx context.Context) ([]store.Outcome, error) {
-		begin := s.w.now()
+		begin, pauses := s.w.now(), s.w.pausesOf(t.RunID)
+		var before []store.Hook
+		if t.Restart != nil {
+			before, _ = s.w.db.Hooks(ctx, store.HookFilter{RunID: t.RunID, Limit: 1000})
+		}
 		out, err := s.Store.Apply(ctx, t)
 		if err == nil {
+			if t.Restart != nil {
+				s.w.owns(t.RunID, t.Epoch+1)
+				s.w.restartKeepsHooks(t, before)
+			}
 			if t.Claim {
 				s.w.owns(t.RunID, t.Epoch)
 			}
-			s.w.applied(begin, t, out)
+			s.w.applied(begin, t, out, s.build)
+			s.w.listens(begin, t, out)
+			if t.Status.Ended() {
+				s.w.endIsTold(t.RunID)
+			}
+			s.w.nothingGoesOnWhilePaused(t, pauses)
 			s.w.noMessageWasPassed(t)
 		}
 		return out, err
@@ -403,7 +515,7 @@ type since struct {
 }
 
 // applied remembers what a transition has done.
-func (w *world) applied(begin int, t *store.Transition, out []store.Outcome) {
+func (w *world) applied(begin int, t *store.Transition, out []store.Outcome, build int) {
 	now := time.Now()
 	w.note(func() {
 		w.notFenced(begin, t)
@@ -412,6 +524,7 @@ func (w *world) applied(begin int, t *store.Transition, out []store.Outcome) {
 				w.problem("run %s: event %d (%s) is of %v, and was committed at %v already", t.RunID, t.After+int64(i)+1, e.Kind, e.At, now)
 			}
 			w.commits[commit{t.RunID, t.After + int64(i) + 1}] = now
+			w.builds[commit{t.RunID, t.After + int64(i) + 1}] = build
 		}
 		for i, e := range t.Effects {
 			if e.Kind == store.OpenHook && out[i].Conflict == "" {
@@ -439,5 +552,8 @@ func (w *world) note(f func()) {
 
 // problem is called within note.
 func (w *world) problem(format string, args ...any) {
+	if w.forking {
+		return // what is promised of forks is checked at the end
+	}
 	w.problems = append(w.problems, fmt.Sprintf(format, args...))
 }

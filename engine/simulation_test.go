@@ -37,7 +37,7 @@ import (
 // (who comes first), check and invariants, planted (bugs that it has to find).
 var (
 	firstSeed = flag.Uint64("simulation.first", 1, "the first seed to be simulated")
-	seeds     = flag.Uint64("simulation.seeds", 100, "how many seeds are simulated")
+	seeds     = flag.Uint64("simulation.seeds", uint64(fewer(100)), "how many seeds are simulated")
 	showTrace = flag.Bool("simulation.trace", false, "print what happened, operation by operation")
 )
 
@@ -189,7 +189,10 @@ func (s scenario) play(path string) (trace []string, err error) {
 	if *showTrace {
 		w.dump()
 	}
-	return w.trace, w.check()
+	if err := w.check(); err != nil {
+		return w.trace, err
+	}
+	return w.trace, w.forks()
 }
 
 // dump adds to the trace what is in the database.

@@ -3,6 +3,7 @@ package engine_test
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -33,32 +34,45 @@ type world struct {
 	db       *sqlite.Store
 	app      *sqlitex.Pool // the application's connections to the file, if it has any
 	workflow *workflow.Workflow[input, []entry]
-	def      workflow.Definition
-	client   *node        // executes nothing
-	calls    atomic.Int64 // of the outside world, that have not returned
-	called   int          // how many there have been
+	asked    *workflow.Workflow[input, []entry] // the same, started by requests
+	client   *node                              // executes nothing
+	calls    atomic.Int64                       // of the outside world, that have not returned
+	called   int                                // how many there have been
 
-	mu       sync.Mutex
-	nodes    []*node // that execute runs
-	all      []*node
-	trace    []string
-	problems []string
-	envs     map[string]*env      // the last execution of each run
-	commits  map[commit]time.Time // of events
-	epochs   map[string][]since   // of runs
-	claimed  map[string]bool      // hooks
-	tokenOf  map[string]string    // of hooks, as the code has seen them
-	ended    map[string]time.Time // runs
-	retried  map[string]bool      // runs
-	fixed    map[string]bool      // runs whose steps work now
-	attempts map[string]int       // of steps, that have come to their end
-	results  map[string]string    // of attempts, and the step they are of
-	expired  bool                 // a lease was taken for lapsed that had not
-	starts   []startCall
-	sends    []sendCall
-	commands []commandCall
-	numbers  int
-	tick     int
+	mu        sync.Mutex
+	nodes     []*node // that execute runs
+	build     int     // of the code of nodes that join
+	joined    []*node // all that have executed runs with that build
+	all       []*node
+	trace     []string
+	problems  []string
+	envs      map[string]*env      // the last execution of each run
+	commits   map[commit]time.Time // of events
+	builds    map[commit]int       // that have written events
+	epochs    map[string][]since   // of runs
+	claimed   map[string]bool      // hooks
+	tokenOf   map[string]string    // of hooks, as the code has seen them
+	patches   map[runPatch]bool    // whether runs took them, as steps have seen it
+	ended     map[string]time.Time // runs
+	retried   map[string]bool      // runs
+	fixed     map[string]bool      // runs whose steps work now
+	attempts  map[string]int       // of steps, that have come to their end
+	results   map[string]string    // of attempts, and the step they are of
+	expired   bool                 // a lease was taken for lapsed that had not
+	forking   bool                 // runs are forked, see forks
+	pauses    pauses
+	knocks    map[int]bool // numbers of requests that start runs
+	links     []sentLink
+	answers   []answerCall
+	revoked   []revokeCall
+	starts    []startCall
+	publishes []publishCall
+	published []published
+	listeners map[string]*listening // by their hooks
+	sends     []sendCall
+	commands  []commandCall
+	numbers   int
+	tick      int
 }
 
 // node is an engine with its own view of the store.
@@ -89,6 +103,8 @@ type sendCall struct {
 	request    bool // to a webhook
 	manual     bool // that is answered by the run
 	answer     workflow.Response
+	asked      bool // a call
+	reply      workflow.CallAnswer
 }
 
 // startCall is a run that was asked for.
@@ -102,6 +118,7 @@ type startCall struct {
 type commandCall struct {
 	do   deed
 	id   string
+	by   string
 	done time.Time
 	err  error
 }
@@ -118,29 +135,34 @@ func newWorld(path string, s scenario) (*world, error) {
 		return nil, err
 	}
 	w := &world{
-		scenario: s,
-		turns:    newTurns(s.seed),
-		begun:    time.Now(),
-		db:       db,
-		workflow: workflow.Declare[input, []entry]("p"),
-		envs:     map[string]*env{},
-		commits:  map[commit]time.Time{},
-		epochs:   map[string][]since{},
-		claimed:  map[string]bool{},
-		tokenOf:  map[string]string{},
-		ended:    map[string]time.Time{},
-		retried:  map[string]bool{},
-		fixed:    map[string]bool{},
-		attempts: map[string]int{},
-		results:  map[string]string{},
+		scenario:  s,
+		turns:     newTurns(s.seed),
+		begun:     time.Now(),
+		db:        db,
+		workflow:  workflow.Declare[input, []entry]("p"),
+		asked:     workflow.Declare[input, []entry]("q"),
+		knocks:    map[int]bool{},
+		envs:      map[string]*env{},
+		commits:   map[commit]time.Time{},
+		builds:    map[commit]int{},
+		epochs:    map[string][]since{},
+		claimed:   map[string]bool{},
+		tokenOf:   map[string]string{},
+		patches:   map[runPatch]bool{},
+		ended:     map[string]time.Time{},
+		retried:   map[string]bool{},
+		fixed:     map[string]bool{},
+		attempts:  map[string]int{},
+		results:   map[string]string{},
+		pauses:    newPauses(),
+		listeners: map[string]*listening{},
 	}
-	w.def = w.workflow.Implement(w.main)
 	if s.tx {
 		if err := w.openApp(path); err != nil {
 			return nil, err
 		}
 	}
-	if w.client, err = w.newNode(); err != nil {
+	if w.client, err = w.newNode(false); err != nil {
 		return nil, err
 	}
 	for range max(s.begin, 1) {
@@ -151,39 +173,87 @@ func newWorld(path string, s scenario) (*world, error) {
 	return w, nil
 }
 
-func (w *world) newNode(defs ...workflow.Definition) (*node, error) {
+func (w *world) newNode(executes bool) (*node, error) {
 	w.mu.Lock()
-	n := &node{store: &faultyStore{Store: w.db, w: w, node: len(w.all)}, stop: func() {}, done: make(chan struct{})}
+	build := w.build
+	n := &node{store: &faultyStore{Store: w.db, w: w, node: len(w.all), build: build}, stop: func() {}, done: make(chan struct{})}
 	w.all = append(w.all, n)
 	w.mu.Unlock()
+	var defs []workflow.Definition
+	if executes {
+		fn := func(ctx workflow.Context, in input) ([]entry, error) { return w.main(ctx, in, build) }
+		defs = append(defs, w.workflow.Implement(fn), w.asked.Implement(fn, workflow.StartedByRequest()))
+	}
 	var err error
 	n.engine, err = engine.New(n.store, engine.Options{
-		Workflows:    defs,
-		Hooks:        []workflow.HookDefinition{typed},
-		PublicURL:    publicURL,
-		Logger:       slog.New(slog.DiscardHandler),
-		DrainTimeout: time.Second,
-		CacheSize:    w.cache,
-		Build:        "simulation",
+		Workflows:     defs,
+		Hooks:         []workflow.HookDefinition{typed, heard},
+		PublicURL:     publicURL,
+		AnswerKeys:    answerKeys,
+		Logger:        slog.New(slog.DiscardHandler),
+		DrainTimeout:  time.Second,
+		CacheSize:     w.cache,
+		PublishAtOnce: w.atOnce,
+		Build:         fmt.Sprint("build ", build),
 	})
 	return n, err
 }
 
 // join adds a node that executes runs.
 func (w *world) join() error {
-	n, err := w.newNode(w.def)
+	n, err := w.newNode(true)
 	if err != nil {
 		return err
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	n.stop = stop
+	stale := false
+	w.note(func() {
+		if stale = n.store.build != w.build; !stale {
+			w.nodes, w.joined = append(w.nodes, n), append(w.joined, n)
+		}
+	})
+	if stale { // the next build was deployed meanwhile
+		close(n.done)
+		n.close()
+		return w.join()
+	}
 	go func() {
 		defer close(n.done)
 		for ctx.Err() == nil && n.engine.Run(ctx) != nil {
 			advance(time.Second) // the store fails
 		}
 	}()
-	w.note(func() { w.nodes = append(w.nodes, n) })
+	return nil
+}
+
+// deploy has nodes with the next build take the place of all others, which have ended before:
+// workers that know a patch and such that do not must not execute the same runs at a time.
+func (w *world) deploy(kill bool) error {
+	nodes := max(w.workers(), 1)
+	for deployed := false; !deployed; {
+		var old []*node
+		w.note(func() {
+			old, w.nodes, w.joined = w.joined, nil, nil
+			if deployed = len(old) == 0; deployed { // who died may have joined meanwhile
+				w.build++
+			}
+		})
+		for _, n := range old {
+			if kill {
+				n.store.crash()
+				go n.close()
+			} else if !n.store.crashed() {
+				n.close()
+				<-n.done
+			}
+		}
+	}
+	for range nodes {
+		if err := w.join(); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 
@@ -249,7 +319,7 @@ func (w *world) do(a action) error {
 	w.tell("%v", a)
 	n := w.pick(a.node)
 	switch a.do {
-	case start, send, request, cancel, wake, terminate, retry:
+	case start, send, request, knock, inquire, announce, reply, takeBack, cancel, wake, terminate, retry, pause, proceed, pauseAll, proceedAll:
 		w.call(n, a)
 	case pass:
 		advance(a.d)
@@ -265,6 +335,8 @@ func (w *world) do(a action) error {
 		if w.workers() == 0 || w.shared && w.workers() < maxNodes {
 			return w.join()
 		}
+	case deploy:
+		return w.deploy(a.flag)
 	case evict:
 		n.engine.Evict()
 	case cut:
@@ -297,17 +369,38 @@ func (w *world) call(n *node, a action) {
 	case send:
 		token := a.token
 		if token == "" {
-			token = w.openHook(a.target, false)
+			token = w.openHook(a.target, isPlain)
 		}
 		if token != "" {
 			r := sendRequest{w.number(), token, a.key, a.bad, a.flag, a.program}
 			f = func(ctx context.Context) { w.send(ctx, n.engine, r) }
 		}
 	case request:
-		if token := w.openHook(a.target, true); token != "" {
+		if token := w.openHook(a.target, isWeb); token != "" {
 			r := sendRequest{n: w.number(), token: token, key: a.key}
 			f = func(ctx context.Context) { w.request(ctx, n.engine, r) }
 		}
+	case knock:
+		r := sendRequest{n: w.number(), token: a.token, key: a.key, orStart: true, program: a.program}
+		w.note(func() { w.knocks[r.n] = true })
+		f = func(ctx context.Context) { w.knock(ctx, n.engine, r, a.flag) }
+	case reply, takeBack:
+		if k, ok := w.sentLink(a.target); ok && a.do == reply {
+			r := sendRequest{n: w.number(), bad: a.bad}
+			f = func(ctx context.Context) { w.reply(ctx, n.engine, k, r) }
+		} else if ok {
+			f = func(ctx context.Context) { w.takeBack(ctx, n.engine, k) }
+		}
+	case inquire:
+		if token := w.openHook(a.target, isCall); token != "" {
+			r := sendRequest{n: w.number(), token: token, key: a.key, bad: a.bad}
+			f = func(ctx context.Context) { w.inquire(ctx, n.engine, r) }
+		}
+	case announce:
+		p := publication{w.number(), subjects[a.target], a.key}
+		f = func(ctx context.Context) { w.publish(ctx, n.engine, p) }
+	case pauseAll, proceedAll:
+		f = func(ctx context.Context) { w.command(ctx, n.engine, a.do, "") }
 	default:
 		if id := w.runID(a.target); id != "" {
 			f = func(ctx context.Context) { w.command(ctx, n.engine, a.do, id) }
@@ -361,15 +454,29 @@ func (w *world) dies(s *faultyStore) {
 
 func (w *world) start(ctx context.Context, e *engine.Engine, a action) {
 	c := startCall{id: a.run, begin: w.now()}
-	_, c.err = w.workflow.Start(ctx, e, input{a.program}, workflow.RunID(a.run))
+	_, c.err = w.workflow.Start(by(ctx, starter(a.run)), e, input{Program: a.program}, workflow.RunID(a.run))
 	c.end = w.now()
 	w.started(&c)
 	w.failed(ctx, "start of "+c.id, c.err)
 	w.note(func() { w.starts = append(w.starts, c) })
+	if c.err == nil {
+		ctx, cancel := context.WithTimeout(ctx, awaitFor)
+		defer cancel()
+		_, err := w.workflow.Get(e, c.id).Result(ctx)
+		w.awaited(c.id, err)
+	}
 }
 
+// starter and senderOf are who starts a run, and who sends a payload.
+func starter(runID string) string { return "starter of " + runID }
+func senderOf(n int) string       { return fmt.Sprint("sender of ", n) }
+
+// awaitFor is how long whoever starts a run waits for its result.
+const awaitFor = time.Minute
+
 func (w *world) command(ctx context.Context, e *engine.Engine, do deed, id string) {
-	c := commandCall{do: do, id: id}
+	c := commandCall{do: do, id: id, by: fmt.Sprintf("%s %d", do, w.now())}
+	ctx = by(ctx, c.by)
 	switch do {
 	case cancel:
 		c.err = e.CancelRun(ctx, id)
@@ -381,6 +488,14 @@ func (w *world) command(ctx context.Context, e *engine.Engine, do deed, id strin
 	case retry:
 		w.note(func() { w.fixed[id] = true })
 		c.err = e.RetryRun(ctx, id)
+	case pause:
+		c.err = e.PauseRun(ctx, id, workflow.PauseRequest{})
+	case proceed:
+		c.err = e.ResumeRun(ctx, id)
+	case pauseAll:
+		c.err = e.PauseWorkflow(ctx, w.workflow.Name(), workflow.PauseRequest{})
+	case proceedAll:
+		c.err = e.ResumeWorkflow(ctx, w.workflow.Name())
 	default:
 	}
 	c.done = time.Now()
@@ -421,9 +536,14 @@ func (w *world) openHooks() []store.Hook {
 	return hooks
 }
 
-// openHook returns the token of an open hook, or webhook, or nothing.
-func (w *world) openHook(i int, web bool) string {
-	hooks := slices.DeleteFunc(w.openHooks(), func(h store.Hook) bool { return (h.Webhook != nil) != web })
+// Kinds of hooks.
+func isPlain(h store.Hook) bool { return h.Webhook == nil }
+func isWeb(h store.Hook) bool   { return h.Webhook != nil && !isCall(h) }
+func isCall(h store.Hook) bool  { return run.IsCall(h.Webhook) }
+
+// openHook returns the token of an open hook of a kind, or nothing.
+func (w *world) openHook(i int, is func(store.Hook) bool) string {
+	hooks := slices.DeleteFunc(w.openHooks(), func(h store.Hook) bool { return !is(h) })
 	if len(hooks) == 0 {
 		return ""
 	}
@@ -439,10 +559,10 @@ func (w *world) send(ctx context.Context, e *engine.Engine, r sendRequest) {
 	}
 	if r.orStart {
 		id := workflow.RunID(fmt.Sprintf("s%d", c.n))
-		opts = append(opts, workflow.OrStart(w.workflow, input{r.program}, id))
+		opts = append(opts, workflow.OrStart(w.workflow, input{Program: r.program}, id))
 	}
 	before, _ := w.db.Hook(ctx, r.token)
-	c.info, c.err = workflow.Resume(ctx, e, r.token, payload{N: c.n, Bad: r.bad}, opts...)
+	c.info, c.err = workflow.Resume(by(ctx, senderOf(c.n)), e, r.token, payload{N: c.n, Bad: r.bad}, opts...)
 	c.end, c.done = w.now(), time.Now()
 	after, _ := w.db.Hook(context.Background(), r.token)
 	w.resumed(&c, &before, &after)
@@ -458,11 +578,48 @@ func (w *world) request(ctx context.Context, e *engine.Engine, r sendRequest) {
 		c.manual = h.Manual()
 		c.info.ID = h.HookID()
 		c.info.RunID, _, _ = strings.Cut(c.info.ID, ".h")
-		c.answer, err = h.Deliver(ctx, httpRequest(&r))
+		c.answer, err = h.Deliver(by(ctx, senderOf(c.n)), httpRequest(&r))
 	}
 	c.err, c.end, c.done = err, w.now(), time.Now()
 	w.failed(ctx, fmt.Sprintf("request %d", c.n), c.err)
 	w.note(func() { w.sends = append(w.sends, c) })
+}
+
+// knock sends a request that starts a run if no webhook has the token, as a server does.
+func (w *world) knock(ctx context.Context, e *engine.Engine, r sendRequest, manual bool) {
+	c := sendCall{sendRequest: r, begin: w.now(), at: time.Now(), request: true}
+	opts := []workflow.WebhookOption{workflow.DedupeHeader(keyHeader)}
+	if manual {
+		opts = append(opts, workflow.RespondManually())
+	}
+	first, err := e.NewFirstRequest(w.asked.Name(), func(_ string, q *workflow.Request) (workflow.StartRequest, error) {
+		in, err := json.Marshal(input{Program: r.program})
+		return workflow.StartRequest{Workflow: w.asked.Name(), RunID: fmt.Sprintf("s%d", number(q.Body)), Input: in}, err
+	}, opts...)
+	var h *engine.Webhook
+	if err == nil {
+		h, err = first.Webhook(ctx, r.token)
+	}
+	if err == nil {
+		c.answer, err = h.Deliver(by(ctx, senderOf(c.n)), httpRequest(&r))
+	}
+	c.err, c.end, c.done = err, w.now(), time.Now()
+	w.failed(ctx, fmt.Sprintf("request %d", c.n), c.err)
+	w.note(func() { w.sends = append(w.sends, c) })
+}
+
+// byRequest reports whether a run was started by a request.
+func (w *world) byRequest(id string) bool {
+	var n int
+	_, _ = fmt.Sscanf(id, "s%d", &n)
+	return id == fmt.Sprintf("s%d", n) && w.knocked(n) // and not a child
+}
+
+// knocked reports whether a payload is a request that may start a run.
+func (w *world) knocked(n int) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.knocks[n]
 }
 
 // httpRequest is the request with a payload.
@@ -534,6 +691,9 @@ func (w *world) settle() error {
 	for w.calls.Load() > 0 {
 		advance(time.Minute)
 	}
+	if err := w.goOn(); err != nil {
+		return err
+	}
 	advance(2 * time.Second) // who died is there again
 	if w.workers() == 0 {
 		if err := w.join(); err != nil {
@@ -578,9 +738,16 @@ func (w *world) troubled() bool {
 // maxEvents is more than the runs of a world can come to.
 const maxEvents = 5_000
 
-// next is when some run has something to do (zero: never), and how many events there
-// are.
+// next is when some run has something to do, or a listener something to get (zero: never), and how many
+// events there are.
 func (w *world) next() (next time.Time, events int64, err error) {
+	topics, err := w.db.Topics(context.Background(), store.TopicFilter{})
+	if slices.ContainsFunc(topics, func(t store.ListenedTopic) bool { return t.Behind }) {
+		next = time.Now()
+	}
+	if err != nil {
+		return next, events, err
+	}
 	for _, id := range w.runs() {
 		l, err := w.db.Load(context.Background(), id, 0)
 		if err != nil {

@@ -9,6 +9,7 @@ import (
 	"github.com/tenter-dev/tenter/engine/internal/execution"
 	"github.com/tenter-dev/tenter/engine/internal/waiting"
 	"github.com/tenter-dev/tenter/engine/internal/worker"
+	"github.com/tenter-dev/tenter/internal/schema"
 	"github.com/tenter-dev/tenter/internal/strictjson"
 	"github.com/tenter-dev/tenter/store"
 	"github.com/tenter-dev/tenter/workflow"
@@ -50,6 +51,9 @@ func (e *Engine) start(ctx context.Context, req workflow.StartRequest, insert fu
 	}
 	n, err := e.newRun(req)
 	if err != nil {
+		return fail(err)
+	}
+	if n.Actor, err = actorOf(ctx); err != nil {
 		return fail(err)
 	}
 	if err := ctx.Err(); err != nil {
@@ -98,10 +102,15 @@ func (e *Engine) newRun(req workflow.StartRequest) (store.NewRun, error) {
 		return n, nil
 	}
 	check := strictjson.Check // an input given to StartRun may be anything
-	if def := e.definition(n.Workflow, n.Version); def != nil {
+	def := e.definition(n.Workflow, n.Version)
+	if def != nil {
 		check = def.Check
 	}
-	if err := check(n.Input); err != nil {
+	err := check(n.Input)
+	if err == nil && def != nil {
+		err = schema.Check(n.Input, def.In)
+	}
+	if err != nil {
 		return n, &workflow.InputError{Workflow: n.Workflow, Err: err}
 	}
 	return n, nil

@@ -10,6 +10,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -24,6 +25,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/tenter-dev/tenter/engine"
+	"github.com/tenter-dev/tenter/store"
 	"github.com/tenter-dev/tenter/workflow"
 )
 
@@ -269,7 +271,7 @@ var wantOrderMetrics = map[string]map[string]string{
 		"outcome=completed step=transfer workflow=pay": "1 in 0s",
 	},
 	"tenter.hook.wait":    {"hook=approval workflow=order": "2 in 2h0m1s"},
-	"tenter.payload.sent": {"hook=approval outcome=accepted": "2"},
+	"tenter.payload.sent": {"hook=approval outcome=accepted reason=": "2"},
 }
 
 func TestSpansAndMetricsOfARun(t *testing.T) {
@@ -396,6 +398,74 @@ func TestLogHasTheTrace(t *testing.T) {
 			if !found {
 				t.Errorf("%q is not logged with the trace in:\n%s", msg, lines)
 			}
+		}
+	})
+}
+
+// A fork has a trace of its own, linked with that of its origin.
+func TestTraceOfAFork(t *testing.T) {
+	t.Parallel()
+	inLab(t, func(t *testing.T, l *lab) {
+		s := newScope()
+		order := workflow.Define("order", func(ctx workflow.Context, _ string) (string, error) {
+			return workflow.Step(ctx, "charge", func(context.Context) (string, error) { return "", nil })
+		})
+		l.run(s.on(engine.Options{}), order)
+		run := mustStart(l, order, "")
+		mustResult(l, run)
+		l.advance(time.Second)
+		mustResult(l, mustFork(l, run, workflow.AtStep("charge#1")))
+		const want = `start order
+  run order completed
+  step charge 1
+fork order <- start order
+  run order completed
+  step charge 1
+`
+		if diff := gocmp.Diff(want, s.tree()); diff != "" {
+			t.Errorf("spans (-want +got):\n%s", diff)
+		}
+	})
+}
+
+// refusing is a store that refuses the first transition that starts a run.
+type refusing struct {
+	store.Store
+	refused atomic.Bool
+}
+
+func (s *refusing) Apply(ctx context.Context, t *store.Transition) ([]store.Outcome, error) {
+	starts := slices.ContainsFunc(t.Effects, func(e store.Effect) bool { return e.Kind == store.StartRun })
+	if starts && !s.refused.Swap(true) {
+		return nil, store.ErrConflict
+	}
+	return s.Store.Apply(ctx, t)
+}
+
+// A child that a refused transition would have started leaves no span: its parent starts it again.
+func TestTraceOfARefusedTransition(t *testing.T) {
+	t.Parallel()
+	inLab(t, func(t *testing.T, l *lab) {
+		s := newScope()
+		payment := workflow.Define("payment", func(workflow.Context, string) (string, error) { return "", nil })
+		order := workflow.Define("order", func(ctx workflow.Context, _ string) (string, error) {
+			return payment.Call(ctx, "")
+		})
+		st := &refusing{Store: l.store}
+		eng, stop := l.runOn(st, s.on(engine.Options{}), order, payment)
+		l.eng = eng
+		defer func() { _ = stop() }()
+		mustResult(l, mustStart(l, order, ""))
+		if !st.refused.Load() {
+			t.Fatal("no transition was refused")
+		}
+		const want = `start order
+  run order completed
+  start payment
+    run payment completed
+`
+		if diff := gocmp.Diff(want, s.tree()); diff != "" {
+			t.Errorf("spans (-want +got):\n%s", diff)
 		}
 	})
 }

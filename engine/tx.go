@@ -66,6 +66,8 @@ type txClient struct {
 
 var errAwaitInTx = errors.New("a run does not begin before its transaction commits: wait for it with the engine, after that")
 
+var errCallInTx = errors.New("a run gets no request before the transaction commits: call with the engine, after that")
+
 // joinTx is withTx for a worker's steps.
 func (e *Engine) joinTx(tx any) (store.Joined, func(context.Context) context.Context, error) {
 	c := e.withTx(tx)
@@ -76,7 +78,7 @@ func (e *Engine) joinTx(tx any) (store.Joined, func(context.Context) context.Con
 func (c *txClient) scene(ctx context.Context) context.Context {
 	s := &run.Scene{Client: c, Respond: c.respond}
 	if step, ok := ctx.Value(run.Key{}).(*run.Scene); ok {
-		s.Info = step.Info
+		s.Info, s.Inherited = step.Info, step.Inherited
 	}
 	return context.WithValue(ctx, run.Key{}, s)
 }
@@ -104,6 +106,18 @@ func (c *txClient) ResumeHook(ctx context.Context, req workflow.ResumeRequest) (
 		}
 		return c.e.accept(ctx, c.in, p)
 	})
+}
+
+func (c *txClient) Publish(ctx context.Context, req workflow.PublishRequest) (workflow.Publication, error) {
+	return c.e.publish(ctx, c.in, c.err, req)
+}
+
+func (c *txClient) CallHook(_ context.Context, req workflow.CallRequest) (workflow.CallAnswer, error) {
+	return workflow.CallAnswer{}, fmt.Errorf("call %s: %w", run.QuoteToken(req.Token), errCallInTx)
+}
+
+func (c *txClient) AwaitAnswer(_ context.Context, req workflow.AnswerRequest) (workflow.CallAnswer, error) {
+	return workflow.CallAnswer{}, fmt.Errorf("await answer of %s: %w", run.QuoteToken(req.Token), errCallInTx)
 }
 
 func (c *txClient) HookByToken(ctx context.Context, token string) (workflow.HookInfo, error) {
@@ -151,6 +165,35 @@ func (c *txClient) RetryRun(ctx context.Context, runID string) error {
 		return fmt.Errorf("retry run %s: %w", runID, err)
 	}
 	return c.e.retry(ctx, c.in, runID)
+}
+
+func (c *txClient) ForkRun(ctx context.Context, req workflow.ForkRequest) (workflow.ForkPlan, error) {
+	if err := c.usable(ctx); err != nil {
+		return workflow.ForkPlan{}, fmt.Errorf("fork run %s: %w", req.RunID, err)
+	}
+	return c.e.fork(ctx, c.in, req)
+}
+
+func (c *txClient) PauseRun(ctx context.Context, runID string, req workflow.PauseRequest) error {
+	if err := c.usable(ctx); err != nil {
+		return fmt.Errorf("pause run %s: %w", runID, err)
+	}
+	return c.e.pauseRun(ctx, c.in, runID, req)
+}
+
+func (c *txClient) ResumeRun(ctx context.Context, runID string) error {
+	if err := c.usable(ctx); err != nil {
+		return fmt.Errorf("resume run %s: %w", runID, err)
+	}
+	return c.e.resumeRun(ctx, c.in, runID)
+}
+
+func (c *txClient) PauseWorkflow(_ context.Context, name string, _ workflow.PauseRequest) error {
+	return fmt.Errorf("pause workflow %s: %w", name, errPauseInTx)
+}
+
+func (c *txClient) ResumeWorkflow(_ context.Context, name string) error {
+	return fmt.Errorf("resume workflow %s: %w", name, errPauseInTx)
 }
 
 // respond answers a request from a transactional step.

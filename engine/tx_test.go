@@ -131,6 +131,19 @@ func TestWithTxRefusals(t *testing.T) {
 			if _, ok := errors.AsType[*workflow.RetryRefusedError](client.RetryRun(ctx, "r")); !ok {
 				t.Error("a waiting run was retried")
 			}
+			_, err = client.ForkRun(ctx, workflow.ForkRequest{RunID: "none", Position: 1})
+			wantIs(b.lab, err, workflow.ErrRunNotFound)
+			_, err = client.ForkRun(ctx, workflow.ForkRequest{RunID: "r", Position: 1, ForkID: "ended"})
+			wantIs(b.lab, err, workflow.ErrRunExists)
+			if _, err = client.ForkRun(ctx, workflow.ForkRequest{RunID: "ended", Position: 1, ForkID: "fork"}); err != nil {
+				t.Error(err)
+			}
+			if _, err := client.RunInfo(ctx, "fork"); err != nil {
+				t.Errorf("a fork of this transaction: %v", err)
+			}
+			if _, err := b.eng.RunInfo(ctx, "fork"); !errors.Is(err, workflow.ErrRunNotFound) {
+				t.Errorf("a fork before the commit: %v", err)
+			}
 			return start("new")
 		})
 		if err != nil {
@@ -229,8 +242,9 @@ func TestWithTxUnusable(t *testing.T) {
 			_, resumeErr := workflow.Resume(ctx, tt.client, "tok", "")
 			_, hookErr := tt.client.HookByToken(ctx, "tok")
 			_, infoErr := tt.client.RunInfo(ctx, "r")
+			_, forkErr := tt.client.ForkRun(ctx, workflow.ForkRequest{RunID: "r", Position: 1})
 			for _, err := range []error{
-				startErr, resumeErr, hookErr, infoErr,
+				startErr, resumeErr, hookErr, infoErr, forkErr,
 				tt.client.CancelRun(ctx, "r"), tt.client.WakeRun(ctx, "r"), tt.client.TerminateRun(ctx, "r", ""), tt.client.RetryRun(ctx, "r"),
 			} {
 				if err == nil {

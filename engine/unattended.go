@@ -36,7 +36,7 @@ func (e *Engine) lookForWorkers(ctx context.Context, runID string) {
 	e.refreshLease()
 	r, err := e.store.Run(ctx, runID)
 	// Else it is attended, or blocked, which its worker has logged.
-	if err != nil || r.Status != store.Blocked || r.BlockedBuild != "" || !journal.ReasonCode(r.BlockedReason).Unattended() {
+	if err != nil || r.Paused != nil || r.Status != store.Blocked || r.BlockedBuild != "" || !journal.ReasonCode(r.BlockedReason).Unattended() {
 		return
 	}
 	since, err := e.busySince(ctx, &r)

@@ -18,8 +18,10 @@ type WorkflowInfo struct {
 	Output json.RawMessage `json:"output,omitempty"`
 }
 
-// HookTypeInfo describes a defined hook type.
+// HookTypeInfo describes a defined hook type, or a call.
 type HookTypeInfo struct {
 	Name    string          `json:"name"`
-	Payload json.RawMessage `json:"payload"` // JSON Schema
+	Payload json.RawMessage `json:"payload"`          // JSON Schema; of a call that of the input
+	Answer  json.RawMessage `json:"answer,omitempty"` // the same of what a call returns; nil: it is a hook type
+	Topic   bool            `json:"topic,omitempty"`  // it is a topic, and that of the hooks which listen to it
 }

@@ -12,12 +12,18 @@ import (
 
 // Detail is all that is to be seen of a run.
 type Detail struct {
-	Run       workflow.RunInfo    `json:"run"`
+	Run workflow.RunInfo `json:"run"`
+
+	// Generation is the one that the rest belongs to.
+	Generation int `json:"generation,omitempty"`
+
+	StartedBy workflow.Actor      `json:"started_by,omitzero"`
+	EndedBy   workflow.Actor      `json:"ended_by,omitzero"` // who terminated it, if that is how it ended
 	Input     json.RawMessage     `json:"input,omitempty"`
 	Output    json.RawMessage     `json:"output,omitempty"` // if it has completed
 	Error     json.RawMessage     `json:"error,omitempty"`  // if it has failed or was canceled; in recorded form
 	Events    []Event             `json:"events"`
-	Mail      []Message           `json:"mail,omitempty"` // what its journal has not taken in
+	Mail      []Message           `json:"mail,omitempty"` // what its journal has not taken in, or what was left unread
 	Hooks     []workflow.HookInfo `json:"hooks,omitempty"`
 	Executing []Attempt           `json:"executing,omitempty"`
 	Children  []workflow.RunInfo  `json:"children,omitempty"` // that it waits for; at most [MaxChildren]
@@ -33,7 +39,8 @@ func (d *Detail) Explain(now time.Time) string {
 	return Explain(d.Run, d.Waits, Failure(d.Error), now)
 }
 
-// Load gathers all that is to be seen of a run. It fails with [workflow.ErrRunNotFound].
+// Load gathers all that is to be seen of a run, of its present generation if it has restarted, see
+// [LoadGeneration]. It fails with [workflow.ErrRunNotFound].
 func Load(ctx context.Context, c Client, runID string) (*Detail, error) {
 	d := &Detail{}
 	if err := d.loadJournal(ctx, c, runID); err != nil {
@@ -62,14 +69,18 @@ func (d *Detail) loadJournal(ctx context.Context, c Client, runID string) error 
 		if d.Run, err = c.RunInfo(ctx, runID); err != nil {
 			return err
 		}
-		n := len(d.Events)
-		if n > 0 && d.Events[n-1].Position > d.Run.Events {
-			d.Events, n = nil, 0 // a retry has cut it
+		d.Generation = d.Run.Generation
+		last := d.Run.Base
+		if n := len(d.Events); n > 0 {
+			last = d.Events[n-1].Position
+			if last > d.Run.Events || d.Events[0].Position != d.Run.Base+1 {
+				d.Events, last = nil, d.Run.Base // a retry has cut it, or the run has restarted
+			}
 		}
-		if int64(n) == d.Run.Events {
+		if last == d.Run.Events {
 			break
 		}
-		if d.Events, err = Journal(ctx, c, runID, d.Events); err != nil {
+		if d.Events, err = Journal(ctx, c, runID, last, d.Events); err != nil {
 			return err
 		}
 	}
@@ -78,25 +89,21 @@ func (d *Detail) loadJournal(ctx context.Context, c Client, runID string) error 
 	}
 	first, last := d.Events[0], d.Events[len(d.Events)-1]
 	if first.Kind == EventStarted {
-		d.Input = first.Data
+		d.Input, d.StartedBy = first.Data, first.By
 	}
 	switch last.Kind {
 	case EventRunCompleted:
 		d.Output = last.Data
 	case EventRunFailed, EventRunCanceled:
-		d.Error = last.Data
+		d.Error, d.EndedBy = last.Data, last.By
 	default: // it has not ended
 	}
 	return nil
 }
 
-// Journal appends to events those that follow in the journal of a run, all of them.
-func Journal(ctx context.Context, c Client, runID string, events []Event) ([]Event, error) {
+// Journal appends to events those that follow after a position in the journal of a run, all of them.
+func Journal(ctx context.Context, c Client, runID string, after int64, events []Event) ([]Event, error) {
 	for {
-		var after int64
-		if n := len(events); n > 0 {
-			after = events[n-1].Position
-		}
 		more, err := c.Journal(ctx, runID, after, MaxLimit)
 		if err != nil {
 			return events, err
@@ -105,6 +112,7 @@ func Journal(ctx context.Context, c Client, runID string, events []Event) ([]Eve
 			return events, nil
 		}
 		events = append(events, more...)
+		after = events[len(events)-1].Position
 	}
 }
 
@@ -125,22 +133,28 @@ func hooksOf(ctx context.Context, c Client, runID string) ([]workflow.HookInfo, 
 	}
 }
 
-// loadChildren looks up the children that the run waits for.
+// loadChildren looks up the children, and the other runs, that the run waits for.
 func (d *Detail) loadChildren(ctx context.Context, c Client) error {
+	others := 0
 	for i := range d.Waits {
 		w := &d.Waits[i]
-		if w.For != ForChild || len(d.Children) == MaxChildren {
+		wanted := w.For == ForChild && len(d.Children) < MaxChildren || w.For == ForRun && others < MaxChildren
+		if !wanted {
 			continue
 		}
-		child, err := c.RunInfo(ctx, w.RunID)
+		r, err := c.RunInfo(ctx, w.RunID)
 		if errors.Is(err, workflow.ErrRunNotFound) {
-			continue // it is still to be started
+			continue // it is still to be started, or it was imported without the run that it awaits
 		}
 		if err != nil {
-			return fmt.Errorf("look up child %s: %w", w.Name, err)
+			return fmt.Errorf("look up %s: %w", w.What, err)
 		}
-		d.Children = append(d.Children, child)
-		w.What += " (" + string(child.Status) + ")"
+		if w.For == ForChild {
+			d.Children = append(d.Children, r)
+		} else {
+			others++
+		}
+		w.What += " (" + string(r.Status) + ")"
 	}
 	return nil
 }

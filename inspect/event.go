@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"net/http"
 	"time"
+
+	"github.com/tenter-dev/tenter/workflow"
 )
 
 // Event is an entry of a journal: something that happened to the run, and what its
@@ -21,10 +23,15 @@ type Event struct {
 	Request *Request `json:"request,omitempty"`
 
 	Asked []string `json:"asked,omitempty"` // such as "step charge#1", in order
+
+	// By is who started the run, sent the payload, or gave the order; nobody if that is not known,
+	// and for what the run did by itself.
+	By workflow.Actor `json:"by,omitzero"`
 }
 
-// Request is an HTTP request that a webhook has taken, as it may be shown: the values
-// of sensitive headers are masked, and a long body is cut.
+// Request is a request that a webhook or a call has taken, as it may be shown: the values
+// of sensitive headers are masked, and a long body is cut. That of a call has the method CALL, its
+// input as the body, and no headers.
 type Request struct {
 	ID         string      `json:"id"`
 	Method     string      `json:"method"`
@@ -44,7 +51,8 @@ const MaxMailbox = 1000
 // MaxBody is how much of the body of a request is shown, in bytes.
 const MaxBody = 64 << 10
 
-// Response is how a run has answered a request.
+// Response is how a run has answered a request: that of a call with the status 200 and what it returned,
+// or with 422 and an error in recorded form.
 type Response struct {
 	Status   int         `json:"status"`
 	Header   http.Header `json:"header,omitempty"`
@@ -61,7 +69,8 @@ type Message struct {
 	Data    json.RawMessage `json:"data,omitempty"`
 	Request *Request        `json:"request,omitempty"` // instead of Data, as in [Event]
 	// Deferred: a payload that waits until the code of the run asks for it.
-	Deferred bool `json:"deferred,omitempty"`
+	Deferred bool           `json:"deferred,omitempty"`
+	By       workflow.Actor `json:"by,omitzero"` // who sent it
 }
 
 // Attempt is one attempt of a step.

@@ -24,8 +24,14 @@ type RunFilter struct {
 	Status   workflow.Status `json:"status,omitempty"`
 	Workflow string          `json:"workflow,omitempty"`
 	ParentID string          `json:"parent_id,omitempty"`
-	Since    time.Time       `json:"since,omitzero"` // created at or after
-	Until    time.Time       `json:"until,omitzero"` // created before
+	// ForkedFrom is the ID of the run that they were forked from.
+	ForkedFrom string `json:"forked_from,omitempty"`
+	// Awaits is the ID of the run whose end they await, with workflow.Await.
+	Awaits string `json:"awaits,omitempty"`
+
+	Paused bool      `json:"paused,omitempty"` // they are paused, or their workflow is
+	Since  time.Time `json:"since,omitzero"`   // created at or after
+	Until  time.Time `json:"until,omitzero"`   // created before
 
 	// Prefix is that of the run's ID. Then the list is in the order of IDs, the
 	// greatest first.
@@ -44,8 +50,8 @@ func (f RunFilter) Validate() error {
 	default:
 		return fmt.Errorf("status: there is no status %q", f.Status)
 	}
-	return cmp.Or(checkText("workflow", f.Workflow), checkText("parent_id", f.ParentID), checkText("prefix", f.Prefix),
-		checkText("before", f.Before), checkLimit(f.Limit))
+	return cmp.Or(checkText("workflow", f.Workflow), checkText("parent_id", f.ParentID), checkText("forked_from", f.ForkedFrom), checkText("awaits", f.Awaits),
+		checkText("prefix", f.Prefix), checkText("before", f.Before), checkLimit(f.Limit))
 }
 
 // HookFilter selects open hooks by what all its fields ask for. Zero fields ask for

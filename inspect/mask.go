@@ -63,14 +63,14 @@ func maskTokens(text []byte, isJSON bool) []byte {
 			continue
 		}
 		begin := i
-		for i < len(text) && inWord(text[i]) {
+		for i < len(text) && journal.InToken(text[i]) {
 			i++
 		}
 		if i == begin {
 			i++
 			continue
 		}
-		if mayBeToken(text[begin:i]) {
+		if journal.MayBeToken(text[begin:i]) {
 			out = append(append(out, text[done:begin+shown]...), masked...)
 			done = i
 		}
@@ -79,29 +79,6 @@ func maskTokens(text []byte, isJSON bool) []byte {
 		return text
 	}
 	return append(out, text[done:]...)
-}
-
-func mayBeToken(word []byte) bool {
-	if len(word) < generatedToken {
-		return false
-	}
-	var upper, lower, hex int
-	for _, c := range word {
-		switch {
-		case c >= 'A' && c <= 'Z':
-			upper++
-		case c >= 'a' && c <= 'z':
-			lower++
-		}
-		if c >= '0' && c <= '9' || c >= 'a' && c <= 'f' || c >= 'A' && c <= 'F' || c == '-' {
-			hex++
-		}
-	}
-	return hex < len(word) && (len(word) == generatedToken || upper > 0 && lower > 0)
-}
-
-func inWord(c byte) bool {
-	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '-' || c == '_'
 }
 
 func maskJSON(data json.RawMessage) json.RawMessage { return maskTokens(data, true) }
@@ -122,20 +99,20 @@ func maskHook(h workflow.HookInfo) workflow.HookInfo {
 }
 
 func maskRun(r workflow.RunInfo) workflow.RunInfo {
-	r.Reason = MaskTokens(r.Reason)
+	r.Reason, r.Error, r.FailedStep, r.Paused = MaskTokens(r.Reason), MaskTokens(r.Error), MaskTokens(r.FailedStep), maskPause(r.Paused)
 	return r
 }
 
 func maskEvent(e Event) Event {
 	switch e.Kind {
-	case EventHookClaimed, EventHookConflict, EventChildExists, EventRespondConflict: // IDs
+	case EventHookClaimed, EventHookConflict, EventChildExists, EventAwaitRefused, EventRespondConflict: // IDs
 	default:
 		e.Data = maskJSON(e.Data)
 	}
 	if aboutStep(e.Kind) {
 		e.Ref = MaskTokens(e.Ref) // as where it was asked for
 	}
-	e.Request = maskRequest(e.Request)
+	e.Request, e.By = maskRequest(e.Request), maskActor(e.By)
 	e.Asked = slices.Clone(e.Asked)
 	for i, line := range e.Asked {
 		e.Asked[i] = maskAsked(line)
@@ -156,7 +133,7 @@ func maskAsked(line string) string {
 }
 
 func maskMessage(m Message) Message {
-	m.Data, m.Request = maskJSON(m.Data), maskRequest(m.Request)
+	m.Data, m.Request, m.By = maskJSON(m.Data), maskRequest(m.Request), maskActor(m.By)
 	if aboutStep(m.Kind) {
 		m.Ref = MaskTokens(m.Ref)
 	}
@@ -182,7 +159,7 @@ func maskRequest(r *Request) *Request {
 // was cut a token may be torn: the last word is left out then.
 func maskBody(body []byte, size int) []byte {
 	if len(body) < size {
-		body = bytes.TrimRightFunc(body, func(r rune) bool { return r < utf8.RuneSelf && inWord(byte(r)) })
+		body = bytes.TrimRightFunc(body, func(r rune) bool { return r < utf8.RuneSelf && journal.InToken(byte(r)) })
 	}
 	return maskTokens(body, false)
 }

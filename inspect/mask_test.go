@@ -60,6 +60,15 @@ type fakeClient struct {
 	hooks   []workflow.HookInfo // in the order of their tokens
 	journal []inspect.Event
 	mail    []inspect.Message
+	refused []inspect.RefusedRequest
+}
+
+func (c *fakeClient) RefusedRequests(context.Context, inspect.RefusedFilter) ([]inspect.RefusedRequest, error) {
+	return slices.Clone(c.refused), nil
+}
+
+func (c *fakeClient) RefusedRequest(context.Context, string) (inspect.RefusedRequest, error) {
+	return c.refused[0], nil
 }
 
 func (c *fakeClient) Journal(context.Context, string, int64, int) ([]inspect.Event, error) {
@@ -67,6 +76,10 @@ func (c *fakeClient) Journal(context.Context, string, int64, int) ([]inspect.Eve
 }
 
 func (c *fakeClient) Mailbox(context.Context, string) ([]inspect.Message, error) {
+	return slices.Clone(c.mail), nil
+}
+
+func (c *fakeClient) Unread(context.Context, string, int) ([]inspect.Message, error) {
 	return slices.Clone(c.mail), nil
 }
 
@@ -153,6 +166,24 @@ func TestReadOnlyMasks(t *testing.T) {
 	if diff := gocmp.Diff([]inspect.Message{{Kind: "payload_received", Ref: long + ".h1", Data: json.RawMessage(`["Xk3d…"]`)}}, mail); diff != "" {
 		t.Errorf("a reader's mailbox (-want +got):\n%s", diff)
 	}
+	unread, err := c.Unread(t.Context(), "r", 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := gocmp.Diff(mail, unread); diff != "" {
+		t.Errorf("what a reader sees of unread payloads (-mailbox +unread):\n%s", diff)
+	}
+	all.refused = []inspect.RefusedRequest{{Token: generated, Reason: "not " + generated, Request: *request}}
+	refused, err := c.RefusedRequests(t.Context(), inspect.RefusedFilter{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := gocmp.Diff([]inspect.RefusedRequest{{Token: "Xk3d…", Reason: "not Xk3d…", Request: *want[3].Request}}, refused); diff != "" {
+		t.Errorf("a reader's refused requests (-want +got):\n%s", diff)
+	}
+	if one, err := c.RefusedRequest(t.Context(), "q"); err != nil || gocmp.Diff(refused[0], one) != "" {
+		t.Errorf("a reader's refused request is %+v, %v", one, err)
+	}
 	if string(request.Response.Body) != generated || all.journal[0].Asked[0] != "step mail "+generated+"#1" {
 		t.Error("what belongs to others was changed")
 	}
@@ -233,7 +264,8 @@ func TestReadOnlyChangesNothing(t *testing.T) {
 	c, ctx := inspect.ReadOnly(nil), t.Context() // there is nobody to ask
 	_, err1 := c.StartRun(ctx, workflow.StartRequest{Workflow: "w"})
 	_, err2 := workflow.Resume(ctx, c, "token", 1)
-	for i, err := range []error{err1, err2, c.CancelRun(ctx, "r"), c.TerminateRun(ctx, "r", ""), c.WakeRun(ctx, "r"), c.RetryRun(ctx, "r")} {
+	_, err3 := c.Redeliver(ctx, inspect.Redelivery{ID: "q"})
+	for i, err := range []error{err1, err2, err3, c.CancelRun(ctx, "r"), c.TerminateRun(ctx, "r", ""), c.WakeRun(ctx, "r"), c.RetryRun(ctx, "r")} {
 		if !errors.Is(err, inspect.ErrReadOnly) {
 			t.Errorf("call %d: %v", i, err)
 		}

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/tenter-dev/tenter/internal/journal"
 	"github.com/tenter-dev/tenter/workflow"
 )
 
@@ -29,7 +30,24 @@ func (c *readOnly) Runs(ctx context.Context, f RunFilter) ([]workflow.RunInfo, e
 	return each(runs, maskRun), err
 }
 
+func (c *readOnly) PausedWorkflows(ctx context.Context) ([]PausedWorkflow, error) {
+	paused, err := c.all.PausedWorkflows(ctx)
+	return each(paused, func(p PausedWorkflow) PausedWorkflow {
+		p.By, p.Why = maskActor(p.By), MaskTokens(p.Why)
+		return p
+	}), err
+}
+
 func (c *readOnly) CountRuns(ctx context.Context) (Counts, error) { return c.all.CountRuns(ctx) }
+
+func (c *readOnly) Failures(ctx context.Context, f FailureFilter) (Failures, error) {
+	failures, err := c.all.Failures(ctx, f)
+	failures.Groups = each(failures.Groups, func(g FailureGroup) FailureGroup {
+		g.Step, g.Error = MaskTokens(g.Step), MaskTokens(g.Error)
+		return g
+	})
+	return failures, err
+}
 
 func (c *readOnly) RunInfo(ctx context.Context, runID string) (workflow.RunInfo, error) {
 	run, err := c.all.RunInfo(ctx, runID)
@@ -45,6 +63,11 @@ func (c *readOnly) AwaitRun(ctx context.Context, runID string) (workflow.RunResu
 func (c *readOnly) Journal(ctx context.Context, runID string, after int64, limit int) ([]Event, error) {
 	events, err := c.all.Journal(ctx, runID, after, limit)
 	return each(events, maskEvent), err
+}
+
+func (c *readOnly) Unread(ctx context.Context, runID string, generation int) ([]Message, error) {
+	unread, err := c.all.Unread(ctx, runID, generation)
+	return each(unread, maskMessage), err
 }
 
 func (c *readOnly) Mailbox(ctx context.Context, runID string) ([]Message, error) {
@@ -66,7 +89,7 @@ func (c *readOnly) HookByToken(ctx context.Context, token string) (workflow.Hook
 // Hooks lists open hooks. By the beginning of their tokens it finds those alone whose tokens it
 // shows: otherwise a secret could be guessed letter by letter.
 func (c *readOnly) Hooks(ctx context.Context, f HookFilter) ([]workflow.HookInfo, error) {
-	if f.Prefix == "" || strings.ContainsFunc(f.Prefix, func(r rune) bool { return r >= utf8.RuneSelf || !inWord(byte(r)) }) {
+	if f.Prefix == "" || strings.ContainsFunc(f.Prefix, func(r rune) bool { return r >= utf8.RuneSelf || !journal.InToken(byte(r)) }) {
 		hooks, err := c.all.Hooks(ctx, f) // all are listed, or no generated token begins so
 		return each(hooks, maskHook), err
 	}
@@ -122,6 +145,56 @@ func parseShownCursor(cursor string) (token string, err error) {
 	return token, nil
 }
 
+func (c *readOnly) Generations(ctx context.Context, runID string) ([]Generation, error) {
+	return c.all.Generations(ctx, runID)
+}
+
+func (c *readOnly) Links(ctx context.Context, f LinkFilter) ([]Link, error) {
+	links, err := c.all.Links(ctx, f)
+	return each(links, maskLink), err
+}
+
+func (c *readOnly) Link(ctx context.Context, id string) (Link, error) {
+	l, err := c.all.Link(ctx, id)
+	return maskLink(l), err
+}
+
+func maskLink(l Link) Link {
+	l.Title, l.Answer, l.RevokedBy = MaskTokens(l.Title), maskJSON(l.Answer), maskActor(l.RevokedBy)
+	return l
+}
+
+func (c *readOnly) RefusedRequests(ctx context.Context, f RefusedFilter) ([]RefusedRequest, error) {
+	all, err := c.all.RefusedRequests(ctx, f)
+	return each(all, maskRefused), err
+}
+
+func (c *readOnly) RefusedRequest(ctx context.Context, id string) (RefusedRequest, error) {
+	r, err := c.all.RefusedRequest(ctx, id)
+	return maskRefused(r), err
+}
+
+func (c *readOnly) Redeliver(context.Context, Redelivery) (workflow.HookInfo, error) {
+	return workflow.HookInfo{}, ErrReadOnly
+}
+
+func maskRefused(r RefusedRequest) RefusedRequest {
+	r.Token, r.Reason, r.Request = MaskTokens(r.Token), MaskTokens(r.Reason), *maskRequest(&r.Request)
+	return r
+}
+
+func (c *readOnly) Topics(ctx context.Context, f TopicFilter) ([]Topic, error) {
+	topics, err := c.all.Topics(ctx, f)
+	return each(topics, func(t Topic) Topic {
+		t.Subject = MaskTokens(t.Subject)
+		return t
+	}), err
+}
+
+func (c *readOnly) Publish(context.Context, workflow.PublishRequest) (workflow.Publication, error) {
+	return workflow.Publication{}, ErrReadOnly
+}
+
 func (c *readOnly) Catalog(ctx context.Context) (Catalog, error) { return c.all.Catalog(ctx) }
 
 func (c *readOnly) Watch(ctx context.Context, runID string, f func(Change)) error {
@@ -136,10 +209,35 @@ func (c *readOnly) ResumeHook(context.Context, workflow.ResumeRequest) (workflow
 	return workflow.HookInfo{}, ErrReadOnly
 }
 
+func (c *readOnly) CallHook(context.Context, workflow.CallRequest) (workflow.CallAnswer, error) {
+	return workflow.CallAnswer{}, ErrReadOnly
+}
+
+func (c *readOnly) AwaitAnswer(ctx context.Context, req workflow.AnswerRequest) (workflow.CallAnswer, error) {
+	a, err := c.all.AwaitAnswer(ctx, req)
+	a.Output, a.Error = maskJSON(a.Output), maskJSON(a.Error)
+	return a, err
+}
+
 func (c *readOnly) CancelRun(context.Context, string) error            { return ErrReadOnly }
 func (c *readOnly) TerminateRun(context.Context, string, string) error { return ErrReadOnly }
 func (c *readOnly) WakeRun(context.Context, string) error              { return ErrReadOnly }
 func (c *readOnly) RetryRun(context.Context, string) error             { return ErrReadOnly }
+func (c *readOnly) ResumeRun(context.Context, string) error            { return ErrReadOnly }
+func (c *readOnly) RevokeLink(context.Context, string) error           { return ErrReadOnly }
+func (c *readOnly) ResumeWorkflow(context.Context, string) error       { return ErrReadOnly }
+
+func (c *readOnly) PauseRun(context.Context, string, workflow.PauseRequest) error {
+	return ErrReadOnly
+}
+
+func (c *readOnly) PauseWorkflow(context.Context, string, workflow.PauseRequest) error {
+	return ErrReadOnly
+}
+
+func (c *readOnly) ForkRun(context.Context, workflow.ForkRequest) (workflow.ForkPlan, error) {
+	return workflow.ForkPlan{}, ErrReadOnly
+}
 
 // each changes each item of a list, in place: the lists of a client are its caller's.
 func each[T any](list []T, change func(T) T) []T {

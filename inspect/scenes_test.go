@@ -30,6 +30,7 @@ var scenes = []struct {
 	{"diverged", diverged},
 	{"no worker", noWorker},
 	{"stopped timers", stoppedTimers},
+	{"patched", patched},
 }
 
 type decision struct{ Approved bool }
@@ -275,6 +276,32 @@ func canceled(s *scene) {
 	s.pass(time.Minute)
 	s.show("r")
 	s.pass(48 * time.Hour)
+	s.show("r")
+}
+
+// patched takes a patch for what comes after its hook, and has passed another one.
+func patched(s *scene) {
+	build := func(patched func(ctx workflow.Context, id string) bool) workflow.Definition {
+		return workflow.Define("patched", func(ctx workflow.Context, _ string) (string, error) {
+			if patched(ctx, "fraud check") {
+				return "", errors.New("it takes what it had passed")
+			}
+			hook, err := workflow.NewHook[string](ctx, workflow.Token("patched"))
+			if err != nil {
+				return "", err
+			}
+			if _, err := hook.Wait(ctx); err != nil || !patched(ctx, "receipt") {
+				return "", err
+			}
+			return "", workflow.Do(ctx, "receipt", func(context.Context) error { return nil })
+		})
+	}
+	s.work(build(func(workflow.Context, string) bool { return false }))
+	s.start("patched", "r", `""`)
+	s.pass(time.Minute)
+	s.work(build(workflow.Patched))
+	s.resume("patched", "go")
+	s.pass(time.Minute)
 	s.show("r")
 }
 

@@ -14,7 +14,7 @@ import (
 // timeline.
 type Item struct {
 	Kind     ItemKind  `json:"kind"`
-	Name     string    `json:"name"`         // a step or child such as "charge#1", the token of a hook, "sleep 3"
+	Name     string    `json:"name"`         // a step or child such as "charge#1", the token of a hook, "sleep 3", "run order-7", the ID of a patch
 	Position int64     `json:"position"`     // of the event whose turn asked for it
 	Begin    time.Time `json:"begin"`        // when it was asked for
 	End      time.Time `json:"end,omitzero"` // zero while it is open
@@ -23,7 +23,7 @@ type Item struct {
 
 	HookID   string `json:"hook_id,omitempty"`   // of a hook
 	HookType string `json:"hook_type,omitempty"` // name of the defined type of an open hook
-	RunID    string `json:"run_id,omitempty"`    // of a child; of the run that has the token or the ID, on a conflict
+	RunID    string `json:"run_id,omitempty"`    // of a child, or of a run that is awaited; of the run that has the token or the ID, on a conflict
 	Request  string `json:"request,omitempty"`   // of a response: the ID of the HTTP request
 
 	// MaxAttempts is how many attempts a step has that has failed and is to be tried
@@ -35,7 +35,12 @@ type Item struct {
 
 	Result json.RawMessage `json:"result,omitempty"`
 	Error  string          `json:"error,omitempty"` // of a step that is to be tried again: of the last attempt
+
+	By workflow.Actor `json:"by,omitzero"` // who gave the order, of a control
 }
+
+// Instant reports whether the item is a moment, without a duration.
+func (it *Item) Instant() bool { return it.Kind == KindControl || it.Kind == KindPatch }
 
 // Title names the item for people: its kind and its name, such as "step charge#1".
 func (it *Item) Title() string {
@@ -64,8 +69,10 @@ const (
 	KindSleep    ItemKind = "sleep"
 	KindDeadline ItemKind = "deadline" // of a context, or of a select
 	KindChild    ItemKind = "child"
+	KindAwait    ItemKind = "await"    // of the end of another run
 	KindResponse ItemKind = "response" // an answer to an HTTP request
-	KindControl  ItemKind = "control"  // from outside: cancel, wake, retry; it has no duration
+	KindControl  ItemKind = "control"  // from outside: cancel, wake, retry, resume; or fork, where the events of the run that it was forked from end
+	KindPatch    ItemKind = "patch"    // that the code has taken, see workflow.Patched
 )
 
 // State says how far an item is.
@@ -75,9 +82,9 @@ type State string
 const (
 	StateOpen    State = "open"    // not over: a step executes or waits for its turn, a hook takes payloads, a timer runs
 	StateBackoff State = "backoff" // a step waits for its next attempt
-	StateDone    State = "done"    // a step or child has completed, a hook was closed, a timer fired, a request was answered
-	StateFailed  State = "failed"  // a step or child has failed, a token or an ID was taken
-	StateStopped State = "stopped" // the code had no more use for a timer
+	StateDone    State = "done"    // a step, child or awaited run has completed, a hook was closed, a timer fired, a request was answered, a patch was taken
+	StateFailed  State = "failed"  // a step, child or awaited run has failed, a token or an ID was taken
+	StateStopped State = "stopped" // the code had no more use for a timer, or for the end of another run
 	StateLeft    State = "left"    // the run ended before it did
 )
 
@@ -87,6 +94,7 @@ type Payload struct {
 	At       time.Time       `json:"at"`
 	Data     json.RawMessage `json:"data,omitempty"`
 	Request  *Request        `json:"request,omitempty"` // instead of Data
+	By       workflow.Actor  `json:"by,omitzero"`       // who sent it
 }
 
 // Timeline makes the timeline of a run from its whole journal, in the order in which
@@ -102,13 +110,13 @@ func Timeline(run workflow.RunInfo, events []Event, mail []Message, hooks []work
 		t.stopBefore(run.WakeAt, events[n-1].At)
 	}
 	for _, h := range hooks {
-		if it := t.hookIDs[h.ID]; it != nil {
-			it.Name, it.HookType = h.Token, h.Type
+		if it := t.hookRefs[journal.HookRef(h.ID)]; it != nil {
+			it.HookID, it.Name, it.HookType = h.ID, h.Token, h.Type
 		}
 	}
 	for _, m := range mail {
-		if it := t.hookIDs[m.Ref]; it != nil && m.Kind == EventPayloadReceived {
-			it.Payloads = append(it.Payloads, Payload{At: m.At, Data: m.Data, Request: m.Request})
+		if it := t.hookRefs[journal.HookRef(m.Ref)]; it != nil && m.Kind == EventPayloadReceived {
+			it.Payloads = append(it.Payloads, Payload{At: m.At, Data: m.Data, Request: m.Request, By: m.By})
 		}
 	}
 	for _, a := range executing {
@@ -128,11 +136,12 @@ type timeline struct {
 	runID string
 	items []*item
 
-	steps, hooks, timers, children, responses map[string]*item // by the refs of their events
+	steps, hooks, timers, children, responses, awaits map[string]*item // by the refs of their events
 
-	hookIDs map[string]*item
-	early   map[string][]Payload // by the IDs of hooks that are still to be adopted
-	running timers
+	// By what the IDs of hooks have after that of their run: a fork has some under its origin's ID.
+	hookRefs map[string]*item
+	early    map[string][]Payload // of hooks that are still to be adopted
+	running  timers
 }
 
 // item is an Item in the making.
@@ -154,7 +163,7 @@ func newTimeline(runID string) *timeline {
 	return &timeline{
 		runID: runID,
 		steps: map[string]*item{}, hooks: map[string]*item{}, timers: map[string]*item{}, children: map[string]*item{},
-		responses: map[string]*item{}, hookIDs: map[string]*item{}, early: map[string][]Payload{},
+		responses: map[string]*item{}, awaits: map[string]*item{}, hookRefs: map[string]*item{}, early: map[string][]Payload{},
 	}
 }
 
@@ -204,11 +213,12 @@ func (t *timeline) stopBefore(wake, at time.Time) {
 func (t *timeline) apply(e *Event) {
 	switch e.Kind {
 	case EventPayloadReceived:
-		p := Payload{Position: e.Position, At: e.At, Data: e.Data, Request: e.Request}
-		if it := t.hookIDs[e.Ref]; it != nil {
-			it.Payloads = append(it.Payloads, p)
+		p := Payload{Position: e.Position, At: e.At, Data: e.Data, Request: e.Request, By: e.By}
+		ref := journal.HookRef(e.Ref)
+		if it := t.hookRefs[ref]; it != nil {
+			it.HookID, it.Payloads = e.Ref, append(it.Payloads, p)
 		} else {
-			t.early[e.Ref] = append(t.early[e.Ref], p)
+			t.early[ref] = append(t.early[ref], p)
 		}
 	case EventCancelRequested:
 		t.control(e, "cancel")
@@ -226,11 +236,11 @@ func (t *timeline) apply(e *Event) {
 		}
 	case EventRetried:
 		t.control(e, "retry")
-		for _, it := range t.steps {
-			if it.open() {
-				it.State, it.Until, it.next, it.due = StateOpen, time.Time{}, 1, e.At
-			}
-		}
+		t.attemptAnew(e)
+	case EventResumed:
+		t.control(e, "resume")
+	case EventForked:
+		t.forked(e)
 	case EventStepStarted, EventStepRetried, EventStepCompleted, EventStepFailed:
 		if it := t.steps[e.Ref]; it != nil {
 			it.attempted(e)
@@ -241,9 +251,16 @@ func (t *timeline) apply(e *Event) {
 		}
 	case EventChildCompleted, EventChildFailed, EventChildExists:
 		t.childEnded(e)
+	case EventAwaitedCompleted, EventAwaitedFailed, EventAwaitRefused:
+		t.awaitedEnded(e)
 	case EventHookClaimed:
 		if it := t.hooks[e.Ref]; it != nil {
-			t.opened(it, journal.DecodeID(e.Data))
+			t.opened(it, journal.DecodeClaimed(e.Data).ID)
+		}
+	case EventHookMismatch:
+		if it := t.hooks[e.Ref]; it != nil {
+			it.Error = "the run carries " + journal.DecodeHookForm(e.Data).String() + " under the token"
+			it.end(e.At, StateFailed)
 		}
 	case EventHookConflict:
 		if it := t.hooks[e.Ref]; it != nil {
@@ -261,11 +278,35 @@ func (t *timeline) apply(e *Event) {
 			it.Error = journal.DecodeID(e.Data) + " had answered already"
 			it.end(e.At, StateFailed)
 		}
-	case EventRunCompleted, EventRunFailed, EventRunCanceled:
+	case EventRestarted, EventRunCompleted, EventRunFailed, EventRunCanceled:
 		for _, it := range t.items {
 			it.end(e.At, StateLeft)
 		}
 	default: // it changes no item
+	}
+}
+
+// forked is where the events of the origin end: what was under way there begins again.
+func (t *timeline) forked(e *Event) {
+	t.control(e, "fork")
+	t.attemptAnew(e)
+	fork := journal.DecodeForked(e.Data).Fork
+	for ref, it := range t.children {
+		if it.open() {
+			it.RunID = journal.ForkedChildID(fork, ref, it.RunID)
+		}
+	}
+	for _, it := range t.responses { // their callers are the origin's
+		it.end(e.At, StateStopped)
+	}
+}
+
+// attemptAnew gives the steps that are not over all their attempts again.
+func (t *timeline) attemptAnew(e *Event) {
+	for _, it := range t.steps {
+		if it.open() {
+			it.State, it.Until, it.next, it.due = StateOpen, time.Time{}, 1, e.At
+		}
 	}
 }
 
@@ -289,9 +330,33 @@ func (t *timeline) childEnded(e *Event) {
 	}
 }
 
+func (t *timeline) awaitedEnded(e *Event) {
+	it := t.awaits[journal.Awaited(e.Ref)]
+	if it == nil || !it.open() {
+		return // an earlier generation has asked, or it came too late
+	}
+	switch e.Kind {
+	case EventAwaitedCompleted:
+		it.Result = e.Data
+		it.end(e.At, StateDone)
+		return
+	case EventAwaitedFailed:
+		it.Error = Failure(e.Data)
+	default:
+		it.Error = "run " + it.RunID + " does not exist"
+		if cycle := journal.DecodeCycle(e.Data); cycle != nil {
+			it.Error = "run " + it.RunID + " awaits this one"
+			if via := cycle[1:max(1, len(cycle)-1)]; len(via) > 0 {
+				it.Error += ", through " + strings.Join(via, ", ")
+			}
+		}
+	}
+	it.end(e.At, StateFailed)
+}
+
 func (t *timeline) control(e *Event, name string) {
 	t.items = append(t.items, &item{Item: Item{
-		Kind: KindControl, Name: name, Position: e.Position, Begin: e.At, End: e.At, State: StateDone,
+		Kind: KindControl, Name: name, Position: e.Position, Begin: e.At, End: e.At, State: StateDone, By: e.By,
 	}})
 }
 
@@ -362,7 +427,10 @@ func (t *timeline) ask(e *Event, line string) {
 	case journal.Hook:
 		it.Kind, it.Name = KindHook, a.Token
 		t.hooks[a.Ref] = it
-		if a.Token == "" {
+		switch {
+		case a.Name != "":
+			it.Name = a.Name
+		case a.Token == "":
 			it.Name = "hook " + a.Ref
 			t.opened(it, journal.HookID(t.runID, a.Ref))
 		}
@@ -373,6 +441,9 @@ func (t *timeline) ask(e *Event, line string) {
 	case journal.Child:
 		it.Kind, it.RunID = KindChild, a.RunID
 		t.children[a.Ref] = it
+	case journal.Await:
+		it.Kind, it.Name, it.RunID = KindAwait, "run "+a.RunID, a.RunID
+		t.awaits[a.Ref] = it
 	case journal.Respond:
 		it.Kind, it.Name, it.Request = KindResponse, "respond "+a.Ref, a.Request
 		t.responses[a.Ref] = it
@@ -382,9 +453,16 @@ func (t *timeline) ask(e *Event, line string) {
 	case journal.Stop:
 		t.timers[a.Ref].end(e.At, StateStopped)
 		return
+	case journal.Leave:
+		t.awaits[a.Ref].end(e.At, StateStopped)
+		return
 	case journal.Drain, journal.Pull: // what the hook has accepted is still to come
 		return
-	case journal.Patched: // it takes no time
+	case journal.Link, journal.Revoke: // what comes of a link is not in the journal
+		return
+	case journal.Patched:
+		it.Kind, it.End, it.State = KindPatch, e.At, StateDone
+	case journal.Restart: // it takes no time
 		return
 	}
 	t.items = append(t.items, it)
@@ -392,8 +470,9 @@ func (t *timeline) ask(e *Event, line string) {
 
 // opened notes the ID of a hook, by which payloads find it.
 func (t *timeline) opened(it *item, id string) {
+	ref := journal.HookRef(id)
 	it.HookID = id
-	it.Payloads = append(it.Payloads, t.early[id]...)
-	delete(t.early, id)
-	t.hookIDs[id] = it
+	it.Payloads = append(it.Payloads, t.early[ref]...)
+	delete(t.early, ref)
+	t.hookRefs[ref] = it
 }

@@ -24,14 +24,39 @@ func (UnimplementedClient) Runs(context.Context, RunFilter) ([]workflow.RunInfo,
 	return nil, unsupported("Runs")
 }
 
+// Topics implements [Client].
+func (UnimplementedClient) Topics(context.Context, TopicFilter) ([]Topic, error) {
+	return nil, unsupported("Topics")
+}
+
+// PausedWorkflows implements [Client].
+func (UnimplementedClient) PausedWorkflows(context.Context) ([]PausedWorkflow, error) {
+	return nil, unsupported("PausedWorkflows")
+}
+
 // CountRuns implements [Client].
 func (UnimplementedClient) CountRuns(context.Context) (Counts, error) {
 	return nil, unsupported("CountRuns")
 }
 
+// Failures implements [Client].
+func (UnimplementedClient) Failures(context.Context, FailureFilter) (Failures, error) {
+	return Failures{}, unsupported("Failures")
+}
+
 // Journal implements [Client].
 func (UnimplementedClient) Journal(context.Context, string, int64, int) ([]Event, error) {
 	return nil, unsupported("Journal")
+}
+
+// Generations implements [Client].
+func (UnimplementedClient) Generations(context.Context, string) ([]Generation, error) {
+	return nil, unsupported("Generations")
+}
+
+// Unread implements [Client].
+func (UnimplementedClient) Unread(context.Context, string, int) ([]Message, error) {
+	return nil, unsupported("Unread")
 }
 
 // Mailbox implements [Client].
@@ -47,6 +72,36 @@ func (UnimplementedClient) Executing(context.Context, string) ([]Attempt, error)
 // Hooks implements [Client].
 func (UnimplementedClient) Hooks(context.Context, HookFilter) ([]workflow.HookInfo, error) {
 	return nil, unsupported("Hooks")
+}
+
+// Links implements [Client].
+func (UnimplementedClient) Links(context.Context, LinkFilter) ([]Link, error) {
+	return nil, unsupported("Links")
+}
+
+// Link implements [Client].
+func (UnimplementedClient) Link(context.Context, string) (Link, error) {
+	return Link{}, unsupported("Link")
+}
+
+// RevokeLink implements [Client].
+func (UnimplementedClient) RevokeLink(context.Context, string) error {
+	return unsupported("RevokeLink")
+}
+
+// RefusedRequests implements [Client].
+func (UnimplementedClient) RefusedRequests(context.Context, RefusedFilter) ([]RefusedRequest, error) {
+	return nil, unsupported("RefusedRequests")
+}
+
+// RefusedRequest implements [Client].
+func (UnimplementedClient) RefusedRequest(context.Context, string) (RefusedRequest, error) {
+	return RefusedRequest{}, unsupported("RefusedRequest")
+}
+
+// Redeliver implements [Client].
+func (UnimplementedClient) Redeliver(context.Context, Redelivery) (workflow.HookInfo, error) {
+	return workflow.HookInfo{}, unsupported("Redeliver")
 }
 
 // Catalog implements [Client].

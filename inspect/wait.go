@@ -24,7 +24,7 @@ type Wait struct {
 	Name     string `json:"name,omitempty"`      // of a payload: the token of the hook; else as in [Item]
 	HookID   string `json:"hook_id,omitempty"`   // of a payload
 	HookType string `json:"hook_type,omitempty"` // of a payload
-	RunID    string `json:"run_id,omitempty"`    // of a child
+	RunID    string `json:"run_id,omitempty"`    // of a child, or of a run that is awaited
 	Worker   string `json:"worker,omitempty"`    // that executes it
 	Attempt  int    `json:"attempt,omitempty"`   // of a step: the one that executes, or the next one
 	Error    string `json:"error,omitempty"`     // of the last attempt
@@ -41,6 +41,7 @@ const (
 	ForStep     WaitFor = "step"     // an attempt that executes, or should
 	ForRetry    WaitFor = "retry"    // the next attempt of a step that has failed
 	ForChild    WaitFor = "child"    // the result of a child run
+	ForRun      WaitFor = "run"      // the end of another run
 	ForSleep    WaitFor = "sleep"    // ends earlier if the run is woken
 	ForPayload  WaitFor = "payload"  // somebody who resumes a hook
 	ForDeadline WaitFor = "deadline" // the end of a context or of a select
@@ -61,12 +62,13 @@ const (
 	WaitAttempt   WaitCode = "attempt"    // for the attempt of a step that is executing
 	WaitRetry     WaitCode = "retry"      // for the next attempt of a step that has failed
 	WaitChild     WaitCode = "child"      // for the result of a child run
+	WaitRun       WaitCode = "run"        // for the end of another run
 	WaitSleep     WaitCode = "sleep"      // for the end of a sleep
 	WaitPayload   WaitCode = "payload"    // for a payload to a hook
 	WaitDeadline  WaitCode = "deadline"   // for the end of a context or of a select
 )
 
-var waitOrder = []WaitFor{ForWorker, ForStep, ForRetry, ForChild, ForSleep, ForPayload, ForDeadline}
+var waitOrder = []WaitFor{ForWorker, ForStep, ForRetry, ForChild, ForRun, ForSleep, ForPayload, ForDeadline}
 
 // Waits tells what a run waits for, by its timeline and its mailbox. What only
 // somebody outside can mend comes first, deadlines come last. A run that has ended
@@ -183,6 +185,8 @@ func waitOf(it *Item) (Wait, bool) {
 		}
 	case KindChild:
 		w.For, w.Code, w.What = ForChild, WaitChild, it.Title()+", run "+it.RunID
+	case KindAwait:
+		w.For, w.Code, w.What = ForRun, WaitRun, "the end of "+it.Name
 	case KindSleep:
 		w.For, w.Code, w.What = ForSleep, WaitSleep, "the end of a sleep"
 	case KindDeadline:
@@ -201,7 +205,7 @@ func contents(mail []Message) string {
 		switch m.Kind {
 		case EventPayloadReceived:
 			payloads++
-		case EventChildCompleted, EventChildFailed, EventStepCompleted:
+		case EventChildCompleted, EventChildFailed, EventStepCompleted, EventAwaitedCompleted, EventAwaitedFailed:
 			results++
 		case EventCancelRequested:
 			parts = append(parts, "a request to cancel")
@@ -209,6 +213,8 @@ func contents(mail []Message) string {
 			parts = append(parts, "a request to wake")
 		case EventRetried:
 			parts = append(parts, "a request to retry")
+		case EventResumed:
+			parts = append(parts, "an order to go on")
 		default: // it is counted only
 		}
 	}
@@ -261,8 +267,13 @@ var advices = map[workflow.ReasonCode]string{
 		"the run goes on by itself then. Or terminate it",
 	workflow.ReasonKilledWorkers: "look for what kills the process (out of memory, os.Exit, a fatal error) in the worker's log, mend and deploy it, " +
 		"then retry the run",
-	workflow.ReasonNoPublicURL: "set engine.Options.PublicURL in the worker and restart it; the run goes on by itself then",
-	workflow.ReasonNoVerifier:  "name the verifier in engine.Options.Verifiers of the worker and restart it; the run goes on by itself then",
+	workflow.ReasonNoPublicURL:    "set engine.Options.PublicURL in the worker and restart it; the run goes on by itself then",
+	workflow.ReasonNoSender:       "name the sender in engine.Options.Senders of the worker and restart it; the run goes on by itself then",
+	workflow.ReasonNoAnswerKeys:   "set engine.Options.AnswerKeys on the worker and restart it; the run goes on by itself then",
+	workflow.ReasonNoHookType:     "name the hook type in engine.Options.Hooks of the worker and restart it; the run goes on by itself then",
+	workflow.ReasonTopicType:      "define the topic once, and use that definition in workflows and in engine.Options.Hooks; deploy that, and the run goes on by itself",
+	workflow.ReasonRestartMisused: "deploy a build whose workflow returns the error of its own Restart; the run goes on by itself then",
+	workflow.ReasonInputUnfit:     "deploy a version that can decode the input, or one without a newer version; the run goes on by itself then",
 }
 
 // Explain says in a sentence without a subject what has become of a run, or what it
@@ -270,6 +281,14 @@ var advices = map[workflow.ReasonCode]string{
 // approval), since 3 h, or until the deadline in 21 h". The failure is that of a run
 // that has failed.
 func Explain(run workflow.RunInfo, waits []Wait, failure string, now time.Time) string {
+	if p := run.Paused; p != nil && !run.Status.Ended() {
+		run.Paused = nil
+		s := fmt.Sprintf("is %s, since %s", PauseText(p), Duration(now.Sub(p.At)))
+		if len(waits) > 0 {
+			s += "; once it goes on it " + Explain(run, waits, failure, now)
+		}
+		return s
+	}
 	if run.Status.Ended() {
 		ended := string(run.Status)
 		if run.Status == workflow.StatusCanceled {

@@ -19,6 +19,7 @@ type checker struct {
 	inv     *inventory
 	chron   *chronicle
 	effects []effect
+	lapses  []mishap // that processes suffered by themselves
 
 	// orStarted are the workflows that runs were started of by payloads.
 	orStarted []string
@@ -103,7 +104,7 @@ func (c *checker) checkRun(r *store.Run) {
 var once = map[store.Kind]int{
 	store.Started: 1, store.StepCompleted: 2, store.StepFailed: 2, store.TimerFired: 3, store.ChildStarted: 4, store.ChildExists: 4,
 	store.ChildCompleted: 5, store.ChildFailed: 5, store.HookClaimed: 6, store.HookConflict: 6, store.HookDrained: 7,
-	store.Responded: 8, store.RespondConflict: 8, store.RunCompleted: 9, store.RunFailed: 9, store.RunCanceled: 9,
+	store.AwaitedCompleted: 10, store.AwaitedFailed: 10, store.AwaitRefused: 10, store.Responded: 8, store.RespondConflict: 8, store.RunCompleted: 9, store.RunFailed: 9, store.RunCanceled: 9,
 }
 
 // final are the kinds of the last event, and the statuses that they leave behind.
@@ -394,7 +395,7 @@ func (c *checker) explained(first, again *effect) bool {
 	if !first.Ended.IsZero() && again.Began.Sub(first.Began) >= workLease/3 {
 		return true
 	}
-	return slices.ContainsFunc(c.chron.mishaps, func(m mishap) bool {
+	return slices.ContainsFunc(c.mishaps(), func(m mishap) bool {
 		return !m.harmless && m.process == first.Process && !m.over.Before(first.Began) && !m.began.After(again.Began) &&
 			(first.Ended.IsZero() || !m.began.After(first.Ended.Add(onTheWay)))
 	})
@@ -402,13 +403,16 @@ func (c *checker) explained(first, again *effect) bool {
 
 // story is what happened to processes.
 func (c *checker) story(processes ...int) (all []mishap) {
-	for _, m := range c.chron.mishaps {
+	for _, m := range c.mishaps() {
 		if slices.Contains(processes, m.process) {
 			all = append(all, m)
 		}
 	}
 	return all
 }
+
+// mishaps are what the test did to processes, and the leases that they lost without it.
+func (c *checker) mishaps() []mishap { return slices.Concat(c.chron.mishaps, c.lapses) }
 
 func clock(t time.Time) string { return t.Format("15:04:05.000") }
 

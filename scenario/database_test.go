@@ -42,6 +42,19 @@ func openStore(ctx context.Context, url string, log *slog.Logger) (store.Store, 
 	return postgres.OpenWith(ctx, url, postgres.Options{Logger: log})
 }
 
+// reader is a database that can only be read.
+type reader interface {
+	store.Reader
+	Close() error
+}
+
+func openReader(ctx context.Context, url string, log *slog.Logger) (reader, error) {
+	if path, ok := strings.CutPrefix(url, "sqlite:"); ok {
+		return sqlite.OpenReader(path, sqlite.Options{Logger: log})
+	}
+	return postgres.OpenReader(ctx, url, postgres.Options{Logger: log})
+}
+
 func newDatabase(t *testing.T, url string) *database {
 	t.Helper()
 	st, err := openStore(t.Context(), url, testLog(t))

@@ -342,11 +342,11 @@ func (w *world) holder(payload any) (runID string) {
 		w.t.Fatal(err)
 	}
 	for _, r := range runs(w.t, w.st) {
-		l, err := w.st.Load(w.t.Context(), r.ID, 0)
+		events, err := w.st.Journal(w.t.Context(), r.ID, 0, 1000) // Load has the last generation only
 		if err != nil {
 			w.t.Fatal(err)
 		}
-		for _, e := range l.Events {
+		for _, e := range events {
 			if e.Kind == store.PayloadReceived && string(e.Data) == string(data) {
 				return r.ID
 			}
@@ -460,6 +460,18 @@ func (m *mortal) Accept(ctx context.Context, p store.Payload) (store.Receipt, er
 	return write(m, func() (store.Receipt, error) { return m.Store.Accept(ctx, p) })
 }
 
+func (m *mortal) Publish(ctx context.Context, p store.Publication) (store.Published, error) {
+	return write(m, func() (store.Published, error) { return m.Store.Publish(ctx, p) })
+}
+
+func (m *mortal) TellListeners(ctx context.Context, atOnce int) (told int, more bool, err error) {
+	_, err = write(m, func() (struct{}, error) {
+		told, more, err = m.Store.TellListeners(ctx, atOnce)
+		return alone(err)
+	})
+	return told, more, err
+}
+
 func (m *mortal) Send(ctx context.Context, msg store.Message) error {
 	_, err := write(m, func() (struct{}, error) { return alone(m.Store.Send(ctx, msg)) })
 	return err
@@ -481,6 +493,25 @@ func (m *mortal) Claim(ctx context.Context, c store.Claim) (store.Claimed, error
 
 func (m *mortal) Apply(ctx context.Context, t *store.Transition) ([]store.Outcome, error) {
 	return write(m, func() ([]store.Outcome, error) { return m.Store.Apply(ctx, t) })
+}
+
+func (m *mortal) Deposit(ctx context.Context, d store.Deposit) error {
+	_, err := write(m, func() (struct{}, error) { return alone(m.Store.Deposit(ctx, d)) })
+	return err
+}
+
+func (m *mortal) Pause(ctx context.Context, runID string, p store.Pause) error {
+	_, err := write(m, func() (struct{}, error) { return alone(m.Store.Pause(ctx, runID, p)) })
+	return err
+}
+
+func (m *mortal) Resume(ctx context.Context, runID, actor string) error {
+	_, err := write(m, func() (struct{}, error) { return alone(m.Store.Resume(ctx, runID, actor)) })
+	return err
+}
+
+func (m *mortal) Fork(ctx context.Context, f store.Fork) (store.Hook, error) {
+	return write(m, func() (store.Hook, error) { return m.Store.Fork(ctx, f) })
 }
 
 func (m *mortal) Load(ctx context.Context, runID string, after int64) (store.Loaded, error) {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net/http"
 	"net/http/httptest"
 	"net/rpc"
 	"os"
@@ -73,7 +74,8 @@ func TestMain(m *testing.M) {
 // processWorkflows are what worker processes execute.
 func processWorkflows() []workflow.Definition {
 	return append(slices.Clip(loadWorkflows),
-		approval.Implement((&approver{}).approve), collection, channelLog, contender, desk, healthy, logging, nextInLine, poisonedStep, poisonedCode,
+		approval.Implement((&approver{}).approve), collection, channelLog, comeAndGo, contender, contract, counterRun, desk, healthy, listener, logging, nextInLine, poisonedStep, poisonedCode,
+		window, witness, yearsBot.Implement(tallyMessages),
 	)
 }
 
@@ -107,7 +109,10 @@ func (r role) play() (err error) {
 		return err
 	}
 	if r.Webhooks {
-		d.front = httptest.NewServer(server.Webhooks(d.eng, server.Options{}))
+		mux := http.NewServeMux()
+		mux.Handle(server.WebhookPath, server.Webhooks(d.eng))
+		mux.Handle("POST /desk/{token}", firstRequests(d.eng))
+		d.front = httptest.NewServer(mux)
 		defer d.front.Close()
 	}
 	defer func() { err = errors.Join(err, d.eng.Close()) }()
@@ -181,6 +186,18 @@ func (d *door) Resume(r workflow.ResumeRequest, info *workflow.HookInfo) (err er
 	return err
 }
 
+// Publish publishes to a topic.
+func (d *door) Publish(r workflow.PublishRequest, p *workflow.Publication) (err error) {
+	*p, err = d.eng.Publish(context.Background(), r)
+	return err
+}
+
+// Call sends a request of a call, and waits for the answer.
+func (d *door) Call(r workflow.CallRequest, a *workflow.CallAnswer) (err error) {
+	*a, err = d.eng.CallHook(context.Background(), r)
+	return err
+}
+
 // Hooks looks at the open hooks.
 func (d *door) Hooks(f inspect.HookFilter, hooks *[]workflow.HookInfo) (err error) {
 	*hooks, err = d.eng.Hooks(context.Background(), f)
@@ -224,7 +241,7 @@ func spawn(t *testing.T, r role) *process {
 	cmd := exec.Command(binary) //nolint:noctx // it ends with its standard input, or is killed
 	// The race detector need not wait a second at the end.
 	cmd.Env = append(os.Environ(), processEnv+"="+string(encode(t, r)), "GORACE=atexit_sleep_ms=0 "+os.Getenv("GORACE"))
-	cmd.Stderr = t.Output()
+	cmd.Stderr = &lapseWatch{Writer: t.Output(), process: func() int { return cmd.Process.Pid }}
 	in, err := cmd.StdinPipe()
 	if err != nil {
 		t.Fatal(err)

@@ -58,13 +58,13 @@ func checkRuns(t *testing.T, st store.Store, defs []workflow.Definition) {
 // checkJournal checks that a journal has no gap and that its time never goes back.
 func checkJournal(t *testing.T, l *store.Loaded) {
 	t.Helper()
-	if int64(len(l.Events)) != l.Run.Events {
-		t.Errorf("run %s: %d events, its head says %d", l.Run.ID, len(l.Events), l.Run.Events)
+	if int64(len(l.Events)) != l.Run.Events-l.Run.Base {
+		t.Errorf("run %s: %d events, its head says %d after %d of earlier generations", l.Run.ID, len(l.Events), l.Run.Events, l.Run.Base)
 	}
 	var last time.Time
 	for i, e := range l.Events {
-		if e.Position != int64(i)+1 {
-			t.Errorf("run %s: event %d has position %d", l.Run.ID, i+1, e.Position)
+		if e.Position != l.Run.Base+int64(i)+1 {
+			t.Errorf("run %s: event %d after %d has position %d", l.Run.ID, i+1, l.Run.Base, e.Position)
 		}
 		if e.At.Before(last) {
 			t.Errorf("run %s: event %d is of %v, before the last one's %v", l.Run.ID, i+1, e.At, last)
@@ -79,8 +79,8 @@ func sameDecisions(t *testing.T, l *store.Loaded, defs []workflow.Definition) {
 	t.Helper()
 	n := len(l.Events) - 1
 	st := &replayed{head: l.Run, events: l.Events[:n], ended: make(chan *store.Transition, 1)}
-	st.head.Status, st.head.Events = store.Running, int64(n)
-	e, err := engine.New(st, engine.Options{Workflows: defs, Logger: slog.New(slog.DiscardHandler)})
+	st.head.Status, st.head.Events = store.Running, l.Run.Base+int64(n)
+	e, err := engine.New(st, engine.Options{Workflows: defs, PublicURL: publicURL, Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -133,7 +133,14 @@ func (s *replayed) Renew(_ context.Context, l store.Lease) error {
 	s.head.Worker = l.Worker
 	return nil
 }
-func (s *replayed) Release(context.Context, string) error          { return nil }
+func (s *replayed) Release(context.Context, string) error { return nil }
+func (s *replayed) TellEnds(context.Context) (told int, more bool, err error) {
+	return 0, false, nil
+}
+
+func (s *replayed) TellListeners(context.Context, int) (told int, more bool, err error) {
+	return 0, false, nil
+}
 func (s *replayed) Run(context.Context, string) (store.Run, error) { return s.head, nil }
 
 func (s *replayed) Claim(context.Context, store.Claim) (store.Claimed, error) {
@@ -144,7 +151,7 @@ func (s *replayed) Claim(context.Context, store.Claim) (store.Claimed, error) {
 }
 
 func (s *replayed) Load(_ context.Context, _ string, after int64) (store.Loaded, error) {
-	return store.Loaded{Run: s.head, Events: s.events[after:]}, nil
+	return store.Loaded{Run: s.head, Events: s.events[max(after-s.head.Base, 0):]}, nil
 }
 
 func (s *replayed) Apply(_ context.Context, t *store.Transition) ([]store.Outcome, error) {

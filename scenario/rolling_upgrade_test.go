@@ -166,7 +166,7 @@ func buildNext(t *testing.T) (binary string) {
 		t.Fatal(err)
 	}
 	write(fmt.Sprintf("store/postgres/migrations/%03d.sql", len(steps)+1), "ALTER TABLE journal ADD COLUMN note text;\nCREATE INDEX runs_version ON runs (version);\n")
-	const arguments = "(ns transition[], ts transition[], es event[], fx effect[], un message[], ex attempt[], bs backlog_change[], claims integer[])"
+	const arguments = "(ns transition[], ts transition[], es event_2[], fx effect[], un message_2[], ex attempt[], bs backlog_change[], claims integer[])"
 	change("store/postgres/functions/apply.sql",
 		"FUNCTION apply_2"+arguments, "FUNCTION apply_3"+arguments,
 		"INSERT INTO journal (run_id,", "INSERT INTO journal (note, run_id,",
@@ -180,7 +180,7 @@ END $$;
 -- For binaries that know no backlogs.`)
 	change("store/postgres/queries.go", "FROM tenter.apply_2(", "FROM tenter.apply_3(")
 	change("store/sqlite/schema.go", "`,\n}\n", "`,\n`ALTER TABLE tenter_journal ADD COLUMN note TEXT;\nCREATE INDEX tenter_runs_version ON tenter_runs (version);\n`,\n}\n")
-	const columns = "run_id, position, at, kind, ref, data, asked, or_start, epoch, seq) VALUES ("
+	const columns = "run_id, position, at, kind, ref, data, asked, or_start, epoch, seq, actor) VALUES ("
 	change("store/sqlite/queries.go", "INSERT INTO tenter_journal ("+columns, "INSERT INTO tenter_journal (note, "+columns+"'next', ")
 	js, err := json.Marshal(overlay)
 	if err != nil {

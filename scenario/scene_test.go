@@ -125,7 +125,7 @@ func (s *scene) checker(snap snapshot) (*checker, error) {
 		return nil, err
 	}
 	acts, err := effects(s.log)
-	return &checker{inv: inv, chron: s.chron, effects: acts, orStarted: []string{talk.Name()}}, err
+	return &checker{inv: inv, chron: s.chron, effects: acts, lapses: lapsed(), orStarted: []string{talk.Name()}}, err
 }
 
 // check checks the database.

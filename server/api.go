@@ -144,20 +144,25 @@ var errStreamed = errors.New("streamed")
 
 // serve finds the route of a request and checks all that can be before it is followed.
 func (a *apiHandler) serve(c *call) (*route, any, error) {
-	scope, err := a.guard.Check(c.Request)
+	caller, err := a.guard.Check(c.Request)
 	if err != nil {
 		return nil, nil, refused(c.w, err)
 	}
 	c.client = a.reader
-	if scope == access.Write {
+	if caller.Scope == access.Write {
 		c.client = a.client
 	}
 	route, err := c.route()
 	if err != nil {
 		return nil, nil, err
 	}
-	if route.write && scope != access.Write {
+	if route.write && caller.Scope != access.Write {
 		return nil, nil, &problem{Status: http.StatusForbidden, Code: codeForbidden, Detail: "this needs an API key with the scope write"}
+	}
+	if route.write {
+		if c.Request, err = actedBy(c.Request, caller); err != nil {
+			return nil, nil, err
+		}
 	}
 	if err := a.origins.Check(c.Request); err != nil {
 		return nil, nil, &problem{Status: http.StatusForbidden, Code: codeForbidden, Detail: err.Error()}

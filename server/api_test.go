@@ -43,6 +43,28 @@ func (p *puppet) ResumeHook(_ context.Context, req workflow.ResumeRequest) (work
 	return workflow.HookInfo{}, p.err
 }
 
+func (p *puppet) Publish(_ context.Context, req workflow.PublishRequest) (workflow.Publication, error) {
+	return workflow.Publication{Topic: req.Topic, Subject: req.Subject, Listeners: 1, Number: 1}, p.err
+}
+
+func (p *puppet) Topics(context.Context, inspect.TopicFilter) ([]inspect.Topic, error) {
+	return nil, p.err
+}
+
+func (p *puppet) CallHook(_ context.Context, req workflow.CallRequest) (workflow.CallAnswer, error) {
+	if err := req.Validate(); err != nil {
+		return workflow.CallAnswer{}, err
+	}
+	return workflow.CallAnswer{Request: "q", RunID: "r", Output: req.Input}, p.err
+}
+
+func (p *puppet) AwaitAnswer(_ context.Context, req workflow.AnswerRequest) (workflow.CallAnswer, error) {
+	if err := req.Validate(); err != nil {
+		return workflow.CallAnswer{}, err
+	}
+	return workflow.CallAnswer{Request: "q", RunID: "r", Output: []byte("1")}, p.err
+}
+
 func (p *puppet) HookByToken(context.Context, string) (workflow.HookInfo, error) {
 	return workflow.HookInfo{}, p.err
 }
@@ -62,9 +84,50 @@ func (p *puppet) CancelRun(context.Context, string) error            { return p.
 func (p *puppet) TerminateRun(context.Context, string, string) error { return p.err }
 func (p *puppet) WakeRun(context.Context, string) error              { return p.err }
 func (p *puppet) RetryRun(context.Context, string) error             { return p.err }
+func (p *puppet) ResumeRun(context.Context, string) error            { return p.err }
+func (p *puppet) ResumeWorkflow(context.Context, string) error       { return p.err }
+
+func (p *puppet) PauseRun(context.Context, string, workflow.PauseRequest) error { return p.err }
+
+func (p *puppet) PauseWorkflow(context.Context, string, workflow.PauseRequest) error { return p.err }
+
+func (p *puppet) Links(context.Context, inspect.LinkFilter) ([]inspect.Link, error) {
+	return nil, p.err
+}
+
+func (p *puppet) Link(context.Context, string) (inspect.Link, error) { return inspect.Link{}, p.err }
+
+func (p *puppet) RefusedRequests(context.Context, inspect.RefusedFilter) ([]inspect.RefusedRequest, error) {
+	return []inspect.RefusedRequest{{ID: "q", Request: inspect.Request{Header: http.Header{"A": {"b"}}}}}, p.err
+}
+
+func (p *puppet) RefusedRequest(context.Context, string) (inspect.RefusedRequest, error) {
+	return inspect.RefusedRequest{ID: "q", Request: inspect.Request{Body: []byte("b")}}, p.err
+}
+
+func (p *puppet) Redeliver(_ context.Context, d inspect.Redelivery) (workflow.HookInfo, error) {
+	if d.ID != "q" || !d.Unverified {
+		return workflow.HookInfo{}, fmt.Errorf("it is asked for %+v", d)
+	}
+	return workflow.HookInfo{}, p.err
+}
+
+func (p *puppet) RevokeLink(context.Context, string) error { return p.err }
+
+func (p *puppet) PausedWorkflows(context.Context) ([]inspect.PausedWorkflow, error) {
+	return nil, p.err
+}
+
+func (p *puppet) ForkRun(_ context.Context, req workflow.ForkRequest) (workflow.ForkPlan, error) {
+	return workflow.ForkPlan{RunID: req.RunID, ForkID: "f", Position: 1, Again: []workflow.ForkedAgain{{Step: req.Step, Status: workflow.StatusCompleted}}}, p.err
+}
 
 func (p *puppet) Runs(context.Context, inspect.RunFilter) ([]workflow.RunInfo, error) {
 	return nil, p.err
+}
+
+func (p *puppet) Failures(context.Context, inspect.FailureFilter) (inspect.Failures, error) {
+	return inspect.Failures{}, p.err
 }
 
 func (p *puppet) CountRuns(context.Context) (inspect.Counts, error) { return inspect.Counts{}, p.err }
@@ -72,7 +135,14 @@ func (p *puppet) CountRuns(context.Context) (inspect.Counts, error) { return ins
 func (p *puppet) Journal(context.Context, string, int64, int) ([]inspect.Event, error) {
 	return nil, p.err
 }
-func (p *puppet) Mailbox(context.Context, string) ([]inspect.Message, error)   { return nil, p.err }
+
+func (p *puppet) Mailbox(context.Context, string) ([]inspect.Message, error) { return nil, p.err }
+
+func (p *puppet) Unread(context.Context, string, int) ([]inspect.Message, error) { return nil, p.err }
+
+func (p *puppet) Generations(context.Context, string) ([]inspect.Generation, error) {
+	return nil, p.err
+}
 func (p *puppet) Executing(context.Context, string) ([]inspect.Attempt, error) { return nil, p.err }
 
 func (p *puppet) Hooks(context.Context, inspect.HookFilter) ([]workflow.HookInfo, error) {
@@ -184,15 +254,18 @@ func TestTheAPIIsAsDocumented(t *testing.T) {
 	}
 	errs := map[string]error{
 		"hook_conflict": &workflow.HookConflictError{Token: "t", RunID: "r"}, "run_exists": &workflow.RunExistsError{RunID: "r"},
-		"hook_type": &workflow.HookTypeError{}, "retry_refused": &workflow.RetryRefusedError{}, "payload_invalid": &workflow.PayloadError{Err: errors.New("x")},
+		"hook_type": &workflow.HookTypeError{}, "retry_refused": &workflow.RetryRefusedError{}, "fork_refused": &workflow.ForkRefusedError{}, "payload_invalid": &workflow.PayloadError{Err: errors.New("x")},
 		"input_invalid":     &workflow.InputError{Err: errors.New("x")},
 		"payload_too_large": workflow.ErrPayloadTooLarge, "unknown_workflow": workflow.ErrUnknownWorkflow, "hook_not_found": workflow.ErrHookNotFound,
+		"link_not_found": workflow.ErrLinkNotFound, "refused_not_found": inspect.ErrRefusedNotFound, "not_verified": inspect.ErrNotVerified,
 		"run_not_found": workflow.ErrRunNotFound, "run_ended": workflow.ErrRunEnded, "invalid_token": workflow.ErrInvalidToken,
+		"old_worker":   workflow.ErrOldWorker,
 		"invalid_name": workflow.ErrInvalidName, "engine_closed": workflow.ErrEngineClosed, "internal": errors.New("the disk is full"),
+		"unanswered":      &workflow.UnansweredError{Err: workflow.ErrRunEnded},
 		"outcome_unknown": fmt.Errorf("%w: the disk is full", workflow.ErrOutcomeUnknown),
 	}
 	for _, op := range ops {
-		path := strings.NewReplacer("{run_id}", "r", "{token}", "t").Replace(op.path)
+		path := strings.NewReplacer("{run_id}", "r", "{link_id}", "l", "{request_id}", "q", "{token}", "t", "{workflow}", "w", "{topic}", "paid").Replace(op.path)
 		body := ""
 		switch op.path {
 		case "runs":
@@ -201,10 +274,24 @@ func TestTheAPIIsAsDocumented(t *testing.T) {
 			}
 		case "hooks/{token}/resume":
 			body = `{"payload":1}`
+		case "topics/{topic}/publish":
+			body = `{"subject":"s","payload":1}`
+		case "hooks/{token}/call":
+			body = `{"input":1}`
+		case "hooks/{token}/answer":
+			path += "?idempotency_key=k"
+		case "webhooks/refused/{request_id}/redeliver":
+			body = `{"unverified":true}`
+		case "runs/{run_id}/fork":
+			body = `{"step":"a#1"}`
 		case "runs/{run_id}/terminate":
 			body = `{"reason":"x"}`
+		case "runs/{run_id}/pause", "workflows/{workflow}/pause":
+			body = `{"why":"x"}`
 		case "runs/{run_id}/result":
 			path += "?wait=1"
+		case "links":
+			path += "?run_id=r"
 		}
 		call := func(header ...string) *httptest.ResponseRecorder {
 			return ask(check, op.method, path, body, writeKey, header...)
@@ -256,7 +343,7 @@ func TestTheAPIIsAsDocumented(t *testing.T) {
 	}
 	missing := check.Missing()
 	for _, op := range ops {
-		path := strings.NewReplacer("{run_id}", "r", "{token}", "t").Replace(op.path)
+		path := strings.NewReplacer("{run_id}", "r", "{link_id}", "l", "{request_id}", "q", "{token}", "t").Replace(op.path)
 		want(ask(elsewhere, op.method, path, "", ""), op, 403, "forbidden") // the app allows nothing
 		missing = slices.DeleteFunc(missing, func(m string) bool { return m == op.method+" /"+op.path+" 403" })
 	}

@@ -1,16 +1,17 @@
 // Package server has the http.Handlers around an engine.
 //
 // [Webhooks] serves the webhooks of all runs below [WebhookPath]; [Webhook] serves
-// one from a route of the app's own, after the app has authenticated the request;
+// one from a route of the app's own, after the app has authenticated the request, and with [OrStart]
+// starts the run;
 // [Resume] is a JSON endpoint for a defined hook; [API] serves all that an engine can
 // do, and all there is to see of runs, to package client, the command line and any
 // other program.
 //
-//	mux.Handle(server.WebhookPath, server.Webhooks(eng, server.Options{}))
+//	mux.Handle(server.WebhookPath, server.Webhooks(eng))
 //	mux.Handle(server.APIPath, server.API(eng, server.APIOptions{Access: access.Policy{APIKeys: keys}}))
 //	mux.Handle("POST /slack/{channel}", server.Webhook(eng, func(r *http.Request) (string, error) {
 //		return "slack:" + r.PathValue("channel"), nil
-//	}, server.Options{}))
+//	}))
 //
 // Errors are answered as application/problem+json (RFC 9457).
 //

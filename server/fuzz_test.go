@@ -20,8 +20,8 @@ import (
 
 	"github.com/tenter-dev/tenter/engine"
 	"github.com/tenter-dev/tenter/internal/run"
+	"github.com/tenter-dev/tenter/sender"
 	"github.com/tenter-dev/tenter/server"
-	"github.com/tenter-dev/tenter/signature"
 	"github.com/tenter-dev/tenter/store"
 	"github.com/tenter-dev/tenter/store/sqlite"
 )
@@ -60,7 +60,7 @@ func newPost(f *testing.F, hooks map[string]string) (*post, http.Handler) {
 	p := &post{Store: st, hooks: hooks}
 	eng, err := engine.New(p, engine.Options{
 		MaxPayload: 1000, RespondWithin: time.Microsecond, Logger: slog.New(slog.DiscardHandler),
-		Verifiers: map[string]signature.Verifier{"hub": signature.Must(signature.GitHub(secret)), "std": signature.Must(signature.StandardWebhooks("whsec_c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0"))},
+		Senders: map[string]*sender.Sender{"hub": sender.Must(sender.GitHub(secret)), "std": sender.Must(sender.StandardWebhooks("whsec_c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0"))},
 	})
 	if err != nil {
 		f.Fatal(err)

@@ -17,6 +17,7 @@ type intake struct {
 	body  io.Reader
 	taken bytes.Buffer // what was read
 	limit int64
+	whole bool  // all was read
 	err   error // why no more could be read
 }
 
@@ -46,6 +47,9 @@ func (in *intake) deadline(t time.Time) {
 func (in *intake) request() *http.Request {
 	r := *in.r
 	r.Body = io.NopCloser(in)
+	if in.whole {
+		r.Body = io.NopCloser(bytes.NewReader(in.taken.Bytes()))
+	}
 	return &r
 }
 
@@ -67,6 +71,7 @@ func (in *intake) all() ([]byte, bool) {
 	if in.err == nil && in.r.ContentLength != 0 {
 		in.deadline(time.Time{})
 	}
+	in.whole = in.err == nil
 	return in.taken.Bytes(), in.err == nil
 }
 

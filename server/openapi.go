@@ -169,6 +169,12 @@ func (d *describer) operation(r *route, problem object) object {
 	for _, p := range r.query {
 		params = append(params, object{"name": p.name, "in": "query", "description": p.about, "schema": json.RawMessage(p.schema)})
 	}
+	if r.write {
+		params = append(params, object{
+			"name": api.ActorHeader, "in": "header", "schema": json.RawMessage(aText),
+			"description": `who sends it, for the journal: JSON such as {"name":"ada","via":"app"}, in ASCII. It needs an API key that may name others; without it, it is whom the server knows the caller as`,
+		})
+	}
 	if params != nil {
 		op["parameters"] = params
 	}

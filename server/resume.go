@@ -2,6 +2,7 @@ package server
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 	"reflect"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/tenter-dev/tenter/internal/strictjson"
 	"github.com/tenter-dev/tenter/workflow"
@@ -30,60 +32,111 @@ const maxResume = 1 << 20
 func Resume[T any](c workflow.Client, t *workflow.HookType[T], token func(*http.Request) (string, error), opts Options) http.Handler {
 	o := withDefaults(opts)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.Method != http.MethodPost && r.Method != http.MethodPut {
-			w.Header().Set("Allow", "POST, PUT")
-			problem{Status: http.StatusMethodNotAllowed}.write(w)
-			return
-		}
-		in := newIntake(w, r, maxResume, o.ReadTimeout)
-		if in == nil {
-			return
-		}
-		to, err := token(in.request())
-		if err != nil && in.err == nil {
-			notFound(w)
-			return
-		}
-		body, ok := in.all()
+		to, payload, key, ok := receive[T](w, r, token, o)
 		if !ok {
-			in.problem().write(w)
-			return
-		}
-		payload, wrong := decodeStrictly[T](body)
-		if wrong != nil {
-			wrong.write(w)
 			return
 		}
 		var opts []workflow.ResumeOption
-		switch keys := r.Header["Idempotency-Key"]; len(keys) {
-		case 0:
-		case 1:
-			opts = append(opts, workflow.IdempotencyKey(keys[0]))
-		default:
-			problem{Status: http.StatusBadRequest, Detail: "there are several headers Idempotency-Key"}.write(w)
-			return
+		if key != nil {
+			opts = append(opts, workflow.IdempotencyKey(*key))
 		}
 		info, err := t.Resume(traced(r).Context(), c, to, payload, opts...)
 		if err != nil {
-			p := resumeProblem(err)
-			switch {
-			case p.Status == http.StatusServiceUnavailable:
-				w.Header().Set("Retry-After", retryAfter)
-			case p.Status == http.StatusInternalServerError && r.Context().Err() == nil:
-				o.Logger.ErrorContext(r.Context(), "resume failed", "path", r.URL.Path, "error", err)
-			}
-			p.write(w)
+			o.fail(w, r, "resume", err)
 			return
 		}
-		answer, err := json.Marshal(map[string]any{"hook_id": info.ID, "run_id": info.RunID, "duplicate": info.Duplicate})
-		if err != nil {
-			problem{Status: http.StatusInternalServerError}.write(w)
-			return
-		}
-		w.Header().Set("Content-Type", "application/json")
-		w.WriteHeader(http.StatusAccepted)
-		_, _ = w.Write(append(answer, '\n'))
+		answerJSON(w, http.StatusAccepted, map[string]any{"hook_id": info.ID, "run_id": info.RunID, "duplicate": info.Duplicate})
 	})
+}
+
+// maxCall is how long a request of a Call endpoint is held at most.
+const maxCall = 30 * time.Second
+
+// Call serves a JSON endpoint for a call, as [Resume] does for a hook: the body is the input, and the
+// answer is 200 with what the run returns. It is 422 if the run refuses the request; the detail is the
+// text of its error. If the run has not answered after 30 s, or is paused, it is 504, if the server
+// stops 503, and if the run has ended 500: it has the request all the same, and a repetition with the
+// same Idempotency-Key gets the answer.
+func Call[In, Out any](c workflow.Client, t *workflow.CallType[In, Out], token func(*http.Request) (string, error), opts Options) http.Handler {
+	o := withDefaults(opts)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		to, input, key, ok := receive[In](w, r, token, o)
+		if !ok {
+			return
+		}
+		var opts []workflow.CallOption
+		if key != nil {
+			opts = append(opts, workflow.IdempotencyKey(*key))
+		}
+		ctx, cancel := context.WithTimeout(traced(r).Context(), maxCall)
+		defer cancel()
+		out, err := t.Call(ctx, c, to, input, opts...)
+		if err != nil {
+			o.fail(w, r, "call", err)
+			return
+		}
+		answerJSON(w, http.StatusOK, out)
+	})
+}
+
+// receive reads a payload, for the hook that has a token, with its idempotency key. It has answered
+// what can't be one.
+func receive[T any](w http.ResponseWriter, r *http.Request, token func(*http.Request) (string, error), o Options) (to string, payload T, key *string, ok bool) {
+	if r.Method != http.MethodPost && r.Method != http.MethodPut {
+		w.Header().Set("Allow", "POST, PUT")
+		problem{Status: http.StatusMethodNotAllowed}.write(w)
+		return to, payload, nil, false
+	}
+	in := newIntake(w, r, maxResume, o.ReadTimeout)
+	if in == nil {
+		return to, payload, nil, false
+	}
+	to, err := token(in.request())
+	if err != nil && in.err == nil {
+		notFound(w)
+		return to, payload, nil, false
+	}
+	body, ok := in.all()
+	if !ok {
+		in.problem().write(w)
+		return to, payload, nil, false
+	}
+	payload, wrong := decodeStrictly[T](body)
+	if wrong != nil {
+		wrong.write(w)
+		return to, payload, nil, false
+	}
+	switch keys := r.Header["Idempotency-Key"]; len(keys) {
+	case 0:
+		return to, payload, nil, true
+	case 1:
+		return to, payload, &keys[0], true
+	}
+	problem{Status: http.StatusBadRequest, Detail: "there are several headers Idempotency-Key"}.write(w)
+	return to, payload, nil, false
+}
+
+// fail answers an error.
+func (o *Options) fail(w http.ResponseWriter, r *http.Request, what string, err error) {
+	p := resumeProblem(err)
+	switch {
+	case p.Status == http.StatusServiceUnavailable:
+		w.Header().Set("Retry-After", retryAfter)
+	case p.Status == http.StatusInternalServerError && p.Detail == "" && r.Context().Err() == nil:
+		o.Logger.ErrorContext(r.Context(), "request failed", "what", what, "route", r.Pattern, "error", err) // only the app knows where in the path a token is
+	}
+	p.write(w)
+}
+
+func answerJSON(w http.ResponseWriter, status int, v any) {
+	answer, err := json.Marshal(v)
+	if err != nil {
+		problem{Status: http.StatusInternalServerError}.write(w)
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_, _ = w.Write(append(answer, '\n'))
 }
 
 // decodeStrictly decodes a payload that is all of the body, and has no fields that T
@@ -147,6 +200,12 @@ func orPayload(field string) string {
 
 // resumeProblem reveals no more than a caller may know that may resume only this hook.
 func resumeProblem(err error) problem {
+	if refused, ok := errors.AsType[*workflow.RefusedError](err); ok {
+		return problem{Status: http.StatusUnprocessableEntity, Title: "The request was refused", Detail: refused.Err.Error()}
+	}
+	if _, ok := errors.AsType[*workflow.UnansweredError](err); ok {
+		return unansweredProblem(err)
+	}
 	f := findFault(err)
 	switch {
 	case f == nil:
@@ -161,6 +220,19 @@ func resumeProblem(err error) problem {
 	p := apiProblem(err)
 	bad, _ := errors.AsType[*workflow.PayloadError](err)
 	return problem{Status: p.Status, Title: p.Title, Detail: bad.Err.Error(), Field: p.Field}
+}
+
+// unansweredProblem is as for webhooks.
+func unansweredProblem(err error) problem {
+	p := problem{Status: http.StatusInternalServerError, Detail: "the request was taken, and there is no answer"}
+	switch {
+	case errors.Is(err, workflow.ErrRunEnded):
+	case errors.Is(err, workflow.ErrEngineClosed):
+		p.Status = http.StatusServiceUnavailable
+	case errors.Is(err, workflow.ErrRunPaused), errors.Is(err, context.DeadlineExceeded):
+		p.Status = http.StatusGatewayTimeout
+	}
+	return p
 }
 
 func byteCount(n int64) string {

@@ -15,7 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/tenter-dev/tenter/engine"
-	"github.com/tenter-dev/tenter/signature"
+	"github.com/tenter-dev/tenter/sender"
 	"github.com/tenter-dev/tenter/store"
 	"github.com/tenter-dev/tenter/workflow"
 )
@@ -33,12 +33,12 @@ func TestSignedWebhooks(t *testing.T) {
 	t.Parallel()
 	key := base64.StdEncoding.EncodeToString([]byte(secret))
 	schemes := map[string]struct {
-		verifier signature.Verifier
+		sender   *sender.Sender
 		sign     func(body string, at time.Time) []string // header
 		timeless bool
 	}{
 		"standard": {
-			verifier: signature.Must(signature.StandardWebhooks("whsec_" + key)),
+			sender: sender.Must(sender.StandardWebhooks("whsec_" + key)),
 			sign: func(body string, at time.Time) []string {
 				ts := strconv.FormatInt(at.Unix(), 10)
 				return []string{
@@ -48,28 +48,28 @@ func TestSignedWebhooks(t *testing.T) {
 			},
 		},
 		"github": {
-			verifier: signature.Must(signature.GitHub("an older secret", secret)),
+			sender: sender.Must(sender.GitHub("an older secret", secret)),
 			sign: func(body string, _ time.Time) []string {
 				return []string{"X-Hub-Signature-256", "sha256=" + hex.EncodeToString(mac(body))}
 			},
 			timeless: true,
 		},
 		"stripe": {
-			verifier: signature.Must(signature.Stripe(secret)),
+			sender: sender.Must(sender.Stripe(secret)),
 			sign: func(body string, at time.Time) []string {
 				ts := strconv.FormatInt(at.Unix(), 10)
 				return []string{"Stripe-Signature", "t=" + ts + ",v1=" + hex.EncodeToString(mac(ts+"."+body))}
 			},
 		},
 		"slack": {
-			verifier: signature.Must(signature.Slack(secret)),
+			sender: sender.Must(sender.Slack(secret)),
 			sign: func(body string, at time.Time) []string {
 				ts := strconv.FormatInt(at.Unix(), 10)
 				return []string{"X-Slack-Request-Timestamp", ts, "X-Slack-Signature", "v0=" + hex.EncodeToString(mac("v0:"+ts+":"+body))}
 			},
 		},
 		"custom": {
-			verifier: signature.Func(func(r signature.Request, _ time.Time) error {
+			sender: own(func(r *sender.Request, _ time.Time) error {
 				if r.Header.Get("X-Sum") != hex.EncodeToString(mac(r.Method+r.URL.Path+string(r.Body))) {
 					return errors.New("wrong sum")
 				}
@@ -81,16 +81,16 @@ func TestSignedWebhooks(t *testing.T) {
 			timeless: true,
 		},
 	}
-	verifiers := map[string]signature.Verifier{}
+	senders := map[string]*sender.Sender{}
 	for name, s := range schemes {
-		verifiers[name] = s.verifier
+		senders[name] = s.sender
 	}
 	for name, s := range schemes {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			l := newLab(t)
 			wf := l.collector(workflow.Verify(name))
-			l.run(engine.Options{Verifiers: verifiers}, wf)
+			l.run(engine.Options{Senders: senders}, wf)
 			r, u := open(l, wf, name)
 			body, now := `{"amount": 100}`, time.Now()
 			good := s.sign(body, now)
@@ -138,6 +138,11 @@ func TestSignedWebhooks(t *testing.T) {
 	}
 }
 
+// own is a sender of whom nothing is known but a function.
+func own(verify func(*sender.Request, time.Time) error, sensitive ...string) *sender.Sender {
+	return sender.Must(sender.New(sender.Options{Name: "own", Verify: verify, SensitiveHeaders: sensitive}))
+}
+
 func nothingDelivered(l *lab, runID string) {
 	l.Helper()
 	loaded, err := l.store.Load(l.Context(), runID, 0)
@@ -154,8 +159,8 @@ func nothingDelivered(l *lab, runID string) {
 	}
 }
 
-// A run whose verifier nobody has waits for it.
-func TestUnknownVerifier(t *testing.T) {
+// A run whose sender nobody knows waits for it.
+func TestUnknownSender(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
 	wf := l.collector(workflow.Verify("hub"))
@@ -164,15 +169,15 @@ func TestUnknownVerifier(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if reason := l.blocked(r.ID()); !strings.Contains(reason, `"hub"`) || !strings.Contains(reason, "Options.Verifiers") {
+	if reason := l.blocked(r.ID()); !strings.Contains(reason, `"hub"`) || !strings.Contains(reason, "Options.Senders") {
 		t.Errorf("the reason is %q", reason)
 	}
-	hub := map[string]signature.Verifier{"hub": signature.Must(signature.GitHub(secret))}
-	l.run(engine.Options{Verifiers: hub}, wf)
+	hub := map[string]*sender.Sender{"hub": sender.Must(sender.GitHub(secret))}
+	l.run(engine.Options{Senders: hub}, wf)
 	u := receive(l, l.urls)
 	wantStatus(l, l.post(u, "x"), 401)
 
-	// An engine that takes requests and does not have the verifier lets nothing pass.
+	// An engine that takes requests and does not know the sender lets nothing pass.
 	without, stop := l.runOn(l.store, engine.Options{PublicURL: l.srv.URL})
 	defer stop()
 	with := l.now.Swap(without)
@@ -187,9 +192,9 @@ func TestUnknownVerifier(t *testing.T) {
 	}
 }
 
-// What a verifier calls sensitive is masked where people look, also for headers whose
+// What a sender calls sensitive is masked where people look, also for headers whose
 // names say nothing.
-func TestSensitiveHeadersOfAVerifier(t *testing.T) {
+func TestSensitiveHeadersOfASender(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
 	wf := workflow.Define("logging", func(ctx workflow.Context, _ string) (string, error) {
@@ -208,8 +213,8 @@ func TestSensitiveHeadersOfAVerifier(t *testing.T) {
 			return r.LogValue().String() + " " + r.Header.Get("X-Sum"), nil
 		})
 	})
-	sum := signature.Func(func(signature.Request, time.Time) error { return nil }, "X-Sum")
-	l.run(engine.Options{Verifiers: map[string]signature.Verifier{"sum": sum}}, wf)
+	sum := own(func(*sender.Request, time.Time) error { return nil }, "X-Sum")
+	l.run(engine.Options{Senders: map[string]*sender.Sender{"sum": sum}}, wf)
 	r, u := open(l, wf, "")
 	wantStatus(l, l.post(u, "x", "X-Sum", "abc", "X-Seen", "def"), 202)
 	got := result(l, r)
@@ -218,23 +223,23 @@ func TestSensitiveHeadersOfAVerifier(t *testing.T) {
 	}
 }
 
-// A verifier that panics does not know whether a request is genuine: nothing is written,
+// A sender that panics does not know whether a request is genuine: nothing is written,
 // and the caller hears of an error of the server. So does who is refused by an error that
 // wraps itself.
-func TestVerifiersThatMisbehave(t *testing.T) {
+func TestSendersThatMisbehave(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
-		verify func(signature.Request, time.Time) error
+		verify func(*sender.Request, time.Time) error
 		status int
 	}{
-		"panics": {func(signature.Request, time.Time) error { panic("no key") }, 500},
-		"cyclic": {func(signature.Request, time.Time) error { return &cyclic{errors.New("round")} }, 401},
+		"panics": {func(*sender.Request, time.Time) error { panic("no key") }, 500},
+		"cyclic": {func(*sender.Request, time.Time) error { return &cyclic{errors.New("round")} }, 401},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			l := newLab(t)
 			wf := l.collector(workflow.Verify(name))
-			l.run(engine.Options{Verifiers: map[string]signature.Verifier{name: signature.Func(tt.verify)}}, wf)
+			l.run(engine.Options{Senders: map[string]*sender.Sender{name: own(tt.verify)}}, wf)
 			r, u := open(l, wf, name)
 			a := l.post(u, "x")
 			if wantStatus(l, a, tt.status); strings.Contains(a.body, "no key") {

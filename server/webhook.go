@@ -2,6 +2,7 @@ package server
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"log/slog"
 	"maps"
@@ -23,10 +24,17 @@ const WebhookPath = run.WebhookPath
 // retryAfter is what callers are told that come while the server stops, in seconds.
 const retryAfter = "5"
 
-// Options configure the handlers. The zero value works.
+// Option is an option of [Webhooks] and [Webhook], such as [Options].
+type Option interface {
+	applyWebhook(*webhookHandler)
+}
+
+// Options configure the handlers. The zero value works, and is the default.
 type Options struct {
-	// Logger gets what goes wrong and is not the caller's fault, and refused
-	// signatures. The default is slog.Default().
+	// Logger gets what goes wrong and is not the caller's fault; and requests that were
+	// refused, or have found no run where one could start, at most 20 lines a minute of a
+	// handler: a line says how many had none. On a route of the app's own they name its
+	// pattern, since the path may have a token in it. The default is slog.Default().
 	Logger *slog.Logger
 
 	// ReadTimeout bounds the reading of a body, in place of http.Server.ReadTimeout.
@@ -43,6 +51,8 @@ type Options struct {
 	TrustForwarded bool
 }
 
+func (o Options) applyWebhook(h *webhookHandler) { h.opts = withDefaults(o) }
+
 func withDefaults(o Options) Options {
 	o.ReadTimeout = cmp.Or(o.ReadTimeout, 30*time.Second)
 	o.WriteTimeout = cmp.Or(o.WriteTimeout, 30*time.Second)
@@ -54,23 +64,29 @@ func withDefaults(o Options) Options {
 
 // Webhooks serves the webhooks of all runs. Mount it at [WebhookPath]; it does not
 // mind a prefix before it.
-func Webhooks(e *engine.Engine, opts Options) http.Handler {
-	return newHandler(e, pathToken, opts)
+func Webhooks(e *engine.Engine, opts ...Option) http.Handler {
+	return newHandler(&webhookHandler{engine: e, token: pathToken, public: true}, opts)
 }
 
 // Webhook serves webhooks from a route of the app's own: token finds the webhook's
 // token from a request that the app has authenticated. It may read the body, which is
 // delivered whole all the same. If token fails, or the token is unknown, the answer
 // is 404.
-func Webhook(e *engine.Engine, token func(*http.Request) (string, error), opts Options) http.Handler {
-	return newHandler(e, token, opts)
+func Webhook(e *engine.Engine, token func(*http.Request) (string, error), opts ...Option) http.Handler {
+	return newHandler(&webhookHandler{engine: e, token: token}, opts)
 }
 
-func newHandler(e *engine.Engine, token func(*http.Request) (string, error), opts Options) http.Handler {
-	if e == nil {
+func newHandler(h *webhookHandler, opts []Option) http.Handler {
+	if h.engine == nil {
 		panic("server: the engine is nil")
 	}
-	return &webhookHandler{engine: e, token: token, opts: withDefaults(opts)}
+	h.opts = withDefaults(Options{})
+	for _, opt := range opts {
+		if opt != nil {
+			opt.applyWebhook(h)
+		}
+	}
+	return h
 }
 
 var errNoToken = errors.New("no token in the path")
@@ -92,12 +108,20 @@ func pathToken(r *http.Request) (string, error) {
 type webhookHandler struct {
 	engine *engine.Engine
 	token  func(*http.Request) (string, error)
+	public bool // the route is that of all webhooks, of any sender, and anybody can name a token
 	opts   Options
+
+	first     *engine.FirstRequest
+	declared  []declared
+	strangers run.PerMinute // lines about what anybody may cause
 }
 
 func (h *webhookHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	in := newIntake(w, r, int64(run.MaxPayload(h.engine)), h.opts.ReadTimeout)
 	if in == nil {
+		return
+	}
+	if !h.public && h.handshake(w, r, in) { // it need not have a token
 		return
 	}
 	token, err := h.token(in.request())
@@ -109,7 +133,10 @@ func (h *webhookHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 		return
 	}
-	hook, err := h.engine.Webhook(r.Context(), token)
+	if h.public && h.handshake(w, r, in) {
+		return
+	}
+	hook, err := h.webhook(r, in, token)
 	if err != nil {
 		h.fail(w, r, err)
 		return
@@ -127,14 +154,42 @@ func (h *webhookHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 		return
 	}
-	resp, err := hook.Deliver(traced(r).Context(), &workflow.Request{
-		Method: r.Method, URL: requestURL(r), Host: r.Host, Header: r.Header, Body: body, RemoteAddr: h.remote(r),
-	})
+	resp, err := hook.Deliver(traced(r).Context(), h.request(r, body))
 	if err != nil {
 		h.fail(w, r, err)
 		return
 	}
 	h.write(w, resp)
+}
+
+// request is a request as an engine takes it.
+func (h *webhookHandler) request(r *http.Request, body []byte) *workflow.Request {
+	return &workflow.Request{
+		Method: r.Method, URL: requestURL(r), Host: r.Host, Header: r.Header, Body: body, RemoteAddr: h.remote(r),
+	}
+}
+
+// handshake answers a request by which a sender checks that a URL is ready for it, and reports
+// whether it has answered. Nothing is looked up: the answer does not depend on the webhook.
+func (h *webhookHandler) handshake(w http.ResponseWriter, r *http.Request, in *intake) bool {
+	if !h.engine.MayHandshake(h.request(r, nil)) {
+		return false
+	}
+	body, ok := in.all()
+	if !ok {
+		in.problem().write(w)
+		return true
+	}
+	resp, err := h.engine.Handshake(r.Context(), h.request(r, body))
+	if err != nil {
+		h.fail(w, r, err)
+		return true
+	}
+	if resp == nil {
+		return false
+	}
+	h.write(w, *resp)
+	return true
 }
 
 // requestURL is what the caller asked for, also below http.StripPrefix.
@@ -171,16 +226,29 @@ func (h *webhookHandler) remote(r *http.Request) string {
 func (h *webhookHandler) fail(w http.ResponseWriter, r *http.Request, err error) {
 	switch {
 	case errors.Is(err, workflow.ErrHookNotFound):
+		if h.first == nil {
+			notFound(w)
+			return
+		}
+		if unlogged, ok := h.strangers.Take(time.Now()); ok {
+			h.opts.Logger.WarnContext(r.Context(), "a webhook request has found no run, and started none", "route", h.route(r), "error", err, "unlogged", unlogged)
+		}
 		notFound(w)
+	case errors.Is(err, workflow.ErrRunExists):
+		problem{Status: http.StatusConflict, Detail: "the run that the request would start is there already"}.write(w)
 	case errors.Is(err, workflow.ErrPayloadTooLarge):
 		problem{Status: http.StatusRequestEntityTooLarge}.write(w)
 	case errors.Is(err, engine.ErrNotVerified):
-		h.opts.Logger.WarnContext(r.Context(), "refused a webhook request", "path", run.RedactPath(r.URL.Path), "error", err)
+		if unlogged, ok := h.strangers.Take(time.Now()); ok {
+			h.opts.Logger.WarnContext(r.Context(), "refused a webhook request", "route", h.route(r), "error", err, "unlogged", unlogged)
+		}
 		problem{Status: http.StatusUnauthorized, Detail: "the signature is missing, wrong, or too old"}.write(w)
 	case errors.Is(err, engine.ErrNoResponse):
 		problem{Status: http.StatusInternalServerError, Detail: "the request was taken, and the run ended without a response"}.write(w)
 	case errors.Is(err, engine.ErrResponseTimeout):
 		problem{Status: http.StatusGatewayTimeout, Detail: "the request was taken, and the run has not responded yet"}.write(w)
+	case errors.Is(err, engine.ErrPaused):
+		problem{Status: http.StatusGatewayTimeout, Detail: "the request was taken, and the run is paused"}.write(w)
 	case errors.Is(err, engine.ErrStopping):
 		w.Header().Set("Retry-After", retryAfter)
 		problem{Status: http.StatusServiceUnavailable, Detail: "the server stops; the request was taken"}.write(w)
@@ -188,9 +256,20 @@ func (h *webhookHandler) fail(w http.ResponseWriter, r *http.Request, err error)
 		w.Header().Set("Retry-After", retryAfter)
 		problem{Status: http.StatusServiceUnavailable}.write(w)
 	default:
-		h.opts.Logger.ErrorContext(r.Context(), "webhook request failed", "path", run.RedactPath(r.URL.Path), "error", err)
+		if r.Context().Err() == nil || !errors.Is(err, context.Canceled) { // else the caller has hung up
+			h.opts.Logger.ErrorContext(r.Context(), "webhook request failed", "route", h.route(r), "error", err)
+		}
 		problem{Status: http.StatusInternalServerError}.write(w)
 	}
+}
+
+// route is how the log names the way by which a request came: on a route of the app's own the pattern,
+// as only the app knows where in the path a token is.
+func (h *webhookHandler) route(r *http.Request) string {
+	if h.public {
+		return run.RedactPath(r.URL.Path)
+	}
+	return r.Pattern
 }
 
 func notFound(w http.ResponseWriter) { problem{Status: http.StatusNotFound}.write(w) }

@@ -542,7 +542,7 @@ func (l *lab) blocked(runID string) string {
 		if err != nil {
 			l.Fatal(err)
 		}
-		if info.Status == workflow.StatusBlocked {
+		if info.Status == workflow.StatusBlocked && info.ReasonCode != workflow.ReasonNoWorker { // it begins to run
 			return info.Reason
 		}
 		if time.Now().After(deadline) {

@@ -31,6 +31,18 @@ type Archive struct {
 	Receipts  []StoredReceipt
 	Responses []Response
 	TxSteps   []DoneTxStep
+
+	Generations []ArchivedGeneration // those that are over, in their order
+
+	// Subscriptions are the run's own, by Ref. Import tells those whose target is there and has ended;
+	// one whose target is not there waits until it is imported.
+	Subscriptions []Subscription
+}
+
+// ArchivedGeneration is a generation that is over.
+type ArchivedGeneration struct {
+	Generation
+	Unread int64 // number of the last of Archive.Unread by then
 }
 
 // CutEvent is an event that a retry has cut off the journal.

@@ -15,7 +15,7 @@
 //   - Wake-ups. A run is claimable when it has a message in its mailbox or a
 //     WakeAt that is due, and is free or its worker's lease has lapsed. No flag
 //     decides it.
-//   - Journal. Only Apply and [Client.Retry] write it, so it has one writer.
+//   - Journal. Only Apply, [Client.Retry] and, once, [Client.Fork] write it, so it has one writer.
 //     Positions count from 1 without gaps.
 //   - Mailbox. It holds exactly the messages not taken in yet. A transition
 //     deletes those that it took by their ID. Messages of one run are ordered by

@@ -23,6 +23,14 @@ var (
 	// than the one that has the token. Nothing was written.
 	ErrMismatch = errors.New("hook is of another type")
 
+	// ErrPaused is returned when a transition can't be written, because the run or its workflow
+	// is paused. Nothing was written; the epoch and the owner of the run are as they were.
+	ErrPaused = errors.New("paused")
+
+	// ErrOldWorker is returned when something can't be done, such as a restart or a pause, because
+	// a worker is live whose binary does not know it. Nothing was written.
+	ErrOldWorker = errors.New("a worker is live whose binary is too old for this: stop it, or replace it by a newer one")
+
 	// ErrClosed is returned by a store that has been closed.
 	ErrClosed = errors.New("store is closed")
 )

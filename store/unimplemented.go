@@ -29,6 +29,11 @@ func (Unimplemented) Accept(context.Context, Payload) (Receipt, error) {
 	return Receipt{}, unsupported("Accept")
 }
 
+// Publish implements [Store].
+func (Unimplemented) Publish(context.Context, Publication) (Published, error) {
+	return Published{}, unsupported("Publish")
+}
+
 // Send implements [Store].
 func (Unimplemented) Send(context.Context, Message) error {
 	return unsupported("Send")
@@ -49,9 +54,49 @@ func (Unimplemented) Retry(context.Context, Cut) (Hook, error) {
 	return Hook{}, unsupported("Retry")
 }
 
+// Fork implements [Store].
+func (Unimplemented) Fork(context.Context, Fork) (Hook, error) {
+	return Hook{}, unsupported("Fork")
+}
+
 // Unblock implements [Store].
 func (Unimplemented) Unblock(context.Context, string) error {
 	return unsupported("Unblock")
+}
+
+// Pause implements [Store].
+func (Unimplemented) Pause(context.Context, string, Pause) error {
+	return unsupported("Pause")
+}
+
+// Resume implements [Store].
+func (Unimplemented) Resume(context.Context, string, string) error {
+	return unsupported("Resume")
+}
+
+// PauseWorkflow implements [Store].
+func (Unimplemented) PauseWorkflow(context.Context, string, Pause) error {
+	return unsupported("PauseWorkflow")
+}
+
+// ResumeWorkflow implements [Store].
+func (Unimplemented) ResumeWorkflow(context.Context, string) error {
+	return unsupported("ResumeWorkflow")
+}
+
+// PausedWorkflows implements [Store].
+func (Unimplemented) PausedWorkflows(context.Context) ([]PausedWorkflow, error) {
+	return nil, unsupported("PausedWorkflows")
+}
+
+// PutHookTypes implements [Store].
+func (Unimplemented) PutHookTypes(context.Context, []HookType) error {
+	return unsupported("PutHookTypes")
+}
+
+// HookTypes implements [Store].
+func (Unimplemented) HookTypes(context.Context) ([]HookType, error) {
+	return nil, unsupported("HookTypes")
 }
 
 // Load implements [Store].
@@ -104,6 +149,11 @@ func (Unimplemented) Hooks(context.Context, HookFilter) ([]Hook, error) {
 	return nil, unsupported("Hooks")
 }
 
+// Topics implements [Store].
+func (Unimplemented) Topics(context.Context, TopicFilter) ([]ListenedTopic, error) {
+	return nil, unsupported("Topics")
+}
+
 // Receipt implements [Store].
 func (Unimplemented) Receipt(context.Context, string) (Receipt, error) {
 	return Receipt{}, unsupported("Receipt")
@@ -117,6 +167,16 @@ func (Unimplemented) Workers(context.Context) ([]WorkerInfo, error) {
 // Response implements [Store].
 func (Unimplemented) Response(context.Context, string) (Response, error) {
 	return Response{}, unsupported("Response")
+}
+
+// Generations implements [Store].
+func (Unimplemented) Generations(context.Context, string) ([]Generation, error) {
+	return nil, unsupported("Generations")
+}
+
+// Unread implements [Store].
+func (Unimplemented) Unread(context.Context, string, int, int) ([]Message, error) {
+	return nil, unsupported("Unread")
 }
 
 // Executing implements [Store].
@@ -149,6 +209,11 @@ func (Unimplemented) Apply(context.Context, *Transition) ([]Outcome, error) {
 	return nil, unsupported("Apply")
 }
 
+// Deposit implements [Store].
+func (Unimplemented) Deposit(context.Context, Deposit) error {
+	return unsupported("Deposit")
+}
+
 // Fence implements [Store].
 func (Unimplemented) Fence(context.Context, string, string, int64) (Loaded, error) {
 	return Loaded{}, unsupported("Fence")
@@ -157,6 +222,71 @@ func (Unimplemented) Fence(context.Context, string, string, int64) (Loaded, erro
 // Prune implements [Store].
 func (Unimplemented) Prune(context.Context, time.Time, int) (int, bool, error) {
 	return 0, false, unsupported("Prune")
+}
+
+// TellEnds implements [Store].
+func (Unimplemented) TellEnds(context.Context) (int, bool, error) {
+	return 0, false, unsupported("TellEnds")
+}
+
+// TellListeners implements [Store].
+func (Unimplemented) TellListeners(context.Context, int) (int, bool, error) {
+	return 0, false, unsupported("TellListeners")
+}
+
+// PruneGenerations implements [Store].
+func (Unimplemented) PruneGenerations(context.Context, time.Time, int) (int, bool, error) {
+	return 0, false, unsupported("PruneGenerations")
+}
+
+// Answer implements [Store].
+func (Unimplemented) Answer(context.Context, Answer) (Link, error) {
+	return Link{}, unsupported("Answer")
+}
+
+// RevokeLink implements [Store].
+func (Unimplemented) RevokeLink(context.Context, string, string) error {
+	return unsupported("RevokeLink")
+}
+
+// Link implements [Store].
+func (Unimplemented) Link(context.Context, string) (Link, error) {
+	return Link{}, unsupported("Link")
+}
+
+// Links implements [Store].
+func (Unimplemented) Links(context.Context, LinkFilter) ([]Link, error) {
+	return nil, unsupported("Links")
+}
+
+// LinkKeys implements [Store].
+func (Unimplemented) LinkKeys(context.Context) (map[string]int, error) {
+	return nil, unsupported("LinkKeys")
+}
+
+// Installation implements [Store].
+func (Unimplemented) Installation(context.Context) (string, error) {
+	return "", unsupported("Installation")
+}
+
+// KeepRefused implements [Store].
+func (Unimplemented) KeepRefused(context.Context, RefusedRequest, int) error {
+	return unsupported("KeepRefused")
+}
+
+// RefusedRequest implements [Store].
+func (Unimplemented) RefusedRequest(context.Context, string) (RefusedRequest, error) {
+	return RefusedRequest{}, unsupported("RefusedRequest")
+}
+
+// RefusedRequests implements [Store].
+func (Unimplemented) RefusedRequests(context.Context, RefusedFilter) ([]RefusedRequest, error) {
+	return nil, unsupported("RefusedRequests")
+}
+
+// DropRefused implements [Store].
+func (Unimplemented) DropRefused(context.Context, string) error {
+	return unsupported("DropRefused")
 }
 
 // Watch implements [Store].

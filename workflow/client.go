@@ -23,9 +23,21 @@ type Client interface {
 	// are those of [Resume] and [HookType.Resume].
 	ResumeHook(ctx context.Context, req ResumeRequest) (HookInfo, error)
 
+	// Publish sends a payload to all hooks that listen to a topic and a subject, and returns
+	// once it is durable. Its errors are those of [Topic.Publish].
+	Publish(ctx context.Context, req PublishRequest) (Publication, error)
+
 	// HookByToken looks at a hook without resuming it. It fails with
 	// [ErrHookNotFound].
 	HookByToken(ctx context.Context, token string) (HookInfo, error)
+
+	// CallHook sends a request of a call to a hook, and waits for the run's answer. Its errors are
+	// those of [CallType.Call]; a refusal is an answer.
+	CallHook(ctx context.Context, req CallRequest) (CallAnswer, error)
+
+	// AwaitAnswer waits for the answer to a request that was sent before. Its errors are those of
+	// [CallType.Answer].
+	AwaitAnswer(ctx context.Context, req AnswerRequest) (CallAnswer, error)
 
 	// RunInfo describes a run. It fails with [ErrRunNotFound].
 	RunInfo(ctx context.Context, runID string) (RunInfo, error)
@@ -47,6 +59,27 @@ type Client interface {
 	// RetryRun lets a failed run go on from its journal, or a blocked one try again.
 	// It fails with [ErrRunNotFound], *[RetryRefusedError] or *[HookConflictError].
 	RetryRun(ctx context.Context, runID string) error
+
+	// ForkRun makes a new run of the beginning of another's journal, or says what that would do.
+	// It fails with [ErrRunNotFound], *[ForkRefusedError], *[HookConflictError], *[RunExistsError] or
+	// [ErrInvalidName].
+	ForkRun(ctx context.Context, req ForkRequest) (ForkPlan, error)
+
+	// PauseRun pauses the run until ResumeRun, see [Run.Pause]. It fails with [ErrRunNotFound] or
+	// [ErrRunEnded], with [ErrPayloadTooLarge] if a text of the request is too long, or with
+	// [ErrOldWorker].
+	PauseRun(ctx context.Context, runID string, req PauseRequest) error
+
+	// ResumeRun lets a paused run go on. It fails with [ErrRunNotFound] or [ErrRunEnded].
+	ResumeRun(ctx context.Context, runID string) error
+
+	// PauseWorkflow pauses all runs of the workflow, those that start later too, until
+	// ResumeWorkflow, see [Workflow.Pause]. It fails with [ErrInvalidName], [ErrPayloadTooLarge] or
+	// [ErrOldWorker].
+	PauseWorkflow(ctx context.Context, workflow string, req PauseRequest) error
+
+	// ResumeWorkflow lets the runs of the workflow go on. It fails with [ErrInvalidName].
+	ResumeWorkflow(ctx context.Context, workflow string) error
 }
 
 // StartRequest asks for a run.
@@ -87,26 +120,37 @@ const (
 	ReasonNonDeterministic ReasonCode = "non_deterministic" // the code asks for other things than the journal has
 	ReasonKilledWorkers    ReasonCode = "killed_workers"    // its code has killed worker after worker
 	ReasonNoPublicURL      ReasonCode = "no_public_url"     // it opens a webhook, and the engine has no Options.PublicURL
-	ReasonNoVerifier       ReasonCode = "no_verifier"       // it opens a webhook with a verifier that the engine does not have
+	ReasonNoSender         ReasonCode = "no_sender"         // it opens a webhook from a sender that the engine does not know
+	ReasonNoAnswerKeys     ReasonCode = "no_answer_keys"    // it makes a link, and the engine has no AnswerKeys
+	ReasonNoHookType       ReasonCode = "no_hook_type"      // it makes a link to a hook of a type that the engine does not have
+	ReasonTopicType        ReasonCode = "topic_type"        // it listens to a topic that the engine has with another type
+	ReasonRestartMisused   ReasonCode = "restart_misused"   // its code has called Restart and returned something else, or restarts as another workflow
+	ReasonInputUnfit       ReasonCode = "input_unfit"       // the newest version can't decode the input with which it restarts
 	ReasonUnknown          ReasonCode = "unknown"           // Reason has the sentence of another version
 )
 
 // RunInfo describes a run.
 type RunInfo struct {
-	ID         string     `json:"id"`
-	Workflow   string     `json:"workflow"`
-	Version    int        `json:"version"` // 0 until a worker has begun it
-	Status     Status     `json:"status"`
-	Reason     string     `json:"reason,omitempty"`      // why it is blocked, for people
-	ReasonCode ReasonCode `json:"reason_code,omitempty"` // the same for programs
-	ParentID   string     `json:"parent_id,omitempty"`   // the run whose child it is
-	CreatedAt  time.Time  `json:"created_at"`
-	UpdatedAt  time.Time  `json:"updated_at"`        // of the last progress
-	EndedAt    time.Time  `json:"ended_at,omitzero"` // zero until it has ended
-	WakeAt     time.Time  `json:"wake_at,omitzero"`  // its next timer or retry, if it waits for one
-	Events     int64      `json:"events"`            // length of its journal
-	Worker     string     `json:"worker,omitempty"`  // the one that executes it now; empty while it waits
-	Cursor     string     `json:"cursor,omitempty"`  // in lists only: where they go on after it, see inspect.RunFilter
+	ID         string      `json:"id"`
+	Workflow   string      `json:"workflow"`
+	Version    int         `json:"version"` // 0 until a worker has begun it
+	Status     Status      `json:"status"`
+	Reason     string      `json:"reason,omitempty"`      // why it is blocked, for people
+	ReasonCode ReasonCode  `json:"reason_code,omitempty"` // the same for programs
+	ParentID   string      `json:"parent_id,omitempty"`   // the run whose child it is
+	ForkedFrom *ForkedFrom `json:"forked_from,omitempty"` // where it was forked from; nil if it was not
+	CreatedAt  time.Time   `json:"created_at"`
+	UpdatedAt  time.Time   `json:"updated_at"`            // of the last progress
+	EndedAt    time.Time   `json:"ended_at,omitzero"`     // zero until it has ended
+	WakeAt     time.Time   `json:"wake_at,omitzero"`      // its next timer or retry, if it waits for one
+	Events     int64       `json:"events"`                // length of its journal, in all generations
+	Generation int         `json:"generation,omitempty"`  // how often it has restarted
+	Base       int64       `json:"base,omitempty"`        // position of the last event before the present generation
+	Worker     string      `json:"worker,omitempty"`      // the one that executes it now; empty while it waits
+	Paused     *Pause      `json:"paused,omitempty"`      // nil: it is not paused
+	Error      string      `json:"error,omitempty"`       // in lists only: of a failed run, the first line of its error
+	FailedStep string      `json:"failed_step,omitempty"` // in lists only: of a failed run, its step that the error is of
+	Cursor     string      `json:"cursor,omitempty"`      // in lists only: where they go on after it, see inspect.RunFilter
 }
 
 // RunResult is how a run ended. Its bytes may be shared: they are not to be changed.

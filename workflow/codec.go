@@ -3,8 +3,10 @@ package workflow
 import (
 	"encoding/json"
 	"fmt"
+	"reflect"
 
 	"github.com/tenter-dev/tenter/internal/run"
+	"github.com/tenter-dev/tenter/internal/schema"
 )
 
 // encode turns a value into what is stored of it: JSON. The value's own methods may do
@@ -30,13 +32,39 @@ type Validator interface {
 	Validate() error
 }
 
-// decodePayload decodes and validates a payload.
+// Schemer is implemented by types that say the JSON Schema of their values themselves, in the place
+// of the one that is made of their fields and the tags of these. Schema is called once, with the
+// zero value; it is for an enumeration, for a type that encodes itself, for what tags can't say:
+//
+//	func (Urgency) Schema() json.RawMessage {
+//		return json.RawMessage(`{"enum": ["low", "high"], "title": "How urgent is it?"}`)
+//	}
+//
+// Forms are made of schemas, and payloads are checked by them as by a [Validator], before that: by
+// types, enum, const, format, pattern, minimum and its like, lengths, items, properties and
+// additionalProperties. Other keywords are for the reader.
+type Schemer interface {
+	Schema() json.RawMessage
+}
+
+// decodePayload decodes a payload and validates it, also by what its type declares.
 func decodePayload[T any](data []byte) (T, error) {
 	var v T
+	if err := schema.Check(data, reflect.TypeFor[T]()); err != nil {
+		return v, err
+	}
 	if err := unmarshal(data, &v); err != nil {
 		return v, fmt.Errorf("decode into %T: %w", v, err)
 	}
 	return v, validate(&v)
+}
+
+// payload is run.Payload of a hook. It has no size, so that a hook costs no allocation for it.
+type payload[T any] struct{}
+
+func (payload[T]) Check(data []byte) error {
+	_, err := decodePayload[T](data)
+	return err
 }
 
 // unmarshal is json.Unmarshal for author's types.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/tenter-dev/tenter/internal/journal"
 	"github.com/tenter-dev/tenter/internal/run"
 )
 
@@ -40,6 +41,13 @@ type Info struct {
 	Workflow string
 	Version  int
 
+	Generation int   // how often the run has restarted, see [Workflow.Restart]
+	Events     int64 // length of the journal of the generation; 0 in steps
+
+	// StartedBy is who started the run, in whatever generation. It is nobody if that is not known,
+	// and for a child run.
+	StartedBy Actor
+
 	// The rest is set in steps only.
 
 	// StepID is unique among all runs, and the same in each attempt of the step: give
@@ -71,9 +79,17 @@ func InfoOf(ctx context.Context) Info {
 		if err := scene.Scope.Misused(); err != nil {
 			panic(err)
 		}
-		return Info(scene.Scope.Info())
+		return infoOf(scene.Scope.Info())
 	}
-	return Info(scene.Info)
+	return infoOf(scene.Info)
+}
+
+func infoOf(i run.Info) Info {
+	return Info{
+		RunID: i.RunID, Workflow: i.Workflow, Version: i.Version, Generation: i.Generation, Events: i.Events,
+		StartedBy: Actor(journal.DecodeActor(i.StartedBy)),
+		StepID:    i.StepID, Step: i.Step, Attempt: i.Attempt, StartedAt: i.StartedAt,
+	}
 }
 
 // ClientFrom returns, inside a step, the client of the engine that executes it: to

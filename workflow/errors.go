@@ -22,12 +22,21 @@ var (
 	ErrRunNotFound = DefineError("run not found")
 	// ErrRunExists: the run ID is taken; see [RunExistsError].
 	ErrRunExists = DefineError("run exists")
+	// ErrAwaitCycle: the run awaits the one that asks, directly or through others, so neither would
+	// ever go on. The error that wraps it says through which.
+	ErrAwaitCycle = DefineError("runs await each other")
 	// ErrRunEnded: the run has ended already.
 	ErrRunEnded = DefineError("run has ended")
+	// ErrRunPaused: the run is paused, or its workflow is.
+	ErrRunPaused = DefineError("run is paused")
 	// ErrCanceled: the run was canceled or terminated.
 	ErrCanceled = DefineError(journal.IsRunCanceled)
 	// ErrTerminated: the run was terminated. It is ErrCanceled too.
 	ErrTerminated = DefineError(journal.IsRunTerminated)
+	// ErrRestarting: the workflow has called Restart, and ends with this error, for the next
+	// generation of its run to begin. Deferred functions that undo things when the workflow fails
+	// have to leave them alone.
+	ErrRestarting = DefineError(journal.IsRestarting)
 	// ErrPayloadTooLarge: an input, a payload, a result or the metadata of a hook is
 	// above engine.Options.MaxPayload. Nothing was written.
 	ErrPayloadTooLarge = DefineError("payload is too large")
@@ -38,12 +47,18 @@ var (
 	ErrOutcomeUnknown = DefineError("outcome is unknown")
 	// ErrAlreadyResponded: the request has been answered from elsewhere.
 	ErrAlreadyResponded = DefineError("already responded")
-	// ErrInvalidName: a run ID, or the name of a workflow, step, hook type or verifier, is empty, longer
+	// ErrInvalidName: a run ID, or the name of a workflow, step, hook type or sender, is empty, longer
 	// than 512 bytes, not valid UTF-8, or has control characters; or an idempotency key is empty or
 	// not valid UTF-8. Nothing was written.
 	ErrInvalidName = DefineError("invalid name")
 	// ErrUnknownWorkflow: the engine that was asked has workflows, but not this one.
 	ErrUnknownWorkflow = DefineError("unknown workflow")
+	// ErrOldWorker: a run or a workflow can't be paused, because a worker is live whose version of
+	// Tenter knows no pauses. Nothing was written.
+	ErrOldWorker = DefineError("old worker")
+	// ErrLinkNotFound: there is no such link to an answer page, or it is not signed by a key of the
+	// engine, for its database: nobody can tell which.
+	ErrLinkNotFound = DefineError("link not found")
 	// ErrEngineClosed: the engine has been closed.
 	ErrEngineClosed = DefineError("engine is closed")
 
@@ -57,6 +72,7 @@ var (
 	errNilWorkflow = Fatal(errors.New("the workflow is nil: make it with Define or Declare"))
 	errNilRun      = Fatal(errors.New("the run is nil: Start returned an error instead of it"))
 	errNilHookType = Fatal(errors.New("the hook type is nil: make it with DefineHook"))
+	errNilTopic    = Fatal(errors.New("the topic is nil: make it with DefineTopic"))
 	errNilHook     = errors.New("the hook is nil: what should have opened it returned an error instead")
 	errNilFuture   = errors.New("the future is nil")
 )
@@ -200,11 +216,14 @@ func (e *HookConflictError) Error() string {
 // have. From Resume it means that nothing was written. From Wait it means that this payload
 // is gone and the workflow may wait for the next.
 type PayloadError struct {
-	Token string
+	Token string // empty: it was to be published
 	Err   error
 }
 
 func (e *PayloadError) Error() string {
+	if e.Token == "" {
+		return fmt.Sprintf("payload: %v", e.Err)
+	}
 	return fmt.Sprintf("payload for token %s: %v", run.QuoteToken(e.Token), e.Err)
 }
 
@@ -228,15 +247,24 @@ func (e *InputError) Error() string {
 func (e *InputError) Unwrap() error { return e.Err }
 
 // HookTypeError is the error of a payload sent through the handle of one hook type
-// to a hook of another. Nothing was written.
+// to a hook of another. [NewHook] returns it for a token under which the run has carried a hook of
+// another form over a restart: of another type, a webhook instead of a hook, or from another
+// sender; that one stays as it is. So it does for the token to which the payload was sent that has
+// started the run, if one of the two is a webhook and the other is not.
 type HookTypeError struct {
 	Token string
-	Want  string // the handle's name
-	Got   string // the hook's, empty if it has none
+	Want  string // the handle's name; of a carried hook the form that was asked for
+	Got   string // the hook's, empty if it has none; of a carried hook its form
+
+	carried bool
 }
 
 func (e *HookTypeError) Error() string {
-	if e.Got == "" {
+	switch {
+	case e.carried:
+		return fmt.Sprintf("token %s is that of %s, which was there when the run began or restarted, not of %s: open it as what it was, or, if the run has carried it over a restart, close it before Restart",
+			run.QuoteToken(e.Token), e.Got, e.Want)
+	case e.Got == "":
 		return fmt.Sprintf("token %s belongs to a hook of no defined type, not of type %q", run.QuoteToken(e.Token), e.Want)
 	}
 	return fmt.Sprintf("token %s belongs to a hook of type %q, not %q", run.QuoteToken(e.Token), e.Got, e.Want)
@@ -250,6 +278,16 @@ type RetryRefusedError struct {
 
 func (e *RetryRefusedError) Error() string {
 	return fmt.Sprintf("run %s can't be retried from its journal: %s", e.RunID, e.Reason)
+}
+
+// ForkRefusedError says why a run can't be forked at a place.
+type ForkRefusedError struct {
+	RunID  string
+	Reason string
+}
+
+func (e *ForkRefusedError) Error() string {
+	return fmt.Sprintf("run %s can't be forked there: %s", e.RunID, e.Reason)
 }
 
 func plural(n int, word string) string {

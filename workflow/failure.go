@@ -101,9 +101,19 @@ func typed(err error) (t journal.Typed, cause error, ok bool) {
 	case *InputError:
 		return journal.Typed{Type: journal.AsInput, Workflow: e.Workflow}, e.Err, true
 	case *HookTypeError:
-		return journal.Typed{Type: journal.AsHookType, Token: e.Token, Want: e.Want, Got: e.Got}, nil, true
+		t := journal.Typed{Type: journal.AsHookType, Token: e.Token, Want: e.Want, Got: e.Got}
+		if e.carried {
+			t.Relation = journal.Itself
+		}
+		return t, nil, true
 	case *RetryRefusedError:
 		return journal.Typed{Type: journal.AsRefused, RunID: e.RunID, Reason: run.Cut(e.Reason)}, nil, true
+	case *RefusedError:
+		return journal.Typed{Type: journal.AsCallRefused, Token: e.Token, RunID: e.RunID}, e.Err, true
+	case *UnansweredError:
+		return journal.Typed{Type: journal.AsUnanswered, Token: e.Token, RunID: e.RunID, Request: e.Request}, e.Err, true
+	case *ForkRefusedError:
+		return journal.Typed{Type: journal.AsForkRefused, RunID: e.RunID, Reason: run.Cut(e.Reason)}, nil, true
 	}
 	return journal.Typed{}, nil, false
 }
@@ -172,9 +182,15 @@ func restoreTyped(t journal.Typed) error {
 	case journal.AsInput:
 		return &InputError{Workflow: t.Workflow, Err: cause}
 	case journal.AsHookType:
-		return &HookTypeError{Token: t.Token, Want: t.Want, Got: t.Got}
+		return &HookTypeError{Token: t.Token, Want: t.Want, Got: t.Got, carried: t.Relation == journal.Itself}
 	case journal.AsRefused:
 		return &RetryRefusedError{RunID: t.RunID, Reason: t.Reason}
+	case journal.AsCallRefused:
+		return &RefusedError{Token: t.Token, RunID: t.RunID, Err: cause}
+	case journal.AsUnanswered:
+		return &UnansweredError{Token: t.Token, RunID: t.RunID, Request: t.Request, Err: cause}
+	case journal.AsForkRefused:
+		return &ForkRefusedError{RunID: t.RunID, Reason: t.Reason}
 	default:
 		return errors.New(t.Type)
 	}

@@ -65,6 +65,16 @@ func Token(token string) HookOption {
 	})
 }
 
+// Named gives a hook a generated token, which nobody can guess, that stays the same over restarts of
+// the run: the hook of that name in the next generation has the token, and goes on with what was
+// sent to it. Names are the workflow's own; of two open hooks of a run only one can have a name.
+func Named(name string) HookOption {
+	return hookOption(func(h *run.Hook) error {
+		h.Name = name
+		return checkName("hook", name)
+	})
+}
+
 // Metadata attaches v, as JSON, to the hook, for callers that look it up or resume it.
 func Metadata(v any) HookOption {
 	return hookOption(func(h *run.Hook) error {
@@ -99,6 +109,7 @@ func newHook[T any](ctx Context, spec run.Hook, opts []HookOption) (*Hook[T], er
 			return nil, fmt.Errorf("new hook: %w", err)
 		}
 	}
+	spec.Payload = payload[T]{}
 	return openHook(ctx, spec, decodePayload[T])
 }
 
@@ -106,6 +117,9 @@ func openHook[T any](ctx Context, spec run.Hook, decode func([]byte) (T, error))
 	open, err := scopeOf(ctx).NewHook(spec)
 	if conflict, ok := errors.AsType[*run.HookConflict](err); ok {
 		return nil, &HookConflictError{Token: conflict.Token, RunID: conflict.RunID, HookID: conflict.HookID, at: conflict.At, relation: conflict.Relation}
+	}
+	if mismatch, ok := errors.AsType[*run.HookMismatch](err); ok {
+		return nil, &HookTypeError{Token: mismatch.Token, Want: mismatch.Want, Got: mismatch.Got, carried: true}
 	}
 	if err != nil {
 		return nil, err

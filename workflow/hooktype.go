@@ -6,6 +6,7 @@ import (
 	"reflect"
 
 	"github.com/tenter-dev/tenter/internal/run"
+	"github.com/tenter-dev/tenter/internal/schema"
 	"github.com/tenter-dev/tenter/internal/strictjson"
 )
 
@@ -17,7 +18,7 @@ type HookType[T any] struct {
 	name string
 }
 
-// HookDefinition is a defined hook type, to be given to engine.Options.Hooks so that
+// HookDefinition is a defined hook type or topic, to be given to engine.Options.Hooks so that
 // payloads are checked there whoever sends them: as JSON they have to decode into the
 // type, with no fields that it does not have, and to validate.
 type HookDefinition interface {
@@ -58,9 +59,16 @@ func (t *HookType[T]) Resume(ctx context.Context, c Client, token string, payloa
 		return HookInfo{}, fmt.Errorf("resume hook: %w", err)
 	}
 	if err := checkName("hook type name", t.name); err != nil {
-		return HookInfo{}, fmt.Errorf("resume hook %q: %w", token, err)
+		return HookInfo{}, fmt.Errorf("resume hook %s: %w", run.QuoteToken(token), err)
 	}
-	if err := validate(&payload); err != nil {
+	err := validate(&payload)
+	if err == nil && schema.Declares(reflect.TypeFor[T]()) {
+		var data []byte
+		if data, err = encode(payload); err == nil {
+			err = schema.Check(data, reflect.TypeFor[T]())
+		}
+	}
+	if err != nil {
 		return HookInfo{}, &PayloadError{Token: token, Err: err}
 	}
 	return resume(ctx, c, ResumeRequest{Token: token, Type: &t.name}, payload, opts)

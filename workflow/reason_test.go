@@ -20,7 +20,9 @@ func TestReasonCodes(t *testing.T) {
 		divergence.Reason():                  workflow.ReasonNonDeterministic,
 		journal.ReasonKilledWorkers(5):       workflow.ReasonKilledWorkers,
 		journal.ReasonNoPublicURL():          workflow.ReasonNoPublicURL,
-		journal.ReasonNoVerifier("github"):   workflow.ReasonNoVerifier,
+		journal.ReasonNoSender("github"):     workflow.ReasonNoSender,
+		journal.ReasonNoAnswerKeys():         workflow.ReasonNoAnswerKeys,
+		journal.ReasonNoHookType("approval"): workflow.ReasonNoHookType,
 		"it is of tomorrow":                  workflow.ReasonUnknown,
 	} {
 		if got := workflow.ReasonCode(journal.ReasonCode(reason)); got != want {

@@ -36,7 +36,7 @@ type Request struct {
 	Body       []byte
 	RemoteAddr string // of the connection, a proxy's if there is one
 	ReceivedAt time.Time
-	Sensitive  []string // further headers that logs should not show: those of the verifier
+	Sensitive  []string // further headers that logs should not show: those of the sender
 }
 
 // JSON decodes the body into v.
@@ -107,8 +107,11 @@ func (r *Request) HTTP(ctx context.Context) *http.Request {
 // when the answer is durable; whoever holds the caller's connection, maybe another
 // process, sends it. A later attempt of the same step, or a replay, gets nil and the
 // first answer stands; from elsewhere a second answer fails with
-// [ErrAlreadyResponded]. If the caller has gone or the limit has passed the answer is
-// recorded all the same, and the error is nil.
+// [ErrAlreadyResponded]. If the caller has gone or the limit has passed, the answer is
+// recorded all the same, and the error is nil. If a sender, see [From], was told meanwhile
+// that its request was accepted, that stands; the error is nil too. A run that was forked
+// has no callers of what came before: they wait for its origin, and its own answers to
+// them go nowhere, without an error.
 func (r *Request) Respond(ctx context.Context, resp Response) error {
 	if r == nil {
 		return Fatal(errors.New("respond: the request is nil"))
@@ -120,20 +123,7 @@ func (r *Request) Respond(ctx context.Context, resp Response) error {
 	if r.ID == "" {
 		return Fatal(errors.New("respond: the request has no ID: it was not taken by a webhook"))
 	}
-	scene, ok := sceneOf(ctx)
-	if !ok {
-		return Fatal(fmt.Errorf("respond to request %s: the context belongs to no run: use the step's or the workflow's", r.ID))
-	}
-	if scene.Scope != nil {
-		err = scene.Scope.Respond(r.ID, a)
-	} else {
-		err = scene.Respond(ctx, r.ID, scene.Info.StepID, a)
-	}
-	if conflict, ok := err.(*run.RespondConflict); ok { //nolint:errorlint // it is the engine's, not wrapped
-		return fmt.Errorf("respond to request %s: %w by %s, and the first answer stands: answer each request in one place, or ignore this error",
-			r.ID, ErrAlreadyResponded, conflict.Responder)
-	}
-	return err
+	return respond(ctx, "request", r.ID, r.RunID, a)
 }
 
 type requestJSON struct {
@@ -185,8 +175,16 @@ func decodeRequest(data []byte) (*Request, error) {
 	return restoreRequest(s, body)
 }
 
+// request is run.Payload of a webhook.
+type request struct{}
+
+func (request) Check(data []byte) error {
+	_, err := decodeRequest(data)
+	return err
+}
+
 // LogValue masks sensitive headers (those whose names say so, and those that the webhook's
-// verifier names) and the token, and leaves query and body out.
+// sender names) and the token, and leaves query and body out.
 func (r *Request) LogValue() slog.Value {
 	path := ""
 	if r.URL != nil {

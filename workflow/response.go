@@ -1,6 +1,7 @@
 package workflow
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"net/textproto"
@@ -30,6 +31,27 @@ func JSON(status int, v any) Response {
 // Text returns a response with plain text.
 func Text(status int, s string) Response {
 	return Response{Status: status, Header: http.Header{"Content-Type": {"text/plain; charset=utf-8"}}, Body: []byte(s)}
+}
+
+// respond answers a request that was sent to a run, in a step or from the workflow. what says what it
+// is.
+func respond(ctx context.Context, what, id, sentTo string, a run.Response) error {
+	scene, ok := sceneOf(ctx)
+	if !ok {
+		return Fatal(fmt.Errorf("respond to %s %s: the context belongs to no run: use the step's or the workflow's", what, id))
+	}
+	var err error
+	switch {
+	case scene.Scope != nil:
+		err = scene.Scope.Respond(id, sentTo, a)
+	case scene.Inherited == nil || !scene.Inherited(sentTo):
+		err = scene.Respond(ctx, id, scene.Info.StepID, a)
+	}
+	if conflict, ok := err.(*run.RespondConflict); ok { //nolint:errorlint // it is the engine's, not wrapped
+		return fmt.Errorf("respond to %s %s: %w by %s, and the first answer stands: answer each request in one place, or ignore this error",
+			what, id, ErrAlreadyResponded, conflict.Responder)
+	}
+	return err
 }
 
 // hopByHop are the headers that belong to a connection, or that the HTTP server sets.

@@ -5,8 +5,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"time"
-	"unicode/utf8"
 
+	"github.com/tenter-dev/tenter/internal/run"
 	"github.com/tenter-dev/tenter/internal/strictjson"
 )
 
@@ -16,10 +16,14 @@ type HookInfo struct {
 	ID        string          `json:"id"`
 	RunID     string          `json:"run_id"`
 	Token     string          `json:"token"`
-	Type      string          `json:"type,omitempty"`    // name of the defined hook type
+	Type      string          `json:"type,omitempty"`    // name of the defined hook type, or of the topic that it listens to
+	Subject   string          `json:"subject,omitempty"` // that it listens to
 	Webhook   bool            `json:"webhook,omitempty"` // it takes HTTP requests, at its URL
+	Call      bool            `json:"call,omitempty"`    // it takes requests of the call Type, and answers them
 	Metadata  json.RawMessage `json:"metadata,omitempty"`
 	CreatedAt time.Time       `json:"created_at"`
+	Reserved  bool            `json:"reserved,omitempty"`  // for the run that [OrStart] started, which has not opened it yet
+	Carried   bool            `json:"carried,omitempty"`   // over a restart of the run, which has not opened it again yet
 	Started   bool            `json:"started,omitempty"`   // [OrStart] started the run
 	Duplicate bool            `json:"duplicate,omitempty"` // the idempotency key was known: the payload was dropped
 	Cursor    string          `json:"cursor,omitempty"`    // in lists only: where they go on after it, see inspect.HookFilter
@@ -44,30 +48,59 @@ type resumeOption func(*ResumeRequest) error
 
 func (o resumeOption) applyResume(r *ResumeRequest) error { return o(r) }
 
+// SendOption is an option that fits payloads, whether they are sent to a token or published to a topic,
+// and calls.
+type SendOption interface {
+	ResumeOption
+	PublishOption
+	CallOption
+}
+
+type idempotencyKey string
+
+func (k idempotencyKey) check() error {
+	if k == "" {
+		return fmt.Errorf("idempotency key: %w: it is empty", ErrInvalidName)
+	}
+	return nil
+}
+
+func (k idempotencyKey) applyResume(r *ResumeRequest) error {
+	r.IdempotencyKey = string(k)
+	return k.check()
+}
+
+func (k idempotencyKey) applyPublish(r *PublishRequest) error {
+	r.IdempotencyKey = string(k)
+	return k.check()
+}
+
+func (k idempotencyKey) applyCall(r *CallRequest) error {
+	r.IdempotencyKey = string(k)
+	return k.check()
+}
+
 // IdempotencyKey makes Resume safe to repeat: a second payload with the same key for
 // the same token is dropped, and the first one's receipt returned with
 // HookInfo.Duplicate, also when the hook is closed or the token is another run's by
-// then. Keys are kept for engine.Options.DedupeFor. One that is empty or not valid
-// UTF-8 is [ErrInvalidName].
-func IdempotencyKey(key string) ResumeOption {
-	return resumeOption(func(r *ResumeRequest) error {
-		r.IdempotencyKey = key
-		if key == "" {
-			return fmt.Errorf("idempotency key: %w: it is empty", ErrInvalidName)
-		}
-		return nil
-	})
-}
+// then. It does the same for [Topic.Publish], for a topic and a subject, if somebody listened, and for
+// [CallType.Call], which gets the answer to the first request again. Keys are kept for
+// engine.Options.DedupeFor. One that is empty or not valid UTF-8 is [ErrInvalidName].
+func IdempotencyKey(key string) SendOption { return idempotencyKey(key) }
 
 // OrStart makes Resume start a run if no open hook has the token, as one operation:
 // the run's first hook with that token gets the payload, and all that are sent to
 // the token until then. HookInfo.Started tells.
-// If the start fails, Resume has the errors of [Workflow.Start].
+// If the start fails, Resume has the errors of [Workflow.Start]; it starts nothing, and fails with a
+// *[PayloadError], if the workflow is [StartedByRequest].
 func OrStart[In, Out any](w *Workflow[In, Out], in In, opts ...StartOption) ResumeOption {
 	return resumeOption(func(r *ResumeRequest) error {
 		req, err := w.request(in, opts)
 		if err != nil {
 			return err
+		}
+		if w.impl != nil && w.impl.ByRequest {
+			return &PayloadError{Token: r.Token, Err: run.NotByPayload(w.name)}
 		}
 		r.OrStart = &req
 		return nil
@@ -115,8 +148,8 @@ func (r *ResumeRequest) Validate() error {
 	if err := checkToken(r.Token); err != nil {
 		return err
 	}
-	if !utf8.ValidString(r.IdempotencyKey) {
-		return fmt.Errorf("idempotency key %q: %w: it is not valid UTF-8", r.IdempotencyKey, ErrInvalidName)
+	if err := checkKey(r.IdempotencyKey); err != nil {
+		return err
 	}
 	if err := strictjson.Check(r.Payload); err != nil { // a json.RawMessage may be anything
 		return &PayloadError{Token: r.Token, Err: err}

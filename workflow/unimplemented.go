@@ -27,6 +27,21 @@ func (UnimplementedClient) ResumeHook(context.Context, ResumeRequest) (HookInfo,
 	return HookInfo{}, unsupported("ResumeHook")
 }
 
+// Publish implements [Client].
+func (UnimplementedClient) Publish(context.Context, PublishRequest) (Publication, error) {
+	return Publication{}, unsupported("Publish")
+}
+
+// CallHook implements [Client].
+func (UnimplementedClient) CallHook(context.Context, CallRequest) (CallAnswer, error) {
+	return CallAnswer{}, unsupported("CallHook")
+}
+
+// AwaitAnswer implements [Client].
+func (UnimplementedClient) AwaitAnswer(context.Context, AnswerRequest) (CallAnswer, error) {
+	return CallAnswer{}, unsupported("AwaitAnswer")
+}
+
 // HookByToken implements [Client].
 func (UnimplementedClient) HookByToken(context.Context, string) (HookInfo, error) {
 	return HookInfo{}, unsupported("HookByToken")
@@ -55,3 +70,26 @@ func (UnimplementedClient) WakeRun(context.Context, string) error { return unsup
 
 // RetryRun implements [Client].
 func (UnimplementedClient) RetryRun(context.Context, string) error { return unsupported("RetryRun") }
+
+// ForkRun implements [Client].
+func (UnimplementedClient) ForkRun(context.Context, ForkRequest) (ForkPlan, error) {
+	return ForkPlan{}, unsupported("ForkRun")
+}
+
+// PauseRun implements [Client].
+func (UnimplementedClient) PauseRun(context.Context, string, PauseRequest) error {
+	return unsupported("PauseRun")
+}
+
+// ResumeRun implements [Client].
+func (UnimplementedClient) ResumeRun(context.Context, string) error { return unsupported("ResumeRun") }
+
+// PauseWorkflow implements [Client].
+func (UnimplementedClient) PauseWorkflow(context.Context, string, PauseRequest) error {
+	return unsupported("PauseWorkflow")
+}
+
+// ResumeWorkflow implements [Client].
+func (UnimplementedClient) ResumeWorkflow(context.Context, string) error {
+	return unsupported("ResumeWorkflow")
+}

@@ -30,28 +30,36 @@ func (w *Webhook) URL() string { return w.url }
 // POST, PUT, PATCH and DELETE requests are taken, unless [Methods] says otherwise. Each is answered
 // with 202 Accepted once it is durable; or as [RespondWith] says; or by the run, with
 // [RespondManually]. Anyone who knows the URL can send: with a [Token] that can be guessed use
-// [Verify].
+// [From].
 func NewWebhook(ctx Context, opts ...WebhookOption) (*Webhook, error) {
-	spec := run.Hook{Webhook: &run.Webhook{}}
-	for _, opt := range opts {
-		if opt == nil {
-			continue
-		}
-		if err := opt.applyHook(&spec); err != nil {
-			return nil, fmt.Errorf("new webhook: %w", err)
-		}
-	}
-	if spec.Token == "." || spec.Token == ".." {
-		return nil, fmt.Errorf("new webhook: %w: %q can't be part of a URL", ErrInvalidToken, spec.Token)
-	}
-	if spec.Webhook.Manual && spec.Webhook.Static != nil {
-		return nil, errors.New("new webhook: RespondWith and RespondManually exclude each other")
+	spec, err := webhook(opts)
+	if err != nil {
+		return nil, fmt.Errorf("new webhook: %w", err)
 	}
 	hook, err := openHook(ctx, spec, decodeRequest)
 	if err != nil {
 		return nil, err
 	}
 	return &Webhook{Hook: hook, url: scopeOf(ctx).PublicURL() + run.WebhookPath + url.PathEscape(hook.Token())}, nil
+}
+
+func webhook(opts []WebhookOption) (run.Hook, error) {
+	spec := run.Hook{Webhook: &run.Webhook{}, Payload: request{}}
+	for _, opt := range opts {
+		if opt == nil {
+			continue
+		}
+		if err := opt.applyHook(&spec); err != nil {
+			return spec, err
+		}
+	}
+	if spec.Token == "." || spec.Token == ".." {
+		return spec, fmt.Errorf("%w: %q can't be part of a URL", ErrInvalidToken, spec.Token)
+	}
+	if spec.Webhook.Manual && spec.Webhook.Static != nil {
+		return spec, errors.New("RespondWith and RespondManually exclude each other")
+	}
+	return spec, nil
 }
 
 // OnRequest is ready when w has a request, which is given to fn. See [OnPayload].
@@ -89,13 +97,39 @@ func RespondManually() WebhookOption {
 	})
 }
 
-// Verify has requests checked by the verifier of that name in
-// engine.Options.Verifiers, so that no secret is stored. A request that does not pass
-// is answered with 401, and nothing is written.
+// From takes requests from the sender of that name in engine.Options.Senders, and from nobody
+// else: GitHub, Stripe, Slack and others, see package sender. What it knows of the sender applies:
+//
+//   - A request that does not come from it is answered with 401, as by [Verify], and nothing is
+//     written.
+//   - A delivery that it repeats is dropped, and answered as the first one was, as by
+//     [DedupeHeader]. If nothing that it signs identifies a delivery, all are taken; name a header
+//     with DedupeHeader then, which takes the place of the sender's own.
+//   - The requests by which it checks the URL are answered, and do not come to the run.
+//   - It is kept waiting only for as long as it waits. With [RespondManually], it gets its own form
+//     of "accepted" after that, in place of 504, and without it in place of 202; Slack and Discord
+//     wait for 3 seconds.
+func From(name string) WebhookOption {
+	return webhookOption(func(h *run.Hook) error {
+		if h.Webhook.Verify != "" && h.Webhook.Verify != name {
+			return fmt.Errorf("from %q: its requests are those of %q already", name, h.Webhook.Verify)
+		}
+		h.Webhook.Verify, h.Webhook.From = name, true
+		return checkName("sender", name)
+	})
+}
+
+// Verify takes requests from the sender of that name in engine.Options.Senders, and from nobody
+// else, so that no secret is stored. A request that does not come from it is answered with 401,
+// and nothing is written. It is a part of [From], for a webhook that wants nothing else of the
+// sender.
 func Verify(name string) WebhookOption {
 	return webhookOption(func(h *run.Hook) error {
+		if h.Webhook.From && h.Webhook.Verify != name {
+			return fmt.Errorf("verify %q: its requests are those from %q already", name, h.Webhook.Verify)
+		}
 		h.Webhook.Verify = name
-		return checkName("verifier", name)
+		return checkName("sender", name)
 	})
 }
 

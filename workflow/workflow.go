@@ -39,6 +39,13 @@ func Version(v int) DefineOption {
 	return defineOption(func(w *run.Workflow) { w.Version = v })
 }
 
+// StartedByRequest says that the first request to a webhook starts runs of the workflow, by
+// server.OrStart, which needs to be told: the run opens the webhook, with [NewWebhook] and the token
+// that the request was sent to. [OrStart] refuses such a workflow.
+func StartedByRequest() DefineOption {
+	return defineOption(func(w *run.Workflow) { w.ByRequest = true })
+}
+
 // Declare names a workflow and its types, so that it can be started by code that
 // does not have its implementation or what that depends on. Declare it once, next
 // to its types, and give [Workflow.Implement]'s result to the engine that runs it. The
@@ -72,6 +79,7 @@ func implement[In, Out any](name string, fn func(Context, In) (Out, error), opts
 		In:      reflect.TypeFor[In](),
 		Out:     reflect.TypeFor[Out](),
 		Check:   checkInput[In],
+		Decodes: func(input []byte) error { return decode(input, new(In)) },
 	}
 	if fn != nil {
 		impl.Func = func(s run.Scope, input []byte) ([]byte, *journal.Failure) {

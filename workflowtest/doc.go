@@ -23,7 +23,8 @@
 //
 // Steps are executed for real, unless the test says otherwise: [Replace] puts a fake in
 // the place of a step, [Step.Fail] has attempts of it fail, [Step.Kill] has it kill the
-// process. Webhooks are reached by [Engine.HTTP], without a socket.
+// process. Webhooks are reached by [Engine.HTTP], without a socket; [Engine.Link] finds the link of
+// somebody, to answer by it.
 //
 // [CrashEverywhere] is [Test] with a worker that crashes at every commit: the test must
 // pass all the same. [Replay] replays runs of other builds, from files.

@@ -1,6 +1,7 @@
 package workflowtest
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"errors"
@@ -24,8 +25,8 @@ import (
 
 // Test calls f in a bubble of fake time, with an engine at work on an empty database.
 //
-// Of the options, PublicURL has a default here ("https://app.test"), and what is logged goes to the
-// test's output if there is no Logger. The engine ends with the test, without waiting for steps;
+// Of the options, PublicURL has a default here ("https://app.test"), AnswerKeys are made up, and what
+// is logged goes to the test's output if there is no Logger. The engine ends with the test, without waiting for steps;
 // runs that have not ended are not an error.
 //
 // If the test has not failed, all runs are replayed at its end, as after a crash. A run whose code
@@ -82,6 +83,9 @@ func newEngine(t *testing.T, opts engine.Options, crashes *crashes) *Engine {
 	if opts.PublicURL == "" {
 		opts.PublicURL = "https://app.test"
 	}
+	if opts.AnswerKeys == nil {
+		opts.AnswerKeys = []engine.AnswerKey{{ID: "test", Key: bytes.Repeat([]byte("test key"), 4)}}
+	}
 	if opts.Logger == nil {
 		opts.Logger = slog.New(slog.NewTextHandler(t.Output(), nil))
 	}
@@ -100,7 +104,7 @@ func newEngine(t *testing.T, opts engine.Options, crashes *crashes) *Engine {
 	}
 	e.store = st
 	t.Cleanup(func() { _ = st.Close() })
-	if e.client, err = engine.New(&clientStore{Store: st, e: e}, opts); err != nil {
+	if e.client, err = engine.New(&clientStore{Store: st, Archiver: st, e: e}, opts); err != nil {
 		t.Fatalf("workflowtest: %v", err)
 	}
 	e.Client = e.client
@@ -279,6 +283,42 @@ func (e *Engine) AwaitRun(ctx context.Context, runID string) (workflow.RunResult
 		return workflow.RunResult{}, err
 	}
 	return e.Client.AwaitRun(ctx, runID)
+}
+
+// CallHook implements [workflow.Client]. It lets time pass, and fails if the run will never answer.
+func (e *Engine) CallHook(ctx context.Context, req workflow.CallRequest) (workflow.CallAnswer, error) {
+	return e.answered(ctx, func(ctx context.Context) (workflow.CallAnswer, error) { return e.Client.CallHook(ctx, req) })
+}
+
+// AwaitAnswer implements [workflow.Client]. It lets time pass, and fails if the run will never answer.
+func (e *Engine) AwaitAnswer(ctx context.Context, req workflow.AnswerRequest) (workflow.CallAnswer, error) {
+	return e.answered(ctx, func(ctx context.Context) (workflow.CallAnswer, error) { return e.Client.AwaitAnswer(ctx, req) })
+}
+
+// answered waits for the answer to a call.
+func (e *Engine) answered(ctx context.Context, call func(context.Context) (workflow.CallAnswer, error)) (a workflow.CallAnswer, failed error) {
+	asking, cancel := context.WithCancel(ctx)
+	defer cancel()
+	done := make(chan struct{})
+	go func() {
+		defer e.wake()
+		defer close(done)
+		a, failed = call(asking)
+	}()
+	never := e.until(ctx, func() bool {
+		select {
+		case <-done:
+			return true
+		default:
+			return false
+		}
+	})
+	cancel()
+	<-done
+	if u, ok := errors.AsType[*workflow.UnansweredError](failed); ok && never != nil && ctx.Err() == nil {
+		return a, fmt.Errorf("run %s does not answer: %w\n%s", u.RunID, never, e.state(u.RunID))
+	}
+	return a, failed
 }
 
 func (e *Engine) untilEnded(ctx context.Context, runID string) error {

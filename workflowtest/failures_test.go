@@ -115,7 +115,7 @@ var greedy = workflow.Define("greedy", func(ctx workflow.Context, _ string) (int
 var assigning = workflow.Define("assigning", func(ctx workflow.Context, _ string) (int, error) {
 	total := 0
 	err := workflow.Do(ctx, "sum", func(context.Context) error {
-		total = 5
+		total = 5 //lint:ignore tentervet the test finds it
 		return nil
 	})
 	return total, err
@@ -151,6 +151,15 @@ var failures = map[string]failure{
 	"renamed": {func(t *testing.T) {
 		workflowtest.Replay(t, with(asking("inquire")), exported(t, asking("ask")))
 	}, []string{`run asking-1 of asking: diverges: .*"step ask#1".*"step inquire#1".*replay_test.go:\d+`}},
+	"renamed, for replay": {func(t *testing.T) {
+		workflowtest.Replay(t, with(asking("inquire")), exportedForReplay(t, asking("ask"), 1))
+	}, []string{`run asking-1 of asking: diverges: .*"step ask#1".*"step inquire#1".*replay_test.go:\d+`}},
+	"too few draws": {func(t *testing.T) {
+		workflowtest.Replay(t, with(lottery), exportedForReplay(t, lottery, 2))
+	}, []string{`run lottery-1 of lottery: unable: the code draws more than the export for replay has: rand 3`}},
+	"twice": {func(t *testing.T) {
+		workflowtest.Replay(t, with(asking("ask")), exported(t, asking("ask")), exportedForReplay(t, asking("ask"), 1))
+	}, []string{`read .*: run asking-1 is there twice`}},
 	"no export": {func(t *testing.T) {
 		workflowtest.Replay(t, with(asking("ask")), "failures_test.go")
 	}, []string{`read failures_test.go: this is not an export of tenter`}},

@@ -3,6 +3,7 @@ package workflowtest
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -24,23 +25,36 @@ import (
 type FakeClient struct {
 	workflow.UnimplementedClient
 
-	mu       sync.Mutex
-	err      error
-	starts   []workflow.StartRequest
-	resumes  []workflow.ResumeRequest
-	controls []Control
-	runs     map[string]*fakeRun
-	hooks    map[string]workflow.HookInfo // by token
-	keys     map[[2]string]workflow.HookInfo
+	mu           sync.Mutex
+	err          error
+	starts       []workflow.StartRequest
+	resumes      []workflow.ResumeRequest
+	controls     []Control
+	startedBy    []workflow.Actor
+	resumedBy    []workflow.Actor
+	forkedBy     []workflow.Actor
+	forks        []workflow.ForkRequest
+	runs         map[string]*fakeRun
+	hooks        map[string]workflow.HookInfo // by token
+	keys         map[[2]string]workflow.HookInfo
+	publications []workflow.PublishRequest
+	known        map[[3]string]workflow.Publication // by topic, subject and idempotency key
+
+	answer  func(workflow.CallRequest) (any, error)
+	calls   []workflow.CallRequest
+	answers map[[2]string]workflow.CallAnswer // by token and key
 }
 
 var _ workflow.Client = (*FakeClient)(nil)
 
-// Control is what was asked of a run.
+// Control is what was asked of a run, or of a workflow.
 type Control struct {
-	Verb   string // cancel, terminate, wake or retry
-	RunID  string
-	Reason string // of a terminate
+	Verb   string // cancel, terminate, wake, retry, pause or resume
+	RunID  string // empty: it was asked of Workflow
+	Reason string // of a terminate or pause
+
+	Workflow string
+	By       workflow.Actor // who asked, see [workflow.WithActor]
 }
 
 type fakeRun struct {
@@ -64,11 +78,43 @@ func (c *FakeClient) Resumes() []workflow.ResumeRequest {
 	return slices.Clone(c.resumes)
 }
 
+// Publications returns what was published so far, in order, whether somebody listened or not. A hook
+// listens that [FakeClient.OpenHook] has opened with a Subject; its Type is the topic.
+func (c *FakeClient) Publications() []workflow.PublishRequest {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Clone(c.publications)
+}
+
 // Controls returns what was asked of runs so far, in order.
 func (c *FakeClient) Controls() []Control {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return slices.Clone(c.controls)
+}
+
+// Forks returns the requests to fork runs so far, in order, without those that were dry runs. The ID
+// of a fork is there also if the request had none.
+func (c *FakeClient) Forks() []workflow.ForkRequest {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Clone(c.forks)
+}
+
+// StartedBy returns the actors of what [FakeClient.Starts] has, in the same order, see
+// [workflow.WithActor].
+func (c *FakeClient) StartedBy() []workflow.Actor { return c.actors(&c.startedBy) }
+
+// ResumedBy returns the actors of what [FakeClient.Resumes] has.
+func (c *FakeClient) ResumedBy() []workflow.Actor { return c.actors(&c.resumedBy) }
+
+// ForkedBy returns the actors of what [FakeClient.Forks] has.
+func (c *FakeClient) ForkedBy() []workflow.Actor { return c.actors(&c.forkedBy) }
+
+func (c *FakeClient) actors(of *[]workflow.Actor) []workflow.Actor {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Clone(*of)
 }
 
 // OpenHook opens a hook, which takes payloads from now on. Its token is needed, the rest is up to
@@ -168,7 +214,7 @@ func (c *FakeClient) StartRun(ctx context.Context, req workflow.StartRequest) (s
 	defer c.mu.Unlock()
 	err := c.check(ctx)
 	if err == nil {
-		err = c.start(&req)
+		err = c.start(ctx, &req)
 	}
 	if err != nil {
 		return "", fmt.Errorf("start %s: %w", req.Workflow, err)
@@ -176,7 +222,7 @@ func (c *FakeClient) StartRun(ctx context.Context, req workflow.StartRequest) (s
 	return req.RunID, nil
 }
 
-func (c *FakeClient) start(req *workflow.StartRequest) error {
+func (c *FakeClient) start(ctx context.Context, req *workflow.StartRequest) error {
 	for n := len(c.starts) + 1; req.RunID == ""; n++ {
 		if id := "run-" + strconv.Itoa(n); c.runs[id] == nil {
 			req.RunID = id
@@ -195,7 +241,7 @@ func (c *FakeClient) start(req *workflow.StartRequest) error {
 		},
 		ended: make(chan struct{}),
 	}
-	c.starts = append(c.starts, *req)
+	c.starts, c.startedBy = append(c.starts, *req), append(c.startedBy, workflow.ActorOf(ctx))
 	return nil
 }
 
@@ -210,14 +256,47 @@ func (c *FakeClient) ResumeHook(ctx context.Context, req workflow.ResumeRequest)
 	if err != nil {
 		return workflow.HookInfo{}, fmt.Errorf("resume hook: %w", err)
 	}
-	h, err := c.resume(&req)
+	h, err := c.resume(ctx, &req)
 	if err != nil {
-		return workflow.HookInfo{}, fmt.Errorf("resume hook %q: %w", req.Token, err)
+		return workflow.HookInfo{}, fmt.Errorf("resume hook %s: %w", run.QuoteToken(req.Token), err)
 	}
 	return h, nil
 }
 
-func (c *FakeClient) resume(req *workflow.ResumeRequest) (workflow.HookInfo, error) {
+// Publish implements [workflow.Client].
+func (c *FakeClient) Publish(ctx context.Context, req workflow.PublishRequest) (workflow.Publication, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	err := c.check(ctx)
+	if err == nil {
+		err = req.Validate()
+	}
+	if err != nil {
+		return workflow.Publication{}, fmt.Errorf("publish to topic %q: %w", req.Topic, err)
+	}
+	key := [3]string{req.Topic, req.Subject, req.IdempotencyKey}
+	if p, known := c.known[key]; known && req.IdempotencyKey != "" {
+		p.Duplicate = true
+		return p, nil
+	}
+	c.publications = append(c.publications, req)
+	p := workflow.Publication{Topic: req.Topic, Subject: req.Subject}
+	for _, h := range c.hooks {
+		if h.Type == req.Topic && h.Subject == req.Subject {
+			p.Listeners++
+			p.Number = int64(len(c.publications))
+		}
+	}
+	if req.IdempotencyKey != "" && p.Listeners > 0 {
+		if c.known == nil {
+			c.known = map[[3]string]workflow.Publication{}
+		}
+		c.known[key] = p
+	}
+	return p, nil
+}
+
+func (c *FakeClient) resume(ctx context.Context, req *workflow.ResumeRequest) (workflow.HookInfo, error) {
 	key := [2]string{req.Token, req.IdempotencyKey}
 	if h, known := c.keys[key]; known && req.IdempotencyKey != "" {
 		h.Duplicate = true
@@ -231,7 +310,7 @@ func (c *FakeClient) resume(req *workflow.ResumeRequest) (workflow.HookInfo, err
 		return h, &workflow.HookTypeError{Token: req.Token, Want: *req.Type, Got: h.Type}
 	case !open:
 		start := *req.OrStart
-		if err := c.start(&start); err != nil {
+		if err := c.start(ctx, &start); err != nil {
 			return h, err
 		}
 		h = workflow.HookInfo{ID: start.RunID + ".h0", RunID: start.RunID, Token: req.Token, CreatedAt: time.Now()}
@@ -247,8 +326,101 @@ func (c *FakeClient) resume(req *workflow.ResumeRequest) (workflow.HookInfo, err
 		}
 		c.keys[key] = h
 	}
-	c.resumes = append(c.resumes, *req)
+	c.resumes, c.resumedBy = append(c.resumes, *req), append(c.resumedBy, workflow.ActorOf(ctx))
 	return h, nil
+}
+
+// AnswerCalls has the requests of calls answered by f: with what it returns, or refused with its error.
+// A call is a hook that was opened with HookInfo.Call. Without AnswerCalls, or with nil, nobody answers:
+// callers wait as long as their context allows.
+func (c *FakeClient) AnswerCalls(f func(workflow.CallRequest) (any, error)) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.answer = f
+}
+
+// Calls returns the requests of calls that were taken so far, in order.
+func (c *FakeClient) Calls() []workflow.CallRequest {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Clone(c.calls)
+}
+
+// CallHook implements [workflow.Client], see AnswerCalls.
+func (c *FakeClient) CallHook(ctx context.Context, req workflow.CallRequest) (workflow.CallAnswer, error) {
+	a, h, err := c.call(ctx, &req)
+	switch {
+	case err != nil:
+		return workflow.CallAnswer{}, fmt.Errorf("call %s: %w", run.QuoteToken(req.Token), err)
+	case a.Output == nil && a.Error == nil:
+		<-ctx.Done()
+		err := &workflow.UnansweredError{Token: req.Token, RunID: h.RunID, Request: a.Request, Err: ctx.Err()}
+		return workflow.CallAnswer{}, fmt.Errorf("call %s: %w", run.QuoteToken(req.Token), err)
+	}
+	return a, nil
+}
+
+func (c *FakeClient) call(ctx context.Context, req *workflow.CallRequest) (a workflow.CallAnswer, h workflow.HookInfo, err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if err := c.check(ctx); err != nil {
+		return a, h, err
+	}
+	if err := req.Validate(); err != nil {
+		return a, h, err
+	}
+	key := [2]string{req.Token, req.IdempotencyKey}
+	if first, known := c.answers[key]; known && req.IdempotencyKey != "" {
+		first.Duplicate = true
+		return first, h, nil
+	}
+	h, open := c.hooks[req.Token]
+	switch {
+	case !open:
+		return a, h, workflow.ErrHookNotFound
+	case req.Type != nil && *req.Type != h.Type:
+		return a, h, &workflow.HookTypeError{Token: req.Token, Want: *req.Type, Got: h.Type}
+	case !h.Call:
+		return a, h, &workflow.PayloadError{Token: req.Token, Err: errors.New("it belongs to a hook that answers nothing")}
+	}
+	c.calls = append(c.calls, *req)
+	a = workflow.CallAnswer{Request: "request-" + strconv.Itoa(len(c.calls)), RunID: h.RunID}
+	if c.answer == nil {
+		return a, h, nil
+	}
+	out, refused := c.answer(*req)
+	if refused != nil {
+		a.Error = run.EncodeError(refused)
+	} else if a.Output, err = json.Marshal(out); err != nil {
+		return a, h, fmt.Errorf("encode the answer: %w", err)
+	}
+	if req.IdempotencyKey != "" {
+		if c.answers == nil {
+			c.answers = map[[2]string]workflow.CallAnswer{}
+		}
+		c.answers[key] = a
+	}
+	return a, h, nil
+}
+
+// AwaitAnswer implements [workflow.Client]: it knows the answers that AnswerCalls has given, by their
+// keys.
+func (c *FakeClient) AwaitAnswer(ctx context.Context, req workflow.AnswerRequest) (workflow.CallAnswer, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	err := c.check(ctx)
+	if err == nil {
+		err = req.Validate()
+	}
+	a, known := c.answers[[2]string{req.Token, req.IdempotencyKey}]
+	if err == nil && !known {
+		err = workflow.ErrHookNotFound
+	}
+	if err != nil {
+		return workflow.CallAnswer{}, fmt.Errorf("await answer of %s: %w", run.QuoteToken(req.Token), err)
+	}
+	a.Duplicate = true
+	return a, nil
 }
 
 // HookByToken implements [workflow.Client].
@@ -261,7 +433,7 @@ func (c *FakeClient) HookByToken(ctx context.Context, token string) (workflow.Ho
 		err = workflow.ErrHookNotFound
 	}
 	if err != nil {
-		return workflow.HookInfo{}, fmt.Errorf("look up hook %q: %w", token, err)
+		return workflow.HookInfo{}, fmt.Errorf("look up hook %s: %w", run.QuoteToken(token), err)
 	}
 	return h, nil
 }
@@ -353,6 +525,77 @@ func (c *FakeClient) RetryRun(ctx context.Context, runID string) error {
 	})
 }
 
+// ForkRun implements [workflow.Client]. The fork is running until it ends. There is no journal, so any
+// place will do, and nothing is executed again.
+func (c *FakeClient) ForkRun(ctx context.Context, req workflow.ForkRequest) (workflow.ForkPlan, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	plan := workflow.ForkPlan{RunID: req.RunID, ForkID: req.ForkID, Position: req.Position, Again: []workflow.ForkedAgain{}}
+	origin, err := c.find(ctx, req.RunID)
+	switch {
+	case err == nil && (req.Step == "") == (req.Position == 0):
+		err = &workflow.ForkRefusedError{RunID: req.RunID, Reason: "say where: at a step, or at a position, and not both"}
+	case err == nil && !req.DryRun:
+		start := workflow.StartRequest{Workflow: origin.info.Workflow, RunID: req.ForkID}
+		err = c.start(ctx, &start)
+		req.ForkID = start.RunID
+	}
+	if err != nil {
+		return workflow.ForkPlan{}, fmt.Errorf("fork run %s: %w", req.RunID, err)
+	}
+	if req.DryRun {
+		return plan, nil
+	}
+	c.starts, c.startedBy = c.starts[:len(c.starts)-1], c.startedBy[:len(c.startedBy)-1] // the fake keeps starts apart
+	c.runs[req.ForkID].info.ForkedFrom = &workflow.ForkedFrom{RunID: req.RunID, Position: req.Position, Step: req.Step}
+	c.forks, c.forkedBy = append(c.forks, req), append(c.forkedBy, workflow.ActorOf(ctx))
+	plan.ForkID = req.ForkID
+	return plan, nil
+}
+
+// PauseRun implements [workflow.Client]. The run is shown as paused.
+func (c *FakeClient) PauseRun(ctx context.Context, runID string, req workflow.PauseRequest) error {
+	return c.control(ctx, Control{Verb: "pause", RunID: runID, Reason: req.Why}, func(string) (*fakeRun, error) {
+		r, err := c.live(runID)
+		if err == nil && r.info.Paused == nil {
+			r.info.Paused = &workflow.Pause{At: time.Now().UTC(), By: workflow.ActorOf(ctx), Why: req.Why}
+		}
+		return r, err
+	})
+}
+
+// ResumeRun implements [workflow.Client].
+func (c *FakeClient) ResumeRun(ctx context.Context, runID string) error {
+	return c.control(ctx, Control{Verb: "resume", RunID: runID}, func(string) (*fakeRun, error) {
+		r, err := c.live(runID)
+		if err == nil {
+			r.info.Paused = nil
+		}
+		return r, err
+	})
+}
+
+// PauseWorkflow implements [workflow.Client].
+func (c *FakeClient) PauseWorkflow(ctx context.Context, name string, req workflow.PauseRequest) error {
+	return c.controlWorkflow(ctx, Control{Verb: "pause", Workflow: name, Reason: req.Why})
+}
+
+// ResumeWorkflow implements [workflow.Client].
+func (c *FakeClient) ResumeWorkflow(ctx context.Context, name string) error {
+	return c.controlWorkflow(ctx, Control{Verb: "resume", Workflow: name})
+}
+
+func (c *FakeClient) controlWorkflow(ctx context.Context, what Control) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if err := c.check(ctx); err != nil {
+		return fmt.Errorf("%s workflow %s: %w", what.Verb, what.Workflow, err)
+	}
+	what.By = workflow.ActorOf(ctx)
+	c.controls = append(c.controls, what)
+	return nil
+}
+
 // control carries out what was asked of a run, and records it.
 func (c *FakeClient) control(ctx context.Context, what Control, do func(runID string) (*fakeRun, error)) error {
 	c.mu.Lock()
@@ -364,6 +607,7 @@ func (c *FakeClient) control(ctx context.Context, what Control, do func(runID st
 	if err != nil {
 		return fmt.Errorf("%s run %s: %w", what.Verb, what.RunID, err)
 	}
+	what.By = workflow.ActorOf(ctx)
 	c.controls = append(c.controls, what)
 	return nil
 }

@@ -83,6 +83,20 @@ func TestFakeClient(t *testing.T) {
 	if s, err := run.Status(ctx); err != nil || s != workflow.StatusRunning {
 		t.Errorf("status is %s, %v", s, err)
 	}
+	_, err = run.PlanFork(ctx, workflow.AtStep("charge#1"))
+	is("plan a fork", err, nil)
+	fork, err := run.Fork(ctx, workflow.AtStep("charge#1"), workflow.ForkID("again"))
+	is("fork", err, nil)
+	_, err = run.Fork(ctx, workflow.AtPosition(1), workflow.ForkID("again"))
+	is("fork twice", err, workflow.ErrRunExists)
+	_, err = workflow.Get[string](&c, "nothing").Fork(ctx, workflow.AtPosition(1))
+	is("fork nothing", err, workflow.ErrRunNotFound)
+	if diff := cmp.Diff([]workflow.ForkRequest{{RunID: "order-42", Step: "charge#1", ForkID: "again"}}, c.Forks()); diff != "" {
+		t.Errorf("forks (-want +got):\n%s", diff)
+	}
+	if info, err := fork.Info(ctx); err != nil || info.ForkedFrom == nil || info.ForkedFrom.RunID != "order-42" {
+		t.Errorf("the fork is %+v, %v", info, err)
+	}
 	late, cancel := context.WithCancel(ctx)
 	cancel()
 	_, err = run.Result(late)

@@ -16,8 +16,8 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/tenter-dev/tenter/inspect"
+	"github.com/tenter-dev/tenter/sender"
 	"github.com/tenter-dev/tenter/server"
-	"github.com/tenter-dev/tenter/signature"
 	"github.com/tenter-dev/tenter/workflow"
 	"github.com/tenter-dev/tenter/workflowtest"
 )
@@ -233,13 +233,13 @@ var gated = workflow.Define("gated", func(ctx workflow.Context, _ string) (strin
 func TestDelivery(t *testing.T) {
 	t.Parallel()
 	opts := with(gated)
-	opts.Verifiers = map[string]signature.Verifier{
-		"github": signature.Func(func(r signature.Request, _ time.Time) error {
+	opts.Senders = map[string]*sender.Sender{
+		"github": sender.Must(sender.New(sender.Options{Name: "test", Verify: func(r *sender.Request, _ time.Time) error {
 			if r.Header.Get("X-Signature") != "good" {
 				return errors.New("bad signature")
 			}
 			return nil
-		}),
+		}})),
 	}
 	opts.PublicURL = "https://hooks.example.com/app/"
 	workflowtest.CrashEverywhere(t, opts, func(t *testing.T, eng *workflowtest.Engine) {
@@ -289,7 +289,7 @@ func TestResponseTimeout(t *testing.T) {
 	t.Parallel()
 	workflowtest.Test(t, with(gated), func(t *testing.T, eng *workflowtest.Engine) {
 		s := eng.State(workflowtest.Start(eng, gated, ""))
-		if s.Status != workflow.StatusBlocked || !strings.Contains(s.Reason, "verifier") {
+		if s.Status != workflow.StatusBlocked || !strings.Contains(s.Reason, "sender") {
 			t.Errorf("state is %v", s)
 		}
 	})

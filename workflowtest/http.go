@@ -16,9 +16,9 @@ import (
 	"github.com/tenter-dev/tenter/workflow"
 )
 
-// HTTP returns a client that reaches the test's process without a socket: the webhooks
-// of all runs, served below engine.Options.PublicURL by the handler of production
-// (server.Webhooks), and what [Engine.Handle] adds. It reaches nothing else. A request
+// HTTP returns a client that reaches the test's process without a socket: the webhooks of all
+// runs and the pages of links, served below engine.Options.PublicURL by the handlers of
+// production (server.Webhooks, server.Answers), and what [Engine.Handle] adds. It reaches nothing else. A request
 // to a webhook that responds manually returns with the run's response; time passes until
 // then, as it does for the caller of a real one. [Hook.PostForm], [Hook.PostJSON],
 // [Engine.Send] and [Engine.Deliver] are short for what tests do most.
@@ -36,6 +36,7 @@ func (e *Engine) newHTTP() {
 		prefix = strings.TrimSuffix(u.Path, "/")
 	}
 	e.mux.Handle(prefix+run.WebhookPath, server.Webhooks(e.client, server.Options{Logger: e.opts.Logger}))
+	e.mux.Handle(prefix+run.AnswerPath, server.Answers(e.client, server.AnswerOptions{Logger: e.opts.Logger}))
 	e.http = &http.Client{Transport: (*transport)(e)}
 }
 

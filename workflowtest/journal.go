@@ -31,11 +31,11 @@ func (e *Engine) Journal(run Run) string {
 	e.t.Helper()
 	ctx := context.WithoutCancel(e.t.Context())
 	e.settle(ctx)
-	l, err := e.store.Load(ctx, run.ID(), 0)
+	a, err := e.store.Export(ctx, run.ID())
 	if err != nil {
 		e.t.Fatalf("journal of run %s: %v", run.ID(), err)
 	}
-	return formatJournal(run.ID(), l.Events)
+	return formatJournal(run.ID(), a.Events)
 }
 
 func formatJournal(runID string, events []store.Event) string {
@@ -78,7 +78,7 @@ func eventText(runID string, e store.Event) string {
 		return fmt.Sprintf("%s %q, again in %s", e.Ref, r.Text, duration(r.RetryAt.Sub(e.At)))
 	case store.StepFailed:
 		return fmt.Sprintf("%s %q", e.Ref, journal.DecodeFailure(e.Data).Text)
-	case store.ChildFailed, store.RunFailed, store.RunCanceled:
+	case store.ChildFailed, store.AwaitedFailed, store.RunFailed, store.RunCanceled:
 		return strings.TrimSpace(fmt.Sprintf("%s %q", e.Ref, journal.DecodeFailure(e.Data).Text))
 	case store.PayloadReceived:
 		hook := journal.HookNumber(runID, e.Ref)

@@ -167,6 +167,22 @@ func (p *process) Accept(ctx context.Context, m store.Payload) (store.Receipt, e
 	return p.Store.Accept(ctx, p.e.reproducible(m))
 }
 
+// Publish implements [store.Client].
+func (p *process) Publish(ctx context.Context, m store.Publication) (store.Published, error) {
+	if err := p.alive(); err != nil {
+		return store.Published{}, err
+	}
+	return p.Store.Publish(ctx, m)
+}
+
+// TellListeners implements [store.Worker].
+func (p *process) TellListeners(ctx context.Context, atOnce int) (told int, more bool, err error) {
+	if err := p.alive(); err != nil {
+		return 0, false, err
+	}
+	return p.Store.TellListeners(ctx, atOnce)
+}
+
 // Send implements [store.Client].
 func (p *process) Send(ctx context.Context, m store.Message) error {
 	if err := p.alive(); err != nil {
@@ -197,6 +213,14 @@ func (p *process) Retry(ctx context.Context, c store.Cut) (store.Hook, error) {
 		return store.Hook{}, err
 	}
 	return p.Store.Retry(ctx, c)
+}
+
+// Fork implements [store.Client].
+func (p *process) Fork(ctx context.Context, f store.Fork) (store.Hook, error) {
+	if err := p.alive(); err != nil {
+		return store.Hook{}, err
+	}
+	return p.Store.Fork(ctx, f)
 }
 
 // Unblock implements [store.Client].
@@ -290,6 +314,7 @@ func (h *logHandler) WithGroup(name string) slog.Handler {
 // all runs have gone as far as they can.
 type clientStore struct {
 	store.Store
+	store.Archiver
 	e *Engine
 }
 
@@ -303,6 +328,11 @@ func (c *clientStore) Accept(ctx context.Context, m store.Payload) (store.Receip
 	return r, settled(ctx, c, err)
 }
 
+func (c *clientStore) Publish(ctx context.Context, p store.Publication) (store.Published, error) {
+	done, err := c.Store.Publish(ctx, p)
+	return done, settled(ctx, c, err)
+}
+
 func (c *clientStore) Send(ctx context.Context, m store.Message) error {
 	return settled(ctx, c, c.Store.Send(ctx, m))
 }
@@ -313,6 +343,11 @@ func (c *clientStore) Terminate(ctx context.Context, runID string, ev store.Even
 
 func (c *clientStore) Retry(ctx context.Context, cut store.Cut) (store.Hook, error) {
 	h, err := c.Store.Retry(ctx, cut)
+	return h, settled(ctx, c, err)
+}
+
+func (c *clientStore) Fork(ctx context.Context, f store.Fork) (store.Hook, error) {
+	h, err := c.Store.Fork(ctx, f)
 	return h, settled(ctx, c, err)
 }
 

@@ -3,14 +3,11 @@ package workflowtest
 import (
 	"errors"
 	"io"
-	"log/slog"
 	"os"
-	"path/filepath"
 	"testing"
 
 	"github.com/tenter-dev/tenter/engine"
 	"github.com/tenter-dev/tenter/internal/archive"
-	"github.com/tenter-dev/tenter/store/sqlite"
 	"github.com/tenter-dev/tenter/workflow"
 )
 
@@ -19,7 +16,7 @@ import (
 func (e *Engine) replayAll() {
 	e.t.Helper()
 	e.settle(e.t.Context())
-	for c, err := range e.client.CheckReplay(e.t.Context(), engine.CheckReplayOptions{Ended: true, Parallel: 1}) {
+	for c, err := range engine.CheckReplay(e.t.Context(), e.store, e.opts, engine.CheckReplayOptions{Ended: true, Parallel: 1}) {
 		if err != nil {
 			e.t.Errorf("workflowtest: replay all runs at the end of the test: %v", err)
 			return
@@ -30,51 +27,39 @@ func (e *Engine) replayAll() {
 	}
 }
 
-// Replay replays the runs in files that "tenter export" has written, and fails the test for each
-// that the workflows of opts could not continue: keep the journals of typical runs beside the code,
-// and a change that would block such runs fails before it is deployed. It is
-// [engine.Engine.CheckReplay], with runs that have ended, on a database of the test's own.
+// Replay replays the runs in files that "tenter export" or [engine.Engine.ExportForReplay] has written,
+// and fails the test for each that the workflows of opts could not continue, or that has payloads waiting
+// which they could not decode: keep the journals of typical runs beside the code, and a change that would
+// block such runs fails before it is deployed. It is [engine.CheckReplay], with runs that have ended.
 //
-// An export has all payloads, and the secrets that tokens derive from: don't keep one of production
-// in a repository.
+// For a repository, take ExportForReplay or "tenter export --for-replay": such a file has no secrets, and
+// can be redacted. Other exports have all payloads, and the secrets that tokens derive from.
 func Replay(t *testing.T, opts engine.Options, files ...string) {
 	t.Helper()
 	if opts.PublicURL == "" {
 		opts.PublicURL = "https://app.test"
 	}
-	if opts.Logger == nil {
-		opts.Logger = slog.New(slog.NewTextHandler(t.Output(), nil))
-	}
-	st, err := sqlite.OpenWith(filepath.Join(t.TempDir(), "replay.db"), sqlite.Options{Private: true, Logger: opts.Logger})
-	if err != nil {
-		t.Fatalf("workflowtest: %v", err)
-	}
-	defer func() { _ = st.Close() }()
 	if len(files) == 0 {
 		t.Fatal("workflowtest: Replay got no files")
 	}
+	var all archive.Recordings
 	for _, file := range files {
-		if err := importFile(t, st, file); err != nil {
+		if err := read(&all, file); err != nil {
 			t.Fatalf("workflowtest: read %s: %v", file, err)
 		}
 	}
-	eng, err := engine.New(st, opts)
-	if err != nil {
-		t.Fatalf("workflowtest: %v", err)
-	}
-	defer func() { _ = eng.Close() }()
-	for c, err := range eng.CheckReplay(t.Context(), engine.CheckReplayOptions{Ended: true}) {
+	for c, err := range engine.CheckReplay(t.Context(), &all, opts, engine.CheckReplayOptions{Ended: true}) {
 		if err != nil {
 			t.Fatalf("workflowtest: %v", err)
 		}
-		if c.Verdict != engine.ReplaySame {
+		if c.Detail != "" {
 			t.Errorf("run %s of %s: %s: %s", c.RunID, c.Workflow, c.Verdict, c.Detail)
 		}
 	}
 }
 
-// importFile imports the runs of an export.
-func importFile(t *testing.T, st *sqlite.Store, file string) error {
+// read adds the runs of an export to others.
+func read(all *archive.Recordings, file string) error {
 	f, err := os.Open(file)
 	if err != nil {
 		return err
@@ -85,15 +70,17 @@ func importFile(t *testing.T, st *sqlite.Store, file string) error {
 		return err
 	}
 	for {
-		runs, err := r.Tree()
+		runs, err := r.Recordings()
 		if errors.Is(err, io.EOF) {
 			return nil
 		}
 		if err != nil {
 			return err
 		}
-		if _, err := st.Import(t.Context(), runs); err != nil {
-			return err
+		for i := range runs {
+			if err := all.Add(runs[i]); err != nil {
+				return err
+			}
 		}
 	}
 }

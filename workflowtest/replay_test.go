@@ -3,15 +3,18 @@ package workflowtest_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/tenter-dev/tenter/engine"
 	"github.com/tenter-dev/tenter/inspect"
 	"github.com/tenter-dev/tenter/internal/archive"
+	"github.com/tenter-dev/tenter/store"
 	"github.com/tenter-dev/tenter/store/sqlite"
 	"github.com/tenter-dev/tenter/workflow"
 	"github.com/tenter-dev/tenter/workflowtest"
@@ -34,6 +37,23 @@ func asking(step string) *workflow.Workflow[string, string] {
 // exported writes what "tenter export" would of a run that waits.
 func exported(t *testing.T, wf *workflow.Workflow[string, string]) (file string) {
 	t.Helper()
+	return exportedBy(t, wf, func(f *os.File, a *store.Archive) error {
+		return errors.Join(archive.WriteHead(f, "app.db", time.Now(), 1), archive.WriteTree(f, a.Run.ID, 1), archive.WriteRun(f, a))
+	})
+}
+
+// exportedForReplay writes what "tenter export --for-replay" would with some number of draws.
+func exportedForReplay(t *testing.T, wf *workflow.Workflow[string, string], draws int) (file string) {
+	t.Helper()
+	return exportedBy(t, wf, func(f *os.File, a *store.Archive) error {
+		recorder := archive.Recorder{IDs: draws, Rands: draws}
+		rec, err := recorder.Record(a)
+		return errors.Join(err, archive.WriteReplayHead(f, 1), archive.WriteRecording(f, &rec))
+	})
+}
+
+func exportedBy(t *testing.T, wf *workflow.Workflow[string, string], write func(f *os.File, a *store.Archive) error) (file string) {
+	t.Helper()
 	st, err := sqlite.Open(filepath.Join(t.TempDir(), "app.db"))
 	if err != nil {
 		t.Fatal(err)
@@ -45,7 +65,7 @@ func exported(t *testing.T, wf *workflow.Workflow[string, string]) (file string)
 	}
 	go func() { _ = eng.Run(t.Context()) }()
 	defer func() { _ = eng.Close() }()
-	run, err := wf.Start(t.Context(), eng, "", workflow.RunID("asking-1"))
+	run, err := wf.Start(t.Context(), eng, "", workflow.RunID(wf.Name()+"-1"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -65,14 +85,28 @@ func exported(t *testing.T, wf *workflow.Workflow[string, string]) (file string)
 	if err != nil {
 		t.Fatal(err)
 	}
-	err = errors.Join(archive.WriteHead(f, "app.db", time.Now(), 1), archive.WriteTree(f, run.ID(), 1), archive.WriteRun(f, &a), f.Close())
-	if err != nil {
+	if err := errors.Join(write(f, &a), f.Close()); err != nil {
 		t.Fatal(err)
 	}
 	return file
 }
 
+// lottery draws three random sources and an ID, and waits with a token made of them.
+var lottery = workflow.Define("lottery", func(ctx workflow.Context, _ string) (string, error) {
+	var token strings.Builder
+	token.WriteString(workflow.NewID(ctx))
+	for range 3 {
+		_, _ = fmt.Fprint(&token, " ", workflow.Rand(ctx).Int())
+	}
+	hook, err := workflow.NewHook[string](ctx, workflow.Token(token.String()))
+	if err != nil {
+		return "", err
+	}
+	return hook.Wait(ctx)
+})
+
 func TestReplay(t *testing.T) {
 	t.Parallel()
 	workflowtest.Replay(t, with(asking("ask")), exported(t, asking("ask")))
+	workflowtest.Replay(t, with(lottery, asking("ask")), exportedForReplay(t, lottery, 3), exportedForReplay(t, asking("ask"), 0))
 }

@@ -22,6 +22,8 @@ type State struct {
 	Children []Child    // that its code waits for
 	Steps    []StepWait // that its code waits for
 
+	AwaitedRuns []AwaitedRun // that its code waits for
+
 	err string // why it failed
 	now time.Time
 }
@@ -47,6 +49,12 @@ type Child struct {
 	RunID    string
 	Workflow string
 	At       string // file and line of the code that waits
+}
+
+// AwaitedRun is another run whose end code waits for, with workflow.Await.
+type AwaitedRun struct {
+	RunID string
+	At    string // file and line of the code that waits
 }
 
 // StepWait is a step that code waits for. It is executing, or is to be tried again.
@@ -167,7 +175,8 @@ func (e *Engine) openHooks(ctx context.Context, runID string) ([]*Hook, error) {
 		}
 		for _, h := range hooks {
 			open = append(open, &Hook{HookInfo: workflow.HookInfo{
-				ID: h.ID, RunID: h.RunID, Token: h.Token, Type: h.Type, Webhook: h.Webhook != nil, Metadata: h.Metadata, CreatedAt: h.CreatedAt,
+				ID: h.ID, RunID: h.RunID, Token: h.Token, Type: h.Type, Webhook: h.Webhook != nil && !run.IsCall(h.Webhook), Call: run.IsCall(h.Webhook), Metadata: h.Metadata, CreatedAt: h.CreatedAt,
+				Subject: h.Subject, Reserved: h.Reserved, Carried: h.Carried,
 			}, e: e})
 		}
 		if len(hooks) < f.Limit {
@@ -199,6 +208,8 @@ func (r *record) describe(s *State) {
 				}
 			case run.ChildRun:
 				s.Children = append(s.Children, Child{RunID: on.ID(), Workflow: r.children[on], At: w.at})
+			case run.AwaitedRun:
+				s.AwaitedRuns = append(s.AwaitedRuns, AwaitedRun{RunID: on.RunID(), At: w.at})
 			default:
 				if t, ok := r.timers[on]; ok {
 					s.Timers = append(s.Timers, Timer{Kind: string(t.kind), Until: t.until, At: w.at})
@@ -280,8 +291,11 @@ func (s State) String() string {
 	}
 	for _, h := range s.Hooks {
 		kind := "hook"
-		if h.Webhook {
+		switch {
+		case h.Webhook:
 			kind = "webhook"
+		case h.Call:
+			kind = "call"
 		}
 		if h.Type != "" {
 			kind += " of type " + h.Type
@@ -300,6 +314,9 @@ func (s State) String() string {
 	}
 	for _, c := range s.Children {
 		line(c.At, "waits for run %s of %s", c.RunID, c.Workflow)
+	}
+	for _, r := range s.AwaitedRuns {
+		line(r.At, "awaits the end of run %s", r.RunID)
 	}
 	return b.String()
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"flag"
@@ -8,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"os/signal"
 	"strings"
@@ -15,6 +17,7 @@ import (
 
 	"github.com/tenter-dev/tenter/access"
 	"github.com/tenter-dev/tenter/engine"
+	"github.com/tenter-dev/tenter/sender"
 	"github.com/tenter-dev/tenter/server"
 	"github.com/tenter-dev/tenter/store"
 	"github.com/tenter-dev/tenter/store/postgres"
@@ -46,9 +49,12 @@ func work(ctx context.Context, build string, lease time.Duration, renamed bool) 
 	if renamed {
 		ask = "ask politely"
 	}
-	eng, err := engine.New(st, engine.Options{
-		Workflows: workflows(ask), Hooks: []workflow.HookDefinition{approvals}, Build: build, Lease: lease,
+	var eng *engine.Engine
+	eng, err = engine.New(st, engine.Options{
+		Workflows: append(workflows(ask), hub(&eng)), Hooks: []workflow.HookDefinition{approvals, quotes}, Build: build, Lease: lease,
 		PublicURL: "https://example.com", Logger: slog.New(slog.DiscardHandler),
+		AnswerKeys: []engine.AnswerKey{{ID: "2026-11", Key: bytes.Repeat([]byte("k"), 32)}},
+		Senders:    map[string]*sender.Sender{"github": sender.Must(sender.GitHub("the secret of the app"))}, KeepRefused: 10,
 	})
 	if err != nil {
 		return err
@@ -60,7 +66,7 @@ func work(ctx context.Context, build string, lease time.Duration, renamed bool) 
 			return err
 		}
 		api := server.API(eng, server.APIOptions{
-			Access: access.Policy{APIKeys: []access.APIKey{{Secret: os.Getenv("TENTER_API_KEY"), Scope: access.Write}}},
+			Access: access.Policy{APIKeys: []access.APIKey{{Secret: os.Getenv("TENTER_API_KEY"), Scope: access.Write, NamesOthers: true}}},
 			Logger: slog.New(slog.DiscardHandler),
 		})
 		srv := &http.Server{Handler: api, ReadHeaderTimeout: time.Second}
@@ -68,6 +74,43 @@ func work(ctx context.Context, build string, lease time.Duration, renamed bool) 
 		defer func() { _ = srv.Close() }()
 	}
 	return errors.Join(eng.Run(ctx), eng.Close(), st.Close())
+}
+
+// hub is a workflow with a webhook of GitHub's, to which it sends what GitHub has signed with another
+// secret. It returns the first body that comes.
+func hub(eng **engine.Engine) workflow.Definition {
+	github := sender.Must(sender.GitHub("the secret of another app"))
+	return workflow.Define("hub", func(ctx workflow.Context, bodies []string) (string, error) {
+		w, err := workflow.NewWebhook(ctx, workflow.Token("hub"), workflow.From("github"))
+		if err != nil {
+			return "", err
+		}
+		err = workflow.Do(ctx, "send", func(ctx context.Context) error {
+			for _, body := range bodies {
+				r := &sender.Request{Method: http.MethodPost, Body: []byte(body), Header: http.Header{"X-Github-Event": {"push"}}}
+				if err := github.Sign(r, time.Now()); err != nil {
+					return err
+				}
+				at, err := (*eng).Webhook(ctx, "hub")
+				if err != nil {
+					return err
+				}
+				_, err = at.Deliver(ctx, &workflow.Request{Method: r.Method, URL: &url.URL{Path: "/hub"}, Header: r.Header, Body: r.Body})
+				if !errors.Is(err, engine.ErrNotVerified) {
+					return fmt.Errorf("the webhook says %w", err)
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			return "", err
+		}
+		r, err := w.Wait(ctx)
+		if err != nil {
+			return "", err
+		}
+		return string(r.Body), nil
+	})
 }
 
 func openDatabase(ctx context.Context) (store.Store, error) {
@@ -87,6 +130,11 @@ type decision struct {
 }
 
 var approvals = workflow.DefineHook[decision]("approval")
+
+var (
+	quotes     = workflow.DefineCall[decision, string]("quote")
+	errPrivate = workflow.DefineError("tenter_test: no comment")
+)
 
 // evil is what somebody would send who wants to take a terminal over.
 const evil = "\x1b]0;pwned\x07\x1b[31mred \u202egnp\u009b2J"
@@ -124,7 +172,73 @@ func workflows(ask string) []workflow.Definition {
 			return "rested", workflow.Sleep(ctx, time.Hour)
 		}),
 		workflow.Define("crowd", crowd),
-		workflow.Define("greet", func(_ workflow.Context, name string) (string, error) { return "Hello, " + name, nil }),
+		workflow.Define("follow", func(ctx workflow.Context, run string) (string, error) {
+			return workflow.Await[string](ctx, run).Wait(ctx)
+		}),
+		workflow.Define("quote", func(ctx workflow.Context, token string) (string, error) {
+			calls, err := quotes.Open(ctx, workflow.Token(token))
+			if err != nil {
+				return "", err
+			}
+			for call, err := range calls.All(ctx) {
+				switch {
+				case err != nil:
+				case call.Input.Comment == "":
+					err = call.Refuse(ctx, errPrivate)
+				case call.Input.Comment == "later":
+				default:
+					err = call.Return(ctx, "he said: "+call.Input.Comment)
+				}
+				if err != nil || call.Input.Approved {
+					return "quoted", err
+				}
+			}
+			return "", nil
+		}),
+		workflow.Define("sign", func(ctx workflow.Context, doc string) (bool, error) {
+			hook, err := approvals.New(ctx, workflow.Token("sign:"+doc))
+			if err != nil {
+				return false, err
+			}
+			for _, who := range []string{"ada@example.com", "bob@example.com"} {
+				if _, err := workflow.AnswerLink(ctx, hook, workflow.Addressee(who), workflow.PageTitle("Sign "+doc+"?")); err != nil {
+					return false, err
+				}
+			}
+			d, err := hook.Wait(ctx)
+			return d.Approved, err
+		}),
+		workflow.Define("greet", func(ctx workflow.Context, name string) (string, error) {
+			if !workflow.Patched(ctx, "politeness") {
+				return name, nil
+			}
+			return "Hello, " + name, nil
+		}),
+		workflow.Define("bot", func(ctx workflow.Context, answered int) (int, error) {
+			inbox, err := workflow.NewHook[string](ctx, workflow.Token("bot"))
+			if err != nil {
+				return 0, err
+			}
+			if s, err := inbox.Wait(ctx); err != nil || s == "end" {
+				return answered, err
+			}
+			return workflow.Restart[int](ctx, answered+1)
+		}),
+		workflow.Define("diary", func(ctx workflow.Context, page int) (int, error) {
+			aside, err := workflow.NewHook[string](ctx, workflow.Token(fmt.Sprint("aside:", page)))
+			if err != nil {
+				return 0, err
+			}
+			turn, err := workflow.NewHook[string](ctx, workflow.Token("turn"))
+			if err != nil {
+				return 0, err
+			}
+			if _, err := turn.Wait(ctx); err != nil || page > 0 {
+				return page, err
+			}
+			aside.Close()
+			return workflow.Restart[int](ctx, page+1)
+		}),
 		workflow.Define("panics", func(_ workflow.Context, _ any) (string, error) {
 			panic("assignment to entry in nil map")
 		}),

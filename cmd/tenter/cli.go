@@ -19,10 +19,10 @@ Exit codes:
     0  done
     1  failed
     2  wrong usage
-    3  there is no such run, hook or database
+    3  there is no such run, hook, link, refused request or database
     4  refused: the run has ended, its ID or token is taken, the payload does not fit …
     5  the run that was watched failed or was canceled
-    6  doctor found something to mend
+    6  doctor found something to fix
   130  interrupted`
 
 // cli is the grammar of the command line.
@@ -33,11 +33,17 @@ type cli struct {
 	Server     string `group:"Where the runs are" placeholder:"URL" help:"Server that has Tenter's HTTP API, such as https://example.com, instead of a database. Default: $$TENTER_SERVER."`
 	APIKeyFile string `group:"Where the runs are" placeholder:"FILE" help:"File with the API key for the server. Default: the key in $$TENTER_API_KEY."`
 
+	By string `name:"by" group:"Actor" placeholder:"NAME" help:"A name for the journal, with what is started, sent or ordered. Default: the user of this machine; on a server, what that calls the API key, which has to allow another name."`
+
 	JSON  bool   `name:"json" group:"Output" help:"Print JSON for programs, one object a line."`
 	Color string `group:"Output" enum:",auto,always,never" default:"" placeholder:"WHEN" help:"Color: auto (on a terminal, unless $$NO_COLOR is set), always, never."`
 
 	Runs       runsCmd       `cmd:"" help:"List, show and control runs."`
-	Hooks      hooksCmd      `cmd:"" help:"List, show and resume hooks."`
+	Hooks      hooksCmd      `cmd:"" help:"List, show, resume and call hooks."`
+	Links      linksCmd      `cmd:"" help:"List links to answer pages, and take them back."`
+	Webhooks   webhooksCmd   `cmd:"" help:"Redeliver refused requests; send requests as the senders do, for tests."`
+	Topics     topicsCmd     `cmd:"" help:"List topics, and publish to them."`
+	Workflows  workflowsCmd  `cmd:"" help:"Pause and resume all runs of a workflow."`
 	Top        topCmd        `cmd:"" help:"Watch live activity."`
 	Dashboard  dashboardCmd  `cmd:"" help:"Show runs in the browser, on this machine only."`
 	Serve      serveCmd      `cmd:"" help:"Serve the HTTP API of a database, for --server and for programs."`
@@ -51,6 +57,7 @@ type cli struct {
 type runsCmd struct {
 	List      runsListCmd      `cmd:"" help:"List runs, newest first."`
 	Show      runsShowCmd      `cmd:"" help:"Show a run: what it waits for, how to get it going, its timeline."`
+	Failures  runsFailuresCmd  `cmd:"" help:"Group failed runs by their causes."`
 	Journal   runsJournalCmd   `cmd:"" help:"Print the events of a run."`
 	Watch     runsWatchCmd     `cmd:"" help:"Follow a run until it ends."`
 	Start     runsStartCmd     `cmd:"" help:"Start a run."`
@@ -58,10 +65,36 @@ type runsCmd struct {
 	Terminate runsTerminateCmd `cmd:"" help:"End a run now, without asking its code."`
 	Wake      runsWakeCmd      `cmd:"" help:"End the sleeps of a run now."`
 	Retry     runsRetryCmd     `cmd:"" help:"Continue a failed run, or let a blocked one try again."`
+	Fork      runsForkCmd      `cmd:"" help:"Make a new run of the beginning of a run's journal."`
+	Pause     runsPauseCmd     `cmd:"" help:"Hold a run up until it is resumed."`
+	Resume    runsResumeCmd    `cmd:"" help:"Let a paused run go on."`
+}
+
+type workflowsCmd struct {
+	Pause  workflowsPauseCmd  `cmd:"" help:"Hold all runs of a workflow up, those that start later too."`
+	Resume workflowsResumeCmd `cmd:"" help:"Let the runs of a paused workflow go on."`
+	Paused workflowsPausedCmd `cmd:"" help:"List the workflows that are paused."`
+}
+
+type linksCmd struct {
+	List   linksListCmd   `cmd:"" help:"List links to answer pages, of a run or for somebody."`
+	Revoke linksRevokeCmd `cmd:"" help:"Take links back, so that nobody can answer by them."`
+}
+
+type topicsCmd struct {
+	List    topicsListCmd    `cmd:"" help:"List topics and subjects that open hooks listen to."`
+	Publish topicsPublishCmd `cmd:"" help:"Send a payload to all hooks that listen to a topic."`
+}
+
+type webhooksCmd struct {
+	Refused   webhooksRefusedCmd   `cmd:"" help:"List requests that were refused and kept, or show one."`
+	Redeliver webhooksRedeliverCmd `cmd:"" help:"Deliver refused requests after all."`
+	Send      webhooksSendCmd      `cmd:"" help:"Sign a request as a sender does, and send it."`
 }
 
 type hooksCmd struct {
 	List   hooksListCmd   `cmd:"" help:"List open hooks, the oldest first."`
 	Show   hooksShowCmd   `cmd:"" help:"Show a hook, and what it takes."`
 	Resume hooksResumeCmd `cmd:"" help:"Send a payload to a hook."`
+	Call   hooksCallCmd   `cmd:"" help:"Send a request to a call, and wait for the answer."`
 }

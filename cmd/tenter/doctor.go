@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -19,10 +20,10 @@ type doctorCmd struct {
 }
 
 func (c *doctorCmd) Help() string {
-	return `Looks for what may need somebody: damage, workers that are gone, runs that nobody takes, blocked runs with the reason, hooks whose run is no more, and how large it all is. Each
-finding comes with advice. It changes nothing and can be used beside running workers.
+	return `Looks for what may need somebody: damage, workers that are gone, runs that nobody takes, blocked runs with the reason, hooks whose run is no more, links
+that nobody can verify, requests that were refused, and how large it all is. Each finding comes with advice. It changes nothing and can be used beside running workers.
 
-The exit code is 0 if all is well and 6 if there is something to mend, so it can watch a database from cron.
+The exit code is 0 if all is well and 6 if there is something to fix, so it can watch a database from cron.
 
 With --json it is one object: database, schema, size, tables, workers, findings (each with level: ok, note, warning or problem; code; what; advice; runs).`
 }
@@ -54,6 +55,12 @@ func (c *doctorCmd) Run(a *app) error {
 		return err
 	}
 	d := &doctor{x: &x, now: st.Now(), thorough: c.Thorough}
+	if d.keys, err = st.LinkKeys(a.ctx); err != nil {
+		return err
+	}
+	if d.refused, err = st.RefusedRequests(a.ctx, store.RefusedFilter{Limit: inspect.MaxLimit}); err != nil {
+		return err
+	}
 	d.examine()
 	if a.cli.JSON {
 		err = a.out.json(d.report(st.String()))
@@ -69,6 +76,8 @@ func (c *doctorCmd) Run(a *app) error {
 // doctor makes findings of what a store has seen.
 type doctor struct {
 	x        *store.Examination
+	keys     map[string]int // how many open links each key has signed
+	refused  []store.RefusedRequest
 	now      time.Time
 	thorough bool
 	findings []finding
@@ -86,6 +95,8 @@ func (d *doctor) examine() {
 	d.quarantined()
 	d.orphans()
 	d.oldest()
+	d.links()
+	d.refusals()
 	d.dead()
 }
 
@@ -213,7 +224,7 @@ func (d *doctor) quarantined() {
 	d.list(finding{
 		Level: "warning", Code: "quarantined", What: plural(d.x.Quarantined.Count, "run") + " in quarantine: their workers have died more than once",
 		Advice: "look for what kills the process in the workers' logs, such as lack of memory; the engine determines by itself which step it is",
-	}, d.x.Quarantined, func(r *store.Run) string { return plural(r.Suspicion, "take-over") + " without progress" })
+	}, d.x.Quarantined, func(r *store.Run) string { return plural(int(r.Suspicion), "take-over") + " without progress" })
 }
 
 func (d *doctor) orphans() {
@@ -241,6 +252,47 @@ func (d *doctor) oldest() {
 			plural(d.x.Waiting.Count, "run"), r.ID, r.Workflow, stamp(r.UpdatedAt), ago(r.UpdatedAt, d.now)),
 		Runs: []string{r.ID},
 	})
+}
+
+// links counts the links to answer pages that can be answered, by the keys that have signed them.
+func (d *doctor) links() {
+	held := map[string]bool{} // by a live worker
+	for _, w := range d.live() {
+		for _, key := range w.LinkKeys {
+			held[key] = true
+		}
+	}
+	for _, key := range slices.Sorted(maps.Keys(d.keys)) {
+		n := d.keys[key]
+		what := "1 link to an answer page is open, signed with key " + key
+		if n > 1 {
+			what = number(int64(n)) + " links to answer pages are open, signed with key " + key
+		}
+		f := finding{Level: "ok", Code: "open_links", What: what}
+		if !held[key] && len(d.live()) > 0 {
+			f = finding{
+				Level: "warning", Code: "link_key", What: what + ", which no live worker has",
+				Advice: "add the key to Options.AnswerKeys of the workers and of the servers of answer pages: without it these links are unknown",
+			}
+		}
+		d.add(f)
+	}
+}
+
+// refusals counts the requests to webhooks that were refused and are kept, by their senders.
+func (d *doctor) refusals() {
+	bySender := map[string][]store.RefusedRequest{}
+	for _, r := range d.refused { // the newest first
+		bySender[r.Sender] = append(bySender[r.Sender], r)
+	}
+	for _, sender := range slices.Sorted(maps.Keys(bySender)) {
+		all := bySender[sender]
+		d.add(finding{
+			Level: "note", Code: "refused_requests",
+			What:   fmt.Sprintf("%s of sender %s refused and kept, the last one %s: %s", plural(len(all), "request"), sender, ago(all[0].At, d.now), all[0].Reason),
+			Advice: "if they are genuine, fix the secret, and deliver them with tenter webhooks redeliver",
+		})
+	}
 }
 
 // dead looks for tables that vacuum does not keep up with.

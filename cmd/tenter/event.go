@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/tenter-dev/tenter/inspect"
+	"github.com/tenter-dev/tenter/workflow"
 )
 
 // eventText says in words what an event is. Its data follows, if it has any to show.
@@ -22,12 +23,20 @@ func eventText(e *inspect.Event) (text string, s style) {
 		return "woken: sleeps end", yellow
 	case inspect.EventRetried:
 		return "retried", yellow
+	case inspect.EventResumed:
+		return "resumed after a pause", yellow
 	case inspect.EventChildStarted:
 		return inspect.Title(inspect.KindChild, ref) + " started", plain
 	case inspect.EventChildCompleted:
 		return inspect.Title(inspect.KindChild, ref) + " completed", green
 	case inspect.EventChildFailed, inspect.EventChildExists:
 		return inspect.Title(inspect.KindChild, ref) + " failed", red
+	case inspect.EventAwaitedCompleted:
+		return "await " + ref + " completed", green
+	case inspect.EventAwaitedFailed:
+		return "await " + ref + " failed", red
+	case inspect.EventAwaitRefused:
+		return "await " + ref + " is refused", red
 	case inspect.EventStepStarted:
 		return inspect.Title(inspect.KindStep, ref) + " started, in quarantine", plain
 	case inspect.EventStepRetried:
@@ -42,6 +51,12 @@ func eventText(e *inspect.Event) (text string, s style) {
 		return "hook " + ref + " has its token", plain
 	case inspect.EventHookConflict:
 		return "hook " + ref + ": the token is taken", red
+	case inspect.EventHookMismatch:
+		return "hook " + ref + ": the run carries another form of hook under the token", red
+	case inspect.EventForked:
+		return "forked from run " + ref + ", whose events are above", bold
+	case inspect.EventRestarted:
+		return "restarted: generation " + ref + " begins", bold
 	case inspect.EventHookDrained:
 		return "hook " + ref + " is drained", plain
 	case inspect.EventResponded:
@@ -79,6 +94,14 @@ func requestText(r *inspect.Request) string {
 		s += fmt.Sprintf(" → %d", r.Response.Status)
 	}
 	return line(s)
+}
+
+// byText says who has done something, after what that is. Empty: nobody is known.
+func byText(by workflow.Actor) string {
+	if by == (workflow.Actor{}) {
+		return ""
+	}
+	return " by " + line(by.String())
 }
 
 // pretty is JSON over several lines, clean; anything else as it is.

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/tenter-dev/tenter/internal/archive"
+	"github.com/tenter-dev/tenter/internal/run"
 	"github.com/tenter-dev/tenter/store"
 	"github.com/tenter-dev/tenter/workflow"
 )
@@ -21,6 +22,10 @@ type exportCmd struct {
 	Output string   `short:"o" placeholder:"FILE" help:"Write to this file, which must not exist; it appears when it is complete. Default: standard output."`
 	Open   bool     `help:"Leave out runs that have ended, with all their children."`
 	Live   bool     `help:"Export although a worker is live."`
+
+	ForReplay bool     `help:"Write journals for workflowtest.Replay, without secrets and tokens: for a repository."`
+	Redact    []string `placeholder:"FIELD" help:"With --for-replay: put others in place of the strings and numbers of the fields with this name, such as email or customer.email; * is all strings."`
+	Draws     int      `default:"32" help:"With --for-replay: how many IDs and sources of random numbers to write for each run."`
 }
 
 func (c *exportCmd) Help() string {
@@ -35,7 +40,15 @@ because what the worker does next is not in it; --live exports all the same, for
 An export has all payloads, and the secrets from which tokens are made: keep it as you keep the database. Executions of steps under way are not in it; their steps are executed again,
 as after a crash.
 
-Each line is an object with one key, which says what it is: export, tree, run, event, cut, message, unread, hook, receipt, response, tx_step.`
+--for-replay writes what workflowtest.Replay needs of runs, for a repository, where the journals of typical runs show whether a change of the code could continue them:
+
+  tenter export order-7 --for-replay --redact email,name -o testdata/order.jsonl
+
+It has no secrets of runs, and others in place of generated tokens and of redacted values, wherever they occur. A run can't be imported from it. Of what code has drawn with NewID and Rand it has
+the first --draws; a replay that draws more is "unable". A function that knows the code, Engine.ExportForReplay, writes what the code draws, and checks that it takes the same way with redacted
+values; otherwise workflowtest.Replay says so.
+
+Each line is an object with one key, which says what it is: export, tree, run, event, cut, message, unread, hook, receipt, response, tx_step, generation.`
 }
 
 func (c *exportCmd) Run(a *app) error {
@@ -47,6 +60,9 @@ func (c *exportCmd) Run(a *app) error {
 }
 
 func (c *exportCmd) export(a *app) error {
+	if !c.ForReplay && len(c.Redact) > 0 {
+		return usage("--redact: say --for-replay as well: other exports are whole")
+	}
 	st, err := a.database(true)
 	if err != nil {
 		return err
@@ -63,14 +79,14 @@ func (c *exportCmd) export(a *app) error {
 		return err
 	}
 	if c.Output == "" {
-		_, err := writeExport(a, a.stdout, source, st.String(), trees)
+		_, err := c.write(a, a.stdout, source, st.String(), trees)
 		return err
 	}
 	f, err := createOutput(c.Output)
 	if err != nil {
 		return fmt.Errorf("write the export: %w", err)
 	}
-	n, err := writeExport(a, f, source, st.String(), trees)
+	n, err := c.write(a, f, source, st.String(), trees)
 	if err = f.finish(err); err != nil {
 		return err
 	}
@@ -81,7 +97,7 @@ func (c *exportCmd) export(a *app) error {
 // checkWorkers refuses an export that would not be the end of the matter.
 func (c *exportCmd) checkWorkers(ctx context.Context, st store.Store) error {
 	workers, err := st.Workers(ctx)
-	if err != nil || c.Live {
+	if err != nil || c.Live || c.ForReplay {
 		return err
 	}
 	for _, w := range workers {
@@ -197,13 +213,44 @@ func (c *exportCmd) named(a *app, st store.Store) ([]tree, error) {
 // exportAhead is how many runs are read while earlier ones are written.
 const exportAhead = 16
 
-func writeExport(a *app, out io.Writer, source store.Archiver, from string, trees []tree) (n int, err error) {
+// writer writes the runs of an export.
+type writer struct {
+	head func(runs int) error
+	tree func(root string, runs int) error
+	run  func(a *store.Archive) error
+}
+
+// writer returns what writes an export of the kind that is wanted.
+func (c *exportCmd) writer(w io.Writer, from string) writer {
+	if !c.ForReplay {
+		return writer{
+			func(runs int) error { return archive.WriteHead(w, from, time.Now().UTC(), runs) },
+			func(root string, runs int) error { return archive.WriteTree(w, root, runs) },
+			func(a *store.Archive) error { return archive.WriteRun(w, a) },
+		}
+	}
+	recorder := archive.Recorder{IDs: c.Draws, Rands: c.Draws, Redact: archive.RedactFields(c.Redact)}
+	return writer{
+		func(runs int) error { return archive.WriteReplayHead(w, runs) },
+		func(string, int) error { return nil }, // each is a tree of its own: the names of roots may be redacted
+		func(a *store.Archive) error {
+			rec, err := recorder.Record(a)
+			if err != nil {
+				return fmt.Errorf("run %s: %w", a.Run.ID, err)
+			}
+			return archive.WriteRecording(w, &rec)
+		},
+	}
+}
+
+func (c *exportCmd) write(a *app, out io.Writer, source store.Archiver, from string, trees []tree) (n int, err error) {
 	total := 0
 	for _, t := range trees {
 		total += len(t)
 	}
 	w := bufio.NewWriterSize(out, 1<<20)
-	if err := archive.WriteHead(w, from, time.Now().UTC(), total); err != nil {
+	export := c.writer(w, from)
+	if err := export.head(total); err != nil {
 		return 0, err
 	}
 	bar := a.progress()
@@ -234,7 +281,7 @@ func writeExport(a *app, out io.Writer, source store.Archiver, from string, tree
 		}
 	}()
 	for _, t := range trees {
-		if err := archive.WriteTree(w, t[0], len(t)); err != nil {
+		if err := export.tree(t[0], len(t)); err != nil {
 			return n, err
 		}
 		for _, id := range t {
@@ -246,7 +293,7 @@ func writeExport(a *app, out io.Writer, source store.Archiver, from string, tree
 			if r.err != nil {
 				return n, fmt.Errorf("export run %s: %w", id, r.err)
 			}
-			if err := archive.WriteRun(w, &r.run); err != nil {
+			if err := export.run(&r.run); err != nil {
 				return n, fmt.Errorf("write the export: %w", err)
 			}
 			n++
@@ -286,6 +333,9 @@ func (c *importCmd) Run(a *app) error {
 	if err != nil {
 		return usage("%w", err)
 	}
+	if head.ForReplay {
+		return usage("these runs were exported for workflowtest.Replay, without their secrets, and can't go on: export them without --for-replay")
+	}
 	st, err := a.database(false) // which makes it: not before there is something to import
 	if err != nil {
 		return err
@@ -314,7 +364,7 @@ func importError(root, taken string, err error) error {
 	case errors.Is(err, store.ErrExists):
 		return fmt.Errorf("import run %s: %w: run %s is there already: --skip-existing leaves such runs alone", root, errRefused, taken)
 	case errors.Is(err, store.ErrConflict):
-		return fmt.Errorf("import run %s: %w: an open hook of another run has the token %q: end that run, or have it close the hook", root, errRefused, taken)
+		return fmt.Errorf("import run %s: %w: an open hook of another run has the token %s: end that run, or have it close the hook", root, errRefused, run.QuoteToken(taken))
 	case err != nil && !strings.Contains(err.Error(), root):
 		return fmt.Errorf("import run %s: %w", root, err)
 	}

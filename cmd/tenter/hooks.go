@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/tenter-dev/tenter/inspect"
@@ -20,7 +21,11 @@ func (c *hooksListCmd) Help() string {
 
   tenter hooks list --type approval
 
-With --json each line is a hook: id, run_id, token, type, metadata, webhook, created_at.`
+A hook is reserved if a payload started its run, which has not opened it yet,
+and carried if its run has restarted, and has not opened it again yet.
+
+With --json each line is a hook: id, run_id, token, type, metadata, webhook, call, reserved, carried,
+created_at.`
 }
 
 func (c *hooksListCmd) Run(a *app) error {
@@ -30,47 +35,41 @@ func (c *hooksListCmd) Run(a *app) error {
 	}
 	f := inspect.HookFilter{RunID: c.Run_, Type: c.Type, Prefix: c.Prefix}
 	now := time.Now()
-	t := table{head: []string{"TOKEN", "TYPE", "RUN", "OPEN SINCE", "METADATA"}, keep: []int{0, 2}}
-	more, err := pages(c.Limit, func(limit int) (int, error) {
-		f.Limit = limit
-		hooks, err := cl.Hooks(a.ctx, f)
-		if err != nil || len(hooks) == 0 {
-			return 0, err
-		}
-		f.After = hooks[len(hooks)-1].Cursor
-		for _, h := range hooks {
-			if a.cli.JSON {
-				if err := a.out.json(h); err != nil {
-					return 0, err
-				}
-				continue
+	l := list[workflow.HookInfo]{
+		limit: c.Limit,
+		page: func(limit int) ([]workflow.HookInfo, error) {
+			f.Limit = limit
+			hooks, err := cl.Hooks(a.ctx, f)
+			if len(hooks) > 0 {
+				f.After = hooks[len(hooks)-1].Cursor
 			}
-			t.add(text(h.Token).in(bold), text(hookKind(h)), text(h.RunID), text(ago(h.CreatedAt, now)), text(string(h.Metadata)))
-		}
-		return len(hooks), nil
-	})
-	if err != nil || a.cli.JSON {
-		return err
+			return hooks, err
+		},
+		table: table{head: []string{"TOKEN", "TYPE", "RUN", "OPEN SINCE", "METADATA"}, keep: []int{0, 2}},
+		row: func(h workflow.HookInfo) []cell {
+			return []cell{text(h.Token).in(bold), text(hookKind(h)), text(h.RunID), text(ago(h.CreatedAt, now)), text(string(h.Metadata))}
+		},
+		none: "No open hooks.",
+		more: listAll,
 	}
-	if len(t.rows) == 0 {
-		a.out.printf("No open hooks.\n")
-		return nil
-	}
-	t.print(a.out, "")
-	if more {
-		a.out.printf("%s\n", a.out.in(dim, "More: -n 0 lists all."))
-	}
-	return nil
+	return l.print(a)
 }
 
+// hookKind is the type of a hook, and what else it is.
 func hookKind(h workflow.HookInfo) string {
-	switch {
-	case h.Webhook && h.Type != "":
-		return h.Type + " (webhook)"
-	case h.Webhook:
-		return "(webhook)"
+	var also []string
+	for _, m := range []struct {
+		is   bool
+		mark string
+	}{{h.Webhook, "webhook"}, {h.Call, "call"}, {h.Reserved, "reserved"}, {h.Carried, "carried"}} {
+		if m.is {
+			also = append(also, m.mark)
+		}
 	}
-	return h.Type
+	if len(also) == 0 {
+		return h.Type
+	}
+	return strings.TrimSpace(h.Type + " (" + strings.Join(also, ", ") + ")")
 }
 
 type hooksShowCmd struct {
@@ -78,9 +77,10 @@ type hooksShowCmd struct {
 }
 
 func (c *hooksShowCmd) Help() string {
-	return `Looks at a hook without resuming it, and prints the command that resumes it. Where the server has the hook's type its JSON Schema is shown.
+	return `Looks at a hook without resuming it, and prints the command that resumes or calls it. If a worker has kept the hook's type its JSON Schema is shown.
 
-With --json it is one object: id, run_id, token, type, metadata, webhook, created_at.`
+With --json it is one object: id, run_id, token, type, metadata, webhook, call, reserved, carried,
+created_at.`
 }
 
 func (c *hooksShowCmd) Run(a *app) error {
@@ -118,6 +118,11 @@ func (c *hooksShowCmd) Run(a *app) error {
 			a.out.printf("%s\n", indent(pretty(part.data), "  "))
 		}
 	}
+	if h.Call {
+		a.out.heading("HOW TO CALL IT")
+		a.out.printf("  %s\n", a.out.in(bold, clean(target.command("hooks", "call", h.Token, example(schema)))))
+		return nil
+	}
 	a.out.heading("HOW TO RESUME IT")
 	if h.Webhook {
 		a.out.printf("  It is a webhook: it takes HTTP requests at its URL.\n")
@@ -140,8 +145,8 @@ func (c *hooksResumeCmd) Help() string {
   tenter hooks resume approval:doc-7 @decision.json --key decision-1
   echo '"hello"' | tenter hooks resume chat:42 -
 
-A server that has the hook's type checks the payload, and refuses one that does not fit with exit code 4. On a database the code is elsewhere and nothing is checked: the run is told,
-as a PayloadError, and may wait again or fail.
+A payload that does not fit the hook's type is refused with exit code 4: on a server by its code, on a database by the JSON Schema that workers have kept there. What only the Validate
+method of a type refuses, a database can't know: the run is told, as a PayloadError, and may wait again or fail.
 
 With --json it is the hook that took it, as with "tenter hooks show"; duplicate says that the key was known and the payload was dropped.`
 }

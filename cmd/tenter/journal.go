@@ -19,7 +19,7 @@ type runsJournalCmd struct {
 func (c *runsJournalCmd) Help() string {
 	return `The journal is the only truth about a run: what happened to it, in order, and what its code asked for in answer.
 
-With --json each line is an event: position, at, kind, ref, data or request, asked. The values of sensitive headers of requests are masked.`
+With --json each line is an event: position, at, kind, ref, data or request, asked, by. The values of sensitive headers of requests are masked.`
 }
 
 func (c *runsJournalCmd) Run(a *app) error {
@@ -75,6 +75,7 @@ func (p *eventPrinter) print(events []inspect.Event) error {
 
 func (p *eventPrinter) printEvent(e *inspect.Event) {
 	text, s := eventText(e)
+	text += byText(e.By)
 	head := pad(number(e.Position), 5, true) + "  " + stamp(e.At) + "  "
 	width := p.out.width()
 	data := dataText(e.Kind, e.Data, e.Request)

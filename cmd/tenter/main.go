@@ -107,7 +107,7 @@ func newParser(grammar *cli, stdout, stderr io.Writer) (*kong.Kong, error) {
 		kong.Writers(stdout, stderr),
 		kong.Exit(func(code int) { panic(exit(code)) }),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, NoExpandSubcommands: true, WrapUpperBound: 100}),
-		kong.Vars{"version": version()},
+		kong.Vars{"version": version(), "senders": senderNames(","), "sender_list": senderNames(", ")},
 	)
 }
 
@@ -137,7 +137,7 @@ var errRunFailed = errors.New("the run has not completed")
 var errRefused = errors.New("refused")
 
 // errFindings says that doctor found something. It was shown.
-var errFindings = errors.New("there is something to mend")
+var errFindings = errors.New("there is something to fix")
 
 // report tells people about an error and returns the exit code.
 func (a *app) report(err error) int {
@@ -181,22 +181,29 @@ func exitCode(err error) int {
 		}
 		return false
 	}
+	_, unanswered := errors.AsType[*workflow.UnansweredError](err)
+	_, declined := errors.AsType[*workflow.RefusedError](err)
 	_, refused := errors.AsType[*workflow.RetryRefusedError](err)
+	_, unforkable := errors.AsType[*workflow.ForkRefusedError](err)
 	_, conflict := errors.AsType[*workflow.HookConflictError](err)
 	_, payload := errors.AsType[*workflow.PayloadError](err)
 	_, input := errors.AsType[*workflow.InputError](err)
 	_, hookType := errors.AsType[*workflow.HookTypeError](err)
 	switch {
+	case declined:
+		return exitRefused
+	case unanswered && !is(context.Canceled):
+		return exitFailed
 	case isParse, isUsage, is(workflow.ErrInvalidName, workflow.ErrInvalidToken, inspect.ErrInvalidCursor):
 		return exitUsage
 	case is(errRunFailed):
 		return exitRunFailed
 	case is(errFindings):
 		return exitFindings
-	case is(workflow.ErrRunNotFound, workflow.ErrHookNotFound, sqlite.ErrMissing, postgres.ErrMissing):
+	case is(workflow.ErrRunNotFound, workflow.ErrHookNotFound, workflow.ErrLinkNotFound, inspect.ErrRefusedNotFound, sqlite.ErrMissing, postgres.ErrMissing):
 		return exitNotFound
-	case refused, conflict, payload, input, hookType,
-		is(workflow.ErrRunEnded, workflow.ErrRunExists, workflow.ErrUnknownWorkflow, workflow.ErrPayloadTooLarge, errDeclined, errRefused):
+	case refused, unforkable, conflict, payload, input, hookType,
+		is(workflow.ErrRunEnded, workflow.ErrRunExists, workflow.ErrUnknownWorkflow, workflow.ErrPayloadTooLarge, inspect.ErrNotVerified, errDeclined, errRefused):
 		return exitRefused
 	case is(context.Canceled):
 		return exitInterrupted
@@ -215,6 +222,10 @@ func (a *app) hintFor(err error) string {
 		return "The key of the server goes into TENTER_API_KEY, or into a file that --api-key-file names."
 	case errors.Is(err, workflow.ErrHookNotFound):
 		return "The hook is closed, its run has ended, or the token is another one. Open hooks: " + t.command("hooks", "list")
+	case errors.Is(err, workflow.ErrLinkNotFound):
+		return "The links of a run: " + t.command("links", "list", "--run", "RUN")
+	case errors.Is(err, inspect.ErrRefusedNotFound):
+		return "Those that are kept: " + t.command("webhooks", "refused")
 	case errors.Is(err, workflow.ErrRunEnded):
 		return "Nothing was changed. How it ended: " + t.command("runs", "show", "RUN")
 	}

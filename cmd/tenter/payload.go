@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"slices"
 	"strings"
 
 	"github.com/tenter-dev/tenter/internal/schema"
@@ -52,35 +51,5 @@ func example(data json.RawMessage) string {
 	if s.Opaque && len(s.Types) == 0 {
 		return "JSON"
 	}
-	return exampleOf(s)
-}
-
-func exampleOf(s *schema.Node) string {
-	if len(s.Enum) > 0 {
-		return string(s.Enum[0])
-	}
-	i := slices.IndexFunc(s.Types, func(t string) bool { return t != "null" })
-	if i < 0 {
-		return "null"
-	}
-	switch s.Types[i] {
-	case "string":
-		return `"…"`
-	case "integer", "number":
-		return "0"
-	case "boolean":
-		return "true"
-	case "array":
-		return "[]"
-	case "object":
-		var fields []string
-		for _, p := range s.Properties {
-			if s.Requires(p.Name) {
-				key, _ := json.Marshal(p.Name) // a string never fails
-				fields = append(fields, string(key)+": "+exampleOf(p.Schema))
-			}
-		}
-		return "{" + strings.Join(fields, ", ") + "}"
-	}
-	return "null"
+	return s.Example()
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"time"
 
@@ -13,6 +14,9 @@ type runsListCmd struct {
 	Status   string `short:"s" enum:",running,waiting,blocked,completed,failed,canceled" default:"" placeholder:"STATUS" help:"Only runs with this status: running, waiting, blocked, completed, failed, canceled."`
 	Workflow string `short:"w" placeholder:"NAME" help:"Only runs of this workflow."`
 	Parent   string `placeholder:"RUN" help:"Only children of this run."`
+	Origin   string `name:"forked-from" placeholder:"RUN" help:"Only forks of this run."`
+	Awaits   string `name:"awaiting" placeholder:"RUN" help:"Only runs that await the end of this run."`
+	Paused   bool   `help:"Only runs that are paused, or whose workflow is."`
 	Prefix   string `placeholder:"TEXT" help:"Only runs whose ID begins with it; in the order of IDs."`
 	Since    when   `placeholder:"TIME" help:"Only runs created since: 2h, 3d (ago), 2026-01-31 or 2026-01-31T15:04:05Z."`
 	Until    when   `placeholder:"TIME" help:"Only runs created before."`
@@ -27,7 +31,7 @@ that no live worker has the code for is listed with the status that it has recor
   tenter runs list --status failed --since 1d
   tenter runs list --workflow order -n 0 --json | jq -r .id
 
-With --json each line is a run: id, workflow, version, status, reason, parent_id, created_at, updated_at, ended_at, wake_at, events, cursor.`
+With --json each line is a run: id, workflow, version, status, reason, parent_id, forked_from, created_at, updated_at, ended_at, wake_at, events, paused, error, failed_step, cursor.`
 }
 
 func (c *runsListCmd) Run(a *app) error {
@@ -36,70 +40,40 @@ func (c *runsListCmd) Run(a *app) error {
 		return err
 	}
 	f := inspect.RunFilter{
-		Status: workflow.Status(c.Status), Workflow: c.Workflow, ParentID: c.Parent, Prefix: c.Prefix,
+		Status: workflow.Status(c.Status), Workflow: c.Workflow, ParentID: c.Parent, ForkedFrom: c.Origin, Awaits: c.Awaits, Paused: c.Paused, Prefix: c.Prefix,
 		Since: c.Since.Time, Until: c.Until.Time, Before: c.Before,
 	}
 	now := time.Now()
-	t := table{head: []string{"RUN", "WORKFLOW", "STATUS", "CREATED", "PROGRESS", ""}, keep: []int{0}}
-	n := 0
-	more, err := pages(c.Limit, func(limit int) (int, error) {
-		f.Limit = limit
-		runs, err := cl.Runs(a.ctx, f)
-		if err != nil || len(runs) == 0 {
-			return 0, err
-		}
-		f.Before = runs[len(runs)-1].Cursor
-		n += len(runs)
-		for _, r := range runs {
-			if a.cli.JSON {
-				if err := a.out.json(r); err != nil {
-					return 0, err
-				}
-				continue
+	l := list[workflow.RunInfo]{
+		limit: c.Limit,
+		page: func(limit int) ([]workflow.RunInfo, error) {
+			f.Limit = limit
+			runs, err := cl.Runs(a.ctx, f)
+			if len(runs) > 0 {
+				f.Before = runs[len(runs)-1].Cursor
 			}
-			t.add(runCells(r, now)...)
-		}
-		return len(runs), nil
-	})
-	if err != nil || a.cli.JSON {
-		return err
+			return runs, err
+		},
+		table: table{head: []string{"RUN", "WORKFLOW", "STATUS", "CREATED", "PROGRESS", ""}, keep: []int{0}},
+		row:   func(r workflow.RunInfo) []cell { return runCells(r, now) },
+		none:  "No runs.",
+		more: func() string {
+			return fmt.Sprintf("More: -n 0 lists all, --before %s continues.", quote(line(f.Before)))
+		},
 	}
-	if n == 0 {
-		a.out.printf("No runs.\n")
-		return nil
-	}
-	t.print(a.out, "")
-	if more {
-		a.out.printf("%s\n", a.out.in(dim, fmt.Sprintf("More: -n 0 lists all, --before %s continues.", quote(line(f.Before)))))
-	}
-	return nil
+	return l.print(a)
 }
 
 func runCells(r workflow.RunInfo, now time.Time) []cell {
-	note := text(r.Reason)
+	note := text(cmp.Or(r.Reason, r.Error))
 	if !r.WakeAt.IsZero() {
 		note = text("wakes " + due(r.WakeAt, now))
 	}
+	if r.Paused != nil {
+		note = text(inspect.PauseText(r.Paused))
+	}
 	return []cell{
 		text(r.ID), text(r.Workflow), text(string(r.Status)).in(statusStyle(r.Status)), text(ago(r.CreatedAt, now)), text(ago(r.UpdatedAt, now)), note,
-	}
-}
-
-// pages calls read with the size of the next page, until there are no more or the
-// limit, 0 for none, is reached. It returns whether there may be more.
-func pages(limit int, read func(limit int) (int, error)) (more bool, err error) {
-	for left := limit; ; {
-		page := inspect.MaxLimit
-		if limit > 0 {
-			page = min(page, left)
-		}
-		n, err := read(page)
-		if err != nil || n < page {
-			return false, err
-		}
-		if left -= n; limit > 0 && left <= 0 {
-			return true, nil
-		}
 	}
 }
 

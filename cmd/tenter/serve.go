@@ -10,6 +10,7 @@ import (
 	"github.com/tenter-dev/tenter/access"
 	"github.com/tenter-dev/tenter/dashboard"
 	"github.com/tenter-dev/tenter/server"
+	"github.com/tenter-dev/tenter/workflow"
 )
 
 type dashboardCmd struct {
@@ -37,6 +38,9 @@ func (c *dashboardCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
+	if name := workflow.ActorOf(a.ctx).Name; name != "" {
+		policy.Name = func(*http.Request) string { return name }
+	}
 	h := dashboard.New(cl, dashboard.Options{Title: c.Title, ReadOnly: c.ReadOnly, Access: policy, Logger: a.logger()})
 	return a.serve(c.Listen, h, func(url string) {
 		a.out.printf("The dashboard is at %s — Ctrl-C ends it.\n", url+path)
@@ -63,8 +67,8 @@ func (c *dashboardCmd) access() (access.Policy, string, error) {
 
 type serveCmd struct {
 	Listen          string `default:"127.0.0.1:8078" placeholder:"ADDR" help:"Address to listen on (${default}); port 0 is a free one."`
-	WriteKeys       string `placeholder:"FILE" help:"File with keys that may do everything, one a line."`
-	ReadKeys        string `placeholder:"FILE" help:"File with keys that may only read, one a line."`
+	WriteKeys       string `placeholder:"FILE" help:"File with keys that may do everything, one a line; a name before a key is who does it in journals."`
+	ReadKeys        string `placeholder:"FILE" help:"File with keys that may only read, as with --write-keys."`
 	Unauthenticated bool   `help:"Ask for no API key: everybody who reaches the address may do everything, and so may every user of this machine."`
 }
 
@@ -117,10 +121,11 @@ func (c *serveCmd) access() (policy access.Policy, err error) {
 			return policy, err
 		}
 		for _, key := range keys {
-			if len(key) < 16 {
-				return policy, usage("%s: an API key in it has %d bytes, at least 16 are needed", f.name, len(key))
+			if len(key.Secret) < 16 {
+				return policy, usage("%s: an API key in it has %d bytes, at least 16 are needed", f.name, len(key.Secret))
 			}
-			policy.APIKeys = append(policy.APIKeys, access.APIKey{Secret: key, Scope: f.scope})
+			key.Scope = f.scope
+			policy.APIKeys = append(policy.APIKeys, key)
 		}
 	}
 	if c.Unauthenticated {
@@ -139,7 +144,7 @@ func (a *app) serve(addr string, h http.Handler, announce func(url string)) erro
 	if err != nil {
 		return err
 	}
-	streams, stop := context.WithCancel(context.WithoutCancel(a.ctx))
+	streams, stop := context.WithCancel(workflow.WithActor(context.WithoutCancel(a.ctx), workflow.Actor{})) // it is others who send requests
 	defer stop()
 	srv := &http.Server{
 		Handler: h, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute,

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -16,6 +17,8 @@ import (
 type runsShowCmd struct {
 	Run_ string `arg:"" name:"run" help:"ID of the run."`
 	All  bool   `help:"Show the whole timeline and whole data."`
+
+	Generation *int `placeholder:"N" help:"Show generation N, which is over: the run has restarted since."`
 }
 
 func (c *runsShowCmd) Help() string {
@@ -24,7 +27,9 @@ asked for, when, how long it took, and what came of it.
 
   tenter runs show order-42
 
-With --json it is one object: run, input, output, error, events, mail, hooks, executing, children, items (the timeline) and waits. An error is in recorded form: its text is
+A run that has restarted shows its present generation; --generation 0 shows the first, until its journal is deleted.
+
+With --json it is one object: run, generation, started_by, ended_by, input, output, error, events, mail, hooks, executing, children, items (the timeline) and waits. An error is in recorded form: its text is
 .error, the stack of a panic .as[].stack.`
 }
 
@@ -33,7 +38,12 @@ func (c *runsShowCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	d, err := inspect.Load(a.ctx, cl, c.Run_)
+	var d *inspect.Detail
+	if c.Generation == nil {
+		d, err = inspect.Load(a.ctx, cl, c.Run_)
+	} else {
+		d, err = inspect.LoadGeneration(a.ctx, cl, c.Run_, *c.Generation)
+	}
 	if err != nil {
 		return a.suggest(cl, c.Run_, err)
 	}
@@ -51,6 +61,8 @@ func (c *runsShowCmd) Run(a *app) error {
 	}
 	v.schemas = payloadSchemas(a.ctx, cl)
 	v.loadChildren(a.ctx, cl)
+	v.forks = v.newest(a.ctx, cl, inspect.RunFilter{ForkedFrom: d.Run.ID}, "--forked-from")
+	v.awaiting = v.newest(a.ctx, cl, inspect.RunFilter{Awaits: d.Run.ID}, "--awaiting")
 	v.print()
 	return nil
 }
@@ -71,7 +83,7 @@ func (a *app) suggest(cl inspect.Client, runID string, err error) error {
 	return fmt.Errorf("%w; there are %s", err, strings.Join(ids, ", "))
 }
 
-// payloadSchemas are the JSON Schemas of hook types, where the code is here.
+// payloadSchemas are the JSON Schemas of hook types, where they are known.
 func payloadSchemas(ctx context.Context, cl inspect.Client) map[string]json.RawMessage {
 	schemas := map[string]json.RawMessage{}
 	if cat, err := cl.Catalog(ctx); err == nil { // it is an extra
@@ -91,6 +103,8 @@ type runView struct {
 	left     map[inspect.WaitFor]int // how many more there are
 	schemas  map[string]json.RawMessage
 	children map[string]string // what open children wait for, by their run IDs
+	forks    []string          // IDs of the newest
+	awaiting []string          // IDs of the newest that await it
 	now      time.Time
 	all      bool
 }
@@ -126,12 +140,38 @@ func (v *runView) print() {
 	}
 	t.add(text("workflow"), text(name))
 	t.add(text("status"), text(string(r.Status)).in(statusStyle(r.Status)))
+	if p := r.Paused; p != nil {
+		t.add(text("paused"), text(stamp(p.At)+", "+ago(p.At, v.now)+byText(p.By)))
+	}
 	if r.ParentID != "" {
 		t.add(text("parent"), text(r.ParentID))
 	}
-	t.add(text("created"), text(stamp(r.CreatedAt)+", "+ago(r.CreatedAt, v.now)))
-	t.add(text("progress"), text(fmt.Sprintf("%s, %s; %s", stamp(r.UpdatedAt), ago(r.UpdatedAt, v.now), plural(int(r.Events), "event"))))
+	if f := r.ForkedFrom; f != nil {
+		t.add(text("forked from"), text(forkedFrom(f)))
+	}
+	if len(v.forks) > 0 {
+		t.add(text("forks"), text(strings.Join(v.forks, ", ")))
+	}
+	if len(v.awaiting) > 0 {
+		t.add(text("awaited by"), text(strings.Join(v.awaiting, ", ")))
+	}
+	t.add(text("created"), text(stamp(r.CreatedAt)+", "+ago(r.CreatedAt, v.now)+byText(d.StartedBy)))
+	if r.Generation > 0 {
+		t.add(text("generation"), text(v.generation()))
+	}
+	over := d.Generation < r.Generation
+	progress := r.UpdatedAt
+	if n := len(d.Events); over && n > 0 {
+		progress = d.Events[n-1].At
+	}
+	t.add(text("progress"), text(fmt.Sprintf("%s, %s; %s", stamp(progress), ago(progress, v.now), plural(len(d.Events), "event"))))
 	t.print(v.screen, "")
+	if over {
+		v.printData("INPUT", d.Input)
+		v.printTimeline()
+		v.printMail()
+		return
+	}
 
 	s := clean(d.Explain(v.now))
 	v.printf("\n%s\n", wrap("It "+s+".", cmp.Or(v.width(), 120)))
@@ -142,6 +182,41 @@ func (v *runView) print() {
 	v.printError()
 	v.printTimeline()
 	v.printMail()
+}
+
+// forkedFrom says where a run was forked from.
+func forkedFrom(f *workflow.ForkedFrom) string {
+	if f.Step != "" {
+		return fmt.Sprintf("%s at step %s, after event %d", f.RunID, f.Step, f.Position)
+	}
+	return fmt.Sprintf("%s after event %d", f.RunID, f.Position)
+}
+
+// newest returns the IDs of the newest runs of a list, and which flag lists all of them.
+func (v *runView) newest(ctx context.Context, cl inspect.Client, f inspect.RunFilter, flag string) (ids []string) {
+	const most = 5
+	f.Limit = most + 1
+	runs, err := cl.Runs(ctx, f)
+	if err != nil {
+		return nil // it is an extra
+	}
+	for i, r := range runs {
+		if i == most {
+			return append(ids, "… ("+v.target.command("runs", "list", flag, v.detail.Run.ID)+" lists them)")
+		}
+		ids = append(ids, r.ID)
+	}
+	return ids
+}
+
+// generation says which generation is shown, and how to see others.
+func (v *runView) generation() string {
+	r, shown := v.detail.Run, v.detail.Generation
+	if shown < r.Generation {
+		return fmt.Sprintf("%d, which is over: the present one is %d", shown, r.Generation)
+	}
+	s := fmt.Sprintf("%d: it has restarted %s", shown, plural(r.Generation, "time"))
+	return s + "; " + v.target.command("runs", "show", r.ID, "--generation", strconv.Itoa(shown-1)) + " shows the one before"
 }
 
 func (v *runView) printWaits() {
@@ -208,12 +283,12 @@ func (v *runView) remedies() (advice []string, remedies []remedy) {
 	add := func(what string, args ...string) {
 		remedies = append(remedies, remedy{v.target.command(args...), what})
 	}
-	webhooks := map[string]bool{}
+	hooks := map[string]workflow.HookInfo{}
 	for _, h := range v.detail.Hooks {
-		webhooks[h.ID] = h.Webhook
+		hooks[h.ID] = h
 	}
 	if r.Status == workflow.StatusFailed {
-		add("lets it go on from its journal, once the cause is mended", "runs", "retry", r.ID)
+		add("lets it go on from its journal, once the cause is fixed", "runs", "retry", r.ID)
 		if in := string(v.detail.Input); len(in) < 200 {
 			add("starts another one with the same input", "runs", "start", r.Workflow, in)
 		}
@@ -221,6 +296,12 @@ func (v *runView) remedies() (advice []string, remedies []remedy) {
 	}
 	if r.Status.Ended() {
 		return nil, nil
+	}
+	switch {
+	case r.Paused != nil && r.Paused.Workflow:
+		add("lets all runs of its workflow go on", "workflows", "resume", r.Workflow)
+	case r.Paused != nil:
+		add("lets it go on", "runs", "resume", r.ID)
 	}
 	slept := false
 	for _, w := range v.waits {
@@ -232,12 +313,16 @@ func (v *runView) remedies() (advice []string, remedies []remedy) {
 		}
 		switch w.For {
 		case inspect.ForPayload:
-			if webhooks[w.HookID] {
+			if hooks[w.HookID].Webhook {
 				advice = append(advice, "Hook "+w.Name+" is a webhook: it takes HTTP requests at its URL")
 				continue
 			}
 			if inspect.IsMasked(w.Name) {
 				advice = append(advice, "Hook "+w.HookID+" is resumed with a token that may write: this one only looks, so the hook's own token is masked")
+				continue
+			}
+			if hooks[w.HookID].Call {
+				add("sends it a request, as JSON, and waits for the answer", "hooks", "call", w.Name, example(v.schemas[w.HookType]))
 				continue
 			}
 			add("sends it a payload, as JSON", "hooks", "resume", w.Name, example(v.schemas[w.HookType]))
@@ -248,9 +333,11 @@ func (v *runView) remedies() (advice []string, remedies []remedy) {
 			slept = true
 		case inspect.ForChild:
 			add("shows what the child waits for", "runs", "show", w.RunID)
+		case inspect.ForRun:
+			add("shows what the run waits for that it awaits", "runs", "show", w.RunID)
 		case inspect.ForRetry:
 			step := inspect.Title(inspect.KindStep, w.Name)
-			advice = append(advice, "S"+step[1:]+" is tried again by itself; mend what its error says")
+			advice = append(advice, "S"+step[1:]+" is tried again by itself; fix what its error says")
 		case inspect.ForWorker, inspect.ForStep, inspect.ForDeadline:
 		}
 	}
@@ -276,7 +363,7 @@ func (v *runView) printError() {
 		return
 	}
 	v.heading("ERROR")
-	v.printf("%s\n", indent(wrap(clean(inspect.Failure(v.detail.Error)), cmp.Or(v.width(), 120)-2), "  "))
+	v.printf("%s\n", indent(wrap(clean(inspect.Failure(v.detail.Error))+byText(v.detail.EndedBy), cmp.Or(v.width(), 120)-2), "  "))
 	for _, stack := range inspect.Stacks(v.detail.Error) {
 		text := clean(stack)
 		if !v.all {
@@ -312,7 +399,7 @@ func (v *runView) addItem(t *table, it *inspect.Item) {
 	at := func(tm time.Time) string { return "+" + inspect.Duration(tm.Sub(v.detail.Run.CreatedAt)) }
 	took := ""
 	switch {
-	case it.Kind == inspect.KindControl:
+	case it.Instant():
 	case it.End.IsZero():
 		took = inspect.Duration(v.now.Sub(it.Begin)) + " so far"
 	default:
@@ -320,6 +407,8 @@ func (v *runView) addItem(t *table, it *inspect.Item) {
 	}
 	note := text(string(it.Result))
 	switch {
+	case it.Kind == inspect.KindControl:
+		note = text(strings.TrimSpace(byText(it.By)))
 	case it.Error != "":
 		note = text(it.Error).in(red)
 	case it.Kind == inspect.KindChild:
@@ -347,7 +436,7 @@ func (v *runView) addItem(t *table, it *inspect.Item) {
 		if p.Position == 0 {
 			state = cell{"not taken in", yellow}
 		}
-		t.add(text(at(p.At)), cell{text: "  payload"}, state, cell{}, cell{text: dataText("", p.Data, p.Request)})
+		t.add(text(at(p.At)), cell{text: "  payload"}, state, cell{}, cell{text: strings.TrimSpace(dataText("", p.Data, p.Request) + byText(p.By))})
 	}
 }
 
@@ -383,7 +472,7 @@ func (v *runView) printMail() {
 	if len(v.detail.Mail) == 0 {
 		return
 	}
-	if v.detail.Run.Status.Ended() {
+	if v.detail.Run.Status.Ended() || v.detail.Generation < v.detail.Run.Generation {
 		v.heading("UNREAD: ACCEPTED, AND NEVER TAKEN")
 	} else {
 		v.heading("MAILBOX: TO BE TAKEN IN")
@@ -392,7 +481,7 @@ func (v *runView) printMail() {
 	for _, i := range v.last(len(v.detail.Mail)) {
 		m := v.detail.Mail[i]
 		what, _ := eventText(&inspect.Event{Kind: m.Kind, Ref: m.Ref})
-		t.add(text(stamp(m.At)), text(what), cell{text: dataText(m.Kind, m.Data, m.Request)})
+		t.add(text(stamp(m.At)), text(what+byText(m.By)), cell{text: dataText(m.Kind, m.Data, m.Request)})
 	}
 	t.print(v.screen, "  ")
 }

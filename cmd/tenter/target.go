@@ -6,15 +6,18 @@ import (
 	"log/slog"
 	"net/url"
 	"os"
+	"os/user"
 	"slices"
 	"strings"
 
+	"github.com/tenter-dev/tenter/access"
 	"github.com/tenter-dev/tenter/client"
 	"github.com/tenter-dev/tenter/engine"
 	"github.com/tenter-dev/tenter/inspect"
 	"github.com/tenter-dev/tenter/store"
 	"github.com/tenter-dev/tenter/store/postgres"
 	"github.com/tenter-dev/tenter/store/sqlite"
+	"github.com/tenter-dev/tenter/workflow"
 )
 
 // target is where the runs are.
@@ -69,6 +72,7 @@ func (a *app) client() (inspect.Client, error) {
 	if err != nil {
 		return nil, err
 	}
+	a.ctx = workflow.WithActor(a.ctx, a.actor(t))
 	if t.server != "" {
 		return a.remote(t.server)
 	}
@@ -76,12 +80,25 @@ func (a *app) client() (inspect.Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	eng, err := engine.New(st, engine.Options{Logger: a.logger()})
+	eng, err := engine.New(st, engine.Options{Logger: a.logger(), StoredHooks: true})
 	if err != nil {
 		return nil, errors.Join(err, st.Close())
 	}
 	a.closer = func() error { return errors.Join(eng.Close(), st.Close()) }
 	return eng, nil
+}
+
+// actor is who does what the command does: of a server, whose API key says it, only if that is asked
+// for.
+func (a *app) actor(t target) workflow.Actor {
+	name := a.cli.By
+	if u, err := user.Current(); name == "" && t.server == "" && err == nil {
+		name = u.Username
+	}
+	if name == "" {
+		return workflow.Actor{}
+	}
+	return workflow.Actor{Name: name, Via: "cli"}
 }
 
 // remote is the client of a server.
@@ -92,7 +109,7 @@ func (a *app) remote(base string) (inspect.Client, error) {
 		if err != nil {
 			return nil, err
 		}
-		key = keys[0]
+		key = keys[0].Secret
 	}
 	cl, err := client.New(base, client.Options{APIKey: key})
 	if err != nil {
@@ -101,13 +118,24 @@ func (a *app) remote(base string) (inspect.Client, error) {
 	return cl, nil
 }
 
-// readKeys reads keys from a file, one a line.
-func readKeys(name string) ([]string, error) {
+// readKeys reads keys from a file, one a line, with or without the name of its owner before it.
+func readKeys(name string) ([]access.APIKey, error) {
 	data, err := os.ReadFile(name)
 	if err != nil {
 		return nil, fmt.Errorf("read key: %w", err)
 	}
-	keys := strings.Fields(string(data))
+	var keys []access.APIKey
+	for l := range strings.Lines(string(data)) {
+		switch words := strings.Fields(l); len(words) {
+		case 0:
+		case 1:
+			keys = append(keys, access.APIKey{Secret: words[0]})
+		case 2:
+			keys = append(keys, access.APIKey{Name: words[0], Secret: words[1]})
+		default:
+			return nil, usage("%s: a line has %d words: it has to be a key, or a name and a key", name, len(words))
+		}
+	}
 	if len(keys) == 0 {
 		return nil, usage("%s: there is no API key in it", name)
 	}

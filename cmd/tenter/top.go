@@ -251,7 +251,7 @@ func (o *overview) print(s *screen, height int) {
 func (o *overview) attention() *table {
 	t := &table{head: []string{"RUN", "WORKFLOW", "STATUS", "SINCE", ""}, keep: []int{0}}
 	for _, r := range o.Attention {
-		t.add(text(r.ID), text(r.Workflow), text(string(r.Status)).in(statusStyle(r.Status)), text(ago(r.UpdatedAt, o.At)), text(r.Reason))
+		t.add(text(r.ID), text(r.Workflow), text(string(r.Status)).in(statusStyle(r.Status)), text(ago(r.UpdatedAt, o.At)), text(cmp.Or(r.Reason, r.Error)))
 	}
 	return t
 }

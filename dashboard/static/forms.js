@@ -28,6 +28,14 @@ document.addEventListener("submit", async (e) => {
   if (button.name === "_add") [...form.querySelectorAll("input:not([type=hidden]), textarea, select")].filter((f) => f.name.startsWith(`${button.value}/`)).at(-1)?.focus();
 });
 
+// Times are in the zone of the browser, until somebody chooses another.
+for (const zone of document.querySelectorAll("select[data-guess]")) {
+  const here = Intl.DateTimeFormat().resolvedOptions().timeZone;
+  if (!here) continue;
+  if (![...zone.options].some((o) => o.value === here)) zone.add(new Option(here, here));
+  zone.value = here;
+}
+
 // A page that comes back from the browser's memory can be sent again: its key makes it count once.
 addEventListener("pageshow", () => document.querySelectorAll("[data-form]").forEach((f) => (f.ariaBusy = null)));
 

@@ -22,6 +22,8 @@ type (
 	Message         struct{ Text string }
 	Decision        struct{ Approved bool }
 	ApprovalRequest struct{}
+	QuoteRequest    struct{ Pieces int }
+	Price           struct{ Total int }
 	Payments        struct{}
 	Shop            struct {
 		db       *pgxpool.Pool
@@ -62,3 +64,11 @@ var (
 )
 
 func check(context.Context) error { return nil }
+
+func price(QuoteRequest) Price { return Price{} }
+
+var (
+	ErrOutOfStock = workflow.DefineError("out of stock")
+	requestID     string
+	stock         int
+)

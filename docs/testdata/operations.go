@@ -1,7 +1,7 @@
 package p
 
 import (
-	"github.com/tenter-dev/tenter/signature"
+	"github.com/tenter-dev/tenter/sender"
 	"github.com/tenter-dev/tenter/store"
 	"github.com/tenter-dev/tenter/workflow"
 )
@@ -10,5 +10,5 @@ var (
 	st        store.Store
 	workflows []workflow.Definition
 	publicURL string
-	verifiers map[string]signature.Verifier
+	senders   map[string]*sender.Sender
 )

@@ -26,4 +26,5 @@ var (
 	eng       *engine.Engine
 	mux       *http.ServeMux
 	repo      string
+	Deploy    *workflow.Workflow[string, string]
 )

@@ -11,8 +11,8 @@ import (
 
 	"github.com/tenter-dev/tenter/engine"
 	"github.com/tenter-dev/tenter/examples/internal/demo"
+	"github.com/tenter-dev/tenter/sender"
 	"github.com/tenter-dev/tenter/server"
-	"github.com/tenter-dev/tenter/signature"
 	"github.com/tenter-dev/tenter/workflow"
 )
 
@@ -20,8 +20,8 @@ func main() {
 	secret := cmp.Or(os.Getenv("GITHUB_WEBHOOK_SECRET"), "It's a Secret to Everybody")
 	opts := engine.Options{
 		Workflows: []workflow.Definition{Deliveries},
-		// The secret is here and nowhere else: what is stored is the verifier's name.
-		Verifiers: map[string]signature.Verifier{"github": signature.Must(signature.GitHub(secret))},
+		// The secret is here and nowhere else: what is stored is the sender's name.
+		Senders: map[string]*sender.Sender{"github": sender.Must(sender.GitHub(secret))},
 	}
 	demo.Site(opts, routes, func(ctx context.Context, eng *engine.Engine, _ string) error {
 		run, err := Deliveries.Start(ctx, eng, "main")

@@ -19,7 +19,10 @@ import (
 func main() {
 	addr := flag.String("addr", "", "serve here until Ctrl-C, instead of playing a scene")
 	b := &bot{slack: &slack{}}
-	opts := engine.Options{Workflows: []workflow.Definition{Bot.Implement(b.run)}}
+	opts := engine.Options{
+		Workflows:    []workflow.Definition{Bot.Implement(b.run)},
+		RestartAfter: 100, // events, so that it is soon to be seen; leave the default in production
+	}
 	demo.Main(opts, func(ctx context.Context, eng *engine.Engine) error {
 		return demo.Serve(ctx, *addr, events(eng), func(url string) error {
 			return play(ctx, eng, url)
@@ -36,7 +39,7 @@ func events(eng *engine.Engine) http.Handler {
 			return
 		}
 		info, err := workflow.Resume(r.Context(), eng, token(msg.Channel), msg,
-			workflow.OrStart(Bot, msg.Channel), workflow.IdempotencyKey(msg.EventID))
+			workflow.OrStart(Bot, Chat{Channel: msg.Channel}), workflow.IdempotencyKey(msg.EventID))
 		if err != nil {
 			http.Error(w, err.Error(), http.StatusInternalServerError)
 			return

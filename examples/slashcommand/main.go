@@ -10,8 +10,8 @@ import (
 
 	"github.com/tenter-dev/tenter/engine"
 	"github.com/tenter-dev/tenter/examples/internal/demo"
+	"github.com/tenter-dev/tenter/sender"
 	"github.com/tenter-dev/tenter/server"
-	"github.com/tenter-dev/tenter/signature"
 	"github.com/tenter-dev/tenter/workflow"
 )
 
@@ -19,8 +19,8 @@ func main() {
 	b := &bot{slack: &slack{}}
 	opts := engine.Options{Workflows: []workflow.Definition{Commands.Implement(b.run)}}
 	if secret := os.Getenv("SLACK_SIGNING_SECRET"); secret != "" {
-		b.verify = []workflow.WebhookOption{workflow.Verify("slack")}
-		opts.Verifiers = map[string]signature.Verifier{"slack": signature.Must(signature.Slack(secret))}
+		b.verify = []workflow.WebhookOption{workflow.From("slack")}
+		opts.Senders = map[string]*sender.Sender{"slack": sender.Must(sender.Slack(secret))}
 	}
 	demo.Site(opts, routes, func(ctx context.Context, eng *engine.Engine, _ string) error {
 		run, err := Commands.Start(ctx, eng, "general")

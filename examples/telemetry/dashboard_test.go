@@ -48,7 +48,7 @@ func families(t *testing.T) map[string]family {
 
 var (
 	sampleLine = regexp.MustCompile(`(?m)^(tenter_\w+)\{([^}]*)\}`)
-	metricName = regexp.MustCompile(`\btenter_[a-z_]+(\{[^}]*\})?\[|\b(?:sum|label_values)\((tenter_[a-z_]+)[,)]`)
+	metricName = regexp.MustCompile(`\btenter_[a-z_]+(\{[^}]*\})?\[|\b(?:sum|max|label_values)\((tenter_[a-z_]+)[,)]`)
 	labelName  = regexp.MustCompile(`\b(tenter_[a-z]+)(?:=~?"|[,)}])`)
 )
 

@@ -15,6 +15,10 @@ import (
 	"github.com/tenter-dev/tenter/workflow"
 )
 
+// ActorHeader is the header in which a request says who sends it: the JSON of a workflow.Actor, in
+// ASCII. An API key has to allow that.
+const ActorHeader = "Tenter-Actor"
+
 // Path is where the API is served.
 const Path = "/api/v1/"
 
@@ -41,6 +45,10 @@ type (
 	Journal struct {
 		Events []inspect.Event `json:"events" jsonschema:"none: there are no more"`
 	}
+	// Generations are the generations of a run that are over.
+	Generations struct {
+		Generations []inspect.Generation `json:"generations"`
+	}
 	// Mailbox is a mailbox.
 	Mailbox struct {
 		Messages []inspect.Message `json:"messages"`
@@ -48,6 +56,23 @@ type (
 	// Executing are attempts of steps.
 	Executing struct {
 		Attempts []inspect.Attempt `json:"attempts"`
+	}
+	// PausedWorkflows are the workflows that are paused.
+	PausedWorkflows struct {
+		Workflows []inspect.PausedWorkflow `json:"workflows"`
+	}
+	// Links is a page of a list of links.
+	Links struct {
+		Links []inspect.Link `json:"links"`
+	}
+	// RefusedRequests is a page of a list of refused requests.
+	RefusedRequests struct {
+		Requests []inspect.RefusedRequest `json:"requests"`
+	}
+	// Topics is a page of a list of topics.
+	Topics struct {
+		Topics []inspect.Topic `json:"topics"`
+		Next   string          `json:"next,omitempty" jsonschema:"after of the next page, if there may be one"`
 	}
 	// Hooks is a page of a list of hooks.
 	Hooks struct {
@@ -66,6 +91,19 @@ type (
 		IdempotencyKey *string         `json:"idempotency_key,omitempty" jsonschema:"makes it safe to repeat; it may not be empty"`
 		OrStart        *Start          `json:"or_start,omitempty" jsonschema:"the run to start if no open hook has the token"`
 	}
+	// Publish is a payload for a topic with its options, as workflow.PublishRequest has them.
+	Publish struct {
+		Subject        string          `json:"subject" jsonschema:"what within the topic it is about"`
+		Payload        json.RawMessage `json:"payload"`
+		IdempotencyKey *string         `json:"idempotency_key,omitempty" jsonschema:"makes it safe to repeat; it may not be empty"`
+	}
+	// Call is a request of a call with its options, as workflow.CallRequest has them. A key that is
+	// there and empty is not the same as none.
+	Call struct {
+		Input          json.RawMessage `json:"input"`
+		Type           *string         `json:"type,omitempty" jsonschema:"name of the call that it has to be"`
+		IdempotencyKey *string         `json:"idempotency_key,omitempty" jsonschema:"makes it safe to repeat; it may not be empty"`
+	}
 	// Start asks for a run, as workflow.StartRequest does. An ID that is there and empty
 	// is not the same as none.
 	Start struct {
@@ -73,6 +111,15 @@ type (
 		Version  int             `json:"version,omitempty" jsonschema:"0: the highest that the worker which begins it has"`
 		RunID    *string         `json:"run_id,omitempty" jsonschema:"makes it safe to repeat; it may not be empty"`
 		Input    json.RawMessage `json:"input,omitempty"`
+	}
+	// Fork asks for a new run that begins with the journal of another one, as workflow.ForkRequest
+	// does.
+	Fork struct {
+		Step     string  `json:"step,omitempty" jsonschema:"a step such as charge#1, which the fork executes again; or position"`
+		Position int64   `json:"position,omitempty" jsonschema:"of the last event that the fork has; or step"`
+		ForkID   *string `json:"fork_id,omitempty" jsonschema:"run ID of the fork; it may not be empty"`
+		Version  int     `json:"version,omitempty" jsonschema:"0: that of the origin"`
+		DryRun   bool    `json:"dry_run,omitempty" jsonschema:"only say what it would do"`
 	}
 	// Terminate says why a run is terminated.
 	Terminate struct {
@@ -108,6 +155,48 @@ func (b Resume) Request(token string) (workflow.ResumeRequest, error) {
 			return r, err
 		}
 		r.OrStart = &start
+	}
+	return r, nil
+}
+
+// NewPublish makes the body of a request.
+func NewPublish(r workflow.PublishRequest) Publish {
+	b := Publish{Subject: r.Subject, Payload: r.Payload}
+	if r.IdempotencyKey != "" {
+		b.IdempotencyKey = &r.IdempotencyKey
+	}
+	return b
+}
+
+// NewCall makes the body of a request.
+func NewCall(r workflow.CallRequest) Call {
+	b := Call{Input: r.Input, Type: r.Type}
+	if r.IdempotencyKey != "" {
+		b.IdempotencyKey = &r.IdempotencyKey
+	}
+	return b
+}
+
+// Request is the inverse of NewPublish.
+func (b Publish) Request(topic string) (workflow.PublishRequest, error) {
+	r := workflow.PublishRequest{Topic: topic, Subject: b.Subject, Payload: b.Payload}
+	if b.IdempotencyKey != nil {
+		if *b.IdempotencyKey == "" {
+			return r, fmt.Errorf("idempotency key: %w: it is empty", workflow.ErrInvalidName)
+		}
+		r.IdempotencyKey = *b.IdempotencyKey
+	}
+	return r, nil
+}
+
+// Request is the inverse of NewCall.
+func (b Call) Request(token string) (workflow.CallRequest, error) {
+	r := workflow.CallRequest{Token: token, Input: b.Input, Type: b.Type}
+	if b.IdempotencyKey != nil {
+		if *b.IdempotencyKey == "" {
+			return r, fmt.Errorf("idempotency key: %w: it is empty", workflow.ErrInvalidName)
+		}
+		r.IdempotencyKey = *b.IdempotencyKey
 	}
 	return r, nil
 }
@@ -179,4 +268,25 @@ func Name(segment string) (string, error) {
 		return "", fmt.Errorf("path segment %q: %w", segment, err)
 	}
 	return name, nil
+}
+
+// NewFork makes the body of a request.
+func NewFork(r workflow.ForkRequest) Fork {
+	f := Fork{Step: r.Step, Position: r.Position, Version: r.Version, DryRun: r.DryRun}
+	if r.ForkID != "" {
+		f.ForkID = &r.ForkID
+	}
+	return f
+}
+
+// Request is the inverse of NewFork.
+func (f Fork) Request(runID string) (workflow.ForkRequest, error) {
+	r := workflow.ForkRequest{RunID: runID, Step: f.Step, Position: f.Position, Version: f.Version, DryRun: f.DryRun}
+	if f.ForkID != nil {
+		if *f.ForkID == "" {
+			return r, fmt.Errorf("fork run %s: run ID: %w: it is empty", runID, workflow.ErrInvalidName)
+		}
+		r.ForkID = *f.ForkID
+	}
+	return r, nil
 }

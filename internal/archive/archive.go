@@ -14,6 +14,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/tenter-dev/tenter/internal/journal"
 	"github.com/tenter-dev/tenter/internal/run"
 	"github.com/tenter-dev/tenter/internal/strictjson"
 	"github.com/tenter-dev/tenter/store"
@@ -35,14 +36,20 @@ type line struct {
 	Receipt  *receiptLine  `json:"receipt,omitempty"`
 	Response *responseLine `json:"response,omitempty"`
 	TxStep   *txStepLine   `json:"tx_step,omitempty"`
+
+	Generation *generationLine `json:"generation,omitempty"`
+
+	Subscription *subscriptionLine `json:"subscription,omitempty"`
 }
 
 // Head is the first line of an export.
 type Head struct {
-	Format int       `json:"format"`
-	From   string    `json:"from"`
-	At     time.Time `json:"at"`
-	Runs   int       `json:"runs"`
+	Format int `json:"format"`
+	// ForReplay says that it has recordings, which can be replayed and not go on.
+	ForReplay bool      `json:"for_replay,omitempty"`
+	From      string    `json:"from,omitempty"`
+	At        time.Time `json:"at,omitzero"`
+	Runs      int       `json:"runs"`
 }
 
 type treeLine struct {
@@ -67,11 +74,24 @@ type runLine struct {
 	Worker        string    `json:"worker,omitempty"`
 	Epoch         int64     `json:"epoch"`
 	Events        int64     `json:"events"`
-	Suspicion     int       `json:"suspicion,omitempty"`
+	Suspicion     int32     `json:"suspicion,omitempty"`
 	Mark          bool      `json:"mark,omitempty"`
-	Crashes       int       `json:"crashes,omitempty"`
+	Crashes       int32     `json:"crashes,omitempty"`
 	BlockedBuild  string    `json:"blocked_build,omitempty"`
 	BlockedReason string    `json:"blocked_reason,omitempty"`
+	Generation    int32     `json:"generation,omitempty"`
+	Base          int64     `json:"base,omitempty"`
+
+	Drawn  *journal.Drawn `json:"drawn,omitempty"` // of a recording
+	Origin *store.Origin  `json:"origin,omitempty"`
+	Paused *pauseLine     `json:"paused,omitempty"`
+}
+
+type pauseLine struct {
+	At       time.Time `json:"at"`
+	Actor    string    `json:"actor,omitempty"`
+	Why      string    `json:"why,omitempty"`
+	Workflow bool      `json:"workflow,omitempty"` // its workflow was paused
 }
 
 type eventLine struct {
@@ -82,6 +102,7 @@ type eventLine struct {
 	Data     blob          `json:"data,omitzero"`
 	Asked    string        `json:"asked,omitempty"`
 	OrStart  *store.NewRun `json:"or_start,omitempty"`
+	Actor    string        `json:"actor,omitempty"`
 	Epoch    int64         `json:"epoch"`
 	Seq      int64         `json:"seq"`
 }
@@ -100,6 +121,7 @@ type messageLine struct {
 	AcceptedAt time.Time     `json:"accepted_at"`
 	OrStart    *store.NewRun `json:"or_start,omitempty"`
 	Trace      string        `json:"trace,omitempty"`
+	Actor      string        `json:"actor,omitempty"`
 }
 
 type unreadLine struct {
@@ -120,6 +142,11 @@ type hookLine struct {
 	ClosedAt  time.Time `json:"closed_at,omitzero"`
 	OpenedPos int64     `json:"opened_pos"`
 	ClosedPos int64     `json:"closed_pos,omitempty"`
+	Carried   bool      `json:"carried,omitempty"`
+
+	Subject     string `json:"subject,omitempty"`
+	ListensFrom int64  `json:"listens_from,omitempty"`
+	ListensTo   int64  `json:"listens_to,omitempty"`
 }
 
 type receiptLine struct {
@@ -148,6 +175,19 @@ type txStepLine struct {
 	Step      string `json:"step"`
 	Completed bool   `json:"completed,omitempty"`
 	Message   int64  `json:"message,omitempty"`
+}
+
+type generationLine struct {
+	Number  int       `json:"number"`
+	EndedAt time.Time `json:"ended_at"`
+	Base    int64     `json:"base"`
+	Last    int64     `json:"last"`
+	Unread  int64     `json:"unread,omitempty"`
+}
+
+type subscriptionLine struct {
+	Ref    string `json:"ref"`
+	Target string `json:"target"`
 }
 
 // blob is bytes, as text where they are text, so that an export can be read.
@@ -192,6 +232,12 @@ func WriteHead(w io.Writer, from string, at time.Time, runs int) error {
 	return write(w, line{Export: &Head{Format: format, From: from, At: at, Runs: runs}})
 }
 
+// WriteReplayHead begins an export of so many recordings. It does not say where they come from, nor
+// when, so that the same runs make the same file.
+func WriteReplayHead(w io.Writer, runs int) error {
+	return write(w, line{Export: &Head{Format: format, ForReplay: true, Runs: runs}})
+}
+
 // WriteTree announces a run that has no parent, and so many runs in all that descend from it,
 // itself included: they come next.
 func WriteTree(w io.Writer, root string, runs int) error {
@@ -200,8 +246,20 @@ func WriteTree(w io.Writer, root string, runs int) error {
 
 // WriteRun writes a run.
 func WriteRun(w io.Writer, a *store.Archive) error {
+	return writeRun(w, a, nil)
+}
+
+// WriteRecording writes a recording of a run, which is a tree of its own.
+func WriteRecording(w io.Writer, rec *Recording) error {
+	if err := WriteTree(w, rec.Run.ID, 1); err != nil {
+		return err
+	}
+	return writeRun(w, &rec.Archive, rec.Drawn)
+}
+
+func writeRun(w io.Writer, a *store.Archive, drawn *journal.Drawn) error {
 	lines := linesOf(a)
-	lines[0].Run.Lines = len(lines) - 1
+	lines[0].Run.Lines, lines[0].Run.Drawn = len(lines)-1, drawn
 	return write(w, lines...)
 }
 
@@ -222,7 +280,8 @@ func linesOf(a *store.Archive) []line {
 		ID: r.ID, Workflow: r.Workflow, Version: r.Version, Status: string(r.Status), ParentID: r.ParentID, ParentRef: r.ParentRef,
 		Trace: r.Trace, Secret: r.Secret, CreatedAt: r.CreatedAt, UpdatedAt: r.UpdatedAt, EndedAt: r.EndedAt, WakeAt: r.WakeAt, Worker: r.Worker,
 		Epoch: r.Epoch, Events: r.Events, Suspicion: r.Suspicion, Mark: r.Mark, Crashes: r.Crashes,
-		BlockedBuild: r.BlockedBuild, BlockedReason: r.BlockedReason,
+		BlockedBuild: r.BlockedBuild, BlockedReason: r.BlockedReason, Generation: r.Generation, Base: r.Base, Origin: r.Origin,
+		Paused: (*pauseLine)(r.Paused),
 	}}}
 	add := func(l line) { lines = append(lines, l) }
 	for i := range a.Events {
@@ -245,7 +304,8 @@ func linesOf(a *store.Archive) []line {
 		h := archived.Hook
 		add(line{Hook: &hookLine{
 			ID: h.ID, Token: h.Token, Type: h.Type, Metadata: h.Metadata, Webhook: h.Webhook, Reserved: h.Reserved, AdoptedAs: archived.AdoptedAs,
-			CreatedAt: h.CreatedAt, ClosedAt: h.ClosedAt, OpenedPos: h.OpenedPos, ClosedPos: h.ClosedPos,
+			CreatedAt: h.CreatedAt, ClosedAt: h.ClosedAt, OpenedPos: h.OpenedPos, ClosedPos: h.ClosedPos, Carried: h.Carried,
+			Subject: h.Subject, ListensFrom: h.ListensFrom, ListensTo: h.ListensTo,
 		}})
 	}
 	for _, q := range a.Receipts {
@@ -262,17 +322,23 @@ func linesOf(a *store.Archive) []line {
 	for _, t := range a.TxSteps {
 		add(line{TxStep: (*txStepLine)(&t)})
 	}
+	for _, g := range a.Generations {
+		add(line{Generation: &generationLine{Number: g.Number, EndedAt: g.EndedAt, Base: g.Base, Last: g.Last, Unread: g.Unread}})
+	}
+	for _, s := range a.Subscriptions {
+		add(line{Subscription: &subscriptionLine{Ref: s.Ref, Target: s.Target}})
+	}
 	return lines
 }
 
 func lineOfEvent(e *store.Event) eventLine {
 	return eventLine{
-		Position: e.Position, At: e.At, Kind: e.Kind, Ref: e.Ref, Data: e.Data, Asked: e.Asked, OrStart: e.OrStart, Epoch: e.Epoch, Seq: e.Seq,
+		Position: e.Position, At: e.At, Kind: e.Kind, Ref: e.Ref, Data: e.Data, Asked: e.Asked, OrStart: e.OrStart, Epoch: e.Epoch, Seq: e.Seq, Actor: e.Actor,
 	}
 }
 
 func lineOfMessage(m *store.Message) messageLine {
-	return messageLine{ID: m.ID, Kind: m.Kind, Ref: m.Ref, Data: m.Data, AcceptedAt: m.AcceptedAt, OrStart: m.OrStart, Trace: m.Trace}
+	return messageLine{ID: m.ID, Kind: m.Kind, Ref: m.Ref, Data: m.Data, AcceptedAt: m.AcceptedAt, OrStart: m.OrStart, Trace: m.Trace, Actor: m.Actor}
 }
 
 // Reader reads trees of runs from an export.
@@ -320,7 +386,16 @@ func (r *Reader) Head() (Head, error) {
 }
 
 // Tree reads the runs of the next tree. io.EOF: there is none.
-func (r *Reader) Tree() ([]store.Archive, error) {
+func (r *Reader) Tree() (runs []store.Archive, err error) {
+	recordings, err := r.Recordings()
+	for i := range recordings {
+		runs = append(runs, recordings[i].Archive)
+	}
+	return runs, err
+}
+
+// Recordings reads the runs of the next tree, of an export of either kind. io.EOF: there is none.
+func (r *Reader) Recordings() ([]Recording, error) {
 	l, err := r.next()
 	if err != nil {
 		return nil, err
@@ -328,7 +403,7 @@ func (r *Reader) Tree() ([]store.Archive, error) {
 	if l.Tree == nil {
 		return nil, fmt.Errorf("line %d of the export is not a tree, which should be here", r.lines)
 	}
-	var runs []store.Archive
+	var runs []Recording
 	for range l.Tree.Runs {
 		a, err := r.run()
 		if errors.Is(err, io.EOF) {
@@ -342,7 +417,7 @@ func (r *Reader) Tree() ([]store.Archive, error) {
 	return runs, nil
 }
 
-func (r *Reader) run() (a store.Archive, err error) {
+func (r *Reader) run() (a Recording, err error) {
 	l, err := r.next()
 	if err != nil {
 		return a, err
@@ -356,22 +431,25 @@ func (r *Reader) run() (a store.Archive, err error) {
 			return a, fmt.Errorf("line %d of the export: run ID or workflow name %q: %w: %s", r.lines, name, workflow.ErrInvalidName, bad)
 		}
 	}
+	a.Drawn = q.Drawn
 	a.Run = store.Run{
 		ID: q.ID, Workflow: q.Workflow, Version: q.Version, Status: store.Status(q.Status), ParentID: q.ParentID, ParentRef: q.ParentRef,
 		Trace: q.Trace, Secret: q.Secret, CreatedAt: q.CreatedAt, UpdatedAt: q.UpdatedAt, EndedAt: q.EndedAt, WakeAt: q.WakeAt, Worker: q.Worker,
 		Epoch: q.Epoch, Events: q.Events, Suspicion: q.Suspicion, Mark: q.Mark, Crashes: q.Crashes,
-		BlockedBuild: q.BlockedBuild, BlockedReason: q.BlockedReason,
+		BlockedBuild: q.BlockedBuild, BlockedReason: q.BlockedReason, Generation: q.Generation, Base: q.Base, Origin: q.Origin,
+		Paused: (*store.Pause)(q.Paused),
 	}
 	for range q.Lines {
 		if l, err = r.next(); err != nil {
 			return a, err
 		}
-		if err := addLine(&a, l); err != nil {
+		if err := addLine(&a.Archive, l); err != nil {
 			return a, fmt.Errorf("line %d of the export: %w", r.lines, err)
 		}
 	}
-	if int64(len(a.Events)) != q.Events {
-		return a, fmt.Errorf("run %s of the export has %d events and should have %d", q.ID, len(a.Events), q.Events)
+	// Those of earlier generations may have been pruned.
+	if n := int64(len(a.Events)); n < q.Events-q.Base || n > q.Events || n > 0 && a.Events[0].Position != q.Events-n+1 {
+		return a, fmt.Errorf("run %s of the export has %d events and should have %d", q.ID, n, q.Events-q.Base)
 	}
 	return a, nil
 }
@@ -394,7 +472,8 @@ func addLine(a *store.Archive, l line) error {
 		}
 		a.Hooks = append(a.Hooks, store.ArchivedHook{AdoptedAs: h.AdoptedAs, Hook: store.Hook{
 			ID: h.ID, RunID: id, Token: h.Token, Type: h.Type, Metadata: h.Metadata, Webhook: h.Webhook, Reserved: h.Reserved,
-			CreatedAt: h.CreatedAt, ClosedAt: h.ClosedAt, OpenedPos: h.OpenedPos, ClosedPos: h.ClosedPos,
+			CreatedAt: h.CreatedAt, ClosedAt: h.ClosedAt, OpenedPos: h.OpenedPos, ClosedPos: h.ClosedPos, Carried: h.Carried,
+			Subject: h.Subject, ListensFrom: h.ListensFrom, ListensTo: h.ListensTo,
 		}})
 	case l.Receipt != nil:
 		q := l.Receipt
@@ -409,6 +488,16 @@ func addLine(a *store.Archive, l line) error {
 		})
 	case l.TxStep != nil:
 		a.TxSteps = append(a.TxSteps, store.DoneTxStep(*l.TxStep))
+	case l.Subscription != nil:
+		if bad := run.BadName(l.Subscription.Target, run.MaxName); bad != "" {
+			return fmt.Errorf("run ID %q: %w: %s", l.Subscription.Target, workflow.ErrInvalidName, bad)
+		}
+		a.Subscriptions = append(a.Subscriptions, store.Subscription{RunID: id, Ref: l.Subscription.Ref, Target: l.Subscription.Target})
+	case l.Generation != nil:
+		g := l.Generation
+		a.Generations = append(a.Generations, store.ArchivedGeneration{
+			Generation: store.Generation{Number: g.Number, EndedAt: g.EndedAt, Base: g.Base, Last: g.Last}, Unread: g.Unread,
+		})
 	default:
 		return fmt.Errorf("it is nothing that belongs to a run: the export of run %s is damaged, or a newer tenter wrote it", id)
 	}
@@ -417,10 +506,10 @@ func addLine(a *store.Archive, l line) error {
 
 func (e *eventLine) record() store.Event {
 	return store.Event{
-		Position: e.Position, At: e.At, Kind: e.Kind, Ref: e.Ref, Data: e.Data, Asked: e.Asked, OrStart: e.OrStart, Epoch: e.Epoch, Seq: e.Seq,
+		Position: e.Position, At: e.At, Kind: e.Kind, Ref: e.Ref, Data: e.Data, Asked: e.Asked, OrStart: e.OrStart, Epoch: e.Epoch, Seq: e.Seq, Actor: e.Actor,
 	}
 }
 
 func (m *messageLine) record(runID string) store.Message {
-	return store.Message{ID: m.ID, RunID: runID, Kind: m.Kind, Ref: m.Ref, Data: m.Data, AcceptedAt: m.AcceptedAt, OrStart: m.OrStart, Trace: m.Trace}
+	return store.Message{ID: m.ID, RunID: runID, Kind: m.Kind, Ref: m.Ref, Data: m.Data, AcceptedAt: m.AcceptedAt, OrStart: m.OrStart, Trace: m.Trace, Actor: m.Actor}
 }

@@ -22,12 +22,13 @@ func TestArchiveKeepsEverything(t *testing.T) {
 	var a store.Archive
 	n := 0
 	fill(reflect.ValueOf(&a).Elem(), &n)
-	a.Run.Events = int64(len(a.Events))
+	a.Run.Events, a.Run.Base = a.Events[0].Position, a.Events[0].Position-1
 	a.Events[0].Data = []byte("\x00\xff no text")
 	a.Mail[0].Data = []byte{}
 	a.Unread[0].Message.Data = nil
 	for _, id := range []*string{
 		&a.Mail[0].RunID, &a.Unread[0].Message.RunID, &a.Hooks[0].Hook.RunID, &a.Receipts[0].RunID, &a.Responses[0].RunID,
+		&a.Subscriptions[0].RunID,
 	} {
 		*id = a.Run.ID
 	}
@@ -114,7 +115,7 @@ func fill(v reflect.Value, n *int) {
 		v.SetBool(true)
 	case reflect.Uint8:
 		v.SetUint(uint64(*n % 100))
-	case reflect.Int, reflect.Int64:
+	case reflect.Int, reflect.Int32, reflect.Int64:
 		v.SetInt(int64(*n))
 	default:
 		panic("fill " + v.Kind().String())

@@ -20,6 +20,19 @@ const (
 	LabelRand  Label = "rand"
 )
 
+// LabelNamed is the label of the token of a hook that has a name.
+func LabelNamed(name string) Label { return LabelToken + " " + Label(name) }
+
+// GenerationSecret is what the bytes of one generation of a run derive from, so that no two
+// generations draw the same. That of the first is the run's own.
+func GenerationSecret(secret []byte, generation int) []byte {
+	if generation == 0 {
+		return secret
+	}
+	sum := Derive(secret, "generation", uint64(generation)) //nolint:gosec // it counts from 0
+	return sum[:]
+}
+
 // Derive returns the n-th bytes for a label, counted from 1, of the run with a secret.
 func Derive(secret []byte, label Label, n uint64) (sum [32]byte) {
 	mac := hmac.New(sha256.New, secret)

@@ -2,6 +2,7 @@ package journal
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
 	"time"
 )
@@ -32,6 +33,7 @@ type Typed struct {
 	Want     string   `json:"want,omitempty"`
 	Got      string   `json:"got,omitempty"`
 	Reason   string   `json:"reason,omitempty"`
+	Request  string   `json:"request,omitempty"` // ID of that of a call
 	Cause    *Failure `json:"cause,omitempty"`
 }
 
@@ -41,6 +43,7 @@ const (
 	IsDeadlineExceeded = "context.DeadlineExceeded"
 	IsRunCanceled      = "run canceled"
 	IsRunTerminated    = "run terminated"
+	IsRestarting       = "run restarts" // of a workflow that has called Restart
 )
 
 // Types of typed errors.
@@ -54,6 +57,10 @@ const (
 	AsInput    = "input"
 	AsHookType = "hook_type"
 	AsRefused  = "retry_refused"
+
+	AsForkRefused = "fork_refused"
+	AsCallRefused = "call_refused"
+	AsUnanswered  = "unanswered"
 )
 
 // Relation is what a run is to the one that is in conflict with it.
@@ -65,6 +72,9 @@ const (
 	Parent Relation = "parent"
 	Kid    Relation = "child"
 )
+
+// Names reports whether errors.Is finds a defined error in it.
+func (f *Failure) Names(name string) bool { return f != nil && slices.Contains(f.Is, name) }
 
 // Encode makes the data of an event that has a failure.
 func (f *Failure) Encode() []byte {

@@ -2,6 +2,7 @@ package journal_test
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"reflect"
 	"strconv"
@@ -15,6 +16,7 @@ import (
 
 	"github.com/tenter-dev/tenter/internal/journal"
 	"github.com/tenter-dev/tenter/internal/run"
+	"github.com/tenter-dev/tenter/store"
 	"github.com/tenter-dev/tenter/workflow"
 )
 
@@ -36,6 +38,17 @@ var asks = []struct {
 	{journal.Ask{Op: journal.Hook, Ref: "2", Token: "order:7"}, "hook 2 token order:7"},
 	{journal.Ask{Op: journal.Hook, Ref: "3", Token: "order:7 again"}, "hook 3 token order:7 again"},
 	{journal.Ask{Op: journal.Hook, Ref: "4", Token: " token "}, "hook 4 token  token "},
+	{journal.Ask{Op: journal.Hook, Ref: "5", Name: "inbox"}, "hook 5 named inbox"},
+	{journal.Ask{Op: journal.Hook, Ref: "1.6", Name: "my inbox"}, "hook 1.6 named my inbox"},
+	{journal.Ask{Op: journal.Step, Ref: "charge#1.2"}, "step charge#1.2"},
+	{journal.Ask{Op: journal.Child, Ref: "ship#3.1", RunID: "r.ship.3.1"}, "child ship#3.1 run r.ship.3.1"},
+	{journal.Ask{Op: journal.Restart, Ref: "2"}, "restart 2"},
+	{journal.Ask{Op: journal.Await, Ref: "1", RunID: "order-7"}, "await 1 run order-7"},
+	{journal.Ask{Op: journal.Await, Ref: "1.2", RunID: "run run 1 run"}, "await 1.2 run run run 1 run"},
+	{journal.Ask{Op: journal.Leave, Ref: "1"}, "leave 1"},
+	{journal.Ask{Op: journal.Link, Ref: "1", Hook: "2", Key: "2026-11"}, "link 1 to 2 signed 2026-11"},
+	{journal.Ask{Op: journal.Link, Ref: "1.3", Hook: "1.2", Key: "k"}, "link 1.3 to 1.2 signed k"},
+	{journal.Ask{Op: journal.Revoke, Ref: "1"}, "revoke 1"},
 	{journal.Ask{Op: journal.Close, Ref: "2"}, "close 2"},
 	{journal.Ask{Op: journal.Drain, Ref: "2"}, "drain 2"},
 	{journal.Ask{Op: journal.Pull, Ref: "2"}, "pull 2"},
@@ -57,9 +70,9 @@ func TestAskIsPinned(t *testing.T) {
 			t.Errorf("Parse(%q): %t (-want +got):\n%s%s", tt.line, ok, diff, pinned)
 		}
 		for _, other := range asks {
-			until, ok := other.ask.Match(tt.line)
-			if same := other.line == tt.line; ok != same || same && !until.Equal(tt.ask.Until) {
-				t.Errorf("%q matches %q: %t, %s", other.line, tt.line, ok, until)
+			recorded, ok := other.ask.Match(tt.line)
+			if same := other.line == tt.line; ok != same || same && !cmp.Equal(recorded, tt.ask) {
+				t.Errorf("%q matches %q: %t, %s", other.line, tt.line, ok, recorded)
 			}
 		}
 	}
@@ -78,9 +91,18 @@ func TestMatchGoesByTheRecordedTime(t *testing.T) {
 		"sleep 1 until 2026-01-02T03:04:05.000000Z": recorded,
 		"sleep 1 until tomorrow":                    a.Until,
 	} {
-		if until, ok := a.Match(line); !ok || !until.Equal(want) {
-			t.Errorf("%q: %s, %t; want %s", line, until, ok, want)
+		if got, ok := a.Match(line); !ok || !got.Until.Equal(want) {
+			t.Errorf("%q: %s, %t; want %s", line, got, ok, want)
 		}
+	}
+}
+
+// So does the recorded key, so that an engine that signs with another one goes on.
+func TestMatchGoesByTheRecordedKey(t *testing.T) {
+	t.Parallel()
+	a := journal.Ask{Op: journal.Link, Ref: "1", Hook: "2", Key: "new"}
+	if got, ok := a.Match("link 1 to 2 signed old"); !ok || got.Key != "old" {
+		t.Errorf("%s, %t; want the key old", got, ok)
 	}
 }
 
@@ -108,6 +130,8 @@ func TestMatchRefusesWhatOnlyBeginsAlike(t *testing.T) {
 		{child, "child ship#1"},
 		{journal.Ask{Op: journal.Sleep, Ref: "1"}, "sleep 12 until 2026-01-02T03:04:05.000000Z"},
 		{journal.Ask{Op: journal.Sleep, Ref: "1"}, "deadline 1 until 2026-01-02T03:04:05.000000Z"},
+		{journal.Ask{Op: journal.Link, Ref: "1", Hook: "1", Key: "k"}, "link 1 to 12 signed k"},
+		{journal.Ask{Op: journal.Link, Ref: "1", Hook: "1", Key: "k"}, "link 1 to 1"},
 	} {
 		if _, ok := tt.ask.Match(tt.line); ok {
 			t.Errorf("%q matches %q: a run would go on with code that asks for something else", tt.ask, tt.line)
@@ -153,9 +177,9 @@ func TestAsksRoundTrip(t *testing.T) {
 		}
 		switch a.Op { //nolint:exhaustive // the others have no more
 		case journal.Step:
-			a.Ref = journal.NumberedRef(word.Draw(t, "name"), n)
+			a.Ref = journal.NumberedRef(word.Draw(t, "name"), rapid.IntRange(0, 2).Draw(t, "generation"), n)
 		case journal.Child:
-			a.Ref, a.RunID = journal.NumberedRef(word.Draw(t, "name"), n), word.Draw(t, "id")
+			a.Ref, a.RunID = journal.NumberedRef(word.Draw(t, "name"), rapid.IntRange(0, 2).Draw(t, "generation"), n), word.Draw(t, "id")
 		case journal.Hook:
 			a.Token = rapid.OneOf(rapid.Just(""), word).Draw(t, "token")
 		case journal.Respond:
@@ -200,7 +224,9 @@ func TestMatchDoesNotAllocate(t *testing.T) {
 func TestRefsArePinned(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct{ what, got, want, lost string }{
-		{"step", journal.NumberedRef("charge", 12), "charge#12", "runs would be blocked as non-deterministic"},
+		{"step", journal.NumberedRef("charge", 0, 12), "charge#12", "runs would be blocked as non-deterministic"},
+		{"step of a later generation", journal.NumberedRef("charge", 2, 1), "charge#2.1", "steps of two generations would have the same idempotency keys"},
+		{"hook of a later generation", journal.HookID("r", journal.Number(2, 1)), "r.h2.1", "payloads would reach hooks of other generations"},
 		{"step ID", journal.StepID("r", "charge#1"), "r/charge#1", "steps that are executed again would have other idempotency keys, and charge twice"},
 		{"step ID", journal.StepID("a/b", "100 %#1"), "a/b/100 %#1", "steps that are executed again would have other idempotency keys, and charge twice"},
 		{"step ID", journal.StepID("a", "b/c#1"), "a/b%2Fc#1", "steps that are executed again would have other idempotency keys, and charge twice"},
@@ -249,7 +275,7 @@ func TestChildRunIDsStayNames(t *testing.T) {
 		ids := []string{root}
 		seen := map[string]bool{root: true}
 		for range rapid.IntRange(1, 300).Draw(t, "depth") {
-			ref := journal.NumberedRef(name.Draw(t, "workflow"), rapid.IntRange(1, 3).Draw(t, "number"))
+			ref := journal.NumberedRef(name.Draw(t, "workflow"), rapid.IntRange(0, 2).Draw(t, "generation"), rapid.IntRange(1, 3).Draw(t, "number"))
 			id := journal.ChildRunID(ids[len(ids)-1], ref)
 			if bad := run.BadName(id, run.MaxName); bad != "" {
 				t.Fatalf("%q, the child %s of %q: %s", id, ref, ids[len(ids)-1], bad)
@@ -363,8 +389,16 @@ func TestReasonsArePinned(t *testing.T) {
 			journal.NoPublicURL, "no_public_url",
 		},
 		{
-			journal.ReasonNoVerifier("v"), `it opens a webhook with verifier "v", which is not in Options.Verifiers`,
-			journal.NoVerifier, "no_verifier",
+			journal.ReasonNoSender("v"), `it opens a webhook with verifier "v", which is not in Options.Verifiers`,
+			journal.NoSender, "no_sender",
+		},
+		{
+			journal.ReasonNoAnswerKeys(), "it makes a link to an answer page, and the engine has no Options.AnswerKeys to sign it with",
+			journal.NoAnswerKeys, "no_answer_keys",
+		},
+		{
+			journal.ReasonNoHookType("t"), `it makes a link to an answer page for a hook of type "t", which is not in Options.Hooks`,
+			journal.NoHookType, "no_hook_type",
 		},
 		{
 			diverged.Reason(), `the code is non-deterministic: after event 3 (step_completed charge#1) the journal has "hook 1 token a", ` +
@@ -397,6 +431,66 @@ func TestErrorNamesArePinned(t *testing.T) {
 	} {
 		if err.Error() != want {
 			t.Errorf("a defined error has the name %q, want %q: code would no longer know it in what was recorded%s", err, want, pinned)
+		}
+	}
+}
+
+// A fork finds what it has from its origin by these forms.
+func TestForksArePinned(t *testing.T) {
+	t.Parallel()
+	f := journal.Forked{RunID: "o", Position: 7, Step: "charge#1", Fork: "f"}
+	if got, want := string(f.Encode()), `{"run_id":"o","position":7,"step":"charge#1","fork":"f"}`; got != want {
+		t.Errorf("the data of a fork is %s, want %s%s", got, want, pinned)
+	}
+	if got := journal.DecodeForked(f.Encode()); got != f {
+		t.Errorf("it is read as %+v", got)
+	}
+	origin, err := json.Marshal(store.Origin{RunID: "o", Position: 7, Step: "charge#1", Prefix: []store.Ancestor{
+		{RunID: "p", ParentID: "q", Secret: []byte("secret"), Last: 3}, {RunID: "o", Secret: []byte("secret"), Last: 7},
+	}})
+	if want := `{"run_id":"o","position":7,"step":"charge#1","prefix":[{"run_id":"p","parent_id":"q","secret":"c2VjcmV0","last":3},` +
+		`{"run_id":"o","secret":"c2VjcmV0","last":7}]}`; err != nil || string(origin) != want {
+		t.Errorf("an origin is stored as %s, want %s%s; %v", origin, want, pinned, err)
+	}
+	for id, want := range map[string]string{"r.h1": "h1", "r.h1.3": "h1.3", "r.h0": "h0", "a.hb.h2": "h2", "a/b": "a/b"} {
+		if got := journal.HookRef(id); got != want {
+			t.Errorf("hook %s has the reference %q, want %q", id, got, want)
+		}
+	}
+	for id, want := range map[string]string{"o.ship.1": "f.ship.1", "chosen": "chosen"} {
+		if got := journal.ForkedChildID("f", "ship#1", id); got != want {
+			t.Errorf("child %s is %s in the fork, want %s", id, got, want)
+		}
+	}
+}
+
+// What stores put into the references of events about awaits is read by this package.
+func TestToldIsPinned(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		sub      store.Subscription
+		workflow string
+		want     string
+	}{
+		{store.Subscription{Ref: "1", Target: "order-7"}, "ship", "1 of ship run order-7"},
+		{store.Subscription{Ref: "1.2", Target: "order-7"}, "", "1.2 run order-7"},
+		{store.Subscription{Ref: "3", Target: "a run b"}, "a of x run a", "3 of a of x run a run a run b"},
+		{store.Subscription{Ref: "4", Target: "of x run b"}, "", "4 run of x run b"},
+	} {
+		got := tt.sub.Told(tt.workflow)
+		if got != tt.want {
+			t.Errorf("the reference is %q, want %q%s", got, tt.want, pinned)
+		}
+		if number := journal.Awaited(got); number != tt.sub.Ref {
+			t.Errorf("%q is about await %q, want %q", got, number, tt.sub.Ref)
+		}
+		if workflow, ok := journal.AwaitedWorkflow(got, tt.sub.Target); !ok || workflow != tt.workflow {
+			t.Errorf("%q is about workflow %q, %t; want %q", got, workflow, ok, tt.workflow)
+		}
+		for _, other := range []string{"order", "7", "b ", "run b"} {
+			if workflow, ok := journal.AwaitedWorkflow(got, other); ok {
+				t.Errorf("%q is about run %q of %q, and should not be", got, other, workflow)
+			}
 		}
 	}
 }

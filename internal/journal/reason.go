@@ -17,8 +17,13 @@ const (
 	NoDefinition     Code = "no_definition"     // the worker that has claimed it lacks the workflow
 	NonDeterministic Code = "non_deterministic" // the code asks for other things than the journal has
 	KilledWorkers    Code = "killed_workers"
-	NoPublicURL      Code = "no_public_url" // for the webhook that it opens
-	NoVerifier       Code = "no_verifier"   // for the webhook that it opens
+	NoPublicURL      Code = "no_public_url"   // for the webhook that it opens
+	NoSender         Code = "no_sender"       // for the webhook that it opens
+	NoAnswerKeys     Code = "no_answer_keys"  // for the link that it makes
+	NoHookType       Code = "no_hook_type"    // for the link that it makes
+	TopicType        Code = "topic_type"      // that it listens to is another one there
+	RestartMisused   Code = "restart_misused" // its code has called Restart, and returned something else, or for another workflow
+	InputUnfit       Code = "input_unfit"     // the version that is to go on can't decode the input
 	Unknown          Code = "unknown"
 )
 
@@ -35,7 +40,13 @@ var signs = []struct {
 	{"the code is non-deterministic", NonDeterministic},
 	{"its workflow code killed its worker", KilledWorkers},
 	{"Options.PublicURL", NoPublicURL},
-	{"Options.Verifiers", NoVerifier},
+	{"Options.Senders", NoSender},
+	{"Options.Verifiers", NoSender}, // as senders were called
+	{"it listens to topic", TopicType},
+	{"Options.AnswerKeys", NoAnswerKeys},
+	{"Options.Hooks", NoHookType},
+	{"its code has called Restart", RestartMisused},
+	{"does not fit the workflow", InputUnfit},
 }
 
 // ReasonCode is the code of a reason.
@@ -80,9 +91,48 @@ func ReasonNoPublicURL() string {
 	return "it opens a webhook, and the engine has no Options.PublicURL to make its URL from"
 }
 
-// ReasonNoVerifier is the reason of a run that opens a webhook with an unknown verifier.
-func ReasonNoVerifier(name string) string {
-	return fmt.Sprintf("it opens a webhook with verifier %q, which is not in Options.Verifiers", name)
+// ReasonNoSender is the reason of a run that opens a webhook from an unknown sender.
+func ReasonNoSender(name string) string {
+	return fmt.Sprintf("it opens a webhook from sender %q, which is not in Options.Senders", name)
+}
+
+// ReasonNoAnswerKeys is the reason of a run that makes a link without keys to sign it.
+func ReasonNoAnswerKeys() string {
+	return "it makes a link to an answer page, and the engine has no Options.AnswerKeys to sign it with"
+}
+
+// ReasonNoHookType is the reason of a run that makes a link to a hook of an unknown type.
+func ReasonNoHookType(name string) string {
+	return fmt.Sprintf("it makes a link to an answer page for a hook of type %q, which is not in Options.Hooks", name)
+}
+
+// ReasonTopicType is the reason of a run that listens to a topic which the engine has with another type.
+func ReasonTopicType(topic, listens, defined string) string {
+	return fmt.Sprintf("it listens to topic %q with payloads of type %s, and in Options.Hooks that has %s", topic, listens, defined)
+}
+
+// ReasonRestartNotReturned is the reason of a run whose code has called Restart at a line and
+// returned something else than its error.
+func ReasonRestartNotReturned(line, returned string) string {
+	return fmt.Sprintf("its code has called Restart, at %s, and then returned %s; deploy code that returns the error of Restart", orUnknown(line), returned)
+}
+
+// ReasonRestartOther is the reason of a run whose code restarts it as another workflow.
+func ReasonRestartOther(workflow, other, line string) string {
+	return fmt.Sprintf("its code has called Restart of %q, at %s, and it is a run of %q; deploy code that restarts its own workflow", other, orUnknown(line), workflow)
+}
+
+// ReasonInputUnfit is the reason of a run that is to restart on a version that can't decode its
+// input.
+func ReasonInputUnfit(workflow string, version int, why string) string {
+	return fmt.Sprintf("the input with which it restarts does not fit the workflow %q, version %d: %s; deploy code that takes it", workflow, version, why)
+}
+
+func orUnknown(line string) string {
+	if line == "" {
+		return "a line that is not known"
+	}
+	return line
 }
 
 // Divergence says where the code of a run and its journal part.

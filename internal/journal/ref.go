@@ -9,8 +9,32 @@ import (
 	"unicode/utf8"
 )
 
-// NumberedRef is the reference of the n-th step or child of a name, such as "charge#1".
-func NumberedRef(name string, n int) string { return name + "#" + strconv.Itoa(n) }
+// Number is how a generation refers to its n-th hook or response: "3", and from the second
+// generation on, which is number 1, with the number of the generation, such as "1.3". So what
+// leaves a run has other names in each of its generations.
+func Number(generation, n int) string {
+	if generation == 0 {
+		return strconv.Itoa(n)
+	}
+	return strconv.Itoa(generation) + "." + strconv.Itoa(n)
+}
+
+// NumberedRef is the reference of the n-th step or child of a name in a generation, such as
+// "charge#1", or "charge#1.1" in the second.
+func NumberedRef(name string, generation, n int) string { return name + "#" + Number(generation, n) }
+
+// GenerationOf is the generation of a NumberedRef.
+func GenerationOf(ref string) int {
+	number, _, later := strings.Cut(ref[strings.LastIndexByte(ref, '#')+1:], ".")
+	if !later {
+		return 0
+	}
+	generation, err := strconv.Atoi(number)
+	if err != nil {
+		return 0 // another kind of reference
+	}
+	return generation
+}
 
 // StepID is the ID of a step, unlike that of any step of another run. Authors hand it to
 // other systems as an idempotency key. What follows its last slash is the step: slashes in the
@@ -27,6 +51,10 @@ var stepEscapes = strings.NewReplacer("%", "%25", "/", "%2F")
 // ResponderID is the place in a run that responds to a request. A repeat by the same one is not a
 // conflict.
 func ResponderID(runID, ref string) string { return runID + "/respond " + ref }
+
+// Server is the responder of what a sender was told in the place of a response that was too late for
+// it. All others have a slash.
+const Server = "the server"
 
 // ChildRunID is the ID of a child that has none of the author's own. It tells where the child comes
 // from: the parent's ID, then the child's workflow and number. If it were longer than a name may be,

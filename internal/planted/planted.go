@@ -41,6 +41,34 @@ const (
 	StrandedRuns       Bug = "nobody looks for the runs of a dead worker when its lease lapses"
 	BacklogJournaled   Bug = "payloads are taken into the journal though nobody asks for them"
 	BacklogForgotten   Bug = "the end of a run does not say which payloads its code need not have seen"
+	PatchDecidedAgain  Bug = "a patch that a run had passed is decided again at the next call"
+	CarriedPayloadLost Bug = "the last payload that a run had not taken is lost when it restarts"
+	TokenFreedBetween  Bug = "the tokens of a run are free from its restart until it opens them again"
+	RestartEndsRun     Bug = "whoever waits for the end of a run learns of one when it restarts"
+	GenerationUnnamed  Bug = "the steps of a generation have the names of those of the generation before"
+	ForkDerivesAlike   Bug = "a fork goes on with the IDs and random numbers that its origin goes on with"
+	ForkSharesChildren Bug = "a fork starts the children that were under way under the IDs that they have"
+	ForkOfThePresent   Bug = "a fork of a generation that is over has the number of the present one"
+	EndUntold          Bug = "runs that await another one are not told when that ends without a worker"
+	CycleUnseen        Bug = "runs may await each other"
+	PauseUnchecked     Bug = "the store writes transitions of runs that are paused"
+	PausedOutcomeLost  Bug = "the outcome of an attempt that was under way when its run was paused is thrown away"
+	ResumeForgotten    Bug = "a run that is resumed is due only when the next message comes"
+	NewsUnseen         Bug = "a worker that gets a run back does not see what others have added to its journal"
+	HeldByRun          Bug = "the end of a run ends the wait for the answer to a request that the next run may give"
+	RepeatByPresent    Bug = "a repeated request is answered as the webhook answers that has the token now"
+	SuccessorForPlain  Bug = "a run that goes on with requests has a plain hook reserved for them"
+	LinkUnchecked      Bug = "an answer is taken by a link that has expired or was revoked"
+	AnswerUnmarked     Bug = "a link does not remember that it was answered"
+	ActorForgotten     Bug = "who sent a payload is forgotten while it waits in a backlog"
+	CallAnsweredEarly  Bug = "a caller gets the answer of a run before it is durable"
+	CallKeyForgotten   Bug = "a call that is repeated with its key is a request of its own"
+	FirstBatchIsAll    Bug = "a publication to many listeners ends with the first batch of them"
+	LeftUnheard        Bug = "a hook that closes does not get what was published before, and has not come yet"
+	ListensFromStart   Bug = "a hook that begins to listen gets what others have still to get"
+	DeafBetween        Bug = "hooks listen to nothing from the restart of their run until it opens them again"
+	PublishedAgain     Bug = "a publication that is repeated with its key is another one"
+	PublicationLeft    Bug = "a worker goes on only with publications that have begun in its time"
 	TxStepTwice        Bug = "a transactional step looks neither whether it was done before nor whose the run is"
 )
 
@@ -49,5 +77,14 @@ var All = []Bug{
 	StepBeforeCommit, LeaseUnchecked, FenceSkipped, DoubtNotFenced, ClaimWithoutEpoch, AnsweredTooEarly, TwiceAfterDoubt, DroppedAtTakeOver,
 	SwappedMailbox, LoserConsumes, CloseLosesPayloads, DrainUnread, TokenReleasedEarly, TokenFromReplay, WrongOwner,
 	KeyForgotten, SuccessorForgotten, ParkedKept, TimerTooEarly, WallClockDeadline, AttemptsForgotten,
-	FatalRetried, RetryTooEarly, CancelSwallowed, ChildResultLost, AnsweredTwice, StrandedRuns, BacklogJournaled, BacklogForgotten, TxStepTwice,
+	FatalRetried, RetryTooEarly, CancelSwallowed, ChildResultLost, AnsweredTwice, StrandedRuns, BacklogJournaled, BacklogForgotten,
+	PatchDecidedAgain, TxStepTwice, CarriedPayloadLost, TokenFreedBetween, RestartEndsRun, GenerationUnnamed,
+	ForkDerivesAlike, ForkSharesChildren, ForkOfThePresent,
+	EndUntold, CycleUnseen,
+	PauseUnchecked, PausedOutcomeLost, ResumeForgotten, NewsUnseen,
+	HeldByRun, RepeatByPresent, SuccessorForPlain,
+	LinkUnchecked, AnswerUnmarked,
+	ActorForgotten,
+	CallAnsweredEarly, CallKeyForgotten,
+	FirstBatchIsAll, LeftUnheard, ListensFromStart, DeafBetween, PublishedAgain, PublicationLeft,
 }

@@ -13,18 +13,24 @@ type Workflow struct {
 	Name    string
 	Version int
 	In, Out reflect.Type
+	// ByRequest: its runs are started by requests to a webhook, never by payloads to a plain hook.
+	ByRequest bool
 	// Check decodes an input.
 	Check func(input []byte) error
+	// Decodes decodes an input as Func does, which is more lenient than Check.
+	Decodes func(input []byte) error
 	// Func decodes the input, calls the author's function, and encodes its result.
 	Func func(s Scope, input []byte) ([]byte, *journal.Failure)
 }
 
-// HookType is a defined hook.
+// HookType is a defined hook, or a call.
 type HookType struct {
 	Name    string
 	Payload reflect.Type
+	Answer  reflect.Type // of a call; nil: it is a hook
 	// Check decodes and validates a payload.
 	Check func(payload []byte) error
+	Topic bool // it is of hooks that listen
 }
 
 // Step is a step to be executed.
@@ -68,7 +74,17 @@ type Child struct {
 // Hook is a hook to be opened.
 type Hook struct {
 	Token    string // empty: generated
+	Name     string // not empty: the token derives from it, and is the same in each generation
 	Type     string
 	Metadata []byte
-	Webhook  *Webhook // nil: a plain hook
+	Webhook  *Webhook // how it takes and answers requests; nil: a plain hook
+	Payload  Payload
+	Subject  string       // not empty: it listens to the topic Type
+	Of       reflect.Type // of what is published to that
+}
+
+// Payload is what the author's code takes from a hook.
+type Payload interface {
+	// Check decodes and validates a payload.
+	Check(payload []byte) error
 }

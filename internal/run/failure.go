@@ -85,6 +85,15 @@ type StepFailed struct {
 
 func (e *StepFailed) Error() string { return e.Cause.Text }
 
+// ErrRestarting is the error of a restart that was asked for.
+var ErrRestarting = errors.New(journal.IsRestarting)
+
+// HookMismatch is the error of a token under which the run carries something else from the
+// generation before.
+type HookMismatch struct{ Token, Want, Got string }
+
+func (e *HookMismatch) Error() string { return "token is that of " + e.Got + ", not of " + e.Want }
+
 // HookConflict is the error of a token that another hook has.
 type HookConflict struct {
 	Token, RunID string
@@ -102,6 +111,24 @@ type ChildExists struct {
 }
 
 func (e *ChildExists) Error() string { return "run " + e.RunID + " exists" }
+
+// ErrRunMissing is the error of an await for a run that is not there.
+var ErrRunMissing = errors.New("there is no such run")
+
+// AwaitCycle is the error of an await that would never end: of these runs each awaits the next,
+// and the last the first.
+type AwaitCycle struct{ RunIDs []string }
+
+func (e *AwaitCycle) Error() string {
+	var b strings.Builder
+	for i, id := range e.RunIDs {
+		if i > 0 {
+			b.WriteString(", ")
+		}
+		fmt.Fprintf(&b, "%s awaits %s", id, e.RunIDs[(i+1)%len(e.RunIDs)])
+	}
+	return b.String()
+}
 
 // QuoteToken quotes a token for people. A generated one is a secret, and is masked: it is
 // known by its form.

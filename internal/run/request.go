@@ -17,12 +17,12 @@ type Request struct {
 	ID         string    `json:"id"`
 	RunID      string    `json:"run_id"`
 	Method     string    `json:"method"`
-	URL        string    `json:"url"`
+	URL        string    `json:"url,omitempty"`
 	Host       string    `json:"host,omitempty"`
 	Header     Header    `json:"header,omitempty"`
 	RemoteAddr string    `json:"remote_addr,omitempty"`
 	ReceivedAt time.Time `json:"received_at"`
-	Sensitive  []string  `json:"sensitive,omitempty"` // headers that its verifier wants masked
+	Sensitive  []string  `json:"sensitive,omitempty"` // headers that its sender wants masked
 }
 
 // EncodeRequest makes the payload of a webhook: a line of JSON, then the body as it
@@ -45,6 +45,26 @@ func DecodeRequest(data []byte) (r Request, body []byte, err error) {
 		return r, nil, fmt.Errorf("decode request: %w", err)
 	}
 	return r, body, nil
+}
+
+// methodCall is the Method of a request of a call.
+const methodCall = "CALL"
+
+// EncodeCall makes the payload of a call, as that of a webhook.
+func EncodeCall(id, runID string, at time.Time, input []byte) ([]byte, error) {
+	return EncodeRequest(Request{ID: id, RunID: runID, Method: methodCall, ReceivedAt: at}, input)
+}
+
+// IsCall reports whether the request is one of a call.
+func (r *Request) IsCall() bool { return r.Method == methodCall }
+
+// DecodeCall is the inverse of EncodeCall.
+func DecodeCall(data []byte) (r Request, input []byte, err error) {
+	r, input, err = DecodeRequest(data)
+	if err != nil || !r.IsCall() {
+		return r, nil, errors.New("it was not sent as a request of a call")
+	}
+	return r, input, nil
 }
 
 // Header is an http.Header whose values survive JSON. Old clients send values that

@@ -41,16 +41,30 @@ type Scope interface {
 	// ID is durably taken, or fails with ChildExists.
 	StartChild(c Child) (ChildRun, error)
 
+	// AwaitRun asks for the end of another run, and does not wait for it. When the scope ends it
+	// fails with the scope's error.
+	AwaitRun(runID string) (AwaitedRun, error)
+
 	// NewHook opens a hook. With a token of the author's own it returns when the
 	// token is durably claimed, or fails with HookConflict.
 	NewHook(h Hook) (OpenHook, error)
 
-	// Respond answers an HTTP request. It returns when the answer is durable, or fails
-	// with RespondConflict.
-	Respond(request string, r Response) error
+	// AnswerLink makes a link under which somebody answers a hook of the run.
+	AnswerLink(h OpenHook, l Link) (OpenLink, error)
+
+	// Respond answers an HTTP request that was sent to a run. It returns when the answer is durable,
+	// or fails with RespondConflict.
+	Respond(request, sentTo string, r Response) error
 
 	// Patched reports whether the code is to take the way of a patch.
 	Patched(id string) bool
+
+	// Restart asks for the next generation of the run, with an input; the error with which it always
+	// returns, ErrRestarting unless it is refused, ends the code. workflow is the run's, if it is known.
+	Restart(workflow string, input []byte) error
+
+	// RestartDue reports whether the journal of the generation is long enough for a restart.
+	RestartDue() bool
 
 	// PublicURL is where this run's webhooks are reached, without a slash at the end.
 	PublicURL() string
@@ -97,6 +111,8 @@ type OpenHook interface {
 	Waitable
 	ID() string
 	Token() string
+	// By returns who sent the payload that was taken last, as it is stored.
+	By() string
 	// Take returns the next payload, or false if none will come any more. Only
 	// after Ready.
 	Take() (data []byte, ok bool)
@@ -112,15 +128,27 @@ type ChildRun interface {
 	Result() ([]byte, *journal.Failure)
 }
 
+// AwaitedRun is another run whose end this run awaits.
+type AwaitedRun interface {
+	Waitable
+	RunID() string
+	// Result is the run's outcome, with its workflow. The error is ErrRunMissing, AwaitCycle, or that
+	// of the scope. Only after Ready.
+	Result() (workflow string, data []byte, failure *journal.Failure, err error)
+}
+
 // Info tells code which run and step it is in.
 type Info struct {
-	RunID     string
-	Workflow  string
-	Version   int
-	StepID    string
-	Step      string
-	Attempt   int
-	StartedAt time.Time
+	RunID      string
+	Workflow   string
+	Version    int
+	Generation int
+	Events     int64 // that the generation has had; 0 in steps
+	StepID     string
+	Step       string
+	Attempt    int
+	StartedAt  time.Time
+	StartedBy  string // who started the run, as it is stored
 }
 
 // Key is the context key under which a step or workflow finds its Scene.
@@ -146,4 +174,7 @@ type Scene struct {
 
 	// Respond answers an HTTP request from a step. It is nil in workflows, whose Scope does.
 	Respond func(ctx context.Context, request, responder string, r Response) error
+	// Inherited reports, in the steps of a fork, whether requests that were sent to a run are its
+	// origin's to answer. It is nil elsewhere.
+	Inherited func(sentTo string) bool
 }

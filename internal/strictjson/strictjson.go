@@ -351,38 +351,66 @@ var itself = []reflect.Type{
 	reflect.TypeFor[encoding.TextUnmarshaler](), reflect.TypeFor[encoding.TextMarshaler](),
 }
 
-// fieldsOf returns the names that a struct has in JSON, and what they hold, by the rules
-// of encoding/json: of fields with one name the outermost counts, then the one that has
-// the name from its tag; if these are several, none does.
+// A Field is a field of a struct, as encoding/json sees it.
+type Field struct {
+	Name   string // in JSON
+	Struct reflect.StructField
+	Omit   bool // it is left out if it is empty or zero
+	Quoted bool // its JSON is in a string
+
+	index  []int
+	tagged bool
+	twice  bool
+}
+
+// fieldsOf returns the names that a struct has in JSON, and what they hold.
 func fieldsOf(t reflect.Type) map[string]reflect.Type {
-	type candidate struct {
-		holds  reflect.Type
-		tagged bool
-		twice  bool
+	fields := map[string]reflect.Type{}
+	for _, f := range Fields(t) {
+		fields[f.Name] = f.Struct.Type
 	}
-	all := map[string]candidate{}
+	return fields
+}
+
+// Fields returns the fields that a struct has in JSON, in the order in which they are declared, by
+// the rules of encoding/json: of fields with one name the outermost counts, then the one that has
+// the name from its tag; if these are several, none does.
+func Fields(t reflect.Type) []Field {
+	type inner struct {
+		t     reflect.Type
+		index []int
+	}
+	all := map[string]Field{}
 	visited := map[reflect.Type]bool{}
-	for level := []reflect.Type{t}; len(level) > 0; {
-		found := map[string]candidate{}
-		var embedded []reflect.Type
-		for _, t := range level {
-			for f := range t.Fields() {
-				name, inner, ok := nameOf(f)
+	for level := []inner{{t: t}}; len(level) > 0; {
+		found := map[string]Field{}
+		var embedded []inner
+		for _, in := range level {
+			for i := range in.t.NumField() {
+				f := in.t.Field(i)
+				name, within, ok := nameOf(f)
 				if !ok {
 					continue
 				}
-				if inner != nil {
-					embedded = append(embedded, inner)
+				index := append(slices.Clone(in.index), i)
+				if within != nil {
+					embedded = append(embedded, inner{within, index})
 					continue
 				}
-				c := candidate{holds: f.Type, tagged: name != ""}
+				c := Field{Name: name, Struct: f, index: index, tagged: name != ""}
 				if !c.tagged {
-					name = f.Name
+					c.Name = f.Name
 				}
-				if other, ok := found[name]; ok && (other.tagged || !c.tagged) {
-					c, c.twice = other, other.twice || other.tagged == c.tagged
+				_, options, _ := strings.Cut(f.Tag.Get("json"), ",")
+				for option := range strings.SplitSeq(options, ",") {
+					c.Omit = c.Omit || option == "omitempty" || option == "omitzero"
+					c.Quoted = c.Quoted || option == "string"
 				}
-				found[name] = c
+				if other, ok := found[c.Name]; ok && (other.tagged || !c.tagged) {
+					other.twice = other.twice || other.tagged == c.tagged
+					c = other
+				}
+				found[c.Name] = c
 			}
 		}
 		for name, c := range found {
@@ -390,17 +418,18 @@ func fieldsOf(t reflect.Type) map[string]reflect.Type {
 				all[name] = c
 			}
 		}
-		for _, t := range level {
-			visited[t] = true
+		for _, in := range level {
+			visited[in.t] = true
 		}
-		level = slices.DeleteFunc(embedded, func(t reflect.Type) bool { return visited[t] })
+		level = slices.DeleteFunc(embedded, func(in inner) bool { return visited[in.t] })
 	}
-	fields := map[string]reflect.Type{}
-	for name, c := range all {
+	fields := make([]Field, 0, len(all))
+	for _, c := range all {
 		if !c.twice {
-			fields[name] = c.holds
+			fields = append(fields, c)
 		}
 	}
+	slices.SortFunc(fields, func(a, b Field) int { return slices.Compare(a.index, b.index) })
 	return fields
 }
 

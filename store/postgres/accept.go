@@ -28,7 +28,7 @@ func (s *Store) Accept(ctx context.Context, p store.Payload) (store.Receipt, err
 
 // acceptAll accepts payloads.
 func (s *Store) acceptAll(r *request, ops []*op) {
-	payloads := r.array(s.types["payload"])
+	payloads := r.array(s.types["payload_2"])
 	for _, o := range ops {
 		payloads.addPayload(o.arg.(*store.Payload))
 	}

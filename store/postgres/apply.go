@@ -24,6 +24,9 @@ func (s *Store) Apply(ctx context.Context, t *store.Transition) ([]store.Outcome
 			return nil, fmt.Errorf("effect %d of the transition of run %s: %w", i, t.RunID, err)
 		}
 	}
+	if t.Restart != nil {
+		return s.restart(ctx, t)
+	}
 	o := &op{kind: opApply, ctx: ctx, arg: t}
 	o.keys, o.size = weigh(t)
 	if err := s.w.do(o); err != nil {
@@ -41,11 +44,20 @@ func weigh(t *store.Transition) (keys []string, size int) {
 	for i := range t.Effects {
 		e := &t.Effects[i]
 		size += len(e.Hook.Metadata) + len(e.Run.Input) + len(e.Message.Data) + len(e.Response.Body)
-		if e.Kind == store.OpenHook {
+		switch e.Kind { //nolint:exhaustive // the others lock nothing else
+		case store.OpenHook:
 			keys = append(keys, tokenKey(e.Hook.Token))
-		}
-		if e.Kind == store.Send {
+			if e.Hook.Subject != "" {
+				keys = append(keys, topicKey(&e.Hook))
+			}
+		case store.CloseHook:
+			if e.Hook.Subject != "" {
+				keys = append(keys, topicKey(&e.Hook))
+			}
+		case store.Send:
 			keys = append(keys, runKey(e.Message.RunID))
+		case store.Subscribe:
+			keys = append(keys, runKey(e.Subscription.Target))
 		}
 	}
 	for i := range t.Unread {
@@ -54,12 +66,20 @@ func weigh(t *store.Transition) (keys []string, size int) {
 	return keys, size
 }
 
-// applyAll writes transitions.
-func (s *Store) applyAll(r *request, ops []*op) {
-	news, transitions := r.array(s.types["transition"]), r.array(s.types["transition"])
-	events, effects := r.array(s.types["event"]), r.array(s.types["effect"])
-	unread, attempts := r.array(s.types["message"]), r.array(s.types["attempt"])
-	backlogs := r.array(s.types["backlog_change"])
+// transitions are the arguments of a function that writes transitions.
+type transitions struct {
+	created, others, events, effects, unread, attempts, backlogs *array
+	claims                                                       []int32
+}
+
+// transitions encodes those of operations, and makes room for their outcomes.
+func (s *Store) transitions(r *request, ops []*op) transitions {
+	ts := transitions{
+		created: r.array(s.types["transition"]), others: r.array(s.types["transition"]),
+		events: r.array(s.types["event_2"]), effects: r.array(s.types["effect"]),
+		unread: r.array(s.types["message_2"]), attempts: r.array(s.types["attempt"]),
+		backlogs: r.array(s.types["backlog_change"]), claims: []int32{},
+	}
 	// Those that create their runs come first.
 	place := func(o *op) int {
 		if o.arg.(*store.Transition).Create != nil {
@@ -67,21 +87,20 @@ func (s *Store) applyAll(r *request, ops []*op) {
 		}
 		return 1
 	}
-	claims := []int32{}
 	slices.SortStableFunc(ops, func(a, b *op) int { return place(a) - place(b) })
 	for i, o := range ops {
 		t, n := o.arg.(*store.Transition), i+1
 		if t.Create != nil {
-			news.addTransition(t)
+			ts.created.addTransition(t)
 		} else {
-			transitions.addTransition(t)
+			ts.others.addTransition(t)
 		}
 		if t.Claim {
-			claims = append(claims, int32(n)) //nolint:gosec // a batch is small
+			ts.claims = append(ts.claims, int32(n)) //nolint:gosec // a batch is small
 		}
-		backlogs.addBacklogs(t, n)
+		ts.backlogs.addBacklogs(t, n)
 		for j := range t.Events {
-			events.addEvent(t, &t.Events[j], n, t.After+int64(j)+1)
+			ts.events.addEvent(t, &t.Events[j], n, t.After+int64(j)+1)
 		}
 		o.outcomes = nil
 		if len(t.Effects) > 0 {
@@ -92,7 +111,7 @@ func (s *Store) applyAll(r *request, ops []*op) {
 			if err != nil {
 				continue // Apply has refused it
 			}
-			effects.addEffect(e, n, j)
+			ts.effects.addEffect(e, n, j)
 			if t.Effects[j].Kind == store.OpenHook {
 				o.outcomes[j].HookID = t.Effects[j].Hook.ID
 			}
@@ -100,16 +119,22 @@ func (s *Store) applyAll(r *request, ops []*op) {
 		for j := range t.Unread {
 			m := t.Unread[j]
 			m.RunID = t.RunID
-			unread.addMessage(&m, n, true)
+			ts.unread.addMessage(&m, n, true)
 		}
 		for j := range t.Executing {
-			attempts.addAttempt(&t.Executing[j], t.RunID, n)
+			ts.attempts.addAttempt(&t.Executing[j], t.RunID, n)
 		}
 		for _, step := range t.Executed {
-			attempts.addAttempt(&store.Attempt{Step: step}, t.RunID, n)
+			ts.attempts.addAttempt(&store.Attempt{Step: step}, t.RunID, n)
 		}
 	}
-	r.Queue(s.sql.apply, news.value(), transitions.value(), events.value(), effects.value(), unread.value(), attempts.value(), backlogs.value(), claims).Query(func(rows pgx.Rows) error {
+	return ts
+}
+
+// applyAll writes transitions.
+func (s *Store) applyAll(r *request, ops []*op) {
+	ts := s.transitions(r, ops)
+	r.Queue(s.sql.apply, ts.created.value(), ts.others.value(), ts.events.value(), ts.effects.value(), ts.unread.value(), ts.attempts.value(), ts.backlogs.value(), ts.claims).Query(func(rows pgx.Rows) error {
 		if err := readVerdicts(rows, ops, &r.told); err != nil {
 			return err
 		}
@@ -152,8 +177,16 @@ func readVerdicts(rows pgx.Rows, ops []*op, told *store.Signal) error {
 		switch *code {
 		case "mail":
 			told.Mail = append(told.Mail, *run)
+		case "untold":
+			told.Untold = append(told.Untold, *run)
 		case "opened":
-			o.outcomes[*n].HookID = *hook
+			o.outcomes[*n] = store.Outcome{HookID: *hook, CreatedAt: microseconds(run)}
+		case "carried":
+			carried, err := decodeCarried(*hook)
+			if err != nil {
+				return err
+			}
+			o.outcomes[*n] = store.Outcome{Conflict: *run, Carried: carried}
 		case "taken":
 			o.outcomes[*n] = store.Outcome{Conflict: *run}
 		default:

@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
@@ -28,8 +29,8 @@ func (r after) Scan(dest ...any) error { return r.Row.Scan(append(r.first, dest.
 // archiveColumns are those of which a run has many rows, in the order in which Export
 // reads and Import writes them.
 const (
-	cutColumns      = `cut, cut_at, position, at, kind, ref, data, coalesce(asked, ''), or_start, epoch, seq`
-	unreadColumns   = `number, journaled, message_id, run_id, kind, ref, data, accepted_at, or_start, ''`
+	cutColumns      = `cut, cut_at, position, at, kind, ref, data, coalesce(asked, ''), or_start, epoch, seq, coalesce(actor, '')`
+	unreadColumns   = `number, journaled, message_id, run_id, kind, ref, data, accepted_at, or_start, '', coalesce(actor, '')`
 	receiptColumns  = `token, key, hook_id, run_id, type, metadata, webhook, coalesce(request, ''), hook_created_at, expires_at`
 	responseColumns = `request, run_id, responder, status, header, body, at, expires_at`
 )
@@ -37,6 +38,7 @@ const (
 // Export returns all that the store has of a run, as of one moment.
 func (s *Store) Export(ctx context.Context, runID string) (store.Archive, error) {
 	var a store.Archive
+	var coming []store.Message // what was published to its hooks
 	err := s.with(ctx, func(ctx context.Context, c *pgxpool.Conn) error {
 		var b pgx.Batch
 		b.Queue("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
@@ -48,6 +50,7 @@ func (s *Store) Export(ctx context.Context, runID string) (store.Archive, error)
 				return err
 			})
 		}
+		b.Queue(s.sql.toCome, runID).Query(toCome(&coming))
 		query := func(columns, table, order string, read func(pgx.Rows) error) {
 			b.Queue(inSchema(s.opts.Schema, "SELECT "+columns+" FROM tenter."+table+" WHERE run_id = $1 ORDER BY "+order), runID).Query(read)
 		}
@@ -96,12 +99,39 @@ func (s *Store) Export(ctx context.Context, runID string) (store.Archive, error)
 			})
 			return err
 		})
+		query("position, at, kind, ref, data, coalesce(asked, ''), or_start, epoch, seq, coalesce(actor, '')", "journal", "position", func(rows pgx.Rows) (err error) {
+			a.Events, err = readAll(rows, readEvent)
+			return err
+		})
+		query("run_id, ref, target", "subscriptions", "ref", func(rows pgx.Rows) (err error) {
+			a.Subscriptions, err = readAll(rows, func(row pgx.Row) (s store.Subscription, err error) {
+				err = row.Scan(&s.RunID, &s.Ref, &s.Target)
+				return s, err
+			})
+			return err
+		})
+		query("number, ended_at, base, last, unread", "generations", "number", func(rows pgx.Rows) (err error) {
+			a.Generations, err = readAll(rows, func(row pgx.Row) (g store.ArchivedGeneration, err error) {
+				err = row.Scan(&g.Number, &g.EndedAt, &g.Base, &g.Last, &g.Unread)
+				g.EndedAt = g.EndedAt.UTC()
+				return g, err
+			})
+			return err
+		})
 		b.Queue("COMMIT")
 		err := c.SendBatch(ctx, &b).Close()
 		if err == nil && l[0].Run.ID == "" {
 			err = store.ErrNotFound
 		}
-		a.Run, a.Events = l[0].Run, l[0].Events
+		a.Run = l[0].Run
+		last := int64(0)
+		for _, m := range a.Mail {
+			last = max(last, m.ID)
+		}
+		for i, m := range coming {
+			m.ID = last + 1 + int64(i)
+			a.Mail = append(a.Mail, m)
+		}
 		return err
 	})
 	if err != nil {
@@ -128,7 +158,7 @@ func (s *Store) Import(ctx context.Context, runs []store.Archive) (taken string,
 						return err
 					}
 				}
-				return nil
+				return s.importSubscriptions(ctx, tx, runs)
 			})
 		})
 		// Another process has come first meanwhile: the next look shows which.
@@ -157,6 +187,11 @@ func (s *Store) importable(ctx context.Context, tx pgx.Tx, runs []store.Archive)
 	seenID, seenToken := map[string]bool{}, map[string]bool{}
 	for i := range runs {
 		id := runs[i].Run.ID
+		if runs[i].Run.Generation > 0 || runs[i].Run.Origin != nil || runs[i].Run.Paused != nil {
+			if err := s.serveGenerations(ctx, tx); err != nil {
+				return "", err
+			}
+		}
 		if seenID[id] {
 			return id, store.ErrExists
 		}
@@ -188,6 +223,24 @@ func (s *Store) importable(ctx context.Context, tx pgx.Tx, runs []store.Archive)
 	return taken, store.ErrConflict
 }
 
+// importSubscriptions inserts what runs that are imported await, when all of them are there.
+func (s *Store) importSubscriptions(ctx context.Context, tx pgx.Tx, runs []store.Archive) error {
+	var targets []string
+	for i := range runs {
+		targets = append(targets, runs[i].Run.ID)
+		for _, sub := range runs[i].Subscriptions {
+			targets = append(targets, sub.Target)
+			_, err := tx.Exec(ctx, inSchema(s.opts.Schema, `INSERT INTO tenter.subscriptions (run_id, ref, target) VALUES ($1, $2, $3)`),
+				runs[i].Run.ID, sub.Ref, sub.Target)
+			if err != nil {
+				return err
+			}
+		}
+	}
+	_, err := tx.Exec(ctx, inSchema(s.opts.Schema, `SELECT tenter.await_imported($1)`), targets)
+	return err
+}
+
 func (s *Store) importRun(ctx context.Context, tx pgx.Tx, a *store.Archive) error {
 	var b pgx.Batch
 	queue := func(sql string, args ...any) *pgx.QueuedQuery { return b.Queue(inSchema(s.opts.Schema, sql), args...) }
@@ -199,8 +252,21 @@ func (s *Store) importRun(ctx context.Context, tx pgx.Tx, a *store.Archive) erro
 		}
 		r.Mark = false
 	}
+	var forkedFrom any
+	var origin json.RawMessage
+	if r.Origin != nil {
+		var err error
+		if origin, err = json.Marshal(r.Origin); err != nil {
+			return fmt.Errorf("encode where run %s was forked from: %w", r.ID, err)
+		}
+		forkedFrom = r.Origin.RunID
+	}
 	due := time.Time{}
-	if !r.Status.Ended() {
+	var paused store.Pause // itself, or with its workflow
+	if r.Paused != nil {
+		paused = *r.Paused
+	}
+	if !r.Status.Ended() && r.Paused == nil {
 		due = r.WakeAt
 		for _, m := range a.Mail {
 			if due.IsZero() || m.AcceptedAt.Before(due) {
@@ -209,25 +275,30 @@ func (s *Store) importRun(ctx context.Context, tx pgx.Tx, a *store.Archive) erro
 		}
 	}
 	queue(`INSERT INTO tenter.runs (id, workflow, version, status, parent_id, parent_ref, trace, secret, created_at, updated_at, ended_at, wake_at, due_at,
-		messages, epoch, events, suspicion, mark, crashes, blocked_build, blocked_reason)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21)`,
+		messages, epoch, events, suspicion, mark, crashes, blocked_build, blocked_reason, generation, base,
+		forked_from, origin, paused_at, paused_by, paused_why)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28)`,
 		r.ID, r.Workflow, r.Version, string(r.Status), r.ParentID, r.ParentRef, optText(r.Trace), r.Secret, r.CreatedAt, r.UpdatedAt, optTime(r.EndedAt), optTime(r.WakeAt),
-		optTime(due), len(a.Mail), r.Epoch, r.Events, r.Suspicion, r.Mark, r.Crashes, r.BlockedBuild, r.BlockedReason)
+		optTime(due), len(a.Mail), r.Epoch, r.Events, r.Suspicion, r.Mark, r.Crashes, r.BlockedBuild, r.BlockedReason, r.Generation, r.Base,
+		forkedFrom, origin, optTime(paused.At), paused.Actor, paused.Why)
+	for _, g := range a.Generations {
+		queue(`INSERT INTO tenter.generations (run_id, number, ended_at, base, last, unread) VALUES ($1, $2, $3, $4, $5, $6)`, r.ID, g.Number, g.EndedAt, g.Base, g.Last, g.Unread)
+	}
 	for i := range a.Events {
 		e := &a.Events[i]
-		queue(`INSERT INTO tenter.journal (run_id, position, at, kind, ref, data, asked, or_start, epoch, seq) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
-			r.ID, e.Position, e.At, string(e.Kind), e.Ref, e.Data, optText(e.Asked), encodeNewRun(e.OrStart), e.Epoch, e.Seq)
+		queue(`INSERT INTO tenter.journal (run_id, position, at, kind, ref, data, asked, or_start, epoch, seq, actor) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`,
+			r.ID, e.Position, e.At, string(e.Kind), e.Ref, e.Data, optText(e.Asked), encodeNewRun(e.OrStart), e.Epoch, e.Seq, optText(e.Actor))
 	}
 	for _, cut := range a.Cuts {
 		e := &cut.Event
-		queue(`INSERT INTO tenter.journal_cuts (run_id, cut, cut_at, position, at, kind, ref, data, asked, or_start, epoch, seq)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`,
-			r.ID, cut.Cut, cut.CutAt, e.Position, e.At, string(e.Kind), e.Ref, e.Data, optText(e.Asked), encodeNewRun(e.OrStart), e.Epoch, e.Seq)
+		queue(`INSERT INTO tenter.journal_cuts (run_id, cut, cut_at, position, at, kind, ref, data, asked, or_start, epoch, seq, actor)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)`,
+			r.ID, cut.Cut, cut.CutAt, e.Position, e.At, string(e.Kind), e.Ref, e.Data, optText(e.Asked), encodeNewRun(e.OrStart), e.Epoch, e.Seq, optText(e.Actor))
 	}
 	ids := map[int64]int64{} // of messages
 	for _, m := range a.Mail {
-		queue(`INSERT INTO tenter.mailbox (run_id, kind, ref, data, accepted_at, or_start, trace) VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING id`,
-			r.ID, string(m.Kind), m.Ref, m.Data, m.AcceptedAt, encodeNewRun(m.OrStart), optText(m.Trace)).QueryRow(func(row pgx.Row) error {
+		queue(`INSERT INTO tenter.mailbox (run_id, kind, ref, data, accepted_at, or_start, trace, actor) VALUES ($1, $2, $3, $4, $5, $6, $7, $8) RETURNING id`,
+			r.ID, string(m.Kind), m.Ref, m.Data, m.AcceptedAt, encodeNewRun(m.OrStart), optText(m.Trace), optText(m.Actor)).QueryRow(func(row pgx.Row) error {
 			var id int64
 			err := row.Scan(&id)
 			ids[m.ID] = id
@@ -236,15 +307,18 @@ func (s *Store) importRun(ctx context.Context, tx pgx.Tx, a *store.Archive) erro
 	}
 	for _, u := range a.Unread {
 		m := u.Message
-		queue(`INSERT INTO tenter.unread (run_id, number, message_id, kind, ref, data, accepted_at, or_start, journaled) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
-			r.ID, u.Number, m.ID, string(m.Kind), m.Ref, m.Data, m.AcceptedAt, encodeNewRun(m.OrStart), u.Journaled)
+		queue(`INSERT INTO tenter.unread (run_id, number, message_id, kind, ref, data, accepted_at, or_start, journaled, actor) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
+			r.ID, u.Number, m.ID, string(m.Kind), m.Ref, m.Data, m.AcceptedAt, encodeNewRun(m.OrStart), u.Journaled, optText(m.Actor))
 	}
 	for _, archived := range a.Hooks {
 		h := archived.Hook
-		queue(`INSERT INTO tenter.hooks (run_id, id, token, type, metadata, webhook, reserved, adopted_as, created_at, closed_at, opened_pos, closed_pos)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`,
-			r.ID, h.ID, h.Token, h.Type, h.Metadata, h.Webhook, h.Reserved, optText(archived.AdoptedAs), h.CreatedAt, optTime(h.ClosedAt), h.OpenedPos, h.ClosedPos)
+		queue(`INSERT INTO tenter.hooks (run_id, id, token, type, metadata, webhook, reserved, adopted_as, created_at, closed_at, opened_pos, closed_pos, carried,
+			subject, listens_from, listens_to)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)`,
+			r.ID, h.ID, h.Token, h.Type, h.Metadata, h.Webhook, h.Reserved, optText(archived.AdoptedAs), h.CreatedAt, optTime(h.ClosedAt), h.OpenedPos, h.ClosedPos, h.Carried,
+			optText(h.Subject), h.ListensFrom, h.ListensTo)
 	}
+	queue(`SELECT tenter.listen_all($1)`, r.ID)
 	for _, q := range a.Receipts {
 		queue(`INSERT INTO tenter.receipts (token, key, hook_id, run_id, type, metadata, webhook, request, hook_created_at, expires_at)
 			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT DO NOTHING`,

@@ -14,7 +14,8 @@ import (
 func (s *Store) Claim(ctx context.Context, c store.Claim) (store.Claimed, error) {
 	var claimed store.Claimed
 	defs := s.fitting(c.Definitions)
-	sql, args, second := s.sql.claim, []any{c.Worker, c.Build, defs, c.Limit, saturate.Time(c.Now), c.Again}, any(&claimed.More)
+	var paused []string
+	sql, args, second := s.sql.claim, []any{c.Worker, c.Build, defs, c.Limit, saturate.Time(c.Now), c.Again, c.Patience}, any(&claimed.More)
 	switch {
 	case len(c.Runs) > 0:
 		sql, args, second = s.sql.claimNamed, []any{c.Worker, c.Build, defs, c.Runs, saturate.Time(c.Now)}, any(&claimed.Busy)
@@ -29,8 +30,8 @@ func (s *Store) Claim(ctx context.Context, c store.Claim) (store.Claimed, error)
 		}
 		defer rows.Close()
 		for rows.Next() {
-			if rows.RawValues()[2] != nil {
-				r, err := readRun(rows, nil, nil)
+			if rows.RawValues()[3] != nil {
+				r, err := readRun(rows, nil, nil, nil)
 				if err != nil {
 					return err
 				}
@@ -38,13 +39,14 @@ func (s *Store) Claim(ctx context.Context, c store.Claim) (store.Claimed, error)
 				continue
 			}
 			var next *time.Time
-			dest := []any{&next, second}
+			dest := []any{&next, second, &paused}
 			for range len(rows.RawValues()) - len(dest) {
 				dest = append(dest, nil)
 			}
 			if err := rows.Scan(dest...); err != nil {
 				return err
 			}
+			claimed.Paused = paused
 			if next != nil {
 				claimed.Next = next.UTC()
 			}

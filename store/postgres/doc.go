@@ -35,7 +35,9 @@
 // at the database every [Options.Poll], and the log says so.
 //
 // A process has up to pool_max_conns connections (a parameter of the URL, 12 by
-// default), and one more that listens.
+// default), and one more that listens. Before a worker gets its first lease, two connections execute
+// what it will do, in a transaction that is rolled back: a new session of the server compiles and plans
+// what it executes first, and the first message after a deploy would wait for that.
 //
 // # Schema and rights
 //
@@ -106,7 +108,7 @@
 // whoever changes rows by hand has to keep them right:
 //
 //	UPDATE runs SET due_at = (SELECT min(t) FROM
-//		(SELECT accepted_at AS t FROM mailbox WHERE run_id = runs.id UNION ALL SELECT wake_at) q),
+//		(SELECT accepted_at AS t FROM mailbox WHERE run_id = runs.id UNION ALL SELECT wake_at) q WHERE paused_at IS NULL),
 //		messages = (SELECT count(*) FROM mailbox WHERE run_id = runs.id)
 //	WHERE ended_at IS NULL;
 //

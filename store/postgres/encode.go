@@ -59,8 +59,11 @@ func encodeNewRun(r *store.NewRun) json.RawMessage {
 func (a *array) addTransition(t *store.Transition) {
 	var sendsTo []string
 	for i := range t.Effects {
-		if t.Effects[i].Kind == store.Send {
-			sendsTo = append(sendsTo, t.Effects[i].Message.RunID)
+		switch e := &t.Effects[i]; e.Kind { //nolint:exhaustive // the others lock no run
+		case store.Send:
+			sendsTo = append(sendsTo, e.Message.RunID)
+		case store.Subscribe:
+			sendsTo = append(sendsTo, e.Subscription.Target)
 		}
 	}
 	creates := t.Create
@@ -74,7 +77,7 @@ func (a *array) addTransition(t *store.Transition) {
 	a.add(
 		text(t.RunID), text(t.Worker), bigint(t.Epoch), bigint(t.After), integer(len(t.Events)), bigints(t.Took),
 		optTimestamptz(saturate.Up(t.NoMailBefore)), texts(sendsTo), timestamptz(t.At), text(string(t.Status)), boolean(t.Status.Ended()),
-		optTimestamptz(t.WakeAt), boolean(t.Keep), integer(t.Version), integer(t.Suspicion), boolean(t.Mark), integer(t.Crashes),
+		optTimestamptz(t.WakeAt), boolean(t.Keep), integer(t.Version), integer(int(t.Suspicion)), boolean(t.Mark), integer(int(t.Crashes)),
 		text(t.BlockedBuild), text(reason), boolean(len(t.Unread) > 0), boolean(t.TookAny), jsonb(encodeNewRun(creates)),
 	)
 }
@@ -90,7 +93,7 @@ func (a *array) addBacklogs(t *store.Transition, n int) {
 func (a *array) addEvent(t *store.Transition, e *store.Event, n int, position int64) {
 	a.add(
 		integer(n), text(t.RunID), bigint(position), timestamptz(e.At), text(string(e.Kind)), text(e.Ref), bytea(e.Data),
-		optional(e.Asked), jsonb(encodeNewRun(e.OrStart)), bigint(t.Epoch), bigint(t.Seq),
+		optional(e.Asked), jsonb(encodeNewRun(e.OrStart)), bigint(t.Epoch), bigint(t.Seq), optional(e.Actor),
 	)
 }
 
@@ -98,7 +101,7 @@ func (a *array) addEvent(t *store.Transition, e *store.Event, n int, position in
 func (a *array) addMessage(m *store.Message, n int, journaled bool) {
 	a.add(
 		integer(n), bigint(m.ID), text(m.RunID), text(string(m.Kind)), text(m.Ref), bytea(m.Data), timestamptz(m.AcceptedAt),
-		jsonb(encodeNewRun(m.OrStart)), boolean(journaled),
+		jsonb(encodeNewRun(m.OrStart)), boolean(journaled), optional(m.Actor),
 	)
 }
 
@@ -111,7 +114,7 @@ func (a *array) addAttempt(at *store.Attempt, runID string, n int) {
 func (a *array) addPayload(p *store.Payload) {
 	a.add(
 		text(p.Token), bytea(p.Data), given(p.Type), optional(p.Key), opt(p.Key != "", interval(p.KeepFor)), optional(p.Hook),
-		optional(p.Request), jsonb(encodeNewRun(p.OrStart)), optional(p.Trace),
+		optional(p.Request), jsonb(encodeNewRun(p.OrStart)), optional(p.Trace), optional(p.Actor),
 	)
 }
 
@@ -145,16 +148,24 @@ func effectOf(t *store.Transition, e *store.Effect) (effect, error) {
 	case store.OpenHook:
 		return effect{
 			kind: "open", runID: t.RunID, id: h.ID, token: h.Token, typ: h.Type, metadata: h.Metadata, webhook: h.Webhook,
-			at: h.CreatedAt, position: h.OpenedPos,
+			at: h.CreatedAt, position: h.OpenedPos, ref: h.Subject,
 		}, nil
 	case store.CloseHook:
-		return effect{kind: "close", runID: t.RunID, id: h.ID, at: t.At, position: h.ClosedPos}, nil
+		return effect{kind: "close", runID: t.RunID, id: h.ID, at: t.At, position: h.ClosedPos, typ: h.Type, ref: h.Subject}, nil
 	case store.StartRun:
 		return effect{kind: "start", runID: t.RunID, run: &e.Run}, nil
 	case store.Respond:
 		return responding(&e.Response), nil
 	case store.Send:
 		return effect{kind: "send", runID: m.RunID, typ: string(m.Kind), ref: m.Ref, data: m.Data, orStart: m.OrStart}, nil
+	case store.Subscribe:
+		return effect{kind: "subscribe", runID: t.RunID, id: e.Subscription.Target, ref: e.Subscription.Ref}, nil
+	case store.Unsubscribe:
+		return effect{kind: "unsubscribe", runID: t.RunID, ref: e.Subscription.Ref}, nil
+	case store.IssueLink:
+		return issuing(t.RunID, e.Link), nil
+	case store.RevokeLink:
+		return effect{kind: "revoke", runID: t.RunID, id: e.Link.ID, at: t.At, position: e.Link.RevokedPos}, nil
 	}
 	return effect{}, fmt.Errorf("unknown kind %d", e.Kind)
 }

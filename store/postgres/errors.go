@@ -90,6 +90,9 @@ var codes = map[string]error{
 	"fenced":    store.ErrFenced,
 	"mismatch":  store.ErrMismatch,
 	"busy":      errBusy,
+
+	"paused":     store.ErrPaused,
+	"old_worker": store.ErrOldWorker,
 }
 
 // errBusy means that nothing was written, because somebody else has a lock.

@@ -16,19 +16,36 @@ var _ store.Examiner = (*Store)(nil)
 // inconsistencies lists what the tables say about each other that can't be.
 const inconsistencies = `
 SELECT 'messages of ' || id FROM tenter.runs r WHERE messages <> (SELECT count(*) FROM tenter.mailbox WHERE run_id = r.id)
-UNION ALL SELECT 'events of ' || id FROM tenter.runs r WHERE events <> (SELECT count(*) FROM tenter.journal WHERE run_id = r.id)
+UNION ALL SELECT 'events of ' || id FROM tenter.runs r WHERE events - base <> (SELECT count(*) FROM tenter.journal WHERE run_id = r.id AND position > r.base)
+UNION ALL SELECT 'events of generation ' || number || ' of ' || run_id FROM tenter.generations g
+	WHERE last - base <> (SELECT count(*) FROM tenter.journal WHERE run_id = g.run_id AND position > g.base AND position <= g.last)
 UNION ALL SELECT 'due_at of ' || id FROM tenter.runs r WHERE ended_at IS NULL AND CASE
+	WHEN paused_at IS NOT NULL THEN due_at IS NOT NULL
 	WHEN due_at IS NULL OR messages = 0 AND wake_at IS NULL THEN due_at IS NOT NULL OR messages > 0 OR wake_at IS NOT NULL
 	WHEN messages > 0 THEN due_at > (SELECT max(accepted_at) FROM tenter.mailbox WHERE run_id = r.id)
 	ELSE due_at > wake_at OR due_at < wake_at AND wake_at > updated_at END -- it may have had work before
-UNION ALL SELECT 'end of ' || id FROM tenter.runs WHERE ended_at IS NOT NULL AND (due_at IS NOT NULL OR wake_at IS NOT NULL OR worker <> '')
+UNION ALL SELECT 'end of ' || id FROM tenter.runs WHERE ended_at IS NOT NULL AND (due_at IS NOT NULL OR wake_at IS NOT NULL OR worker <> '' OR paused_at IS NOT NULL)
 UNION ALL SELECT 'status of ' || id FROM tenter.runs WHERE (ended_at IS NULL) <> (status IN ('running', 'waiting', 'blocked'))
 UNION ALL SELECT 'no run for mail of ' || run_id FROM tenter.mailbox WHERE backlog IS NULL AND run_id NOT IN (SELECT id FROM tenter.runs)
 UNION ALL SELECT 'backlogs of ' || id FROM tenter.runs r WHERE backlogs <> (SELECT count(*) FROM tenter.hooks WHERE run_id = r.id AND backlog IS NOT NULL)
 UNION ALL SELECT 'no hook for backlog ' || backlog FROM tenter.mailbox WHERE backlog IS NOT NULL AND
 	(run_id <> '' OR backlog NOT IN (SELECT backlog FROM tenter.hooks WHERE backlog IS NOT NULL))
 UNION ALL SELECT 'backlog of ' || run_id FROM tenter.hooks JOIN tenter.runs r ON r.id = run_id WHERE backlog IS NOT NULL AND ended_at IS NOT NULL
-UNION ALL SELECT 'open hook of ' || run_id FROM tenter.hooks JOIN tenter.runs r ON r.id = run_id WHERE closed_at IS NULL AND ended_at IS NOT NULL`
+UNION ALL SELECT 'open hook of ' || run_id FROM tenter.hooks JOIN tenter.runs r ON r.id = run_id WHERE closed_at IS NULL AND ended_at IS NOT NULL
+UNION ALL SELECT 'subscription of ' || run_id FROM tenter.subscriptions s WHERE run_id NOT IN (SELECT id FROM tenter.runs)
+	OR EXISTS (SELECT FROM tenter.runs r WHERE r.id = target AND NOT awaited)
+UNION ALL SELECT 'untold end of ' || id FROM tenter.runs r WHERE awaited AND ended_at IS NOT NULL AND id NOT IN (SELECT target FROM tenter.subscriptions)
+UNION ALL SELECT 'listener of ' || l.run_id FROM tenter.listeners l LEFT JOIN tenter.hooks h ON h.run_id = l.run_id AND h.id = l.hook_id
+	WHERE h.closed_at IS NOT NULL OR h.subject IS DISTINCT FROM l.subject OR h.type <> l.topic
+UNION ALL SELECT 'no listener for hook ' || id FROM tenter.hooks h WHERE subject IS NOT NULL AND closed_at IS NULL
+	AND NOT EXISTS (SELECT FROM tenter.listeners l WHERE l.run_id = h.run_id AND l.hook_id = h.id)
+UNION ALL SELECT 'listeners of topic ' || topic FROM tenter.topics t
+	WHERE listeners <> (SELECT count(*) FROM tenter.listeners l WHERE l.topic = t.topic AND l.subject = t.subject)
+UNION ALL SELECT 'forgotten publication to ' || topic FROM tenter.publications WHERE key IS NULL AND data IS NULL
+UNION ALL SELECT 'no topic of ' || run_id FROM tenter.listeners l
+	WHERE NOT EXISTS (SELECT FROM tenter.topics t WHERE l.topic = t.topic AND l.subject = t.subject)
+UNION ALL SELECT 'listeners behind of topic ' || topic FROM tenter.topics t WHERE NOT behind
+	AND EXISTS (SELECT FROM tenter.listeners l WHERE l.topic = t.topic AND l.subject = t.subject AND l.told < t.published)`
 
 // examined is how many of what was found are shown.
 const examined = 10
@@ -49,8 +66,8 @@ func (s *Store) Examine(ctx context.Context, thorough bool, progress func(what s
 			x.Schema, err = schemaVersion(ctx, c, s.opts.Schema)
 			return err
 		}},
-		{"stuck leases", s.findRuns(&x.Stuck, `worker <> '' AND due_at <= clock_timestamp() AND `+left, "due_at")},
-		{"runs that nobody takes", s.findRuns(&x.Unclaimed, `worker = '' AND blocked_build = '' AND due_at <= clock_timestamp() - interval '1 minute'`, "due_at")},
+		{"stuck leases", s.findRuns(&x.Stuck, `p.at IS NULL AND worker <> '' AND due_at <= clock_timestamp() AND `+left, "due_at")},
+		{"runs that nobody takes", s.findRuns(&x.Unclaimed, `p.at IS NULL AND worker = '' AND blocked_build = '' AND due_at <= clock_timestamp() - interval '1 minute'`, "due_at")},
 		{"blocked runs", s.findRuns(&x.Blocked, `status = 'blocked'`, "id DESC")},
 		{"runs in quarantine", s.findRuns(&x.Quarantined, `suspicion > 1 AND ended_at IS NULL`, "id DESC")},
 		{"waiting runs", s.findRuns(&x.Waiting, `status = 'waiting'`, "updated_at")},
@@ -91,11 +108,12 @@ func (s *Store) lend(ctx context.Context, f func(ctx context.Context, c *pgx.Con
 // findRuns counts runs and reads a few of them.
 func (s *Store) findRuns(f *store.FoundRuns, where, order string) func(ctx context.Context, c *pgx.Conn) error {
 	return func(ctx context.Context, c *pgx.Conn) error {
-		err := c.QueryRow(ctx, inSchema(s.opts.Schema, `SELECT count(*) FROM tenter.runs WHERE `+where)).Scan(&f.Count)
+		from := "FROM tenter.runs r" + runPauses + " WHERE " + where
+		err := c.QueryRow(ctx, inSchema(s.opts.Schema, "SELECT count(*) "+from)).Scan(&f.Count)
 		if err != nil || f.Count == 0 {
 			return err
 		}
-		rows, err := c.Query(ctx, inSchema(s.opts.Schema, fmt.Sprintf(`SELECT %s FROM tenter.runs WHERE %s ORDER BY %s LIMIT %d`, runColumns, where, order, examined)))
+		rows, err := c.Query(ctx, inSchema(s.opts.Schema, fmt.Sprintf(`SELECT %s %s ORDER BY %s LIMIT %d`, runColumns, from, order, examined)))
 		if err != nil {
 			return err
 		}

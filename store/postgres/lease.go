@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -16,10 +17,11 @@ func (s *Store) Renew(ctx context.Context, l store.Lease) error {
 	if err != nil {
 		return err
 	}
+	s.warmOnce.Do(func() { s.warm(ctx) })
 	s.peers.claim(l)
 	return s.call(ctx, "renew the lease of worker "+l.Worker, func(ctx context.Context, c *pgxpool.Conn) error {
 		return s.clock.ask(func() (at time.Time, err error) {
-			err = c.QueryRow(ctx, s.sql.renew, l.Worker, l.Build, defs, l.For, s.known).Scan(&at)
+			err = c.QueryRow(ctx, s.sql.renew, l.Worker, l.Build, defs, l.For, s.known, optText(strings.Join(l.LinkKeys, " "))).Scan(&at)
 			return at, err
 		})
 	})

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
@@ -57,6 +58,9 @@ func (c *conditions) String() string { return strings.Join(c.where, " AND ") }
 
 // Runs lists runs, newest first.
 func (s *Store) Runs(ctx context.Context, f store.Filter) ([]store.Run, error) {
+	if s.sql.previous && (f.Awaits != "" || f.Paused) {
+		return nil, nil // its runs are not
+	}
 	f.Limit = cmp.Or(max(f.Limit, 0), defaultLimit)
 	var runs []store.Run
 	err := s.with(ctx, func(ctx context.Context, c *pgxpool.Conn) error {
@@ -85,11 +89,14 @@ func (q *queries) runs(f store.Filter) (sql string, args []any) {
 		c.add("id < ?", f.Before.ID)
 	}
 	order := "created_at DESC, id DESC"
-	if f.Prefix == "" && f.ParentID == "" {
+	if f.Prefix == "" && f.ParentID == "" && f.ForkedFrom == "" && f.Awaits == "" {
 		return q.newestRuns(f, &c, order)
 	}
 	if f.ParentID != "" {
 		c.add("parent_id = ? AND parent_id <> ''", f.ParentID)
+	}
+	if f.ForkedFrom != "" {
+		c.add("forked_from = ?", f.ForkedFrom)
 	}
 	if f.Prefix != "" {
 		order = "id DESC"
@@ -101,32 +108,51 @@ func (q *queries) runs(f store.Filter) (sql string, args []any) {
 	if f.Status != "" {
 		c.add("status = ?", string(f.Status))
 	}
+	if f.Open {
+		c.add("ended_at IS NULL")
+	}
 	if f.Workflow != "" {
 		c.add("workflow = ?", f.Workflow)
 	}
-	sql = fmt.Sprintf("SELECT %s FROM tenter.runs WHERE %s ORDER BY %s LIMIT %s", runColumns, &c, order, c.arg(f.Limit))
-	return inSchema(q.schema, sql), c.args
+	if f.Paused {
+		c.add("(paused_at IS NOT NULL OR p.at IS NOT NULL) AND ended_at IS NULL")
+	}
+	from := "tenter.runs r"
+	if f.Awaits != "" {
+		from = fmt.Sprintf(`(SELECT DISTINCT s.run_id AS one FROM tenter.subscriptions s WHERE s.target = %s) n
+			CROSS JOIN LATERAL (SELECT * FROM tenter.runs q WHERE q.id = n.one OFFSET 0) r`, c.arg(f.Awaits))
+		c.add("true")
+	}
+	sql = fmt.Sprintf("SELECT %s FROM %s%s WHERE %s ORDER BY %s LIMIT %s", runColumns, from, runPauses, &c, order, c.arg(f.Limit))
+	return q.in(sql), c.args
 }
 
 // newestRuns merges the lists of the workflows and statuses that fit.
 func (q *queries) newestRuns(f store.Filter, c *conditions, order string) (sql string, args []any) {
-	with, in := workflows, statuses
+	with, in := workflows, f.In(statuses)
 	if f.Workflow != "" {
 		with = "WITH w AS (SELECT " + c.arg(f.Workflow) + "::text workflow) "
-	}
-	if f.Status != "" {
-		in = []store.Status{f.Status}
 	}
 	// Compared as they are stored: a text of another collation would find no index.
 	c.add(`workflow = w.workflow COLLATE "C"`)
 	c.add("status = s.status")
-	sql = fmt.Sprintf(`%s, newest AS (
-		SELECT r.id FROM w CROSS JOIN unnest(%s::text[]) s (status)
-			CROSS JOIN LATERAL (SELECT id, created_at FROM tenter.runs WHERE %s ORDER BY %s LIMIT %s) r
-		ORDER BY %[4]s LIMIT %[5]s
-	) SELECT %[6]s FROM tenter.runs WHERE id = ANY (ARRAY(SELECT id FROM newest)) ORDER BY %[4]s`,
-		with, c.arg(in), c, order, c.arg(f.Limit), runColumns)
-	return inSchema(q.schema, sql), c.args
+	if f.Paused {
+		in = slices.DeleteFunc(slices.Clone(in), store.Status.Ended)
+	}
+	limit := c.arg(f.Limit)
+	newest := func(where string) string {
+		return fmt.Sprintf(`SELECT r.id, r.created_at FROM w CROSS JOIN unnest(%s::text[]) s (status)
+			CROSS JOIN LATERAL (SELECT id, created_at FROM tenter.runs WHERE %s%s ORDER BY %s LIMIT %s) r`, c.arg(in), c, where, order, limit)
+	}
+	all := newest("")
+	if f.Paused { // all of the workflows that are, and of others those that are themselves
+		const paused = ` WHERE w.workflow %s (SELECT workflow FROM tenter.paused_workflows)`
+		all += fmt.Sprintf(paused, "IN") + " UNION ALL " + newest(" AND paused_at IS NOT NULL") + fmt.Sprintf(paused, "NOT IN")
+	}
+	sql = fmt.Sprintf(`%s, newest AS (SELECT id FROM (%s) x ORDER BY %s LIMIT %s)
+		SELECT %s FROM newest n (one) CROSS JOIN LATERAL (SELECT * FROM tenter.runs q WHERE q.id = n.one OFFSET 0) r%s ORDER BY %[3]s`,
+		with, all, order, limit, runColumns, runPauses)
+	return q.in(sql), c.args
 }
 
 // Count counts the runs of each status, up to limit.
@@ -185,7 +211,7 @@ func (q *queries) hooks(f store.HookFilter) (sql string, args []any) {
 		c.add("type = ?", f.Type)
 	}
 	sql = fmt.Sprintf("SELECT number, %s FROM tenter.hooks WHERE %s ORDER BY %s LIMIT %s", hookColumns, &c, order, c.arg(f.Limit))
-	return inSchema(q.schema, sql), c.args
+	return q.in(sql), c.args
 }
 
 // hooksInOrder merges the lists of the types that fit.
@@ -199,5 +225,5 @@ func (q *queries) hooksInOrder(f store.HookFilter, c *conditions) (sql string, a
 	c.add("type >= t.type AND type <= t.type AND closed_pos = 0 AND CASE WHEN closed_at IS NULL THEN true END")
 	sql = fmt.Sprintf(`%s SELECT h.* FROM t CROSS JOIN LATERAL
 		(SELECT number, %s FROM tenter.hooks WHERE %s ORDER BY type, number LIMIT %s) h ORDER BY h.number LIMIT %[4]s`, with, hookColumns, c, c.arg(f.Limit))
-	return inSchema(q.schema, sql), c.args
+	return q.in(sql), c.args
 }

@@ -79,8 +79,8 @@ func (s *Store) queueLoads(b *pgx.Batch, all ...loading) []store.Loaded {
 				return err
 			}
 			l := &found[i-1]
-			if l.Events == nil && l.Run.Events > afters[i-1] {
-				l.Events = make([]store.Event, 0, l.Run.Events-afters[i-1])
+			if known := max(afters[i-1], l.Run.Base); l.Events == nil && l.Run.Events > known {
+				l.Events = make([]store.Event, 0, l.Run.Events-known)
 			}
 			l.Events = append(l.Events, e)
 		}

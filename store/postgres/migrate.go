@@ -111,9 +111,10 @@ func incomplete(name, schema string, version, known int) error {
 
 // checkServer looks at the version of the server and at what durability it gives.
 func checkServer(ctx context.Context, c *pgx.Conn, name string, o Options) error {
-	var version, sync, names, standby, messages string
+	var version, sync, names, standby, messages, isolation string
 	err := c.QueryRow(ctx, `SELECT current_setting('server_version_num'), current_setting('synchronous_commit'), current_setting('synchronous_standby_names'),
-		pg_is_in_recovery()::text, current_setting('client_min_messages')`).Scan(&version, &sync, &names, &standby, &messages)
+		pg_is_in_recovery()::text, current_setting('client_min_messages'), current_setting('default_transaction_isolation')`).
+		Scan(&version, &sync, &names, &standby, &messages, &isolation)
 	if err != nil {
 		return err
 	}
@@ -134,6 +135,12 @@ func checkServer(ctx context.Context, c *pgx.Conn, name string, o Options) error
 		return &OpenError{
 			Database: name, Err: ErrRefused, Detail: "client_min_messages is error, which hides that a commit did not wait for its standby",
 			Advice: "set it to warning or lower for the role and the database",
+		}
+	}
+	if isolation != "read committed" {
+		return &OpenError{
+			Database: name, Err: ErrRefused, Detail: "default_transaction_isolation is " + isolation + ": what a statement has waited for would not be seen",
+			Advice: "set it to read committed for the role and the database, or in the URL; transactions of the application may have another one",
 		}
 	}
 	return nil

@@ -103,6 +103,21 @@ func TestOpenRefusesANameThatPostgreSQLWouldCut(t *testing.T) {
 	}
 }
 
+// A statement that has waited for a lock has to see what was written meanwhile.
+func TestOpenRefusesAnotherIsolation(t *testing.T) {
+	t.Parallel()
+	u, err := url.Parse(pgtest.Database(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	q := u.Query()
+	q.Set("default_transaction_isolation", "serializable")
+	u.RawQuery = q.Encode()
+	if s, err := Open(t.Context(), u.String()); !errors.Is(err, ErrRefused) {
+		t.Errorf("opened %v, %v", s, err)
+	}
+}
+
 func TestOpenByManyAtOnce(t *testing.T) {
 	t.Parallel()
 	database := pgtest.Database(t)

@@ -60,10 +60,13 @@ type notice struct {
 	Claims    string   `json:"works,omitempty"`  // and claim runs: a digest of which
 	Knows     string   `json:"knows,omitempty"`  // who listens, or awaits, as I know from now on
 	Mail      []string `json:"mail,omitempty"`
-	Turn      string   `json:"turn,omitempty"` // orders the workers for Mail; empty: its first run does
+	Sticky    int      `json:"sticky,omitempty"` // so many of Mail, from the first, order the workers each for itself
+	Turn      string   `json:"turn,omitempty"`   // orders the workers for the rest; empty: the first run of Mail does
 	Ended     []string `json:"ended,omitempty"`
 	Results   []result `json:"results,omitempty"` // of other runs that ended
 	Responded []string `json:"responded,omitempty"`
+	Untold    []string `json:"untold,omitempty"`
+	Behind    []string `json:"behind,omitempty"`
 	Late      []string `json:"late,omitempty"` // processes that have not claimed what they were to
 	All       bool     `json:"all,omitempty"`
 }
@@ -142,13 +145,15 @@ func (p *peers) announce(sig store.Signal, everybody bool, later time.Duration) 
 	if !awaits && !everybody {
 		sig.Ended, sig.Results, sig.Responded = nil, nil, nil
 	}
-	if !listens || !sig.All && len(sig.Mail)+len(sig.Ended)+len(sig.Responded) == 0 {
+	if !listens || !sig.All && len(sig.Mail)+len(sig.Ended)+len(sig.Responded)+len(sig.Untold)+len(sig.Behind) == 0 {
 		return
 	}
 	p.pending.Mail = append(p.pending.Mail, sig.Mail...)
 	p.pending.Ended = append(p.pending.Ended, sig.Ended...)
 	p.pending.Results = append(p.pending.Results, sig.Results...)
 	p.pending.Responded = append(p.pending.Responded, sig.Responded...)
+	p.pending.Untold = append(p.pending.Untold, sig.Untold...)
+	p.pending.Behind = append(p.pending.Behind, sig.Behind...)
 	p.pending.All = p.pending.All || sig.All
 	if len(p.pending.Mail)+len(p.pending.Ended)+len(p.pending.Responded) > maxPending {
 		p.pending = store.Signal{All: true}
@@ -254,12 +259,22 @@ func (p *peers) notices(sig store.Signal) []notice {
 		}
 		return &all[len(all)-1]
 	}
+	var rest []string
 	for _, id := range sig.Mail {
+		if !p.sending.again(id) {
+			rest = append(rest, id)
+			continue
+		}
+		n := room(len(id) + 3)
+		n.Mail = append(n.Mail, id)
+		n.Sticky++
+	}
+	for _, id := range rest {
 		if p.sending.next(id) {
 			size = maxNotice
 		}
 		n := room(len(id) + 3)
-		if n.Turn = p.sending.turn; len(n.Mail) == 0 {
+		if n.Turn = p.sending.turn; len(n.Mail) == n.Sticky {
 			size += len(n.Turn) + 12
 		}
 		n.Mail = append(n.Mail, id)
@@ -278,12 +293,20 @@ func (p *peers) notices(sig store.Signal) []notice {
 		n := room(len(id) + 3)
 		n.Responded = append(n.Responded, id)
 	}
+	for _, id := range sig.Untold {
+		n := room(len(id) + 3)
+		n.Untold = append(n.Untold, id)
+	}
+	for _, topic := range sig.Behind {
+		n := room(len(topic) + 3)
+		n.Behind = append(n.Behind, topic)
+	}
 	return all
 }
 
-// signal is what a notification says.
+// signal is what a notification says, but for mail.
 func (n *notice) signal() store.Signal {
-	sig := store.Signal{Mail: n.Mail, Ended: n.Ended, Responded: n.Responded, All: n.All}
+	sig := store.Signal{Ended: n.Ended, Responded: n.Responded, Untold: n.Untold, Behind: n.Behind, All: n.All}
 	for _, r := range n.Results {
 		sig.Ended = append(sig.Ended, r.Run)
 		sig.Results = append(sig.Results, store.Ending{RunID: r.Run, Workflow: r.Workflow, Status: r.Status, Data: r.Data})
@@ -413,10 +436,11 @@ func (p *peers) receive(ctx context.Context, payload string) bool {
 		n.All = n.All || !known || n.Knows == p.id
 	}
 	p.isLate(n.Late)
-	if sig := n.signal(); sig.All || len(sig.Mail)+len(sig.Ended)+len(sig.Responded) > 0 {
-		t := p.turn(&n)
-		sig.Yield, sig.Mixed = t.before, t.mixed
+	if sig := n.signal(); sig.All || len(sig.Ended)+len(sig.Responded)+len(sig.Untold)+len(sig.Behind) > 0 {
 		p.s.watch.Tell(sig)
+	}
+	for _, t := range p.turns(&n) {
+		p.s.watch.Tell(store.Signal{Mail: t.mail, Yield: t.before, Mixed: t.mixed})
 	}
 	return false
 }

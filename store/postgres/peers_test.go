@@ -206,6 +206,9 @@ func knowing(t *testing.T, all ...*Store) {
 	}
 }
 
+// place is that of a process in the order of the workers for the only runs of a notification.
+func place(p *peers, n *notice) turn { return p.turns(n)[0] }
+
 // Workers that claim the same runs agree on an order for each notification.
 func TestWorkersTakeTurns(t *testing.T) {
 	t.Parallel()
@@ -236,7 +239,7 @@ func TestWorkersTakeTurns(t *testing.T) {
 		places := map[int]string{}
 		named := map[string]string{}
 		for id, p := range workers {
-			at := p.turn(mail(i))
+			at := place(p, mail(i))
 			places[at.before], named[id] = id, at.first
 		}
 		if len(places) != 3 || named[places[0]] != "" || named[places[1]] != places[0] || named[places[2]] != places[0] {
@@ -249,17 +252,17 @@ func TestWorkersTakeTurns(t *testing.T) {
 			t.Errorf("%s is first %d times of 300", id, n)
 		}
 	}
-	if at := workers["b"].turn(&notice{From: "a", Mail: []string{"run"}}); at.first != "a" {
+	if at := place(workers["b"], &notice{From: "a", Mail: []string{"run"}}); at.first != "a" {
 		t.Errorf("%q comes before the worker that has sent the notification", at.first)
 	}
-	if at := workers["a"].turn(&notice{From: "api", Ended: []string{"run"}}); at.before != 0 {
-		t.Error("there is nothing to claim, and it is yielded")
+	if at := workers["a"].turns(&notice{From: "api", Ended: []string{"run"}}); len(at) > 0 {
+		t.Errorf("there is nothing to claim, and there are turns: %v", at)
 	}
 
 	alone := newPeers(&Store{}, nil)
 	yielded := func() (n int) {
 		for i := range 100 {
-			if alone.turn(mail(i)).before > 0 {
+			if place(alone, mail(i)).before > 0 {
 				n++
 			}
 		}
@@ -274,16 +277,16 @@ func TestWorkersTakeTurns(t *testing.T) {
 	if yielded() == 0 {
 		t.Error("nothing is yielded to another worker")
 	}
-	if alone.turn(mail(0)).mixed {
+	if place(alone, mail(0)).mixed {
 		t.Error("all claim the same, and runs may be for others")
 	}
 	alone.seen["other"] = peer{heard: time.Now(), claims: "of another kind"}
-	if !alone.turn(mail(0)).mixed {
+	if !place(alone, mail(0)).mixed {
 		t.Error("another worker claims other runs, and all are for this one")
 	}
 	delete(alone.seen, "other")
 	alone.claim(store.Lease{Worker: "another", For: time.Minute, Definitions: defs[:1]})
-	if yielded() > 0 || !alone.turn(mail(0)).mixed {
+	if yielded() > 0 || !place(alone, mail(0)).mixed {
 		t.Error("what is not clear is yielded")
 	}
 	alone.claimNothing("another")
@@ -297,6 +300,80 @@ func TestWorkersTakeTurns(t *testing.T) {
 	}
 }
 
+// A run that has mail again and again goes to the same worker, whatever comes with it.
+func TestRunsStickToAWorker(t *testing.T) {
+	t.Parallel()
+	workers := map[string]*peers{}
+	for _, id := range []string{"a", "b", "c"} {
+		p := newPeers(&Store{}, nil)
+		p.id = id
+		p.claim(store.Lease{Worker: "worker", For: time.Minute, Definitions: []store.Definition{{Workflow: "w", Version: 1}}})
+		workers[id] = p
+	}
+	for id, p := range workers {
+		for other, o := range workers {
+			if other != id {
+				p.seen[other] = peer{heard: time.Now(), claims: o.claimsDigest()}
+			}
+		}
+	}
+	api := newPeers(&Store{}, nil)
+	// firsts returns which worker comes first for each run, and checks that each worker is told once.
+	firsts := func(sig store.Signal) map[string]string {
+		first := map[string]string{}
+		for _, n := range api.notices(sig) {
+			for id, p := range workers {
+				told := map[string]bool{}
+				for _, at := range p.turns(&n) {
+					for _, run := range at.mail {
+						if told[run] {
+							t.Errorf("%s is told twice that %s has mail", id, run)
+						}
+						if told[run] = true; at.before == 0 {
+							if first[run] != "" {
+								t.Errorf("%s and %s come first for %s", first[run], id, run)
+							}
+							first[run] = id
+						}
+					}
+				}
+				if len(told) != len(n.Mail) {
+					t.Errorf("%s hears about %d runs of %d", id, len(told), len(n.Mail))
+				}
+			}
+		}
+		return first
+	}
+	var together store.Signal
+	for i := range 300 {
+		together.Mail = append(together.Mail, fmt.Sprint("run ", i))
+	}
+	firsts(together)
+	alone := map[string]string{}
+	for _, run := range together.Mail {
+		maps.Copy(alone, firsts(store.Signal{Mail: []string{run}}))
+	}
+	for i := range 300 {
+		together.Mail = append(together.Mail, fmt.Sprint("new ", i))
+	}
+	all := firsts(together)
+	share := map[string]int{}
+	for run, first := range alone {
+		if all[run] != first {
+			t.Errorf("%s goes to %s, and with others to %s", run, first, all[run])
+		}
+		share[first]++
+	}
+	for id := range workers {
+		if share[id] < 60 {
+			t.Errorf("%s has %d runs of %d", id, share[id], len(alone))
+		}
+	}
+	if len(all) != 600 {
+		t.Errorf("%d runs of 600 have a worker", len(all))
+	}
+}
+
 // A worker that does not claim what it was to is left out until it claims something.
 func TestLateWorkersAreLeftOut(t *testing.T) {
 	t.Parallel()
@@ -307,7 +384,7 @@ func TestLateWorkersAreLeftOut(t *testing.T) {
 	left := func() string { // a run that the other is to claim
 		for i := range 100 {
 			run := fmt.Sprint("run ", i)
-			if p.turn(&notice{From: "api", Mail: []string{run}}).first == "other" {
+			if place(p, &notice{From: "api", Mail: []string{run}}).first == "other" {
 				return run
 			}
 		}
@@ -330,7 +407,7 @@ func TestLateWorkersAreLeftOut(t *testing.T) {
 
 	p.isLate([]string{p.id}) // now it is this one that was late
 	for i := range 100 {
-		if p.turn(&notice{From: "api", Mail: []string{fmt.Sprint("run ", i)}}).before == 0 {
+		if place(p, &notice{From: "api", Mail: []string{fmt.Sprint("run ", i)}}).before == 0 {
 			t.Fatal("a worker that was late comes first")
 		}
 	}

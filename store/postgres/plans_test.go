@@ -56,8 +56,8 @@ FROM generate_series(1, :runs) i WHERE i % 100 = 8;`
 // live adds those that wait, most of them for a payload, and some of them for a worker,
 // belong to one, or are blocked.
 const live = `
-INSERT INTO workers (name, build, definitions, renewed_at, lease_until)
-SELECT 'worker-' || w, 'build-1', '[{"workflow": "flow-1", "version": 1}]', now(), now() + CASE WHEN w < 4 THEN interval '1 day' ELSE interval '-1 minute' END
+INSERT INTO workers (name, build, definitions, renewed_at, lease_until, schema)
+SELECT 'worker-' || w, 'build-1', '[{"workflow": "flow-1", "version": 1}]', now(), now() + CASE WHEN w < 4 THEN interval '1 day' ELSE interval '-1 minute' END, 3
 FROM generate_series(0, 4) w ON CONFLICT DO NOTHING;
 
 INSERT INTO runs (id, workflow, version, status, secret, created_at, updated_at, wake_at, due_at, messages, worker, epoch, events, blocked_build, blocked_reason)
@@ -80,7 +80,16 @@ INSERT INTO hooks (run_id, id, token, type, reserved, created_at, opened_pos)
 SELECT run_id(i), run_id(i) || '.h1', 'order:' || i, 'approval', false, at(i), 1 FROM generate_series(1, :runs) i WHERE i % 10 = 0;
 
 INSERT INTO executing (run_id, step, attempt, started_at, worker)
-SELECT run_id(i), 'charge#1', 2, at(i), 'worker-' || i / 40 % 5 FROM generate_series(1, :runs) i WHERE i % 40 = 11;`
+SELECT run_id(i), 'charge#1', 2, at(i), 'worker-' || i / 40 % 5 FROM generate_series(1, :runs) i WHERE i % 40 = 11;
+
+-- Those that are paused have been due for longest: half of them by themselves, half by their workflow.
+INSERT INTO runs (id, workflow, version, status, secret, created_at, updated_at, due_at, messages, epoch, events, paused_at, paused_by, paused_why)
+SELECT 'paused-' || i, CASE i % 2 WHEN 1 THEN 'flow-0' ELSE 'held' END, 1, 'running', decode(repeat('ab', 32), 'hex'), at(0), at(0),
+	CASE i % 2 WHEN 0 THEN at(0) END, 1, 0, 0, CASE i % 2 WHEN 1 THEN now() END, 'ada', '' FROM generate_series(1, :runs) i;
+
+INSERT INTO mailbox (run_id, kind, ref, accepted_at) SELECT 'paused-' || i, 'started', '', at(0) FROM generate_series(1, :runs) i;
+
+INSERT INTO paused_workflows (workflow, at, by, why) VALUES ('held', now(), 'ada', '');`
 
 // forget makes the planner know nothing, as it does of tables that nobody has analyzed.
 const forget = `
@@ -236,6 +245,7 @@ func (p *planner) operations(t *testing.T) {
 	for i := range cap(defs) {
 		defs = append(defs, store.Definition{Workflow: fmt.Sprintf("flow-%d", i), Version: 1 + i%2})
 	}
+	defs = append(defs, store.Definition{Workflow: "held", Version: 1})
 	claim := func(limit int) []store.Run {
 		c, err := p.s.Claim(ctx, store.Claim{Worker: "worker-0", Build: "build-1", Definitions: defs, Limit: limit, Now: p.s.Now()})
 		if err != nil {
@@ -355,6 +365,31 @@ func (p *planner) operations(t *testing.T) {
 		_, err := p.s.Retry(ctx, store.Cut{RunID: failed.RunID, Events: failed.After + 1, From: failed.After + 1})
 		ok(err)
 	})
+	p.exec(`UPDATE workers SET schema = 3`)
+	p.exec(fmt.Sprintf(`INSERT INTO journal (run_id, position, at, kind, ref, epoch, seq) VALUES ('%[1]s', 1, now(), 'started', '', 1, 1)
+		ON CONFLICT (run_id, position) DO UPDATE SET epoch = 1, seq = 1`, failed.RunID))
+	origin, err := p.s.Export(ctx, failed.RunID)
+	ok(err)
+	p.look(t, "Fork", func() {
+		f := store.Fork{
+			Run:    store.NewRun{ID: "fork of " + failed.RunID, Workflow: "w", Secret: []byte("secret")},
+			Origin: store.Origin{RunID: failed.RunID, Position: 1, Prefix: []store.Ancestor{{RunID: failed.RunID, Last: 1}}},
+			Epoch:  1, Seq: 1,
+		}
+		for _, h := range origin.Hooks {
+			f.Hooks = append(f.Hooks, store.ForkedHook{ID: h.Hook.ID, Token: "fork of " + h.Hook.ID})
+		}
+		_, err := p.s.Fork(ctx, f)
+		ok(err)
+	})
+	p.look(t, "Runs: forks", func() {
+		_, err := p.s.Runs(ctx, store.Filter{ForkedFrom: failed.RunID})
+		ok(err)
+	})
+	p.look(t, "Runs: those that await one", func() {
+		_, err := p.s.Runs(ctx, store.Filter{Awaits: "awaited"})
+		ok(err)
+	})
 	p.look(t, "Fence", func() {
 		_, err := p.s.Fence(ctx, p.id(20), "worker-0", 1)
 		ok(err)
@@ -362,6 +397,34 @@ func (p *planner) operations(t *testing.T) {
 	tr = next()
 	p.look(t, "Terminate", func() { ok(p.s.Terminate(ctx, tr.RunID, store.Event{At: p.s.Now(), Kind: store.RunCanceled})) })
 	p.look(t, "Unblock", func() { ok(p.s.Unblock(ctx, p.id(21))) })
+	p.look(t, "Pause", func() { ok(p.s.Pause(ctx, p.id(20), store.Pause{Actor: "ada"})) })
+	p.look(t, "Resume", func() { ok(p.s.Resume(ctx, p.id(20), "ada")) })
+	p.look(t, "Claim of runs that are paused", func() {
+		c, err := p.s.Claim(ctx, store.Claim{Worker: "worker-0", Build: "build-1", Definitions: defs, Now: p.s.Now(), Runs: []string{"paused-1", "paused-2"}})
+		ok(err)
+		if len(c.Runs) > 0 {
+			t.Errorf("claimed %d runs that are paused", len(c.Runs))
+		}
+	})
+	p.look(t, "PauseWorkflow", func() { ok(p.s.PauseWorkflow(ctx, "other", store.Pause{Actor: "ada"})) })
+	p.look(t, "PausedWorkflows", func() {
+		_, err := p.s.PausedWorkflows(ctx)
+		ok(err)
+	})
+	p.look(t, "PutHookTypes", func() {
+		ok(p.s.PutHookTypes(ctx, []store.HookType{{Name: "decision", Payload: []byte("{}")}, {Name: "note", Payload: []byte("{}")}}))
+	})
+	p.look(t, "HookTypes", func() {
+		_, err := p.s.HookTypes(ctx)
+		ok(err)
+	})
+	p.look(t, "ResumeWorkflow", func() { ok(p.s.ResumeWorkflow(ctx, "other")) })
+	tr = next()
+	p.look(t, "Deposit", func() {
+		d := store.Deposit{RunID: tr.RunID, Worker: "worker-0", Epoch: tr.Epoch, Release: true}
+		d.Outcomes = []store.Message{{Kind: store.StepCompleted, Ref: "a#1"}, {Kind: store.StepRetried, Ref: "b#1"}}
+		ok(p.s.Deposit(ctx, d))
+	})
 
 	// What the application does in transactions of its own.
 	conn, err := pgx.Connect(ctx, p.srv.URL())
@@ -423,6 +486,10 @@ func (p *planner) operations(t *testing.T) {
 		{ParentID: p.id(9)},
 		{ParentID: p.id(9), Status: store.Completed},
 		{Workflow: "none"},
+		{Paused: true},
+		{Paused: true, Workflow: "flow-0"},
+		{Paused: true, Workflow: "flow-3", Status: store.Waiting},
+		{Paused: true, Workflow: "held"},
 		{Prefix: "01JD00000000000000000001"},
 		{Prefix: "01JD", Before: store.RunCursor{CreatedAt: p.s.Now().Add(-24 * time.Hour), ID: p.id(500)}},
 		{Since: p.s.Now().Add(-time.Hour)},
@@ -430,6 +497,9 @@ func (p *planner) operations(t *testing.T) {
 	} {
 		f.Limit = 5
 		words := []string{"Runs", string(f.Status), f.Workflow, f.ParentID, f.Prefix, f.Before.ID}
+		if f.Paused {
+			words = append(words, "paused")
+		}
 		if !f.Since.IsZero() {
 			words = append(words, "since")
 		}

@@ -87,6 +87,8 @@ type Store struct {
 	stop    context.CancelFunc
 	tasks   sync.WaitGroup
 	closed  atomic.Bool
+
+	warmOnce sync.Once // for the first worker
 }
 
 var _ store.Store = (*Store)(nil)
@@ -102,28 +104,47 @@ func Open(ctx context.Context, url string) (*Store, error) {
 // OpenWith is Open with options. Where the database cannot be used the error is an
 // *OpenError that says what to do, and nothing was changed.
 func OpenWith(ctx context.Context, url string, o Options) (*Store, error) {
+	s, listen, err := connect(ctx, url, o, false)
+	if err != nil {
+		return nil, err
+	}
+	background, stop := context.WithCancel(context.WithoutCancel(ctx))
+	s.stop = stop
+	s.w = newWriter(s)
+	s.peers = newPeers(s, listen)
+	s.w.start(background, &s.tasks)
+	s.peers.start(background, &s.tasks)
+	return s, nil
+}
+
+// connect returns a store that can read, and how to listen for notifications. If it is to read only,
+// it changes nothing, and neither can its connections.
+func connect(ctx context.Context, url string, o Options, reads bool) (s *Store, listen *pgx.ConnConfig, err error) {
 	o = o.withDefaults()
 	if len(o.Schema) > maxSchema {
-		return nil, fmt.Errorf("open database: the schema name %q has %d bytes, PostgreSQL allows %d", o.Schema, len(o.Schema), maxSchema)
+		return nil, nil, fmt.Errorf("open database: the schema name %q has %d bytes, PostgreSQL allows %d", o.Schema, len(o.Schema), maxSchema)
 	}
 	conf, err := pgxpool.ParseConfig(url)
 	if err != nil {
-		return nil, &OpenError{Database: redacted(url), Err: ErrURL, Detail: err.Error(), Advice: "it looks like postgres://user@host:5432/database"}
+		return nil, nil, &OpenError{Database: redacted(url), Err: ErrURL, Detail: err.Error(), Advice: "it looks like postgres://user@host:5432/database"}
 	}
 	if !strings.Contains(url, "pool_max_conns") {
 		conf.MaxConns = defaultConns
 	}
 	name := fmt.Sprintf("%s:%d/%s", conf.ConnConfig.Host, conf.ConnConfig.Port, conf.ConnConfig.Database)
 	if m := conf.ConnConfig.DefaultQueryExecMode; m == pgx.QueryExecModeExec || m == pgx.QueryExecModeSimpleProtocol {
-		return nil, &OpenError{
+		return nil, nil, &OpenError{
 			Database: name, Err: ErrURL, Detail: "default_query_exec_mode is " + m.String() + ", which cannot send lists",
 			Advice: "use cache_describe, which needs no prepared statements either",
 		}
 	}
-	listen := conf.ConnConfig.Copy()
+	if reads {
+		conf.ConnConfig.RuntimeParams["default_transaction_read_only"] = "on"
+	}
+	listen = conf.ConnConfig.Copy()
 	if o.ListenURL != "" {
 		if listen, err = pgx.ParseConfig(o.ListenURL); err != nil {
-			return nil, &OpenError{Database: redacted(o.ListenURL), Err: ErrURL, Detail: err.Error(), Advice: "Options.ListenURL is a URL as the store's"}
+			return nil, nil, &OpenError{Database: redacted(o.ListenURL), Err: ErrURL, Detail: err.Error(), Advice: "Options.ListenURL is a URL as the store's"}
 		}
 	}
 	for _, c := range []*pgx.ConnConfig{conf.ConnConfig, listen} {
@@ -136,12 +157,19 @@ func OpenWith(ctx context.Context, url string, o Options) (*Store, error) {
 	}
 	e, err := thisEdition()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	s := &Store{opts: o, name: name, hosts: newHosts(conf.ConnConfig), sql: newQueries(o.Schema), known: len(e.steps)}
-	if s.types, err = prepare(ctx, conf.ConnConfig, name, o, e); err != nil {
-		return nil, openError(name, err)
+	s = &Store{opts: o, name: name, hosts: newHosts(conf.ConnConfig), known: len(e.steps)}
+	q := queries{schema: o.Schema, reads: reads}
+	if reads {
+		q.previous, err = lookAt(ctx, conf.ConnConfig, name, o, e)
+	} else {
+		s.types, err = prepare(ctx, conf.ConnConfig, name, o, e)
 	}
+	if err != nil {
+		return nil, nil, openError(name, err)
+	}
+	s.sql = newQueries(q)
 	for _, c := range []*pgx.ConnConfig{conf.ConnConfig, listen} {
 		c.DialFunc = s.sockets.dialer(c.DialFunc)
 	}
@@ -154,20 +182,14 @@ func OpenWith(ctx context.Context, url string, o Options) (*Store, error) {
 		return nil
 	}
 	if s.pool, err = pgxpool.NewWithConfig(ctx, conf); err != nil {
-		return nil, openError(name, err)
+		return nil, nil, openError(name, err)
 	}
 	if err := s.setClock(ctx); err != nil {
 		s.pool.Close()
-		return nil, openError(name, err)
+		return nil, nil, openError(name, err)
 	}
-	background, stop := context.WithCancel(context.WithoutCancel(ctx))
-	s.stop = stop
-	s.w = newWriter(s)
 	s.loads = newLoads(s)
-	s.peers = newPeers(s, listen)
-	s.w.start(background, &s.tasks)
-	s.peers.start(background, &s.tasks)
-	return s, nil
+	return s, listen, nil
 }
 
 // String says which database it is: host, port and name.
@@ -187,14 +209,21 @@ func (s *Store) Close() error {
 	if !s.closed.CompareAndSwap(false, true) {
 		return nil
 	}
-	late := time.AfterFunc(closeWithin, func() {
+	return s.closing(s.stop, func() {
+		s.w.close()
 		s.stop()
+		s.tasks.Wait()
+		s.pool.Close()
+	})
+}
+
+// closing calls f to close the connections. If that takes too long it calls stop, and cuts them.
+func (s *Store) closing(stop, f func()) error {
+	late := time.AfterFunc(closeWithin, func() {
+		stop()
 		s.sockets.sever()
 	})
-	s.w.close()
-	s.stop()
-	s.tasks.Wait()
-	s.pool.Close()
+	f()
 	if !late.Stop() {
 		return fmt.Errorf("close database %s: it did not answer within %v, so its connections were cut", s.name, closeWithin)
 	}

@@ -1,13 +1,11 @@
 package postgres
 
 import (
-	"context"
 	"errors"
 	"slices"
+	"strings"
 	"testing"
 	"time"
-
-	"github.com/jackc/pgx/v5"
 
 	"github.com/tenter-dev/tenter/internal/pgtest"
 	"github.com/tenter-dev/tenter/store"
@@ -28,15 +26,7 @@ func TestRetryWhileItsTokenIsClaimed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c, err := pgx.Connect(ctx, url)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = c.Close(context.WithoutCancel(ctx)) }()
-	tx, err := c.Begin(ctx)
-	if err != nil {
-		t.Fatal(err)
-	}
+	tx, _ := begun(t, s, url)
 	_, err = tx.Exec(ctx, `INSERT INTO tenter.hooks (run_id, id, token, type, reserved, created_at, opened_pos)
 		VALUES ('other', 'other.h1', 'token', '', false, now(), 1)`)
 	if err != nil {
@@ -50,11 +40,7 @@ func TestRetryWhileItsTokenIsClaimed(t *testing.T) {
 		}
 		retried <- err
 	}()
-	for waits := false; !waits; wait(time.Millisecond) {
-		if err := s.pool.QueryRow(ctx, "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock')").Scan(&waits); err != nil {
-			t.Fatal(err)
-		}
-	}
+	untilSomebodyWaits(t, s)
 	if err := tx.Commit(ctx); err != nil {
 		t.Error(err)
 	}
@@ -137,5 +123,91 @@ func TestALockOfOthersHoldsUpNoClaimAndNoRelease(t *testing.T) {
 	}
 	if r, err := s.Run(ctx, "b"); err != nil || r.Worker != "" {
 		t.Errorf("run b has the worker %q, %v", r.Worker, err)
+	}
+}
+
+// A run that restarts opens the hook of a link right after an answer has found that it is not open.
+func TestAnAnswerThatIsRefusedIsNotSaidToBeTaken(t *testing.T) {
+	t.Parallel()
+	s := open(t, pgtest.Database(t), Options{})
+	ctx := t.Context()
+	openHook(t, s)
+	_, err := s.Apply(ctx, &store.Transition{
+		RunID: "r", Worker: "w", Epoch: 1, Seq: 1, After: 1, At: s.Now(), Status: store.Running, Restart: &store.Restart{},
+		Events: []store.Event{{At: s.Now(), Kind: store.Restarted}},
+		Effects: []store.Effect{{Kind: store.IssueLink, Link: &store.Link{
+			ID: "l", HookID: "r.h1", Addressee: "ada", CreatedAt: s.Now(), ExpiresAt: s.Now().Add(time.Hour),
+		}}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = s.pool.Exec(ctx, `CREATE FUNCTION tenter.answer_and_open(mode text, link text, payload bytea, known integer, trace text, actor text)
+		RETURNS TABLE (code text, told text, state text) LANGUAGE plpgsql AS $$
+		BEGIN
+			SELECT a.code, a.told, a.state INTO code, told, state FROM tenter.answer(mode, link, payload, known, trace, actor) a;
+			UPDATE tenter.hooks SET carried = false;
+			RETURN NEXT;
+		END $$`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.sql.answer = strings.ReplaceAll(s.sql.answer, ".answer(", ".answer_and_open(")
+	l, err := s.Answer(ctx, store.Answer{Link: "l", Data: []byte("1"), Generation: 1})
+	if err != nil || l.State != store.LinkCarried || !l.AnsweredAt.IsZero() {
+		t.Errorf("answer: %v, the link was %s, answered at %v", err, l.State, l.AnsweredAt)
+	}
+}
+
+// Somebody forks an old generation in a long transaction while others prune.
+func TestPruningLeavesAGenerationThatIsBeingForked(t *testing.T) {
+	t.Parallel()
+	url := pgtest.Database(t)
+	s := open(t, url, Options{})
+	ctx := t.Context()
+	openHook(t, s)
+	restart := func(after int64, epoch int64) {
+		t.Helper()
+		now := s.Now()
+		_, err := s.Apply(ctx, &store.Transition{
+			RunID: "r", Epoch: epoch, After: after, At: now, WakeAt: now, Status: store.Running,
+			Events: []store.Event{{At: now, Kind: store.Restarted}}, Restart: &store.Restart{Start: "next"},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	restart(1, 1)
+	restart(2, 2)
+	_, err := s.Apply(ctx, &store.Transition{RunID: "r", Epoch: 3, After: 3, At: s.Now(), Status: store.Waiting, Events: []store.Event{{At: s.Now(), Kind: store.Started}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	prune := func(want int) {
+		t.Helper()
+		n, more, err := s.PruneGenerations(ctx, s.Now().Add(time.Minute), 1000)
+		if err != nil || n != want || more {
+			t.Fatalf("pruned %d generations, want %d; more %t, %v", n, want, more, err)
+		}
+	}
+	events, err := s.Journal(ctx, "r", 0, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tx, in := begun(t, s, url)
+	_, err = in.Fork(ctx, store.Fork{
+		Run: store.NewRun{ID: "f", Workflow: "flow", Version: 1}, Origin: store.Origin{RunID: "r", Position: 1},
+		Epoch: events[0].Epoch, Seq: events[0].Seq,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	prune(0)
+	if err := tx.Commit(ctx); err != nil {
+		t.Fatal(err)
+	}
+	prune(2)
+	if l, err := s.Load(ctx, "f", 0); err != nil || len(l.Events) != 1 {
+		t.Errorf("the fork is %+v, %v", l, err)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -155,13 +156,13 @@ func exists(row pgx.Row) error {
 // Workers lists the workers that have a lease, or had one lately.
 func (s *Store) Workers(ctx context.Context) ([]store.WorkerInfo, error) {
 	return list(ctx, s, "list workers", func(row pgx.Row) (w store.WorkerInfo, err error) {
-		var js string
-		if err := row.Scan(&w.Name, &w.Build, &js, &w.RenewedAt, &w.LeaseUntil, &w.Live); err != nil {
+		var js, keys string
+		if err := row.Scan(&w.Name, &w.Build, &js, &keys, &w.RenewedAt, &w.LeaseUntil, &w.Live); err != nil {
 			return w, err
 		}
 		w.RenewedAt, w.LeaseUntil = w.RenewedAt.UTC(), w.LeaseUntil.UTC()
 		defs, err := s.defs.Decode(js)
-		w.Definitions = append(w.Definitions, defs...)
+		w.Definitions, w.LinkKeys = append(w.Definitions, defs...), append(w.LinkKeys, strings.Fields(keys)...)
 		return w, err
 	}, s.sql.allWorkers)
 }
@@ -237,11 +238,24 @@ func readPage[T any](rows pgx.Rows, read func(pgx.Row) (T, error), size func(*T)
 // readRun reads runColumns, after others.
 func readRun(row pgx.Row, before ...any) (store.Run, error) {
 	var r store.Run
-	var ended, wake *time.Time
+	var ended, wake, paused *time.Time
+	var by, why *string
+	var whole bool
+	var origin *string
 	err := row.Scan(append(before, &r.ID, &r.Workflow, &r.Version, &r.Status, &r.ParentID, &r.ParentRef, &r.Trace, &r.Secret, &r.CreatedAt, &r.UpdatedAt,
-		&ended, &wake, &r.Worker, &r.Epoch, &r.Events, &r.Suspicion, &r.Mark, &r.Crashes, &r.BlockedBuild, &r.BlockedReason)...)
+		&ended, &wake, &r.Worker, &r.Epoch, &r.Events, &r.Suspicion, &r.Mark, &r.Crashes, &r.BlockedBuild, &r.BlockedReason, &r.Generation, &r.Base, &origin,
+		&paused, &by, &why, &whole)...)
+	if err == nil && paused != nil && !r.Status.Ended() {
+		r.Paused = &store.Pause{At: paused.UTC(), Actor: *by, Why: *why, Workflow: whole}
+	}
 	r.CreatedAt, r.UpdatedAt = r.CreatedAt.UTC(), r.UpdatedAt.UTC()
 	r.EndedAt, r.WakeAt = timeOf(ended), timeOf(wake)
+	if err == nil && origin != nil {
+		r.Origin = new(store.Origin)
+		if err = json.Unmarshal([]byte(*origin), r.Origin); err != nil {
+			err = fmt.Errorf("read where run %s was forked from: %w", r.ID, err)
+		}
+	}
 	return r, err
 }
 
@@ -259,16 +273,17 @@ func readNumbered(row pgx.Row) (store.Hook, error) {
 func scanHook(row pgx.Row, before ...any) (store.Hook, error) {
 	var h store.Hook
 	var closed *time.Time
-	err := row.Scan(append(before, &h.ID, &h.RunID, &h.Token, &h.Type, &h.Metadata, &h.Webhook, &h.Reserved, &h.CreatedAt, &closed, &h.OpenedPos, &h.ClosedPos)...)
+	err := row.Scan(append(before, &h.ID, &h.RunID, &h.Token, &h.Type, &h.Metadata, &h.Webhook, &h.Reserved, &h.CreatedAt, &closed, &h.OpenedPos, &h.ClosedPos, &h.Carried,
+		&h.Subject, &h.ListensFrom, &h.ListensTo)...)
 	h.CreatedAt, h.ClosedAt = h.CreatedAt.UTC(), timeOf(closed)
 	return h, err
 }
 
-// readMessage reads an ID, mailColumns, and a trace.
+// readMessage reads an ID, mailColumns, a trace and an actor.
 func readMessage(row pgx.Row) (store.Message, error) {
 	var m store.Message
 	var orStart []byte
-	err := row.Scan(&m.ID, &m.RunID, &m.Kind, &m.Ref, &m.Data, &m.AcceptedAt, &orStart, &m.Trace)
+	err := row.Scan(&m.ID, &m.RunID, &m.Kind, &m.Ref, &m.Data, &m.AcceptedAt, &orStart, &m.Trace, &m.Actor)
 	if err != nil {
 		return m, err
 	}
@@ -280,7 +295,7 @@ func readMessage(row pgx.Row) (store.Message, error) {
 func readEvent(row pgx.Row) (store.Event, error) {
 	var e store.Event
 	var orStart []byte
-	err := row.Scan(&e.Position, &e.At, &e.Kind, &e.Ref, &e.Data, &e.Asked, &orStart, &e.Epoch, &e.Seq)
+	err := row.Scan(&e.Position, &e.At, &e.Kind, &e.Ref, &e.Data, &e.Asked, &orStart, &e.Epoch, &e.Seq, &e.Actor)
 	if err != nil {
 		return e, err
 	}

@@ -13,7 +13,7 @@ import (
 )
 
 // A notification of mail reaches all workers. Those that claim the same runs have an order for
-// it, by rendezvous hashing: each of them comes to the same result for itself. The first one
+// its runs, by rendezvous hashing: each of them comes to the same result for itself. The first one
 // claims the runs, at once; the next one looks after a moment whether it has. A worker that was
 // late, since it is full, stopping, frozen or dead, is left out by all until it claims
 // something again.
@@ -75,27 +75,59 @@ func (p *peers) claimsDigest() string {
 	return on
 }
 
-// turn is the place of this process in the order for the mail of a notification.
+// turn is the place of this process in the order of the workers for some runs.
 type turn struct {
+	mail   []string
 	before int    // so many processes come first
 	first  string // of those, the very first
 	mixed  bool   // there are processes that claim other runs
 }
 
-// turn returns the place of this process for a notification.
-func (p *peers) turn(n *notice) (t turn) {
+// turns returns the places of this process for the mail of a notification. Sticky runs have one each,
+// always the same: the worker that comes first is likely to have the run in its cache. The others
+// have one together: many that go to the same worker share its transactions.
+func (p *peers) turns(n *notice) (all []turn) {
+	if len(n.Mail) == 0 {
+		return nil
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	digest := p.claimsDigest()
-	if len(n.Mail) == 0 || digest == "" {
-		return t
+	if digest == "" {
+		return []turn{{mail: n.Mail}}
 	}
+	add := func(mail []string, orderedBy string) {
+		t := p.turn(n.From, orderedBy, digest)
+		if t.before == 1 {
+			p.leave(mail, t.first)
+		}
+		for i := range all {
+			if all[i].before == t.before {
+				all[i].mail = append(all[i].mail, mail...)
+				return
+			}
+		}
+		t.mail = slices.Clip(mail)
+		all = append(all, t)
+	}
+	for i := range n.Mail[:n.Sticky] {
+		add(n.Mail[i:i+1], n.Mail[i])
+	}
+	if rest := n.Mail[n.Sticky:]; len(rest) > 0 {
+		add(rest, cmp.Or(n.Turn, rest[0]))
+	}
+	return all
+}
+
+// turn returns the place of this process, which claims what the digest says, for mail from a
+// process.
+func (p *peers) turn(from, orderedBy, digest string) (t turn) {
 	t.mixed = digest == unclear
 	rank := func(id string) []byte {
-		if id == n.From { // it has tried already
+		if id == from { // it has tried already
 			return bytes.Repeat([]byte{0xff}, sha256.Size+1)
 		}
-		sum := sha256.Sum256([]byte(id + " " + cmp.Or(n.Turn, n.Mail[0])))
+		sum := sha256.Sum256([]byte(id + " " + orderedBy))
 		return sum[:]
 	}
 	mine := rank(p.id)
@@ -116,9 +148,6 @@ func (p *peers) turn(n *notice) (t turn) {
 			}
 		}
 	}
-	if t.before == 1 {
-		p.leave(n.Mail, t.first)
-	}
 	return t
 }
 
@@ -127,6 +156,27 @@ type sending struct {
 	turn  string // orders the workers
 	runs  int    // of this turn
 	since time.Time
+
+	named   map[string]bool // runs that were named lately
+	before  map[string]bool // and those named in the time before that
+	rotated time.Time
+}
+
+// maxNamed and namedTime bound the runs that are remembered to have been named, twice.
+const (
+	maxNamed  = 10_000
+	namedTime = time.Minute
+)
+
+// again reports whether a run was named lately: then it is likely to be named more often, and
+// sticks to a worker.
+func (s *sending) again(run string) bool {
+	if s.named == nil || len(s.named) >= maxNamed || time.Since(s.rotated) >= namedTime {
+		s.named, s.before, s.rotated = make(map[string]bool), s.named, time.Now()
+	}
+	again := s.named[run] || s.before[run]
+	s.named[run] = true
+	return again
 }
 
 // next prepares to name a run. It reports whether a turn begins with it.
@@ -134,7 +184,7 @@ func (s *sending) next(run string) bool {
 	if s.runs++; s.turn != "" && s.runs <= maxTurn && time.Since(s.since) < turnTime {
 		return false
 	}
-	*s = sending{turn: run, runs: 1, since: time.Now()}
+	s.turn, s.runs, s.since = run, 1, time.Now()
 	return true
 }
 

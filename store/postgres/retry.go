@@ -13,7 +13,7 @@ func (s *Store) Retry(ctx context.Context, c store.Cut) (store.Hook, error) {
 	if back == nil {
 		back = []int64{}
 	}
-	o, err := s.verdicts(ctx, "retry run "+c.RunID, s.sql.retry, alone, c.RunID, c.Events, c.From, back)
+	o, err := s.verdicts(ctx, "retry run "+c.RunID, s.sql.retry, alone, c.RunID, c.Events, c.From, back, optText(c.Actor))
 	switch {
 	case errors.Is(err, store.ErrExists):
 		owner, e := s.Hook(ctx, o.receipt.Hook.Token)

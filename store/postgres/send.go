@@ -16,7 +16,7 @@ func (s *Store) Send(ctx context.Context, m store.Message) error {
 
 // sendAll sends messages.
 func (s *Store) sendAll(r *request, ops []*op) {
-	messages := r.array(s.types["message"])
+	messages := r.array(s.types["message_2"])
 	for _, o := range ops {
 		messages.addMessage(o.arg.(*store.Message), 0, false)
 	}

@@ -5,7 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"sync/atomic"
+	"sync"
 	"testing"
 	"time"
 
@@ -20,9 +20,9 @@ import (
 func TestStore(t *testing.T) {
 	t.Parallel()
 	url := pgtest.Database(t)
-	var schemas atomic.Int64
+	lent := schemas{url: url}
 	storetest.Run(t, func(t *testing.T) *storetest.Harness {
-		schema := fmt.Sprintf("s%d", schemas.Add(1))
+		schema := lent.lend(t)
 		s := open(t, url, Options{Schema: schema})
 		return &storetest.Harness{
 			Store:   s,
@@ -32,6 +32,62 @@ func TestStore(t *testing.T) {
 			Check:   func() error { return consistent(t.Context(), s) },
 		}
 	})
+}
+
+// schemas are those of one database, each of which is lent to one test at a time: making one takes
+// longer than most tests.
+type schemas struct {
+	url string
+
+	mu   sync.Mutex
+	made int
+	free []string
+}
+
+// lend returns the name of a schema without rows that a test may use until it ends.
+func (l *schemas) lend(t *testing.T) (schema string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if n := len(l.free); n > 0 {
+		schema, l.free = l.free[n-1], l.free[:n-1]
+	} else {
+		l.made++
+		schema = fmt.Sprintf("s%d", l.made)
+	}
+	t.Cleanup(func() {
+		if t.Failed() {
+			return // whatever is wrong stays with this test
+		}
+		if err := empty(context.WithoutCancel(t.Context()), l.url, schema); err != nil {
+			t.Errorf("empty schema %s: %v", schema, err)
+			return
+		}
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.free = append(l.free, schema)
+	})
+	return schema
+}
+
+// empty makes a schema what it was when it was new.
+func empty(ctx context.Context, url, schema string) error {
+	c, err := pgx.Connect(ctx, url)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = c.Close(ctx) }()
+	_, err = c.Exec(ctx, fmt.Sprintf(`DO $$ DECLARE name text; BEGIN
+		SET LOCAL search_path = %[1]s;
+		FOR name IN SELECT tablename FROM pg_tables WHERE schemaname = '%[1]s' AND tablename NOT IN ('migrations', 'installation') LOOP
+			IF pg_relation_size(name::regclass) > 1 << 20 THEN
+				EXECUTE 'TRUNCATE ' || name;
+			ELSE
+				EXECUTE 'DELETE FROM ' || name;
+			END IF;
+		END LOOP;
+		UPDATE migrations m SET oldest = %[2]d WHERE m.oldest > %[2]d;
+	END $$`, schema, oldestServed))
+	return err
 }
 
 // wait lets real time pass.

@@ -94,6 +94,9 @@ const confirmed = `coalesce(current_setting('tenter_session.confirmed', true), '
 // durable as commits are. The session is the server's: behind a pooler, connections outlive it, and
 // share it.
 func (s *Store) confirm(ctx context.Context, c *pgxpool.Conn) error {
+	if s.sql.reads {
+		return nil // it can't commit, and nothing is decided by what it reads
+	}
 	pid := 0
 	err := committing(c, func() error {
 		// A commit that has written nothing waits for nobody.

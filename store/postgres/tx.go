@@ -191,7 +191,7 @@ func (j *joined) verdicts(ctx context.Context, what, kind, runID, sql string, ar
 		if err := row.Scan(&i, &n, &code, &run, &hook, &told); err != nil {
 			return err
 		}
-		if *code == "mail" {
+		if *code == "mail" || *code == "untold" {
 			return nil
 		}
 		if hook != nil {
@@ -236,9 +236,9 @@ func (j *joined) Accept(ctx context.Context, p store.Payload) (store.Receipt, er
 	err := j.one(ctx, "accept a payload", func(row pgx.Row) (err error) {
 		r, err = readAcceptance(toldRow{row}, &p)
 		return err
-	}, `SELECT a.*, CASE WHEN a.code IS NULL AND NOT a.duplicate THEN tenter.tell($9, 'mail', a.run_id) END FROM tenter.accept_within(
-			ROW ($1::text, $2::bytea, $3::text, $4::text, make_interval(secs => $5::double precision), $6::text, $7::text, $8::text::jsonb, $10::text)::tenter.payload) a`,
-		p.Token, p.Data, p.Type, optText(p.Key), p.KeepFor.Seconds(), optText(p.Hook), optText(p.Request), jsonText(p.OrStart), j.s.peers.channel, optText(p.Trace))
+	}, `SELECT a.*, CASE WHEN a.code IS NULL AND NOT a.duplicate THEN tenter.tell($9, 'mail', a.run_id) END FROM tenter.accept_within_2(
+			ROW ($1::text, $2::bytea, $3::text, $4::text, make_interval(secs => $5::double precision), $6::text, $7::text, $8::text::jsonb, $10::text, $11::text)::tenter.payload_2) a`,
+		p.Token, p.Data, p.Type, optText(p.Key), p.KeepFor.Seconds(), optText(p.Hook), optText(p.Request), jsonText(p.OrStart), j.s.peers.channel, optText(p.Trace), optText(p.Actor))
 	return r, err
 }
 
@@ -253,9 +253,9 @@ func (r toldRow) Scan(dest ...any) error {
 // Send puts a message in a run's mailbox.
 func (j *joined) Send(ctx context.Context, m store.Message) error {
 	return j.code(ctx, "send to run "+m.RunID,
-		`SELECT code, CASE WHEN code IS NULL THEN tenter.tell($6, 'mail', $1) END FROM tenter.send('within',
-			ROW (NULL, NULL, $1::text, $2::text, $3::text, $4::bytea, NULL, $5::text::jsonb, false)::tenter.message) code`,
-		m.RunID, string(m.Kind), m.Ref, m.Data, jsonText(m.OrStart), j.s.peers.channel)
+		`SELECT code, CASE WHEN code IS NULL THEN tenter.tell($6, 'mail', $1) END FROM tenter.send_2('within',
+			ROW (NULL, NULL, $1::text, $2::text, $3::text, $4::bytea, NULL, $5::text::jsonb, false, $7::text)::tenter.message_2) code`,
+		m.RunID, string(m.Kind), m.Ref, m.Data, jsonText(m.OrStart), j.s.peers.channel, optText(m.Actor))
 }
 
 // Respond answers an HTTP request.
@@ -268,13 +268,13 @@ func (j *joined) Respond(ctx context.Context, r store.Response) error {
 }
 
 // verdictColumns are those of a verdict v, which are told to the channel $1.
-const verdictColumns = `v.t, v.n, v.code, v.run_id, v.hook_id, CASE WHEN v.code = 'mail' THEN tenter.tell($1, 'mail', v.run_id) END`
+const verdictColumns = `v.t, v.n, v.code, v.run_id, v.hook_id, CASE WHEN v.code IN ('mail', 'untold') THEN tenter.tell($1, v.code, v.run_id) END`
 
 // Terminate ends a run now, whatever state it is in.
 func (j *joined) Terminate(ctx context.Context, runID string, e store.Event) error {
 	_, err := j.verdicts(ctx, "terminate run "+runID, "ended", runID,
-		`SELECT `+verdictColumns+` FROM tenter.terminate('within', $2, $3::timestamptz, $4, $5, $6::bytea, $7, $8::bigint) v`,
-		j.s.peers.channel, runID, e.At, string(e.Kind), e.Ref, e.Data, optText(e.Asked), e.Seq)
+		`SELECT `+verdictColumns+` FROM tenter.terminate_2('within', $2, $3::timestamptz, $4, $5, $6::bytea, $7, $8::bigint, $9) v`,
+		j.s.peers.channel, runID, e.At, string(e.Kind), e.Ref, e.Data, optText(e.Asked), e.Seq, optText(e.Actor))
 	return err
 }
 
@@ -285,9 +285,9 @@ func (j *joined) Retry(ctx context.Context, c store.Cut) (store.Hook, error) {
 		return store.Hook{}, err
 	}
 	o, err := j.verdicts(ctx, "retry run "+c.RunID, "mail", c.RunID,
-		`SELECT `+verdictColumns+` FROM tenter.retry('within', $2, $3::bigint, $4::bigint,
-			ARRAY(SELECT b::bigint FROM json_array_elements_text(coalesce(nullif($5::text, 'null'), '[]')::json) b)) v`,
-		j.s.peers.channel, c.RunID, c.Events, c.From, string(back))
+		`SELECT `+verdictColumns+` FROM tenter.retry_2('within', $2, $3::bigint, $4::bigint,
+			ARRAY(SELECT b::bigint FROM json_array_elements_text(coalesce(nullif($5::text, 'null'), '[]')::json) b), $6) v`,
+		j.s.peers.channel, c.RunID, c.Events, c.From, string(back), optText(c.Actor))
 	if errors.Is(err, store.ErrExists) {
 		owner, e := j.Hook(ctx, o.receipt.Hook.Token)
 		if e != nil {
@@ -303,6 +303,20 @@ func (j *joined) Unblock(ctx context.Context, runID string) error {
 	return j.code(ctx, "unblock run "+runID,
 		`SELECT code, CASE WHEN code IS NULL THEN tenter.tell($2, 'mail', $1) END FROM tenter.unblock('within', $1) code`,
 		runID, j.s.peers.channel)
+}
+
+// Pause pauses a run.
+func (j *joined) Pause(ctx context.Context, runID string, p store.Pause) error {
+	return j.one(ctx, "pause run "+runID, func(row pgx.Row) error { return readPausing(toldRow{row}) },
+		`SELECT p.code, p.old, CASE WHEN p.code IS NULL THEN tenter.tell($4, 'mail', $1) END FROM tenter.pause('within', $1, $2, $3) p`,
+		runID, p.Actor, p.Why, j.s.peers.channel)
+}
+
+// Resume lets a run that is paused go on.
+func (j *joined) Resume(ctx context.Context, runID, actor string) error {
+	return j.code(ctx, "resume run "+runID,
+		`SELECT code, CASE WHEN code IS NULL THEN tenter.tell($2, 'mail', $1) END FROM tenter.resume('within', $1, $3) code`,
+		runID, j.s.peers.channel, optText(actor))
 }
 
 // Hook returns the open hook that has the token.

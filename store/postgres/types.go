@@ -9,7 +9,7 @@ import (
 )
 
 // compositeTypes are the types of the schema that functions take arrays of.
-var compositeTypes = []string{"transition", "event", "effect", "message", "attempt", "payload", "definition", "backlog_change"}
+var compositeTypes = []string{"transition", "event_2", "effect", "message_2", "attempt", "payload_2", "definition", "backlog_change"}
 
 // types are composite types, by name.
 type types map[string]compositeType

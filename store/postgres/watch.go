@@ -37,7 +37,7 @@ func (s *Store) tell(sig store.Signal) { s.tellLater(sig, 0) }
 
 // tellLater is tell, but lets the announcement to other processes wait, for what comes meanwhile.
 func (s *Store) tellLater(sig store.Signal, later time.Duration) {
-	if len(sig.Mail) == 0 && len(sig.Ended) == 0 && len(sig.Responded) == 0 && !sig.All {
+	if len(sig.Mail) == 0 && len(sig.Ended) == 0 && len(sig.Responded) == 0 && len(sig.Untold) == 0 && len(sig.Behind) == 0 && !sig.All {
 		return
 	}
 	s.watch.Tell(sig)

@@ -87,8 +87,9 @@ type op struct {
 	done     chan struct{}
 }
 
-func runKey(id string) string      { return "run " + id }
-func tokenKey(token string) string { return "token " + token }
+func runKey(id string) string       { return "run " + id }
+func tokenKey(token string) string  { return "token " + token }
+func topicKey(h *store.Hook) string { return "topic " + h.Type + " " + h.Subject }
 
 type opKind int
 
@@ -458,7 +459,7 @@ func (w *writer) purge() {
 		case <-w.ctx.Done():
 			return
 		}
-		for _, q := range []string{w.s.sql.purgeReceipts, w.s.sql.purgeAnswers} {
+		for _, q := range []string{w.s.sql.purgeReceipts, w.s.sql.purgeAnswers, w.s.sql.purgePublications} {
 			for {
 				n, err := w.s.purge(w.ctx, q, few)
 				if err != nil && !errors.Is(err, context.Canceled) {

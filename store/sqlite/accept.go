@@ -48,7 +48,7 @@ func (w *writer) accept(p store.Payload) (store.Receipt, error) {
 		if p.Type != nil && *p.Type != h.Type && !h.Reserved {
 			return store.Receipt{Hook: h}, store.ErrMismatch
 		}
-		if h.Webhook != nil && p.Request == "" {
+		if h.Webhook != nil && p.Request == "" || p.Hook == "" && startsWebhook(p.OrStart) {
 			return store.Receipt{Hook: h}, store.ErrMismatch
 		}
 		if backlog != 0 {
@@ -71,7 +71,7 @@ func (w *writer) accept(p store.Payload) (store.Receipt, error) {
 	default:
 		return store.Receipt{}, err
 	}
-	m := store.Message{RunID: h.RunID, Kind: store.PayloadReceived, Ref: h.ID, Data: p.Data, OrStart: p.OrStart, Trace: p.Trace}
+	m := store.Message{RunID: h.RunID, Kind: store.PayloadReceived, Ref: h.ID, Data: p.Data, OrStart: p.OrStart, Trace: p.Trace, Actor: p.Actor}
 	if backlog != 0 {
 		err = w.putBacklog(m, backlog, at)
 	} else {
@@ -90,12 +90,15 @@ func (w *writer) accept(p store.Payload) (store.Receipt, error) {
 
 // reserve opens a hook for a run that has just been started and is to adopt it.
 func (w *writer) reserve(r store.NewRun, token string, typ *string, at time.Time) (store.Hook, error) {
-	h := store.Hook{ID: journal.ReservedHookID(r.ID), RunID: r.ID, Token: token, Reserved: true, CreatedAt: at}
+	h := store.Hook{ID: journal.ReservedHookID(r.ID), RunID: r.ID, Token: token, Webhook: r.Webhook, Reserved: true, CreatedAt: at}
 	if typ != nil {
 		h.Type = *typ
 	}
 	return h, w.insertHook(h)
 }
+
+// startsWebhook reports whether the payload that has r is a request.
+func startsWebhook(r *store.NewRun) bool { return r != nil && r.Webhook != nil }
 
 // receipt looks for what a payload with the key got. ErrNotFound if there is
 // none, or it has expired.
@@ -138,7 +141,7 @@ func (w *writer) purge(now time.Time) error {
 		return nil
 	}
 	more := false
-	for _, q := range []query{qReceiptPurge, qResponsePurge} {
+	for _, q := range []query{qReceiptPurge, qResponsePurge, qPublicationPurge} {
 		if err := w.on(q).bindTime(now).bindInt(few).run(); err != nil {
 			return err
 		}

@@ -26,10 +26,17 @@ func (w *writer) apply(t *store.Transition) ([]store.Outcome, error) {
 	var h head
 	var left int64 // messages that are not taken, in the mailbox
 	var err error
-	if t.Create != nil {
+	if slices.ContainsFunc(t.Effects, subscribes) {
+		err = w.oldWorker()
+	}
+	switch {
+	case err != nil:
+	case t.Create != nil:
 		err = w.create(t)
-	} else if h, err = w.checked(t); err == nil {
-		left, err = w.advance(t, h)
+	default:
+		if h, err = w.checked(t); err == nil {
+			left, err = w.advance(t, h)
+		}
 	}
 	if err != nil {
 		return nil, err
@@ -55,8 +62,18 @@ func (w *writer) apply(t *store.Transition) ([]store.Outcome, error) {
 		}
 	}
 	switch {
+	case t.Restart != nil:
+		if err := w.restart(t, h); err != nil {
+			return nil, err
+		}
+		if !t.Keep {
+			w.sig.Mail = append(w.sig.Mail, t.RunID)
+		}
 	case t.Status.Ended():
-		if err := w.end(t, left > 0 || h.backlogs > 0 || len(t.Defer) > 0); err != nil {
+		if err := w.end(t, left > 0 || h.backlogs > 0 || len(t.Defer) > 0 || slices.ContainsFunc(t.Effects, ceases)); err != nil {
+			return nil, err
+		}
+		if err := w.ended(t.RunID, h); err != nil {
 			return nil, err
 		}
 	case !t.Keep && (left > 0 || !t.WakeAt.IsZero() && !t.WakeAt.After(t.At)):
@@ -67,6 +84,9 @@ func (w *writer) apply(t *store.Transition) ([]store.Outcome, error) {
 
 // create inserts the run of the first transition, already as that leaves it.
 func (w *writer) create(t *store.Transition) error {
+	if err := w.mayBegin(t.Create.Workflow); err != nil {
+		return err
+	}
 	if t.Epoch != 1 || t.After != 0 || len(t.Took) > 0 {
 		return store.ErrConflict
 	}
@@ -90,8 +110,17 @@ func (w *writer) checked(t *store.Transition) (head, error) {
 		return h, err
 	case !mayWrite(h, t) && !planted.FenceSkipped.Here(), h.status.Ended():
 		return h, store.ErrFenced
-	case h.events != t.After:
+	}
+	if err := w.mayGoOn(h); err != nil {
+		return h, err
+	}
+	if h.events != t.After {
 		return h, store.ErrConflict
+	}
+	if t.Restart != nil && h.generation == 0 {
+		if err := w.oldWorker(); err != nil {
+			return h, err
+		}
 	}
 	for _, id := range t.Took {
 		st := w.on(qMailHas).bindInt(id)
@@ -233,7 +262,7 @@ func (w *writer) journal(runID string, position int64, e *store.Event, epoch, se
 		return err
 	}
 	return w.on(qJournalInsert).bindText(runID).bindInt(position).bindTime(e.At).bindText(string(e.Kind)).
-		bindText(e.Ref).bindData(e.Data).bindOptText(e.Asked).bindData(orStart).bindInt(epoch).bindInt(seq).run()
+		bindText(e.Ref).bindData(e.Data).bindOptText(e.Asked).bindData(orStart).bindInt(epoch).bindInt(seq).bindOptText(e.Actor).run()
 }
 
 // effects carries out effects in program order.
@@ -256,13 +285,28 @@ func (w *writer) effect(t *store.Transition, e *store.Effect) (store.Outcome, er
 	case store.OpenHook:
 		return w.openHook(t.RunID, e.Hook)
 	case store.CloseHook:
-		return store.Outcome{}, w.on(qHookClose).bindTime(t.At).bindInt(e.Hook.ClosedPos).bindText(t.RunID).bindText(e.Hook.ID).run()
+		err := w.on(qHookClose).bindTime(t.At).bindInt(e.Hook.ClosedPos).bindText(t.RunID).bindText(e.Hook.ID).run()
+		if err == nil && e.Hook.Subject != "" {
+			err = w.closeListening(t, e.Hook.ID)
+		}
+		return store.Outcome{}, err
 	case store.StartRun:
 		return w.startChild(e.Run)
 	case store.Respond:
 		return w.respond(e.Response)
 	case store.Send:
 		return store.Outcome{}, w.sendEffect(e.Message)
+	case store.Subscribe, store.Unsubscribe:
+		s := e.Subscription
+		s.RunID = t.RunID
+		if e.Kind == store.Unsubscribe {
+			return store.Outcome{}, w.unsubscribe(s)
+		}
+		return store.Outcome{}, w.subscribe(s)
+	case store.IssueLink:
+		return store.Outcome{}, w.issueLink(t.RunID, e.Link)
+	case store.RevokeLink:
+		return store.Outcome{}, w.on(qLinkRevokeOf).bindTime(t.At).bindInt(e.Link.RevokedPos).bindText(e.Link.ID).bindText(t.RunID).run()
 	}
 	return store.Outcome{}, errUnknownEffect
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math"
+	"time"
 
 	"github.com/tenter-dev/tenter/store"
 )
@@ -40,11 +41,24 @@ func (s *Store) Export(ctx context.Context, runID string) (store.Archive, error)
 }
 
 func (c *conn) export(runID string) (a store.Archive, err error) {
-	l, err := c.load(runID, 0)
+	l, err := c.load(runID, 0, time.Time{})
 	if err != nil {
 		return a, err
 	}
-	a.Run, a.Events = l.Run, l.Events
+	a.Run = l.Run
+	if a.Events, err = readAll(c.on(qJournalAfter).bindText(runID).bindInt(0), readEvent); err != nil {
+		return a, err
+	}
+	a.Generations, err = all(c, `SELECT number, ended_at, base, last, unread FROM tenter_generations WHERE run_id = ? ORDER BY number`, runID,
+		whole(func(st *stmt) store.ArchivedGeneration {
+			return store.ArchivedGeneration{Generation: store.Generation{Number: int(st.int()), EndedAt: st.time(), Base: st.int(), Last: st.int()}, Unread: st.int()}
+		}))
+	if err != nil {
+		return a, err
+	}
+	if a.Subscriptions, err = c.subscriptionsOf(runID); err != nil {
+		return a, err
+	}
 	if a.Mail, _, err = c.mailOf(runID, math.MaxInt32); err != nil {
 		return a, err
 	}
@@ -59,7 +73,12 @@ func (c *conn) export(runID string) (a store.Archive, err error) {
 		}
 		a.Mail = append(a.Mail, waiting...)
 	}
-	a.Cuts, err = all(c, `SELECT cut, cut_at, position, at, kind, ref, data, asked, or_start, epoch, seq
+	coming, err := c.toCome(runID)
+	if err != nil {
+		return a, err
+	}
+	a.Mail = appendToCome(a.Mail, coming)
+	a.Cuts, err = all(c, `SELECT cut, cut_at, position, at, kind, ref, data, asked, or_start, epoch, seq, actor
 		FROM tenter_journal_cuts WHERE run_id = ? ORDER BY cut, position`, runID, func(st *stmt) (e store.CutEvent, err error) {
 		e.Cut, e.CutAt = st.int(), st.time()
 		e.Event, err = readEvent(st)
@@ -68,7 +87,7 @@ func (c *conn) export(runID string) (a store.Archive, err error) {
 	if err != nil {
 		return a, err
 	}
-	a.Unread, err = all(c, `SELECT number, journaled, message_id, run_id, kind, ref, data, accepted_at, or_start, NULL
+	a.Unread, err = all(c, `SELECT number, journaled, message_id, run_id, kind, ref, data, accepted_at, or_start, NULL, actor
 		FROM tenter_unread WHERE run_id = ? ORDER BY number`, runID, func(st *stmt) (m store.UnreadMessage, err error) {
 		m.Number, m.Journaled = st.int(), st.bool()
 		m.Message, err = readMessage(st)
@@ -104,6 +123,19 @@ func (c *conn) export(runID string) (a store.Archive, err error) {
 	return a, err
 }
 
+// appendToCome adds messages that have no IDs, behind all others.
+func appendToCome(mail, coming []store.Message) []store.Message {
+	last := int64(0)
+	for _, m := range mail {
+		last = max(last, m.ID)
+	}
+	for i, m := range coming {
+		m.ID = last + 1 + int64(i)
+		mail = append(mail, m)
+	}
+	return mail
+}
+
 // Import inserts runs, all of them or none.
 func (s *Store) Import(ctx context.Context, runs []store.Archive) (taken string, err error) {
 	err = s.w.do(ctx, func(w *writer) error {
@@ -116,7 +148,7 @@ func (s *Store) Import(ctx context.Context, runs []store.Archive) (taken string,
 			}
 		}
 		w.sig.All = true
-		return nil
+		return w.importSubscriptions(runs)
 	})
 	return taken, err
 }
@@ -125,6 +157,11 @@ func (s *Store) Import(ctx context.Context, runs []store.Archive) (taken string,
 func (w *writer) importable(runs []store.Archive) (taken string, err error) {
 	ids, tokens := map[string]bool{}, map[string]bool{}
 	for i := range runs {
+		if r := &runs[i]; r.Run.Generation > 0 || r.Run.Origin != nil || len(r.Subscriptions) > 0 || r.Run.Paused != nil {
+			if err := w.oldWorker(); err != nil {
+				return "", err
+			}
+		}
 		id := runs[i].Run.ID
 		if _, err := w.head(id); err == nil || ids[id] {
 			return id, store.ErrExists
@@ -185,7 +222,7 @@ func (w *writer) importRun(a *store.Archive) error {
 		due = earlier(due, formatTime(m.AcceptedAt))
 		ids[m.ID] = w.inserted()
 	}
-	for _, insert := range []func(*store.Archive) error{w.importCuts, w.importUnread, w.importHooks, w.importReceipts, w.importResponses} {
+	for _, insert := range []func(*store.Archive) error{w.importGenerations, w.importOrigin, w.importCuts, w.importUnread, w.importHooks, w.importReceipts, w.importResponses, w.importPause} {
 		if err := insert(a); err != nil {
 			return err
 		}
@@ -209,6 +246,49 @@ func (w *writer) importRun(a *store.Archive) error {
 	return nil
 }
 
+func (w *writer) importGenerations(a *store.Archive) error {
+	if a.Run.Generation == 0 {
+		return nil
+	}
+	if err := w.serveGenerations(); err != nil {
+		return err
+	}
+	err := w.prepared(`UPDATE tenter_runs SET generation = ?, base = ? WHERE id = ?`, func(st *stmt) error {
+		return st.bindInt(int64(a.Run.Generation)).bindInt(a.Run.Base).bindText(a.Run.ID).run()
+	})
+	for _, g := range a.Generations {
+		if err != nil {
+			return err
+		}
+		err = w.prepared(`INSERT INTO tenter_generations (run_id, number, ended_at, base, last, unread) VALUES (?, ?, ?, ?, ?, ?)`, func(st *stmt) error {
+			return st.bindText(a.Run.ID).bindInt(int64(g.Number)).bindTime(g.EndedAt).bindInt(g.Base).bindInt(g.Last).bindInt(g.Unread).run()
+		})
+	}
+	return err
+}
+
+func (w *writer) importOrigin(a *store.Archive) error {
+	if a.Run.Origin == nil {
+		return nil
+	}
+	if err := w.serveGenerations(); err != nil {
+		return err
+	}
+	return w.setOrigin(a.Run.ID, a.Run.Origin, int(a.Run.Generation), a.Run.Base)
+}
+
+// importPause pauses a run as it was, itself or with its workflow.
+func (w *writer) importPause(a *store.Archive) error {
+	p := a.Run.Paused
+	if p == nil {
+		return nil
+	}
+	if err := w.serveGenerations(); err != nil {
+		return err
+	}
+	return w.on(qRunPause).bindTime(p.At).bindText(p.Actor).bindText(p.Why).bindText(a.Run.ID).run()
+}
+
 func (w *writer) importCuts(a *store.Archive) error {
 	for _, cut := range a.Cuts {
 		e := &cut.Event
@@ -216,10 +296,10 @@ func (w *writer) importCuts(a *store.Archive) error {
 		if err != nil {
 			return err
 		}
-		err = w.prepared(`INSERT INTO tenter_journal_cuts (run_id, cut, position, cut_at, at, kind, ref, data, asked, or_start, epoch, seq)
-			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`, func(st *stmt) error {
+		err = w.prepared(`INSERT INTO tenter_journal_cuts (run_id, cut, position, cut_at, at, kind, ref, data, asked, or_start, epoch, seq, actor)
+			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`, func(st *stmt) error {
 			return st.bindText(a.Run.ID).bindInt(cut.Cut).bindInt(e.Position).bindTime(cut.CutAt).bindTime(e.At).bindText(string(e.Kind)).
-				bindText(e.Ref).bindData(e.Data).bindOptText(e.Asked).bindData(orStart).bindInt(e.Epoch).bindInt(e.Seq).run()
+				bindText(e.Ref).bindData(e.Data).bindOptText(e.Asked).bindData(orStart).bindInt(e.Epoch).bindInt(e.Seq).bindOptText(e.Actor).run()
 		})
 		if err != nil {
 			return err
@@ -236,7 +316,7 @@ func (w *writer) importUnread(a *store.Archive) error {
 			return err
 		}
 		err = w.on(qUnreadInsert).bindText(a.Run.ID).bindInt(u.Number).bindInt(m.ID).bindText(string(m.Kind)).bindText(m.Ref).
-			bindData(m.Data).bindTime(m.AcceptedAt).bindData(orStart).bindBool(u.Journaled).run()
+			bindData(m.Data).bindTime(m.AcceptedAt).bindData(orStart).bindBool(u.Journaled).bindOptText(m.Actor).run()
 		if err != nil {
 			return err
 		}
@@ -251,14 +331,15 @@ func (w *writer) importHooks(a *store.Archive) error {
 		if err := w.insertHook(h); err != nil {
 			return err
 		}
-		err := w.prepared(`UPDATE tenter_hooks SET adopted_as = ?, closed_at = ?, closed_pos = ? WHERE run_id = ? AND id = ?`, func(st *stmt) error {
-			return st.bindOptText(archived.AdoptedAs).bindOptText(optTime(h.ClosedAt)).bindInt(h.ClosedPos).bindText(h.RunID).bindText(h.ID).run()
+		err := w.prepared(`UPDATE tenter_hooks SET adopted_as = ?, closed_at = ?, closed_pos = ?, listens_from = ?, listens_to = ? WHERE run_id = ? AND id = ?`, func(st *stmt) error {
+			return st.bindOptText(archived.AdoptedAs).bindOptText(optTime(h.ClosedAt)).bindInt(h.ClosedPos).bindInt(h.ListensFrom).bindInt(h.ListensTo).
+				bindText(h.RunID).bindText(h.ID).run()
 		})
 		if err != nil {
 			return err
 		}
 	}
-	return nil
+	return w.listenAll(a.Run.ID)
 }
 
 func (w *writer) importReceipts(a *store.Archive) error {

@@ -23,7 +23,18 @@ func TestFileWithoutBacklogs(t *testing.T) {
 	err = s.w.do(t.Context(), func(w *writer) error {
 		return w.exec(`DROP INDEX tenter_hooks_backlog; DROP INDEX tenter_mailbox_backlog; DROP INDEX tenter_mailbox_staying;
 			ALTER TABLE tenter_runs DROP COLUMN backlogs; ALTER TABLE tenter_hooks DROP COLUMN backlog; ALTER TABLE tenter_mailbox DROP COLUMN backlog;
-			ALTER TABLE tenter_schema DROP COLUMN oldest; ALTER TABLE tenter_workers DROP COLUMN schema; DELETE FROM tenter_schema WHERE version > 1`)
+			ALTER TABLE tenter_runs DROP COLUMN generation; ALTER TABLE tenter_runs DROP COLUMN base;
+			DROP INDEX tenter_runs_forked; ALTER TABLE tenter_runs DROP COLUMN forked_from; ALTER TABLE tenter_runs DROP COLUMN origin;
+			DROP INDEX tenter_runs_paused; DROP TABLE tenter_paused_workflows; DROP TABLE tenter_hook_types; ALTER TABLE tenter_runs DROP COLUMN paused_at;
+			ALTER TABLE tenter_runs DROP COLUMN paused_by; ALTER TABLE tenter_runs DROP COLUMN paused_why;
+			ALTER TABLE tenter_mailbox DROP COLUMN actor; ALTER TABLE tenter_unread DROP COLUMN actor;
+			ALTER TABLE tenter_journal DROP COLUMN actor; ALTER TABLE tenter_journal_cuts DROP COLUMN actor;
+			ALTER TABLE tenter_hooks DROP COLUMN carried; DROP TABLE tenter_generations;
+			DROP TABLE tenter_installation; DROP TABLE tenter_links; DROP TABLE tenter_refused_requests;
+			DROP TABLE tenter_topics; DROP TABLE tenter_listeners; DROP TABLE tenter_publications; DROP TABLE tenter_topic_seq;
+			ALTER TABLE tenter_hooks DROP COLUMN subject; ALTER TABLE tenter_hooks DROP COLUMN listens_from; ALTER TABLE tenter_hooks DROP COLUMN listens_to;
+			DROP INDEX tenter_runs_untold; DROP TABLE tenter_subscriptions; ALTER TABLE tenter_runs DROP COLUMN awaited;
+			ALTER TABLE tenter_schema DROP COLUMN oldest; ALTER TABLE tenter_workers DROP COLUMN schema; ALTER TABLE tenter_workers DROP COLUMN link_keys; DELETE FROM tenter_schema WHERE version > 1`)
 	})
 	if err != nil {
 		t.Fatal(err)

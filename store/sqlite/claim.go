@@ -25,6 +25,7 @@ type search struct {
 	*store.Claim
 	now    string // of the claim: what is due by it
 	cutoff string // no message is later; a wake_at may be
+	ripe   string // mail that is younger is left to others
 	found  []candidate
 	next   string // the earliest time to look again
 }
@@ -43,7 +44,15 @@ func (w *writer) claim(c *store.Claim) (store.Claimed, error) {
 	}
 	sr := &search{Claim: c, now: formatTime(c.Now)}
 	sr.cutoff = max(sr.now, formatTime(w.acceptTime()))
-	defs := fitting(c.Definitions)
+	sr.ripe = sr.cutoff
+	if c.Patience > 0 {
+		sr.ripe = formatTime(w.s.Now().Add(-c.Patience))
+	}
+	paused, err := w.paused()
+	if err != nil {
+		return store.Claimed{}, err
+	}
+	defs := slices.DeleteFunc(fitting(c.Definitions), func(d store.Definition) bool { return slices.Contains(paused, d.Workflow) })
 	for _, d := range defs {
 		if err := w.findFree(sr, d); err != nil {
 			return store.Claimed{}, err
@@ -53,7 +62,7 @@ func (w *writer) claim(c *store.Claim) (store.Claimed, error) {
 		return store.Claimed{}, err
 	}
 	slices.SortStableFunc(sr.found, func(a, b candidate) int { return cmp.Compare(a.due, b.due) })
-	out := store.Claimed{Next: optParse(sr.next)}
+	out := store.Claimed{Next: optParse(sr.next), Paused: slices.Clone(paused)}
 	if len(sr.found) >= c.Limit {
 		out.More = true
 		sr.found = sr.found[:c.Limit]
@@ -74,13 +83,13 @@ func (w *writer) claimNamed(c *store.Claim) (store.Claimed, error) {
 	sr := &search{}
 	defs, now := fitting(c.Definitions), formatTime(c.Now)
 	for _, id := range c.Runs {
-		r, err := readOne(w.on(qRunDue).bindText(id).bindText(now), whole(readRun))
+		r, err := readOne(w.on(qRunDue).bindText(id).bindText(now), readRun)
 		switch {
 		case isNotFound(err):
 			continue
 		case err != nil:
 			return store.Claimed{}, err
-		case !slices.Contains(defs, store.Definition{Workflow: r.Workflow, Version: r.Version}):
+		case r.Paused != nil, !slices.Contains(defs, store.Definition{Workflow: r.Workflow, Version: r.Version}):
 			continue
 		case r.BlockedBuild != "" && r.BlockedBuild == c.Build, r.Worker == c.Worker:
 			continue
@@ -116,7 +125,7 @@ func fitting(defs []store.Definition) []store.Definition {
 
 // own makes a run the worker's.
 func (w *writer) own(f candidate, worker string) (store.Run, error) {
-	r, err := readOne(w.on(qRunFull).bindText(f.id), whole(readRun))
+	r, err := readOne(w.on(qRunFull).bindText(f.id), readRun)
 	if err != nil {
 		return r, err
 	}
@@ -185,7 +194,7 @@ func (w *writer) findOf(sr *search, worker, lease string, lapsed bool, d store.D
 	in := sr
 	if !lapsed {
 		// Only the first that is due counts, and not before the lease lapses.
-		in = &search{Claim: &store.Claim{Build: sr.Build, Limit: 1}, now: sr.now, cutoff: sr.cutoff}
+		in = &search{Claim: &store.Claim{Build: sr.Build, Limit: 1}, now: sr.now, cutoff: sr.cutoff, ripe: sr.cutoff}
 	}
 	st := w.on(qClaimOwned).bindText(worker).bindText(d.Workflow).bindInt(int64(d.Version))
 	if err := in.collect(st, lapsed); err != nil {
@@ -257,8 +266,13 @@ func (sr *search) collectBlocked(st *stmt, lapsed bool) error {
 
 // add adds a run if it has a message or is due, and else notes when it will be.
 func (sr *search) add(id, due, wake string, messages int64, lapsed bool) bool {
-	if messages == 0 && wake > sr.now {
+	switch {
+	case wake != "" && wake <= sr.now:
+	case messages == 0:
 		sr.look(wake)
+		return false
+	case !lapsed && due > sr.ripe:
+		sr.look(formatTime(parseTime(due).Add(sr.Patience)))
 		return false
 	}
 	sr.found = append(sr.found, candidate{id: id, due: due, lapsed: lapsed})

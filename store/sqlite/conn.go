@@ -16,8 +16,9 @@ import (
 // conn is a connection with its prepared statements. This file is all that
 // knows how the driver is called.
 type conn struct {
-	c     *sqlite.Conn
-	stmts [queryCount]stmt
+	c        *sqlite.Conn
+	stmts    [queryCount]stmt
+	previous bool // the file has the schema before this one, see previous.go
 }
 
 func openConn(path string, flags sqlite.OpenFlags) (*conn, error) {
@@ -90,7 +91,7 @@ func (c *conn) inserted() int64 { return c.c.LastInsertRowID() }
 func (c *conn) on(q query) *stmt {
 	st := &c.stmts[q]
 	if st.s == nil {
-		s, err := c.c.Prepare(queries[q])
+		s, err := c.c.Prepare(c.sql(queries[q]))
 		if err != nil {
 			st.err = fmt.Errorf("prepare statement: %w", err)
 			return st

@@ -21,8 +21,8 @@
 // # Several processes
 //
 // Any number of processes may have the file open, on one machine and on a local
-// file system. What others have committed is noticed within 250 ms, by PRAGMA
-// data_version, which reads no table. [Options.Private] turns that off. While
+// file system. What others have committed is noticed within 250 ms, and within
+// milliseconds of a commit before it, by PRAGMA data_version, which reads no table. [Options.Private] turns that off. While
 // another process (or the application, in a connection of its own) has a write
 // transaction open, commits wait for it; after a second a warning is logged.
 //
@@ -66,7 +66,7 @@
 // mailbox and wake_at say, so whoever changes rows by hand has to keep them right:
 //
 //	UPDATE tenter_runs SET due_at = (SELECT min(t) FROM
-//		(SELECT accepted_at AS t FROM tenter_mailbox WHERE run_id = tenter_runs.id UNION ALL SELECT wake_at)),
+//		(SELECT accepted_at AS t FROM tenter_mailbox WHERE run_id = tenter_runs.id UNION ALL SELECT wake_at) WHERE paused_at IS NULL),
 //		messages = (SELECT count(*) FROM tenter_mailbox WHERE run_id = tenter_runs.id)
 //	WHERE ended_at IS NULL;
 //

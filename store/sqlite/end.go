@@ -16,9 +16,11 @@ func (w *writer) end(t *store.Transition, waiting bool) error {
 	if err := w.on(qExecutingClear).bindText(t.RunID).run(); err != nil {
 		return err
 	}
-	if err := w.closeHooks(t.RunID, t.At, t.After+int64(len(t.Events))); err != nil {
+	came, err := w.closeHooks(t.RunID, t.At, t.After+int64(len(t.Events)))
+	if err != nil {
 		return err
 	}
+	waiting = waiting || came
 	w.sig.Ended = append(w.sig.Ended, t.RunID)
 	if len(t.Unread) == 0 && !waiting {
 		return nil
@@ -29,7 +31,6 @@ func (w *writer) end(t *store.Transition, waiting bool) error {
 		unread = append(unread, unreadMessage{Message: m, journaled: true})
 	}
 	if t.TookAny && !planted.SuccessorForgotten.Here() {
-		var err error
 		if unread, err = w.startSuccessors(t.RunID, unread); err != nil {
 			return err
 		}
@@ -50,10 +51,13 @@ type unreadMessage struct {
 // ended, and keeps what is worth it as unread: payloads, and for a retry what it may
 // miss. An order to cancel or to wake was for the run as it was.
 func (w *writer) emptyMailbox(runID string, status store.Status) error {
-	if err := w.admitAll(runID); err != nil {
+	if err := w.admitAll(runID, false); err != nil {
 		return err
 	}
-	last, err := readOne(w.on(qUnreadLast).bindText(runID), whole((*stmt).int))
+	if err := w.on(qRunNoBacklogs).bindText(runID).run(); err != nil {
+		return err
+	}
+	last, err := w.lastUnread(runID)
 	if err != nil {
 		return err
 	}
@@ -66,14 +70,22 @@ func (w *writer) emptyMailbox(runID string, status store.Status) error {
 	return w.on(qRunNoMessages).bindText(runID).run()
 }
 
-// keepForRetry keeps the result of a child that comes after its parent failed:
-// the parent may be retried, and waits for it then.
+// keepForRetry keeps the result of a child, or of a run that is awaited, that comes after its run
+// failed: that may be retried, and waits for it then.
 func (w *writer) keepForRetry(h head, m store.Message) error {
-	if h.status != store.Failed || (m.Kind != store.ChildCompleted && m.Kind != store.ChildFailed) {
+	if h.status != store.Failed || !keptForRetry(m.Kind) {
 		return nil
 	}
 	m.AcceptedAt = w.acceptTime()
 	return w.keepUnread(m.RunID, []unreadMessage{{Message: m}})
+}
+
+func keptForRetry(kind store.Kind) bool {
+	switch kind { //nolint:exhaustive // the others are not
+	case store.ChildCompleted, store.ChildFailed, store.AwaitedCompleted, store.AwaitedFailed:
+		return true
+	}
+	return false
 }
 
 // keepUnread adds messages to those that a run never took.
@@ -81,7 +93,7 @@ func (w *writer) keepUnread(runID string, unread []unreadMessage) error {
 	if len(unread) == 0 {
 		return nil
 	}
-	last, err := readOne(w.on(qUnreadLast).bindText(runID), whole((*stmt).int))
+	last, err := w.lastUnread(runID)
 	if err != nil {
 		return err
 	}
@@ -91,7 +103,7 @@ func (w *writer) keepUnread(runID string, unread []unreadMessage) error {
 			return err
 		}
 		err = w.on(qUnreadInsert).bindText(runID).bindInt(last + int64(i) + 1).bindInt(m.ID).bindText(string(m.Kind)).bindText(m.Ref).
-			bindData(m.Data).bindTime(m.AcceptedAt).bindData(orStart).bindBool(m.journaled).run()
+			bindData(m.Data).bindTime(m.AcceptedAt).bindData(orStart).bindBool(m.journaled).bindOptText(m.Actor).run()
 		if err != nil {
 			return err
 		}
@@ -99,9 +111,17 @@ func (w *writer) keepUnread(runID string, unread []unreadMessage) error {
 	return nil
 }
 
-// closeHooks closes all open hooks of a run.
-func (w *writer) closeHooks(runID string, at time.Time, pos int64) error {
-	return w.on(qHookCloseAll).bindTime(at).bindInt(pos).bindText(runID).run()
+// lastUnread is the number of the last message that a run has left unread, or 0.
+func (w *writer) lastUnread(runID string) (int64, error) {
+	return readOne(w.on(qUnreadLast).bindText(runID), whole((*stmt).int))
+}
+
+// closeHooks closes all open hooks of a run. It reports whether something came for them in the end.
+func (w *writer) closeHooks(runID string, at time.Time, pos int64) (came bool, err error) {
+	if err := w.on(qHookCloseAll).bindTime(at).bindInt(pos).bindText(runID).run(); err != nil || !w.changed() {
+		return false, err
+	}
+	return w.ceaseClosed(runID)
 }
 
 // heir is a run that is to go on with what came for a token.
@@ -112,6 +132,9 @@ type heir struct {
 	backlogs []backlog
 }
 
+// takes reports whether an heir takes what came with r: requests, or what was not one.
+func (h *heir) takes(r *store.NewRun) bool { return startsWebhook(r) == startsWebhook(&h.run) }
+
 // startSuccessors starts a run for each token whose unread payloads came with OrStart,
 // hands these over, and returns what stays unread of what the journal had.
 func (w *writer) startSuccessors(runID string, unread []unreadMessage) ([]unreadMessage, error) {
@@ -119,10 +142,14 @@ func (w *writer) startSuccessors(runID string, unread []unreadMessage) ([]unread
 	if err != nil {
 		return nil, err
 	}
-	given := map[string]bool{} // tokens
+	given := map[string]*heir{} // by token
 	for _, h := range heirs {
-		if given[h.token], err = w.startSuccessor(runID, h); err != nil {
+		started, err := w.startSuccessor(runID, h)
+		if err != nil {
 			return nil, err
+		}
+		if started {
+			given[h.token] = h
 		}
 	}
 	var stay []unreadMessage
@@ -131,14 +158,14 @@ func (w *writer) startSuccessors(runID string, unread []unreadMessage) ([]unread
 		if err != nil {
 			return nil, err
 		}
-		if !given[token] {
+		if h := given[token]; h == nil || !h.takes(m.OrStart) {
 			stay = append(stay, m)
 		}
 	}
 	return stay, nil
 }
 
-// heirs finds the successors of a run, in the order of the payloads that start them:
+// heirs finds the successors of a run whose hooks are closed, in the order of the payloads that start them:
 // first what the journal had, then the mailbox, then the backlogs.
 func (w *writer) heirs(runID string, unread []unreadMessage) ([]*heir, error) {
 	var all []*heir
@@ -147,6 +174,9 @@ func (w *writer) heirs(runID string, unread []unreadMessage) ([]*heir, error) {
 		if i < 0 {
 			i = len(all)
 			all = append(all, &heir{token: token, run: *r})
+		}
+		if !all[i].takes(r) {
+			return &heir{} // what the run had under the token was a webhook once, and once it was not: it stays
 		}
 		return all[i]
 	}
@@ -178,7 +208,7 @@ func (w *writer) heirs(runID string, unread []unreadMessage) ([]*heir, error) {
 			of(token, m.OrStart)
 		}
 	}
-	backlogs, err := w.backlogsOf(runID)
+	backlogs, err := w.someBacklogs(runID, true)
 	if err != nil {
 		return nil, err
 	}
@@ -226,7 +256,11 @@ func (w *writer) startSuccessor(runID string, h *heir) (bool, error) {
 		return false, err
 	}
 	started := w.started
-	hook, err := w.reserve(h.run, h.token, nil, at)
+	next := h.run
+	if planted.SuccessorForPlain.Here() {
+		next.Webhook = nil
+	}
+	hook, err := w.reserve(next, h.token, nil, at)
 	if err != nil {
 		return false, err
 	}
@@ -255,7 +289,7 @@ func (w *writer) handOver(runID string, h *heir, to *store.Hook, started int64) 
 			return err
 		}
 	}
-	if err := w.on(qMailGive).bindInt(number).bindText(runID).bindText(h.token).run(); err != nil {
+	if err := w.on(qMailGive).bindInt(number).bindText(runID).bindText(h.token).bindBool(startsWebhook(&h.run)).run(); err != nil {
 		return err
 	}
 	for i, m := range h.inFront {
@@ -264,7 +298,7 @@ func (w *writer) handOver(runID string, h *heir, to *store.Hook, started int64) 
 			return err
 		}
 		err = w.on(qMailInFront).bindInt(inFront(started, i)).bindText(string(m.Kind)).bindText(m.Ref).bindData(m.Data).
-			bindTime(m.AcceptedAt).bindData(orStart).bindInt(number).run()
+			bindTime(m.AcceptedAt).bindData(orStart).bindOptText(m.Actor).bindInt(number).run()
 		if err != nil {
 			return err
 		}

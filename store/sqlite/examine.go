@@ -20,7 +20,7 @@ const unclaimedAfter = time.Minute
 const examined = 10
 
 var tables = []string{
-	"runs", "journal", "journal_cuts", "mailbox", "hooks", "receipts", "responses", "unread", "executing", "tx_steps", "workers",
+	"runs", "journal", "journal_cuts", "mailbox", "hooks", "receipts", "responses", "unread", "executing", "tx_steps", "subscriptions", "links", "refused_requests", "workers", "paused_workflows", "hook_types",
 }
 
 // Examine looks through the database, and checks its pages; thoroughly, its indexes and
@@ -59,14 +59,14 @@ func (c *conn) examine(x *store.Examination, s *Store, thorough bool, progress f
 			return err
 		}},
 		{"stuck leases", func() error {
-			return c.findRuns(&x.Stuck, `INDEXED BY tenter_runs_due WHERE worker > '' AND worker NOT IN `+lapsed+` AND `+due(now), "due_at")
+			return c.findRuns(&x.Stuck, `INDEXED BY tenter_runs_due`, `p.at IS NULL AND worker > '' AND worker NOT IN `+lapsed+` AND `+due(now), "due_at")
 		}},
 		{"runs that nobody takes", func() error {
-			return c.findRuns(&x.Unclaimed, `WHERE worker IS NULL AND blocked_build = '' AND `+due(now.Add(-unclaimedAfter)), "due_at")
+			return c.findRuns(&x.Unclaimed, ``, `p.at IS NULL AND worker IS NULL AND blocked_build = '' AND `+due(now.Add(-unclaimedAfter)), "due_at")
 		}},
-		{"blocked runs", func() error { return c.findRuns(&x.Blocked, `WHERE status = 'blocked'`, "id DESC") }},
-		{"runs in quarantine", func() error { return c.findRuns(&x.Quarantined, `WHERE suspicion > 1 AND ended_at IS NULL`, "id DESC") }},
-		{"waiting runs", func() error { return c.findRuns(&x.Waiting, `WHERE status = 'waiting'`, "updated_at") }},
+		{"blocked runs", func() error { return c.findRuns(&x.Blocked, ``, `status = 'blocked'`, "id DESC") }},
+		{"runs in quarantine", func() error { return c.findRuns(&x.Quarantined, ``, `suspicion > 1 AND ended_at IS NULL`, "id DESC") }},
+		{"waiting runs", func() error { return c.findRuns(&x.Waiting, ``, `status = 'waiting'`, "updated_at") }},
 		{"hooks", func() error {
 			const orphans = `FROM tenter_hooks h WHERE closed_at IS NULL AND
 				NOT EXISTS (SELECT 1 FROM tenter_runs r WHERE r.id = h.run_id AND r.ended_at IS NULL)`
@@ -106,14 +106,15 @@ func (c *conn) examine(x *store.Examination, s *Store, thorough bool, progress f
 }
 
 // findRuns counts runs and reads a few of them.
-func (c *conn) findRuns(f *store.FoundRuns, from, order string) error {
-	n, err := c.number(`SELECT count(*) FROM tenter_runs ` + from)
+func (c *conn) findRuns(f *store.FoundRuns, index, where, order string) error {
+	from := "FROM tenter_runs " + index + runPauses + " WHERE " + where
+	n, err := c.number(`SELECT count(*) ` + from)
 	if err != nil || n == 0 {
 		return err
 	}
 	f.Count = int(n)
-	return c.prepared(fmt.Sprintf(`SELECT %s FROM tenter_runs %s ORDER BY %s LIMIT %d`, runColumns, from, order, examined), func(st *stmt) (err error) {
-		f.First, err = readAll(st, whole(readRun))
+	return c.prepared(fmt.Sprintf(`SELECT %s %s ORDER BY %s LIMIT %d`, runColumns, from, order, examined), func(st *stmt) (err error) {
+		f.First, err = readAll(st, readRun)
 		return err
 	})
 }

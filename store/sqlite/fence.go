@@ -2,6 +2,7 @@ package sqlite
 
 import (
 	"context"
+	"time"
 
 	"github.com/tenter-dev/tenter/internal/planted"
 	"github.com/tenter-dev/tenter/store"
@@ -27,7 +28,7 @@ func (w *writer) fence(runID, worker string, epoch int64) (store.Loaded, error) 
 		return store.Loaded{}, err
 	}
 	if planted.DoubtNotFenced.Here() {
-		return w.load(runID, 0)
+		return w.load(runID, 0, time.Time{})
 	}
 	if h.epoch == epoch && (h.worker == "" || h.worker == worker) && !h.status.Ended() {
 		err := w.on(qRunClaim).bindText(worker).bindInt(epoch + 1).bindInt(int64(h.suspicion)).bindInt(int64(h.crashes)).bindText(runID).run()
@@ -35,5 +36,5 @@ func (w *writer) fence(runID, worker string, epoch int64) (store.Loaded, error) 
 			return store.Loaded{}, err
 		}
 	}
-	return w.load(runID, 0)
+	return w.load(runID, 0, time.Time{})
 }

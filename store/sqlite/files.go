@@ -16,8 +16,8 @@ import (
 // checks that the files still have their names: after each commit, before anybody hears of it,
 // and whenever it polls for changes of other processes.
 type openFiles struct {
-	main  string // of the file, as SQLite calls it: without symbolic links
-	files [3]openFile
+	main  string     // of the file, as SQLite calls it: without symbolic links
+	files []openFile // the first is the database
 }
 
 // openFile is a file as it was found when the database was opened.
@@ -26,8 +26,9 @@ type openFile struct {
 	info os.FileInfo
 }
 
-// statFiles looks at the files of the database that a connection has open, and has read from.
-func statFiles(path string, c *conn) (*openFiles, error) {
+// statFiles looks at the file of the database that a connection has open, and has read from, and at
+// those beside it that have a suffix.
+func statFiles(path string, c *conn, beside ...string) (*openFiles, error) {
 	main, err := mainFile(c)
 	if err != nil {
 		return nil, err
@@ -38,12 +39,16 @@ func statFiles(path string, c *conn) (*openFiles, error) {
 	}
 	p := &openFiles{main: main}
 	// The path may be a symbolic link, which may come to lead elsewhere.
-	for i, path := range []string{path, main + "-wal", main + "-shm"} {
+	names := []string{path}
+	for _, suffix := range beside {
+		names = append(names, main+suffix)
+	}
+	for _, path := range names {
 		info, err := os.Stat(path)
 		if err != nil {
 			return nil, fmt.Errorf("%w: %w", ErrReplaced, err)
 		}
-		p.files[i] = openFile{path, info}
+		p.files = append(p.files, openFile{path, info})
 	}
 	return p, nil
 }

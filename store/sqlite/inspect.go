@@ -268,26 +268,26 @@ func inspectSchema(path string, refuse refusal) error {
 	}
 }
 
-// exists refuses a file that would have to be made or migrated.
-func exists(path string) error {
+// existing returns the number of a file's schema. It refuses a file that would have to be made, or
+// whose number is below the least.
+func existing(path string, least int) (version int, err error) {
 	info, err := os.Stat(path)
-	version := 0
 	if err == nil && info.Size() > 0 {
 		if version, err = readVersion(path); err != nil {
-			return &OpenError{Path: path, Err: err}
+			return 0, &OpenError{Path: path, Err: err}
 		}
 	}
 	switch {
 	case err != nil:
-		return &OpenError{Path: path, Err: ErrMissing, Detail: "no such file"}
+		return 0, &OpenError{Path: path, Err: ErrMissing, Detail: "no such file"}
 	case version == 0:
-		return &OpenError{Path: path, Err: ErrMissing, Detail: "the file has no tables of Tenter"}
-	case version < thisEdition.known():
-		return &OpenError{
+		return 0, &OpenError{Path: path, Err: ErrMissing, Detail: "the file has no tables of Tenter"}
+	case version < least:
+		return 0, &OpenError{
 			Path: path, Err: ErrOlder, Detail: fmt.Sprintf("schema %d, this binary knows %d", version, thisEdition.known()), Advice: adviceOlder,
 		}
 	}
-	return nil
+	return version, nil
 }
 
 // readVersion reads the number of a file's schema, which has to serve this binary, and leaves

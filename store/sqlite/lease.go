@@ -2,6 +2,7 @@ package sqlite
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"github.com/tenter-dev/tenter/internal/saturate"
@@ -20,7 +21,7 @@ func (s *Store) Renew(ctx context.Context, l store.Lease) error {
 	}
 	return s.w.do(ctx, func(w *writer) error {
 		now := s.Now()
-		err := w.on(qWorkerRenew).bindText(l.Worker).bindText(l.Build).bindData(js).bindTime(now).bindTime(saturate.After(now, l.For)).bindInt(int64(thisEdition.known())).run()
+		err := w.on(qWorkerRenew).bindText(l.Worker).bindText(l.Build).bindData(js).bindTime(now).bindTime(saturate.After(now, l.For)).bindInt(int64(thisEdition.known())).bindOptText(strings.Join(l.LinkKeys, " ")).run()
 		if err != nil {
 			return err
 		}

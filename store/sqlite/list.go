@@ -21,10 +21,13 @@ var statuses = []store.Status{store.Running, store.Waiting, store.Blocked, store
 
 // Runs lists runs, newest first.
 func (s *Store) Runs(ctx context.Context, f store.Filter) ([]store.Run, error) {
+	if s.previous && (f.ForkedFrom != "" || f.Awaits != "" || f.Paused) {
+		return nil, nil // its runs are not
+	}
 	f.Limit = cmp.Or(max(f.Limit, 0), defaultLimit)
 	var runs []store.Run
 	err := s.pool.read(ctx, func(c *conn) (err error) {
-		if f.Prefix != "" || f.ParentID != "" {
+		if f.Prefix != "" || f.ParentID != "" || f.ForkedFrom != "" || f.Awaits != "" {
 			runs, err = c.runsBy(runsQuery(f))
 		} else {
 			runs, err = c.newestRuns(f)
@@ -36,7 +39,7 @@ func (s *Store) Runs(ctx context.Context, f store.Filter) ([]store.Run, error) {
 
 // runsBy runs a query of its own.
 func (c *conn) runsBy(query string, args []string) ([]store.Run, error) {
-	p, _, err := c.c.PrepareTransient(query)
+	p, _, err := c.c.PrepareTransient(c.sql(query))
 	if err != nil {
 		return nil, err
 	}
@@ -45,18 +48,18 @@ func (c *conn) runsBy(query string, args []string) ([]store.Run, error) {
 	for _, a := range args {
 		st.bindText(a)
 	}
-	return readAll(st, whole(readRun))
+	return readAll(st, readRun)
 }
 
-// runsQuery builds the query of a filter that the IDs or the parents of runs serve
-// best.
+// runsQuery builds the query of a filter that the IDs of runs, of their parents or origins, or of those
+// that they await serve best.
 func runsQuery(f store.Filter) (query string, args []string) {
 	var where []string
 	add := func(cond string, arg ...string) {
 		where = append(where, cond)
 		args = append(args, arg...)
 	}
-	index, order := "", "id DESC"
+	from, order := "tenter_runs", "id DESC"
 	if f.Prefix == "" {
 		order = "created_at DESC, id DESC"
 	} else {
@@ -66,8 +69,17 @@ func runsQuery(f store.Filter) (query string, args []string) {
 		}
 	}
 	if f.ParentID != "" {
-		index = " INDEXED BY tenter_runs_parent"
+		from = "tenter_runs INDEXED BY tenter_runs_parent"
 		add("parent_id = ?", f.ParentID)
+	}
+	if f.ForkedFrom != "" { // a fork has no parent
+		from = "tenter_runs INDEXED BY tenter_runs_forked"
+		add("forked_from = ?", f.ForkedFrom)
+	}
+	if f.Awaits != "" {
+		from = "(SELECT DISTINCT run_id FROM tenter_subscriptions INDEXED BY tenter_subscriptions_target WHERE target = ?) CROSS JOIN tenter_runs"
+		args = append([]string{f.Awaits}, args...)
+		add("id = run_id")
 	}
 	if f.Before.ID != "" && f.Prefix != "" {
 		add("id < ?", f.Before.ID)
@@ -77,8 +89,14 @@ func runsQuery(f store.Filter) (query string, args []string) {
 	if f.Status != "" {
 		add("status = ?", string(f.Status))
 	}
+	if f.Open {
+		add("ended_at IS NULL")
+	}
 	if f.Workflow != "" {
 		add("workflow = ?", f.Workflow)
+	}
+	if f.Paused {
+		add("(paused_at IS NOT NULL OR p.at IS NOT NULL) AND ended_at IS NULL")
 	}
 	if !f.Since.IsZero() {
 		add("created_at >= ?", formatTime(f.Since))
@@ -86,8 +104,8 @@ func runsQuery(f store.Filter) (query string, args []string) {
 	if !f.Until.IsZero() {
 		add("created_at < ?", formatTime(f.Until))
 	}
-	return fmt.Sprintf("SELECT %s FROM tenter_runs%s WHERE %s ORDER BY %s LIMIT %d",
-		runColumns, index, strings.Join(where, " AND "), order, f.Limit), args
+	return fmt.Sprintf("SELECT %s FROM %s%s WHERE %s ORDER BY %s LIMIT %d",
+		runColumns, from, runPauses, strings.Join(where, " AND "), order, f.Limit), args
 }
 
 // listed is a run in the index of lists.
@@ -95,15 +113,12 @@ type listed struct{ created, id string }
 
 // newestRuns merges the lists of the workflows and statuses that fit.
 func (c *conn) newestRuns(f store.Filter) ([]store.Run, error) {
-	workflows, in := []string{f.Workflow}, []store.Status{f.Status}
+	workflows, in := []string{f.Workflow}, f.In(statuses)
 	if f.Workflow == "" {
 		var err error
 		if workflows, err = c.workflows(); err != nil {
 			return nil, err
 		}
-	}
-	if f.Status == "" {
-		in = statuses
 	}
 	before, since := listed{created: never}, "" // what is listed is before the one and not before the other
 	if !f.Until.IsZero() {
@@ -115,10 +130,24 @@ func (c *conn) newestRuns(f store.Filter) ([]store.Run, error) {
 	if !f.Since.IsZero() {
 		since = formatTime(f.Since)
 	}
+	var paused []store.PausedWorkflow
+	if f.Paused {
+		var err error
+		if paused, err = c.pausedWorkflows(); err != nil {
+			return nil, err
+		}
+	}
 	var found []listed
 	for _, workflow := range workflows {
+		q := qRunListed
+		if f.Paused && !slices.ContainsFunc(paused, func(p store.PausedWorkflow) bool { return p.Workflow == workflow }) {
+			q = qRunListedPaused
+		}
 		for _, status := range in {
-			more, err := readAll(c.on(qRunListed).bindText(workflow).bindText(string(status)).
+			if f.Paused && status.Ended() {
+				continue
+			}
+			more, err := readAll(c.on(q).bindText(workflow).bindText(string(status)).
 				bindText(before.created).bindText(before.id).bindText(since).bindInt(int64(f.Limit)),
 				whole(func(st *stmt) listed { return listed{st.text(), st.text()} }))
 			if err != nil {
@@ -140,7 +169,7 @@ func (c *conn) newestRuns(f store.Filter) ([]store.Run, error) {
 	runs := make([]store.Run, len(found))
 	for i, l := range found {
 		var err error
-		if runs[i], err = readOne(c.on(qRunFull).bindText(l.id), whole(readRun)); err != nil {
+		if runs[i], err = readOne(c.on(qRunFull).bindText(l.id), readRun); err != nil {
 			return nil, err
 		}
 	}

@@ -27,14 +27,8 @@ func (c client) Send(ctx context.Context, m store.Message) error {
 // putMail puts a message in the mailbox of a run that has not ended, and lets
 // the run be due since then. due is what it has in due_at.
 func (w *writer) putMail(m store.Message, due string, at time.Time) error {
-	orStart, err := encodeNewRun(m.OrStart)
-	if err != nil {
-		return err
-	}
 	accepted := formatTime(at)
-	err = w.on(qMailInsert).bindText(m.RunID).bindText(string(m.Kind)).bindText(m.Ref).bindData(m.Data).
-		bindText(accepted).bindData(orStart).bindOptText(m.Trace).run()
-	if err != nil {
+	if err := w.insertMail(m, accepted); err != nil {
 		return err
 	}
 	w.sig.Mail = append(w.sig.Mail, m.RunID)
@@ -44,6 +38,16 @@ func (w *writer) putMail(m store.Message, due string, at time.Time) error {
 	return w.on(qRunMessageDue).bindText(accepted).bindText(m.RunID).run()
 }
 
+// insertMail puts a message in a mailbox, which the head of the run does not count yet.
+func (w *writer) insertMail(m store.Message, accepted string) error {
+	orStart, err := encodeNewRun(m.OrStart)
+	if err != nil {
+		return err
+	}
+	return w.on(qMailInsert).bindText(m.RunID).bindText(string(m.Kind)).bindText(m.Ref).bindData(m.Data).
+		bindText(accepted).bindData(orStart).bindOptText(m.Trace).bindOptText(m.Actor).run()
+}
+
 // putBacklog puts a payload in a backlog.
 func (w *writer) putBacklog(m store.Message, number int64, at time.Time) error {
 	orStart, err := encodeNewRun(m.OrStart)
@@ -51,7 +55,7 @@ func (w *writer) putBacklog(m store.Message, number int64, at time.Time) error {
 		return err
 	}
 	return w.on(qBacklogInsert).bindText(string(m.Kind)).bindText(m.Ref).bindData(m.Data).bindTime(at).
-		bindData(orStart).bindOptText(m.Trace).bindInt(number).run()
+		bindData(orStart).bindOptText(m.Trace).bindOptText(m.Actor).bindInt(number).run()
 }
 
 // mailOf reads the beginning of the mailbox of a run.

@@ -68,6 +68,7 @@ func (s *Store) openReader() (*conn, error) {
 	if err != nil {
 		return nil, err
 	}
+	c.previous = s.previous
 	c.c.SetBusyTimeout(10 * time.Second)
 	if err := c.exec("PRAGMA query_only=1; PRAGMA cache_size=-2000; PRAGMA temp_store=MEMORY;"); err != nil {
 		_ = c.close()

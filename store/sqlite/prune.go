@@ -26,7 +26,7 @@ func (w *writer) prune(before time.Time, limit int) (pruned int, more bool, err 
 	}
 	for events := int64(0); pruned < len(runs) && events < int64(limit); pruned++ {
 		r := runs[pruned]
-		for _, q := range []query{qPruneJournal, qPruneCuts, qUnreadDelete, qPruneHooks, qPruneTxSteps, qPruneRun} {
+		for _, q := range []query{qPruneJournal, qPruneCuts, qUnreadDelete, qPruneHooks, qPruneTxSteps, qGenerationsDelete, qSubscriptionsDelete, qLinksDelete, qPruneRun} {
 			if err := w.on(q).bindText(r.id).run(); err != nil {
 				return 0, false, err
 			}

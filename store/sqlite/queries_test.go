@@ -1,6 +1,7 @@
 package sqlite
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -27,15 +28,23 @@ func plan(t *testing.T, c *conn, q string) string {
 func TestQueriesRunOnIndexes(t *testing.T) {
 	s := open(t, Options{Private: true})
 	allowed := map[query]string{
-		qLastAccepted:   "the last row",
-		qWorkersLive:    "workers are few",
-		qWorkerPurge:    "workers are few",
-		qWorkersAll:     "workers are few",
-		qRunCount:       "no more than its limit",
-		qHooksOf:        "the hooks of a run are few: sorting them is fine",
-		qChildren:       "the children of a run are few",
-		qMailSuccessors: "once in a run",
-		qMailToUnread:   "its index has the order",
+		qLastAccepted:       "the last row",
+		qWorkersLive:        "workers are few",
+		qWorkerPurge:        "workers are few",
+		qWorkersAll:         "workers are few",
+		qRunCount:           "no more than its limit",
+		qHooksListening:     "the hooks of a run are few: sorting them is fine",
+		qHooksOf:            "the hooks of a run are few: sorting them is fine",
+		qChildren:           "the children of a run are few",
+		qMailSuccessors:     "once in a run",
+		qMailToUnread:       "its index has the order",
+		qMailClosedToUnread: "its index has the order",
+		qOldWorker:          "workers are few",
+		qPausedList:         "paused workflows are few",
+		qHookTypeList:       "hook types are few",
+		qLinkKeys:           "once in a while, by people",
+		qInstallation:       "it is one row",
+		qRefusedTrim:        "refused requests are few",
 	}
 	for i, q := range queries {
 		if strings.HasPrefix(q, "PRAGMA") || len(strings.Fields(q)) < 4 {
@@ -85,6 +94,51 @@ func TestRunsFilterUsesIndexes(t *testing.T) {
 		if got := plan(t, s.w.conn, q); !strings.HasPrefix(got, want) {
 			t.Errorf("%s\n got %s\nwant %s", q, got, want)
 		}
+	}
+}
+
+// Claims come by no run that is paused: one that is paused itself is in no index that they read, and
+// of a workflow that is paused they read nothing.
+func TestClaimsComeByNoPausedRun(t *testing.T) {
+	s := open(t, Options{Private: true})
+	const paused = 200
+	start := func(id, workflow string) {
+		t.Helper()
+		if err := s.Start(t.Context(), store.NewRun{ID: id, Workflow: workflow, Secret: []byte("secret")}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i := range paused {
+		start(fmt.Sprint("paused-", i), "w")
+		if err := s.Pause(t.Context(), fmt.Sprint("paused-", i), store.Pause{}); err != nil {
+			t.Fatal(err)
+		}
+		start(fmt.Sprint("held-", i), "held")
+	}
+	if err := s.PauseWorkflow(t.Context(), "held", store.Pause{}); err != nil {
+		t.Fatal(err)
+	}
+	start("due", "w")
+	var indexed string
+	err := s.w.do(t.Context(), func(w *writer) (err error) {
+		indexed, err = w.text(`SELECT count(*) FROM tenter_runs INDEXED BY tenter_runs_due WHERE workflow = 'w' AND (worker IS NOT NULL OR due_at IS NOT NULL)`)
+		if err != nil {
+			return err
+		}
+		// A claim that comes by one of these says when to look again.
+		return w.exec(`UPDATE tenter_runs SET due_at = '2999', wake_at = '2999' WHERE workflow = 'held'`)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if indexed != "1" {
+		t.Errorf("the index of claims has %s runs of the workflow, of which one is not paused", indexed)
+	}
+	c, err := s.Claim(t.Context(), store.Claim{
+		Worker: "me", Definitions: []store.Definition{{Workflow: "w"}, {Workflow: "held"}}, Limit: 2, Now: s.Now(),
+	})
+	if err != nil || len(c.Runs) != 1 || c.Runs[0].ID != "due" || c.More || !c.Next.IsZero() {
+		t.Errorf("claimed %+v, %v", c, err)
 	}
 }
 

@@ -2,6 +2,8 @@ package sqlite
 
 import (
 	"context"
+	"strings"
+	"time"
 
 	"github.com/tenter-dev/tenter/store"
 )
@@ -11,7 +13,7 @@ import (
 func (s *Store) Load(ctx context.Context, runID string, after int64) (store.Loaded, error) {
 	var l store.Loaded
 	err := s.pool.read(ctx, func(c *conn) (err error) {
-		l, err = c.load(runID, after)
+		l, err = c.load(runID, after, s.Now())
 		return err
 	})
 	if err != nil {
@@ -20,16 +22,30 @@ func (s *Store) Load(ctx context.Context, runID string, after int64) (store.Load
 	return l, nil
 }
 
-func (c *conn) load(runID string, after int64) (l store.Loaded, err error) {
+func (c *conn) load(runID string, after int64, now time.Time) (l store.Loaded, err error) {
 	backlogs := int64(0)
-	l.Run, err = readOne(c.on(qRunLoad).bindText(runID), whole(func(st *stmt) store.Run {
-		r := readRun(st)
+	l.Run, err = readOne(c.on(qRunLoad).bindText(runID), func(st *stmt) (store.Run, error) {
+		r, err := readRun(st)
 		backlogs = st.int()
-		return r
-	}))
+		return r, err
+	})
 	if err != nil {
 		return l, err
 	}
+	l.Mail, l.More, err = c.mailOf(runID, store.MailPage)
+	if err != nil {
+		return l, err
+	}
+	if backlogs > 0 {
+		if l.Backlog, err = c.firstOf(runID); err != nil {
+			return l, err
+		}
+	}
+	due := len(l.Mail) > 0 || !l.Run.WakeAt.IsZero() && !l.Run.WakeAt.After(now.Add(time.Second))
+	if after == store.IfFree && (l.Run.Worker != "" || !due) {
+		return l, nil
+	}
+	after = max(after, l.Run.Base)
 	if n := l.Run.Events - after; n > 0 {
 		l.Events = make([]store.Event, 0, n)
 		st := c.on(qJournalAfter).bindText(runID).bindInt(after)
@@ -41,15 +57,9 @@ func (c *conn) load(runID string, after int64) (l store.Loaded, err error) {
 			}
 			l.Events = append(l.Events, e)
 		}
-		if err := st.end(); err != nil {
-			return l, err
-		}
+		return l, st.end()
 	}
-	l.Mail, l.More, err = c.mailOf(runID, store.MailPage)
-	if err == nil && backlogs > 0 {
-		l.Backlog, err = c.firstOf(runID)
-	}
-	return l, err
+	return l, nil
 }
 
 // Run returns the head of a run. One that no live worker has the workflow or
@@ -87,7 +97,7 @@ func readEnding(st *stmt) store.Ending {
 
 // look reads the head of a run as it is shown.
 func (s *Store) look(c *conn, runID string) (store.Run, error) {
-	r, err := readOne(c.on(qRunFull).bindText(runID), whole(readRun))
+	r, err := readOne(c.on(qRunFull).bindText(runID), readRun)
 	if err != nil || (r.Status != store.Running && r.Status != store.Waiting) {
 		return r, err
 	}
@@ -168,7 +178,7 @@ func (s *Store) Workers(ctx context.Context) ([]store.WorkerInfo, error) {
 		workers, err = readAll(c.on(qWorkersAll), func(st *stmt) (store.WorkerInfo, error) {
 			w := store.WorkerInfo{Name: st.text(), Build: st.text()}
 			defs, err := s.defs.Decode(st.text())
-			w.Definitions = append(w.Definitions, defs...)
+			w.Definitions, w.LinkKeys = append(w.Definitions, defs...), append(w.LinkKeys, strings.Fields(st.text())...)
 			w.RenewedAt, w.LeaseUntil = st.time(), st.time()
 			w.Live = w.LeaseUntil.After(s.Now())
 			return w, err

@@ -22,7 +22,12 @@ func (w *writer) retry(c store.Cut) (store.Hook, error) {
 	switch {
 	case err != nil:
 		return store.Hook{}, err
-	case h.status != store.Failed, h.events != c.Events, c.From < 1, c.From > c.Events+1:
+	case h.status != store.Failed, h.events != c.Events, c.From <= h.base, c.From > c.Events+1:
+		return store.Hook{}, store.ErrConflict
+	}
+	if r, err := readOne(w.on(qRunFull).bindText(c.RunID), readRun); err != nil {
+		return store.Hook{}, err
+	} else if r.Origin.At(c.From) != nil {
 		return store.Hook{}, store.ErrConflict
 	}
 	if owner, err := w.tokenTaken(c); err != nil {
@@ -38,15 +43,21 @@ func (w *writer) retry(c store.Cut) (store.Hook, error) {
 	for _, st := range []*stmt{
 		w.on(qJournalCut).bindInt(epoch).bindTime(now).bindText(c.RunID).bindInt(c.From),
 		w.on(qJournalDelete).bindText(c.RunID).bindInt(c.From),
+		w.on(qHookReturn).bindText(c.RunID).bindInt(c.From).bindInt(int64(h.generation)),
 		w.on(qHookDeleteFrom).bindText(c.RunID).bindInt(c.From),
 		w.on(qHookReopen).bindText(c.RunID).bindInt(c.From).bindInt(c.From),
+		w.on(qLinksCut).bindText(c.RunID).bindInt(c.From),
+		w.on(qLinkReturn).bindText(c.RunID).bindInt(c.From),
 		w.on(qRunRetry).bindTime(now).bindInt(epoch).bindInt(c.From - 1).bindText(c.RunID),
 	} {
 		if err := st.run(); err != nil {
 			return store.Hook{}, err
 		}
 	}
-	return store.Hook{}, w.putBack(c.RunID, back, now)
+	if err := w.listenAll(c.RunID); err != nil {
+		return store.Hook{}, err
+	}
+	return store.Hook{}, w.putBack(&c, back, now)
 }
 
 // tokenTaken looks whether a hook that is to be reopened has lost its token.
@@ -80,14 +91,15 @@ func (w *writer) messagesBack(c store.Cut) ([]store.Message, error) {
 		if err != nil {
 			return nil, err
 		}
-		back = append(back, store.Message{RunID: c.RunID, Kind: e.Kind, Ref: e.Ref, Data: e.Data, AcceptedAt: e.At, OrStart: e.OrStart})
+		back = append(back, store.Message{RunID: c.RunID, Kind: e.Kind, Ref: e.Ref, Data: e.Data, AcceptedAt: e.At, OrStart: e.OrStart, Actor: e.Actor})
 	}
 	return back, nil
 }
 
 // putBack fills the mailbox of a run that has just been reopened: with events, and with
 // what the run had not even taken in.
-func (w *writer) putBack(runID string, back []store.Message, now time.Time) error {
+func (w *writer) putBack(c *store.Cut, back []store.Message, now time.Time) error {
+	runID := c.RunID
 	due := ""
 	for _, m := range back {
 		if err := w.putMail(m, due, m.AcceptedAt); err != nil {
@@ -108,8 +120,8 @@ func (w *writer) putBack(runID string, back []store.Message, now time.Time) erro
 			return err
 		}
 	}
-	if err := w.on(qUnreadDelete).bindText(runID).run(); err != nil {
+	if err := w.on(qUnreadDeleteBack).bindText(runID).run(); err != nil {
 		return err
 	}
-	return w.putMail(store.Message{RunID: runID, Kind: store.Retried}, due, now)
+	return w.putMail(store.Message{RunID: runID, Kind: store.Retried, Actor: c.Actor}, due, now)
 }

@@ -9,8 +9,8 @@ import (
 )
 
 // readRun reads runColumns.
-func readRun(st *stmt) store.Run {
-	return store.Run{
+func readRun(st *stmt) (store.Run, error) {
+	r := store.Run{
 		ID:            st.text(),
 		Workflow:      st.text(),
 		Version:       int(st.int()),
@@ -26,12 +26,24 @@ func readRun(st *stmt) store.Run {
 		Worker:        st.text(),
 		Epoch:         st.int(),
 		Events:        st.int(),
-		Suspicion:     int(st.int()),
+		Suspicion:     int32(st.int()), //nolint:gosec // it counts from 0
 		Mark:          st.bool(),
-		Crashes:       int(st.int()),
+		Crashes:       int32(st.int()), //nolint:gosec // as well
 		BlockedBuild:  st.text(),
 		BlockedReason: st.text(),
+		Generation:    int32(st.int()), //nolint:gosec // as well
+		Base:          st.int(),
 	}
+	origin := st.data()
+	r.Paused = readPause(st, r.Status)
+	if origin == nil {
+		return r, nil
+	}
+	r.Origin = new(store.Origin)
+	if err := json.Unmarshal(origin, r.Origin); err != nil {
+		return r, fmt.Errorf("read where run %s was forked from: %w", r.ID, err)
+	}
+	return r, nil
 }
 
 // readHook reads hookColumns.
@@ -48,6 +60,8 @@ func readHook(st *stmt) store.Hook {
 		ClosedAt:  st.time(),
 		OpenedPos: st.int(),
 		ClosedPos: st.int(),
+		Carried:   st.bool(),
+		Subject:   st.text(), ListensFrom: st.int(), ListensTo: st.int(),
 	}
 }
 
@@ -64,6 +78,7 @@ func readMessage(st *stmt) (store.Message, error) {
 	var err error
 	m.OrStart, err = readNewRun(st)
 	m.Trace = st.text()
+	m.Actor = st.text()
 	return m, err
 }
 
@@ -81,6 +96,7 @@ func readEvent(st *stmt) (store.Event, error) {
 	e.OrStart, err = readNewRun(st)
 	e.Epoch = st.int()
 	e.Seq = st.int()
+	e.Actor = st.text()
 	return e, err
 }
 
@@ -196,6 +212,10 @@ type head struct {
 	parentID      string
 	parentRef     string
 	backlogs      int64
+	generation    int
+	base          int64
+	awaited       bool
+	paused        bool // itself
 }
 
 // head reads the head of a run. ErrNotFound if there is none.
@@ -218,6 +238,10 @@ func (c *conn) head(id string) (head, error) {
 			parentID:      st.text(),
 			parentRef:     st.text(),
 			backlogs:      st.int(),
+			generation:    int(st.int()),
+			base:          st.int(),
+			awaited:       st.bool(),
+			paused:        st.bool(),
 		}
 	}))
 	h.id = id

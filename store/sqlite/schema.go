@@ -195,5 +195,145 @@ CREATE INDEX tenter_mailbox_staying ON tenter_mailbox (backlog) WHERE backlog IS
 	`
 ALTER TABLE tenter_schema ADD COLUMN oldest INTEGER;  -- the lowest number whose binaries it serves; NULL: only its own
 ALTER TABLE tenter_workers ADD COLUMN schema INTEGER NOT NULL DEFAULT 0;  -- that the worker's binary knows; 0: one from before this
+ALTER TABLE tenter_workers ADD COLUMN link_keys TEXT;  -- IDs of the keys by which it can verify links, with spaces between them
+-- Runs that restart.
+ALTER TABLE tenter_runs ADD COLUMN generation INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE tenter_runs ADD COLUMN base INTEGER NOT NULL DEFAULT 0;  -- position of the last event before the generation
+ALTER TABLE tenter_hooks ADD COLUMN carried INTEGER NOT NULL DEFAULT 0;  -- the present generation has not opened it
+CREATE TABLE tenter_generations (  -- those that are over
+	run_id   TEXT NOT NULL,
+	number   INTEGER NOT NULL,
+	ended_at TEXT NOT NULL,
+	base     INTEGER NOT NULL,  -- position of the last event before it
+	last     INTEGER NOT NULL,  -- position of its last event
+	unread   INTEGER NOT NULL,  -- number of the last message in tenter_unread by then
+	PRIMARY KEY (run_id, number)
+) WITHOUT ROWID;
+CREATE INDEX tenter_generations_ended ON tenter_generations (ended_at);
+-- Runs that begin with the journal of another.
+ALTER TABLE tenter_runs ADD COLUMN forked_from TEXT;  -- the ID of that
+ALTER TABLE tenter_runs ADD COLUMN origin TEXT;  -- JSON: up to where, and whose the events are
+CREATE INDEX tenter_runs_forked ON tenter_runs (forked_from) WHERE forked_from IS NOT NULL;
+
+-- Runs that await the end of others.
+CREATE TABLE tenter_subscriptions (
+	run_id TEXT NOT NULL,  -- that awaits
+	ref    TEXT NOT NULL,  -- its call
+	target TEXT NOT NULL,  -- the run that is awaited
+	PRIMARY KEY (run_id, ref)
+) WITHOUT ROWID;
+CREATE INDEX tenter_subscriptions_target ON tenter_subscriptions (target);
+ALTER TABLE tenter_runs ADD COLUMN awaited INTEGER NOT NULL DEFAULT 0;  -- there may be subscriptions to its end; if it has ended, there are
+CREATE INDEX tenter_runs_untold ON tenter_runs (ended_at) WHERE awaited AND ended_at IS NOT NULL;
+-- Runs that are paused. They have no due_at.
+ALTER TABLE tenter_runs ADD COLUMN paused_at TEXT;  -- NULL: it is not paused itself
+ALTER TABLE tenter_runs ADD COLUMN paused_by TEXT;  -- who did, as JSON
+ALTER TABLE tenter_runs ADD COLUMN paused_why TEXT;
+CREATE INDEX tenter_runs_paused ON tenter_runs (workflow, status, created_at) WHERE paused_at IS NOT NULL;
+CREATE TABLE tenter_paused_workflows (  -- whose runs are paused, all of them
+	workflow TEXT NOT NULL PRIMARY KEY,
+	at       TEXT NOT NULL,
+	by       TEXT NOT NULL,  -- as paused_by
+	why      TEXT NOT NULL
+) WITHOUT ROWID;
+
+-- Hook types, as the worker that began last has them.
+CREATE TABLE tenter_hook_types (
+	name    TEXT NOT NULL PRIMARY KEY,
+	payload TEXT NOT NULL  -- JSON Schema
+) WITHOUT ROWID;
+-- What signs for this file signs for no other.
+CREATE TABLE tenter_installation (id TEXT NOT NULL);
+INSERT INTO tenter_installation (id) VALUES (lower(hex(randomblob(16))));
+-- Links under which people answer hooks.
+CREATE TABLE tenter_links (
+	number      INTEGER PRIMARY KEY,  -- in the order in which they were issued
+	id          TEXT NOT NULL UNIQUE,
+	run_id      TEXT NOT NULL,
+	hook_id     TEXT NOT NULL,
+	addressee   TEXT NOT NULL,
+	form        TEXT NOT NULL,     -- version of the form that the hook had
+	page        TEXT,              -- JSON: what the page offers
+	key         TEXT NOT NULL,     -- ID of the key that signs it
+	once        INTEGER NOT NULL,  -- the hook takes one answer by links
+	created_at  TEXT NOT NULL,
+	expires_at  TEXT NOT NULL,
+	opened_pos  INTEGER NOT NULL,
+	issued_in   INTEGER NOT NULL,  -- generation of its run
+	revoked_at  TEXT,
+	revoked_pos INTEGER,           -- position of the event whose turn revoked it; NULL: none did, or it was revoked from outside
+	revoked_by  TEXT,              -- who revoked it from outside
+	answered_at TEXT,              -- when it was answered: in a generation an addressee answers a hook by one link alone
+	answered_in INTEGER,           -- generation of its run that takes the answer
+	answer      TEXT
+);
+CREATE UNIQUE INDEX tenter_links_answered ON tenter_links (run_id, hook_id, addressee, answered_in) WHERE answered_at IS NOT NULL;
+CREATE INDEX tenter_links_run ON tenter_links (run_id, number);
+CREATE INDEX tenter_links_open ON tenter_links (addressee, number) WHERE answered_at IS NULL AND revoked_at IS NULL;
+
+-- Requests to webhooks whose sender could not be verified.
+CREATE TABLE tenter_refused_requests (
+	number   INTEGER PRIMARY KEY,  -- in the order in which they were kept
+	id       TEXT NOT NULL UNIQUE,
+	token    TEXT NOT NULL,
+	hook_id  TEXT,  -- NULL: no run had opened the webhook
+	run_id   TEXT,
+	workflow TEXT,  -- whose runs the route starts; NULL: it starts none
+	sender   TEXT NOT NULL,
+	reason   TEXT NOT NULL,
+	delivery TEXT,  -- the key by which it would be a repeat, if it were genuine
+	request  TEXT NOT NULL,  -- JSON: all of it but its body
+	body     BLOB NOT NULL,
+	at       TEXT NOT NULL
+);
+
+-- Topics that hooks listen to.
+ALTER TABLE tenter_hooks ADD COLUMN subject TEXT;  -- it listens to the topic that its type names; NULL: to none
+ALTER TABLE tenter_hooks ADD COLUMN listens_from INTEGER NOT NULL DEFAULT 0;  -- it gets what is published after this
+ALTER TABLE tenter_hooks ADD COLUMN listens_to INTEGER NOT NULL DEFAULT 0;    -- and before this; 0: it listens
+CREATE TABLE tenter_topics (  -- those that open hooks listen to
+	topic     TEXT NOT NULL,
+	subject   TEXT NOT NULL,
+	listeners INTEGER NOT NULL,
+	published INTEGER NOT NULL DEFAULT 0,  -- number of the last publication
+	published_at TEXT,
+	behind    INTEGER NOT NULL DEFAULT 0,  -- there may be listeners that have not got it
+	PRIMARY KEY (topic, subject)
+) WITHOUT ROWID;
+CREATE INDEX tenter_topics_behind ON tenter_topics (published) WHERE behind;
+CREATE TABLE tenter_listeners (  -- open hooks that listen
+	run_id  TEXT NOT NULL,
+	hook_id TEXT NOT NULL,
+	topic   TEXT NOT NULL,
+	subject TEXT NOT NULL,
+	told    INTEGER NOT NULL,  -- it has got what was published up to this
+	PRIMARY KEY (run_id, hook_id)
+) WITHOUT ROWID;
+CREATE INDEX tenter_listeners_told ON tenter_listeners (topic, subject, told);
+CREATE TABLE tenter_publications (  -- that some have still to get, or that have a key
+	topic      TEXT NOT NULL,
+	subject    TEXT NOT NULL,
+	seq        INTEGER NOT NULL,
+	at         TEXT NOT NULL,
+	data       TEXT,             -- NULL: all have got it
+	trace      TEXT,
+	actor      TEXT,
+	listeners  INTEGER NOT NULL,
+	key        TEXT,
+	expires_at TEXT,
+	PRIMARY KEY (topic, subject, seq)
+) WITHOUT ROWID;
+CREATE UNIQUE INDEX tenter_publications_key ON tenter_publications (topic, subject, key) WHERE key IS NOT NULL;
+CREATE INDEX tenter_publications_expiry ON tenter_publications (expires_at) WHERE expires_at IS NOT NULL;
+CREATE TABLE tenter_topic_seq (  -- one row: it numbers publications, and where hooks begin and cease to listen
+	id   INTEGER PRIMARY KEY,
+	last INTEGER NOT NULL
+);
+INSERT INTO tenter_topic_seq (id, last) VALUES (1, 0);
+-- Who sent it, as JSON; NULL: not known.
+ALTER TABLE tenter_mailbox ADD COLUMN actor TEXT;
+ALTER TABLE tenter_unread ADD COLUMN actor TEXT;
+ALTER TABLE tenter_journal ADD COLUMN actor TEXT;
+ALTER TABLE tenter_journal_cuts ADD COLUMN actor TEXT;
 `,
 }

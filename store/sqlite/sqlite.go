@@ -63,6 +63,8 @@ type Store struct {
 	fatal   fatalError
 	files   *openFiles
 	closed  atomic.Bool
+
+	previous bool // the file has the schema before this one, which a Reader reads
 }
 
 var _ store.Store = (*Store)(nil)
@@ -86,7 +88,7 @@ func OpenWith(path string, o Options) (*Store, error) {
 	create := sqlite.OpenCreate
 	if o.Existing {
 		create = 0
-		if err := exists(path); err != nil {
+		if _, err := existing(path, thisEdition.known()); err != nil {
 			return nil, err
 		}
 	}
@@ -102,7 +104,7 @@ func OpenWith(path string, o Options) (*Store, error) {
 		return nil, err
 	}
 	s := &Store{path: path, opts: o}
-	if s.files, err = statFiles(path, c); err != nil {
+	if s.files, err = statFiles(path, c, "-wal", "-shm"); err != nil {
 		_ = c.close()
 		return nil, &OpenError{Path: path, Err: err, Advice: "end the processes that have it open, put it back together with its -wal, and start them again"}
 	}
@@ -139,11 +141,16 @@ func (s *Store) Close() error {
 	if !s.closed.CompareAndSwap(false, true) {
 		return nil
 	}
-	done := make(chan error, 1)
-	go func() {
+	return s.closing(func() error {
 		s.pool.close()
-		done <- s.w.close()
-	}()
+		return s.w.close()
+	})
+}
+
+// closing calls f, for a while.
+func (s *Store) closing(f func() error) error {
+	done := make(chan error, 1)
+	go func() { done <- f() }()
 	late := time.NewTimer(closeWithin)
 	defer late.Stop()
 	select {

@@ -20,7 +20,7 @@ func (w *writer) startRun(r store.NewRun, at time.Time) error {
 	if err != nil {
 		return err
 	}
-	err = w.putMail(store.Message{RunID: r.ID, Kind: store.Started, Data: r.Input}, "", at)
+	err = w.putMail(store.Message{RunID: r.ID, Kind: store.Started, Data: r.Input, Actor: r.Actor}, "", at)
 	w.started = w.inserted()
 	return err
 }

@@ -30,10 +30,10 @@ func (w *writer) terminate(runID string, e store.Event) error {
 	if err := w.on(qExecutingClear).bindText(runID).run(); err != nil {
 		return err
 	}
-	if err := w.emptyMailbox(runID, store.Canceled); err != nil {
+	if _, err := w.closeHooks(runID, e.At, last); err != nil {
 		return err
 	}
-	if err := w.closeHooks(runID, e.At, last); err != nil {
+	if err := w.emptyMailbox(runID, store.Canceled); err != nil {
 		return err
 	}
 	children, err := readAll(w.on(qChildren).bindText(runID), whole((*stmt).text))
@@ -52,5 +52,8 @@ func (w *writer) terminate(runID string, e store.Event) error {
 		}
 	}
 	w.sig.Ended = append(w.sig.Ended, runID)
-	return nil
+	if err := w.unsubscribe(store.Subscription{RunID: runID}); err != nil {
+		return err
+	}
+	return w.ended(runID, h)
 }

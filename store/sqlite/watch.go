@@ -28,7 +28,7 @@ func (s *Store) Resync(ctx context.Context, sig store.Signal) (store.Signal, err
 	err := s.pool.read(ctx, func(c *conn) error {
 		is = store.Signal{}
 		for _, id := range sig.Mail {
-			if h, err := c.head(id); err == nil && h.messages > 0 {
+			if h, err := c.head(id); err == nil && (h.messages > 0 || h.paused) {
 				is.Mail = append(is.Mail, id)
 			} else if err != nil && !isNotFound(err) {
 				return err

@@ -3,6 +3,7 @@ package sqlite
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"runtime"
 	"slices"
 	"sync"
@@ -14,8 +15,10 @@ import (
 )
 
 const (
-	// pollInterval is how often changes of other processes are polled for.
+	// pollInterval is how often changes of other processes are polled for. After a commit, of this
+	// process or of another, there may soon be more: then it begins with firstPoll and grows by a quarter.
 	pollInterval = 250 * time.Millisecond
+	firstPoll    = 2 * time.Millisecond
 	// warnAfter is how long commits wait for another process in silence.
 	warnAfter = time.Second
 	// outcomeTimeout is how long a commit may take once its caller has given up: longer than
@@ -54,6 +57,9 @@ type writer struct {
 	started    int64        // ID of the last Started message
 	purged     time.Time    // when expired receipts were last deleted
 	spaceTried time.Time    // when making space was last tried, in vain
+
+	pausedNames []string // of the workflows that are paused
+	pausesKnown bool     // pausedNames is as in the file
 }
 
 // op is an operation. It checks first and writes after, so that one that is
@@ -171,19 +177,25 @@ func (w *writer) loop() {
 			w.err = w.conn.close()
 		}
 	}()
-	var tick <-chan time.Time
-	if !w.s.opts.Private {
-		t := time.NewTicker(pollInterval)
-		defer t.Stop()
-		tick = t.C
+	pause, poll := pollInterval, time.NewTimer(pollInterval)
+	defer poll.Stop()
+	tick := poll.C
+	if w.s.opts.Private {
+		tick = nil // never
 	}
 	for {
 		select {
 		case <-w.wake:
 			w.work()
 			w.checkpoint()
+			pause = firstPoll
+			poll.Reset(pause)
 		case <-tick:
-			w.pollChanges()
+			pause = min(pause+pause/4, pollInterval)
+			if w.pollChanges() {
+				pause = firstPoll
+			}
+			poll.Reset(pause)
 		case <-w.stop:
 			w.work()
 			return
@@ -275,7 +287,7 @@ func (w *writer) commitBatch(batch []*op) {
 	w.mu.Lock()
 	w.spare = batch[:0]
 	w.mu.Unlock()
-	if len(sig.Mail) > 0 || len(sig.Ended) > 0 || len(sig.Responded) > 0 || sig.All {
+	if len(sig.Mail) > 0 || len(sig.Ended) > 0 || len(sig.Responded) > 0 || len(sig.Behind) > 0 || sig.All {
 		w.s.watch.Tell(sig)
 	}
 }
@@ -290,6 +302,9 @@ func (w *writer) rerun(batch []*op) {
 		if o.err = w.begin(); o.err != nil {
 			continue
 		}
+		if !w.s.opts.Private && w.resync() {
+			w.sig.All = true
+		}
 		if o.err = o.run(w); unexpected(o.err) {
 			w.rollback()
 			o.err = w.s.noteFatal(o.err)
@@ -302,6 +317,8 @@ func (w *writer) rerun(batch []*op) {
 		all.Mail = append(all.Mail, w.sig.Mail...)
 		all.Ended = append(all.Ended, w.sig.Ended...)
 		all.Responded = append(all.Responded, w.sig.Responded...)
+		all.Untold = append(all.Untold, w.sig.Untold...)
+		all.Behind = append(all.Behind, w.sig.Behind...)
 		all.All = all.All || w.sig.All
 	}
 	w.sig = all
@@ -324,6 +341,7 @@ func (w *writer) commit(ops int) error {
 }
 
 func (w *writer) rollback() {
+	w.pausesKnown = false
 	// Some errors have ended the transaction by themselves.
 	if !w.c.AutocommitEnabled() {
 		_ = w.on(qRollback).run()
@@ -336,7 +354,7 @@ func (w *writer) begin() error {
 	w.began = time.Now()
 	var since time.Time
 	warned := false
-	for pause := time.Millisecond; ; pause = min(2*pause, 50*time.Millisecond) {
+	for {
 		if err := w.s.fatal.err(); err != nil {
 			return err
 		}
@@ -352,7 +370,9 @@ func (w *writer) begin() error {
 			warned = true
 			w.s.opts.Logger.Warn("commits wait for a write transaction of another process", "database", w.s.path, "waited", waited)
 		}
-		t := time.NewTimer(pause)
+		// SQLite does not queue processes that wait for its lock. One that commits without a pause
+		// leaves short gaps, which only frequent tries hit; random ones don't keep in step with it.
+		t := time.NewTimer(time.Duration(rand.Int64N(int64(4 * time.Millisecond))))
 		select {
 		case <-t.C:
 		case <-w.stop:
@@ -385,20 +405,23 @@ func (w *writer) changedElsewhere() (bool, error) {
 		v = st.int()
 	}
 	if err := st.end(); err != nil {
+		w.pausesKnown = false
 		return false, err
 	}
 	changed := v != w.version
 	w.version = v
+	w.pausesKnown = w.pausesKnown && !changed
 	return changed, nil
 }
 
-func (w *writer) pollChanges() {
+// pollChanges reports whether other processes have committed since it was last called.
+func (w *writer) pollChanges() (changed bool) {
 	if w.s.fatal.err() != nil {
-		return
+		return false
 	}
 	if w.s.checkFiles() != nil {
 		w.s.watch.Tell(store.Signal{All: true}) // callers that wait ask, and get the error
-		return
+		return false
 	}
 	changed, err := w.changedElsewhere()
 	if err != nil && !isBusy(err) {
@@ -407,6 +430,7 @@ func (w *writer) pollChanges() {
 	if changed {
 		w.s.watch.Tell(store.Signal{All: true})
 	}
+	return changed
 }
 
 // resync takes in what other processes have done, within a transaction: the next

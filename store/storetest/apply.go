@@ -106,6 +106,30 @@ var applyTests = []test{
 			}
 		}
 	}},
+	{"loads the journal of a free run that has something to do, and no other", func(k *kit) {
+		events := func() int {
+			l, err := k.s.Load(k.ctx, "r", store.IfFree)
+			k.ok(err)
+			if l.Run.ID != "r" {
+				k.Fatalf("run is %+v", l.Run)
+			}
+			return len(l.Events)
+		}
+		k.park("r", "t")
+		k.same("events of a run with nothing to do", events(), 0)
+		k.accept("t", "hello")
+		k.same("events of a run with mail", events(), 1)
+		k.claims(k.claim("w1", 1), "r")
+		k.same("events of a run with an owner", events(), 0)
+		t := k.then("r", store.Waiting)
+		t.Took, t.WakeAt = []int64{k.load("r").Mail[0].ID}, k.now().Add(time.Minute)
+		k.apply(t)
+		k.same("events of a run whose timer is to come", events(), 0)
+		t = k.then("r", store.Waiting)
+		t.WakeAt = k.now()
+		k.apply(t)
+		k.same("events of a run whose timer is due", events(), 1)
+	}},
 	{"refuses a writer of another epoch", func(k *kit) {
 		k.park("r")
 		for _, epoch := range []int64{0, 2} {

@@ -119,7 +119,7 @@ var archiveTests = []test{
 		_, err := a.Import(k.ctx, []store.Archive{renamed(k.export("r"), "other")})
 		k.ok(err)
 		r := k.load("other").Run
-		k.same("run", []any{r.Worker, r.Mark, r.Suspicion, r.Crashes, r.Epoch}, []any{"", false, 3, 1, int64(1)})
+		k.same("run", []any{r.Worker, r.Mark, r.Suspicion, r.Crashes, r.Epoch}, []any{"", false, int32(3), int32(1), int64(1)})
 		k.lease("w1", long)
 		k.claims(k.claim("w2", 10), "other")
 	}},

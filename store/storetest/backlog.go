@@ -34,7 +34,7 @@ func (k *kit) waiting(hook string) []string {
 func pulls(t *store.Transition, waiting []store.Message) *store.Transition {
 	for _, m := range waiting {
 		t.Pulled = append(t.Pulled, m.ID)
-		t.Events = append(t.Events, store.Event{At: t.At, Kind: m.Kind, Ref: m.Ref, Data: m.Data, OrStart: m.OrStart})
+		t.Events = append(t.Events, store.Event{At: t.At, Kind: m.Kind, Ref: m.Ref, Data: m.Data, OrStart: m.OrStart, Actor: m.Actor})
 	}
 	return t
 }
@@ -216,7 +216,7 @@ var backlogTests = []test{
 		k.claims(k.claim("w1", 10), "r2")
 		t = takes(k.then("r2", store.Running), k.load("r2").Mail)
 		t.Effects, t.Keep = []store.Effect{k.opens("h", "tok", 1)}, true
-		k.same("adopted", k.apply(t), []store.Outcome{{HookID: "r2.h0"}})
+		k.same("adopted", k.apply(t)[0].HookID, "r2.h0")
 		waiting := k.backlog("r2", "r2.h0", math.MinInt64)
 		k.same("waiting", texts(waiting), []string{"2", "3", "4", "5"})
 		end = pulls(k.then("r2", store.Completed, store.RunCompleted), waiting[:2])

@@ -29,7 +29,7 @@ var claimTests = []test{
 		k.claims(c, "r")
 		r := c.Runs[0]
 		k.same("run", r, k.load("r").Run)
-		k.same("owner", []any{r.Worker, r.Epoch, r.Suspicion}, []any{"w2", int64(2), 0})
+		k.same("owner", []any{r.Worker, r.Epoch, r.Suspicion}, []any{"w2", int64(2), int32(0)})
 		k.claims(k.claim("w2", 10)) // they are owned now
 		k.claims(k.claim("w1", 10))
 	}},
@@ -99,6 +99,25 @@ var claimTests = []test{
 		c, err := k.s.Claim(k.ctx, store.Claim{Worker: "w1", Build: "b9", Definitions: defs, Limit: 10, Now: now})
 		k.ok(err)
 		k.claims(c, "rb1")
+	}},
+	{"is patient with mail that others are about to take", func(k *kit) {
+		now := k.now()
+		k.lease("w1", long)
+		k.due("timer", "flow", 1, now)
+		k.park("young", "t")
+		k.accept("t", "hello")
+		patient := func(patience time.Duration) store.Claimed {
+			c, err := k.s.Claim(k.ctx, store.Claim{Worker: "w1", Build: "b1", Definitions: defs, Limit: 10, Now: k.now(), Patience: patience})
+			k.ok(err)
+			return c
+		}
+		accepted := k.load("young").Mail[0].AcceptedAt
+		c := patient(time.Hour)
+		k.claims(c, "timer")
+		if d := c.Next.Sub(accepted.Add(time.Hour)).Abs(); d > time.Minute {
+			k.Errorf("next is %s, want an hour after %s", c.Next, accepted)
+		}
+		k.claims(patient(time.Microsecond), "young")
 	}},
 	{"gives a worker what it owns already if the answer to its claim got lost", func(k *kit) {
 		now := k.now()
@@ -171,7 +190,7 @@ var claimTests = []test{
 		k.claims(c, "due", "mail", "new")
 		for _, r := range c.Runs {
 			k.same("run", r, k.load(r.ID).Run)
-			k.same("owner", []any{r.Worker, r.Suspicion}, []any{"w1", 0})
+			k.same("owner", []any{r.Worker, r.Suspicion}, []any{"w1", int32(0)})
 		}
 		k.same("when to look again: one has an owner who is dead", c.Next.IsZero() || c.Next.After(k.now()), false)
 		k.same("more, and busy", []any{c.More, len(c.Busy)}, []any{false, 0})
@@ -242,7 +261,7 @@ var leaseTests = []test{
 		k.pass(short)
 		c := k.claim("w1", 10)
 		k.claims(c, "of-dead")
-		k.same("run", []any{c.Runs[0].Worker, c.Runs[0].Epoch, c.Runs[0].Suspicion, c.Runs[0].Crashes}, []any{"w1", int64(2), 1, 0})
+		k.same("run", []any{c.Runs[0].Worker, c.Runs[0].Epoch, c.Runs[0].Suspicion, c.Runs[0].Crashes}, []any{"w1", int64(2), int32(1), int32(0)})
 		if left := c.Next.Sub(k.now()); left <= 0 || left > long {
 			k.Fatalf("look again in %v: want the lapse of the lease", left)
 		}
@@ -282,7 +301,7 @@ var leaseTests = []test{
 		k.apply(t)
 		k.pass(short)
 		r := k.claim("w2", 10).Runs[0]
-		k.same("counts", []int{r.Suspicion, r.Crashes}, []int{3, 2})
+		k.same("counts", []int32{r.Suspicion, r.Crashes}, []int32{3, 2})
 		k.same("mark", []bool{r.Mark, k.load("r").Run.Mark}, []bool{false, false})
 		k.same("run", r, k.load("r").Run)
 		a, err := k.s.Executing(k.ctx, "r")
@@ -305,7 +324,7 @@ var leaseTests = []test{
 		k.ok(k.s.Release(k.ctx, "w1"))
 		c := k.claim("w2", 10)
 		k.claims(c, "r")
-		k.same("counts", []int{c.Runs[0].Suspicion, c.Runs[0].Crashes}, []int{0, 0})
+		k.same("counts", []int32{c.Runs[0].Suspicion, c.Runs[0].Crashes}, []int32{0, 0})
 		k.same("owner", k.load("parked").Run.Worker, "")
 		k.accept("tok", "1")
 		k.claims(k.claim("w2", 10), "parked")

@@ -48,6 +48,81 @@ var concurrencyTests = []test{
 		k.same("owner", k.owner("tok"), <-won)
 		k.same("hooks", len(k.hooks("")), 1)
 	}},
+	{"no transition is written once a pause has returned", func(k *kit) {
+		const runs, writers = 20, 10
+		for i := range runs {
+			k.park(fmt.Sprint("r", i))
+		}
+		stores := []store.Store{k.s, k.h.Open(k.T)}
+		for round := range 10 {
+			if round%2 == 0 {
+				k.resumeWorkflow("flow")
+			} else {
+				for i := range runs {
+					k.resume(fmt.Sprint("r", i))
+				}
+			}
+			var wg sync.WaitGroup
+			ready := make(chan struct{}, writers)
+			stop := make(chan struct{})
+			for n := range writers {
+				wg.Go(func() {
+					s := stores[n%2]
+					for i := 0; ; i++ {
+						select {
+						case <-stop:
+							return
+						default:
+						}
+						id := fmt.Sprint("r", (n+i)%runs)
+						l, err := s.Load(k.ctx, id, 0)
+						k.check(err)
+						if err == nil {
+							_, err = s.Apply(k.ctx, &store.Transition{
+								RunID: id, Worker: "w1", Epoch: l.Run.Epoch, Seq: l.Run.Events + 1, After: l.Run.Events, At: k.now(), Status: store.Waiting,
+								Events: []store.Event{{At: k.now(), Kind: store.TimerFired}},
+							})
+						}
+						if !errors.Is(err, store.ErrConflict) && !errors.Is(err, store.ErrPaused) {
+							k.check(err)
+						}
+						if round%2 == 0 {
+							_, err = s.Apply(k.ctx, k.begin(fmt.Sprintf("born%d-%d-%d", round, n, i)))
+							if !errors.Is(err, store.ErrPaused) {
+								k.check(err)
+							}
+						}
+						if i == 2 {
+							ready <- struct{}{}
+						}
+					}
+				})
+			}
+			for range writers {
+				<-ready
+			}
+			if round%2 == 0 {
+				k.pauseWorkflow("flow")
+			} else {
+				k.resumeWorkflow("flow")
+				for i := range runs {
+					k.pause(fmt.Sprint("r", i))
+				}
+			}
+			journals := func() (n int64) {
+				rs, err := k.s.Runs(k.ctx, store.Filter{Limit: 100_000, Paused: true})
+				k.ok(err)
+				for _, r := range rs {
+					n += r.Events
+				}
+				return n
+			}
+			before := journals()
+			close(stop)
+			wg.Wait()
+			k.same("events", journals(), before)
+		}
+	}},
 	{"one of many gets an ID", func(k *kit) {
 		won := make(chan bool, crowd)
 		k.all(crowd, func(i int) {
@@ -239,7 +314,7 @@ var lostTests = []test{
 		l := k.fence("r", 1)
 		k.same("event", []int64{l.Events[1].Epoch, l.Events[1].Seq}, []int64{1, t.Seq})
 		k.same("run", []any{l.Run.Epoch, l.Run.Worker, l.Run.Mark, l.Run.Suspicion, l.Run.Crashes, l.Run.Status, l.Run.WakeAt},
-			[]any{int64(2), "w1", false, 2, 1, store.Running, t.WakeAt})
+			[]any{int64(2), "w1", false, int32(2), int32(1), store.Running, t.WakeAt})
 		k.same("loaded", k.load("r"), l)
 		k.claims(k.claim("w2", 10)) // it is owned
 	}},

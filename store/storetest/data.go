@@ -80,6 +80,40 @@ var dataTests = []test{
 		k.apply(takes(k.then("r", store.Waiting), mail))
 		k.same("of the event", k.load("r").Events[1].OrStart, &next)
 	}},
+	{"keeps who sent messages", func(k *kit) {
+		const ada = `{"via": "key", "name": "ada \u0000 ✓"}`
+		by := func(who string) string { return ada + who }
+		r := newRun("r")
+		r.Actor = by("1")
+		k.ok(k.s.Start(k.ctx, r))
+		k.apply(takes(k.then("r", store.Waiting), k.load("r").Mail))
+		t := k.then("r", store.Waiting, store.TimerFired)
+		t.Effects = []store.Effect{k.opens("r", "tok", 2)}
+		k.apply(t)
+		next := newRun("next")
+		next.Actor = by("2")
+		for _, p := range []store.Payload{
+			{Token: "tok", Actor: by("3"), OrStart: &next},
+			{Token: "other", Actor: by("4"), OrStart: &next},
+			{Token: "tok"},
+		} {
+			_, err := k.s.Accept(k.ctx, p)
+			k.ok(err)
+		}
+		k.ok(k.s.Send(k.ctx, store.Message{RunID: "r", Kind: store.Woken, Actor: by("5")}))
+		k.same("of the mailbox", actors(k.load("r").Mail), []string{by("3"), "", by("5")})
+		k.same("of a run that a payload has started", actors(k.load("next").Mail), []string{by("2"), by("4")})
+		k.apply(takes(k.then("r", store.Waiting), k.load("r").Mail[:1]))
+		journaled := []string{}
+		for _, e := range k.load("r").Events {
+			journaled = append(journaled, e.Actor)
+		}
+		k.same("of the journal", journaled, []string{by("1"), "", by("3")})
+		k.ok(k.s.Terminate(k.ctx, "r", store.Event{At: k.now(), Kind: store.RunCanceled, Actor: by("6")}))
+		events, err := k.s.Journal(k.ctx, "r", 3, 10)
+		k.ok(err)
+		k.same("of the end", events[0].Actor, by("6"))
+	}},
 	{"keeps the traces of runs and of messages", func(k *kit) {
 		const trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01 vendor=a,other=b"
 		free := newRun("free")
@@ -111,4 +145,13 @@ var dataTests = []test{
 			"free": trace + "1", "child": trace + "2", "born": trace + "3", "next": trace + "5", "none": "",
 		})
 	}},
+}
+
+// actors are the senders of messages.
+func actors(mail []store.Message) []string {
+	all := []string{}
+	for _, m := range mail {
+		all = append(all, m.Actor)
+	}
+	return all
 }

@@ -70,6 +70,33 @@ var endTests = []test{
 		}
 		k.claims(k.claim("w1", 10), "r2")
 	}},
+	{"gives a successor requests, or what was not one", func(k *kit) {
+		request := func(hook, data, next string) {
+			r := newRun(next)
+			r.Webhook = []byte(`{}`)
+			_, err := k.s.Accept(k.ctx, store.Payload{Token: "tok", Hook: hook, Data: []byte(data), Request: data, OrStart: &r})
+			k.ok(err)
+		}
+		k.park("r", "tok")
+		k.orStart("tok", "1", "s1")
+		t := k.then("r", store.Waiting)
+		e := k.opens("h", "tok", 1)
+		e.Hook.Webhook = []byte(`{}`)
+		t.Effects = []store.Effect{closes("r/tok", 1), e}
+		k.apply(t)
+		request("h", "2", "s2")
+		journaled := payload("h", "3", "s3")
+		journaled.OrStart.Webhook = []byte(`{}`)
+		end := k.then("r", store.Completed, store.RunCompleted)
+		end.TookAny = true
+		end.Unread = []store.Message{journaled, payload("r/tok", "4", "s4")}
+		k.apply(end)
+		k.same("mail of the successor", k.mail("s3"), []string{"started", "3", "2"})
+		k.same("unread", k.mailbox("r"), []string{"4", "1"})
+		h, err := k.s.Hook(k.ctx, "tok")
+		k.ok(err)
+		k.same("hook", []any{h.ID, h.Webhook != nil}, []any{"s3.h0", true})
+	}},
 	{"starts one successor for each token", func(k *kit) {
 		k.park("r", "t1", "t2")
 		k.orStart("t1", "a", "s1")

@@ -72,6 +72,16 @@ var examineTests = []test{
 		k.same("reason", x.Blocked.First[0].BlockedReason, "diverged")
 		k.same("quarantined", ids(x.Quarantined.First), []string{"suspect"})
 	}},
+	{"finds nothing wrong with runs whose generations are pruned, and with their forks", func(k *kit) {
+		k.park("r", "tok")
+		k.apply(k.restarts("again"))
+		k.apply(takes(k.then("r", store.Waiting), k.load("r").Mail))
+		k.forks(k.forkOf("r", "f", 3))
+		k.examine(true)
+		_, _, err := k.s.PruneGenerations(k.ctx, k.now().Add(long), 1000)
+		k.ok(err)
+		k.examine(true)
+	}},
 	{"can be interrupted", func(k *kit) {
 		e, ok := k.s.(store.Examiner)
 		if !ok {

@@ -120,6 +120,82 @@ var acceptTests = []test{
 		k.same("owner", k.owner("tok"), "")
 		k.same("mail", k.mail("r"), []string{"started"})
 	}},
+	{"a request starts a run with a reserved webhook, which the run adopts", func(k *kit) {
+		r := newRun("r")
+		r.Webhook = []byte(`{"manual": true}`)
+		request := store.Payload{Token: "tok", Data: []byte("1"), Request: "q1", OrStart: &r, Key: "k", KeepFor: long}
+		rec, err := k.s.Accept(k.ctx, request)
+		k.ok(err)
+		want := store.Hook{ID: "r.h0", RunID: "r", Token: "tok", Webhook: r.Webhook, Reserved: true, CreatedAt: rec.Hook.CreatedAt}
+		k.same("receipt", rec, store.Receipt{Hook: want, Started: true})
+		h, err := k.s.Hook(k.ctx, "tok")
+		k.ok(err)
+		k.same("hook", h, want)
+		m := k.load("r").Mail
+		k.same("mail", texts(m), []string{"started", "1"})
+		k.same("or start", m[1].OrStart, &r)
+
+		rec, err = k.s.Accept(k.ctx, request)
+		k.ok(err)
+		k.same("repeat", []any{rec.Duplicate, rec.Started, rec.Request, string(rec.Hook.Webhook)}, []any{true, false, "q1", string(r.Webhook)})
+		_, err = k.s.Accept(k.ctx, store.Payload{Token: "tok"})
+		k.fails(err, store.ErrMismatch) // a payload is not a request
+		next := newRun("r2")
+		next.Webhook = r.Webhook
+		request = store.Payload{Token: "tok", Data: []byte("2"), Request: "q2", OrStart: &next, Key: "k2", KeepFor: long}
+		rec, err = k.s.Accept(k.ctx, request)
+		k.fails(err, store.ErrMismatch) // the hook has a say in how it is taken
+		k.same("hook", rec.Hook, want)
+		request.Hook = "r.h0"
+		rec, err = k.s.Accept(k.ctx, request)
+		k.ok(err)
+		k.same("started", []any{rec.Started, rec.Duplicate}, []any{false, false})
+
+		k.claims(k.claim("w1", 10), "r")
+		t := takes(k.then("r", store.Waiting), k.load("r").Mail[:1])
+		t.Effects = []store.Effect{k.opens("h1", "tok", 1)}
+		o := k.apply(t)[0]
+		k.same("outcome for a plain hook", []any{o.HookID, o.Carried != nil && o.Carried.Webhook != nil}, []any{"", true})
+		t = k.then("r", store.Waiting)
+		e := k.opens("h1", "tok", 1)
+		e.Hook.Webhook = []byte(`{"call":true,"manual":true}`)
+		t.Effects = []store.Effect{e}
+		o = k.apply(t)[0]
+		k.same("outcome for a call", []any{o.HookID, o.Carried != nil && o.Carried.Webhook != nil}, []any{"", true})
+		t = k.then("r", store.Waiting)
+		e = k.opens("h2", "tok", 1)
+		e.Hook.Webhook = []byte(`{"verify":"them"}`)
+		t.Effects = []store.Effect{e}
+		k.same("outcome", k.apply(t)[0].HookID, "r.h0")
+		h, err = k.s.Hook(k.ctx, "tok")
+		k.ok(err)
+		k.same("hook", []any{h.Reserved, string(h.Webhook)}, []any{false, string(e.Hook.Webhook)})
+		mail := k.load("r").Mail
+		k.same("mail", texts(mail), []string{"1", "2"})
+
+		end := takes(k.then("r", store.Completed, store.RunCompleted), mail[:1])
+		end.TookAny = true
+		k.apply(end)
+		h, err = k.s.Hook(k.ctx, "tok")
+		k.ok(err)
+		k.same("hook of the successor", []any{h.ID, h.Reserved, string(h.Webhook)}, []any{"r2.h0", true, string(r.Webhook)})
+	}},
+	{"a webhook does not adopt what is reserved for payloads", func(k *kit) {
+		k.orStart("tok", "1", "r")
+		r := newRun("r2")
+		r.Webhook = []byte(`{}`)
+		rec, err := k.s.Accept(k.ctx, store.Payload{Token: "tok", Request: "q", OrStart: &r})
+		k.fails(err, store.ErrMismatch)
+		k.same("hook", []any{rec.Hook.ID, rec.Hook.Webhook == nil}, []any{"r.h0", true})
+		k.claims(k.claim("w1", 10), "r")
+		t := takes(k.then("r", store.Waiting), k.load("r").Mail[:1])
+		e := k.opens("h1", "tok", 1)
+		e.Hook.Webhook = []byte(`{}`)
+		t.Effects = []store.Effect{e}
+		o := k.apply(t)[0]
+		k.same("outcome", []any{o.HookID, o.Carried != nil && o.Carried.Webhook == nil}, []any{"", true})
+		k.same("hook", k.owner("tok"), "r")
+	}},
 	{"the run's first claim adopts the reservation, others conflict", func(k *kit) {
 		rec := k.orStart("tok", "1", "r")
 		k.same("outcome", k.apply(k.begin("x", k.opens("hx", "tok", 1))), []store.Outcome{{Conflict: "r"}})
@@ -131,11 +207,13 @@ var acceptTests = []test{
 		e := k.opens("h1", "tok", 1)
 		e.Hook.Type, e.Hook.Metadata = "chat", []byte(`{"a":1}`)
 		t.Effects = []store.Effect{e, k.opens("h2", "tok", 1)}
-		k.same("outcomes", k.apply(t), []store.Outcome{{HookID: "r.h0"}, {Conflict: "r"}})
+		reserved, err := k.s.Hook(k.ctx, "tok")
+		k.ok(err)
+		k.same("outcomes", k.apply(t), []store.Outcome{{HookID: "r.h0", CreatedAt: reserved.CreatedAt}, {Conflict: "r"}})
 		// A run that crashed before it took the outcomes in claims again.
 		t = k.then("r", store.Waiting)
 		t.Effects = []store.Effect{k.opens("h2", "tok", 1), e}
-		k.same("outcomes of a repeat", k.apply(t), []store.Outcome{{Conflict: "r"}, {HookID: "r.h0"}})
+		k.same("outcomes of a repeat", k.apply(t), []store.Outcome{{Conflict: "r"}, {HookID: "r.h0", CreatedAt: reserved.CreatedAt}})
 		h, err := k.s.Hook(k.ctx, "tok")
 		k.ok(err)
 		k.same("hook", h, store.Hook{

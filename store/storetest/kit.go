@@ -143,11 +143,11 @@ func (k *kit) load(id string) store.Loaded {
 	k.Helper()
 	l, err := k.s.Load(k.ctx, id, 0)
 	k.ok(err)
-	if int64(len(l.Events)) != l.Run.Events {
-		k.Fatalf("run %s has %d events, its head says %d", id, len(l.Events), l.Run.Events)
+	if int64(len(l.Events)) != l.Run.Events-l.Run.Base {
+		k.Fatalf("run %s has %d events, its head says %d, %d of them before its generation", id, len(l.Events), l.Run.Events, l.Run.Base)
 	}
 	for i, e := range l.Events {
-		if e.Position != int64(i)+1 {
+		if e.Position != l.Run.Base+int64(i)+1 {
 			k.Fatalf("event %d of run %s has position %d", i, id, e.Position)
 		}
 	}
@@ -224,7 +224,7 @@ func texts(mail []store.Message) []string {
 func takes(t *store.Transition, mail []store.Message) *store.Transition {
 	for _, m := range mail {
 		t.Took = append(t.Took, m.ID)
-		t.Events = append(t.Events, store.Event{At: t.At, Kind: m.Kind, Ref: m.Ref, Data: m.Data, OrStart: m.OrStart})
+		t.Events = append(t.Events, store.Event{At: t.At, Kind: m.Kind, Ref: m.Ref, Data: m.Data, OrStart: m.OrStart, Actor: m.Actor})
 	}
 	return t
 }

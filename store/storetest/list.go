@@ -83,6 +83,7 @@ var listTests = []test{
 				}
 			}
 			pick(2, func() { f.Status = []store.Status{store.Waiting, store.Failed, store.Blocked}[i%3] })
+			pick(4, func() { f.Open = true })
 			pick(3, func() { f.Workflow = []string{"flow", "rare", "none"}[i%3] })
 			pick(5, func() { f.ParentID = all[0].ID })
 			pick(4, func() { f.Prefix = []string{"a", "b-0", "c-", "a-2"}[i%4] })
@@ -90,7 +91,7 @@ var listTests = []test{
 			pick(6, func() { f.Until = at.Add(time.Duration(i%25) * time.Second) })
 			var want []store.Run
 			for _, r := range all {
-				if (f.Status == "" || r.Status == f.Status) && (f.Workflow == "" || r.Workflow == f.Workflow) && (f.ParentID == "" || r.ParentID == f.ParentID) &&
+				if (f.Status == "" || r.Status == f.Status) && (!f.Open || !r.Status.Ended()) && (f.Workflow == "" || r.Workflow == f.Workflow) && (f.ParentID == "" || r.ParentID == f.ParentID) &&
 					strings.HasPrefix(r.ID, f.Prefix) && !r.CreatedAt.Before(f.Since) && (f.Until.IsZero() || r.CreatedAt.Before(f.Until)) {
 					want = append(want, r)
 				}
@@ -315,7 +316,7 @@ var listTests = []test{
 	}},
 	{"lists workers", func(k *kit) {
 		k.lease("w2", long)
-		k.ok(k.s.Renew(k.ctx, store.Lease{Worker: "w1", For: short, Build: "b2"}))
+		k.ok(k.s.Renew(k.ctx, store.Lease{Worker: "w1", For: short, Build: "b2", LinkKeys: []string{"old", "new"}}))
 		k.pass(short)
 		ws, err := k.s.Workers(k.ctx)
 		k.ok(err)
@@ -326,7 +327,7 @@ var listTests = []test{
 			}
 		}
 		ws[0].LeaseUntil, ws[0].RenewedAt, ws[1].LeaseUntil, ws[1].RenewedAt = time.Time{}, time.Time{}, time.Time{}, time.Time{}
-		k.same("workers", ws, []store.WorkerInfo{{Name: "w1", Build: "b2"}, {Name: "w2", Build: "b1", Definitions: defs, Live: true}})
+		k.same("workers", ws, []store.WorkerInfo{{Name: "w1", Build: "b2", LinkKeys: []string{"old", "new"}}, {Name: "w2", Build: "b1", Definitions: defs, Live: true}})
 	}},
 }
 

@@ -92,6 +92,25 @@ var respondTests = []test{
 		_, err = k.s.Receipt(k.ctx, "plain")
 		k.fails(err, store.ErrNotFound) // it was not a request
 	}},
+	{"takes requests of a call as those of a webhook", func(k *kit) {
+		h := store.Hook{ID: "h", Token: "tok", Type: "quote", Webhook: []byte(`{"call":true,"manual":true}`), OpenedPos: 1, CreatedAt: k.now()}
+		k.apply(k.begin("r", store.Effect{Kind: store.OpenHook, Hook: h}))
+		r, err := k.s.Accept(k.ctx, store.Payload{Token: "tok", Type: &h.Type})
+		k.fails(err, store.ErrMismatch)
+		k.same("hook", r.Hook.Webhook, h.Webhook)
+		_, err = k.s.Accept(k.ctx, store.Payload{Token: "tok", Hook: "h", Key: "k", KeepFor: time.Hour, Request: "q", Data: []byte("1")})
+		k.ok(err)
+		for _, hook := range []string{"h", "none"} { // any receipt, or those alone
+			r, err = k.s.Accept(k.ctx, store.Payload{Token: "tok", Hook: hook, Key: "k", KeepFor: time.Hour, Request: "q2"})
+			k.ok(err)
+			k.same("receipt", []any{r.Duplicate, r.Request, r.Hook.RunID, r.Hook.Type, r.Hook.Webhook}, []any{true, "q", "r", h.Type, h.Webhook})
+		}
+		_, err = k.s.Accept(k.ctx, store.Payload{Token: "tok", Hook: "none", Key: "unknown", KeepFor: time.Hour})
+		k.fails(err, store.ErrNotFound)
+		l, err := k.s.Load(k.ctx, "r", 0)
+		k.ok(err)
+		k.same("messages", len(l.Mail), 1)
+	}},
 	{"keeps what a webhook is", func(k *kit) {
 		h := store.Hook{ID: "h", Token: "tok", Webhook: []byte(`{"manual":true}`), OpenedPos: 1, CreatedAt: k.now()}
 		k.apply(k.begin("r", store.Effect{Kind: store.OpenHook, Hook: h}))

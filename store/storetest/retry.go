@@ -71,6 +71,47 @@ var retryTests = []test{
 		t.Effects = []store.Effect{k.opens("after", "other", 3)}
 		k.same("outcome", k.apply(t), []store.Outcome{{HookID: "after"}})
 	}},
+	{"lets a reservation that an earlier generation had opened be carried again", func(k *kit) {
+		opens := func() *store.Transition {
+			t := takes(k.then("r", store.Running), k.load("r").Mail)
+			e := k.opens("r/again", "tok", t.After+1)
+			e.Hook.Type, e.Hook.Subject = "a", "s"
+			t.Keep, t.Effects = true, []store.Effect{e}
+			return t
+		}
+		k.orStart("tok", "1", "r")
+		k.claims(k.claim("w1", 1), "r")
+		k.apply(opens())
+		k.apply(k.restarts("again"))
+		k.apply(opens())
+		k.fail()
+		l := k.load("r")
+		_, err := k.s.Retry(k.ctx, store.Cut{RunID: "r", Events: l.Run.Events, From: l.Run.Base + 1})
+		k.ok(err)
+		h, err := k.s.Hook(k.ctx, "tok")
+		k.ok(err)
+		k.same("hook", []any{h.ID, h.Carried, h.Reserved, h.Type, h.Subject}, []any{"r.h0", true, false, "a", "s"})
+		_, err = k.s.Accept(k.ctx, store.Payload{Token: "tok", Type: new("b")})
+		k.fails(err, store.ErrMismatch)
+		k.apply(k.restarts("and again")) // and has not opened it
+		k.same("owner", k.owner("tok"), "")
+	}},
+	{"lets a reservation that a fork has opened be one again", func(k *kit) {
+		k.orStart("tok", "1", "r")
+		k.claims(k.claim("w1", 1), "r")
+		k.apply(takes(k.then("r", store.Waiting), k.load("r").Mail))
+		k.apply(k.then("r", store.Completed, store.RunCompleted))
+		k.forks(k.forkOf("r", "f", 2, store.ForkedHook{ID: "r.h0", Unopened: true}))
+		t := takes(k.then("f", store.Running), k.load("f").Mail)
+		t.Effects = []store.Effect{k.opens("f.h1", "tok", 3)}
+		k.same("outcome", k.apply(t)[0].HookID, "r.h0")
+		k.apply(k.then("f", store.Failed, store.RunFailed))
+		_, err := k.s.Retry(k.ctx, store.Cut{RunID: "f", Events: 4, From: 3})
+		k.ok(err)
+		h, err := k.s.Hook(k.ctx, "tok")
+		k.ok(err)
+		k.same("hook", []any{h.ID, h.RunID, h.Reserved, h.Carried}, []any{"r.h0", "f", true, false})
+	}},
 	{"changes nothing if a token has another owner", func(k *kit) {
 		k.park("r", "free", "tok")
 		k.accept("tok", "1")

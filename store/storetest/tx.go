@@ -87,14 +87,39 @@ func (k *kit) claimsStep(s store.TxStep) error {
 }
 
 var withinTests = []test{
+	{"pauses and resumes a run if the transaction commits", func(k *kit) {
+		k.park("r", "tok")
+		k.accept("tok", "1")
+		j := k.within()
+		k.ok(j.Pause(k.ctx, "r", store.Pause{Actor: "ada"}))
+		r, err := j.Run(k.ctx, "r")
+		k.ok(err)
+		k.same("within", r.Paused != nil, true)
+		k.fails(j.Pause(k.ctx, "none", store.Pause{}), store.ErrNotFound)
+		j.rollback()
+		k.same("pause", k.paused("r"), "")
+		j = k.within()
+		k.ok(j.Pause(k.ctx, "r", store.Pause{Actor: "ada"}))
+		j.commit()
+		k.same("pause", k.paused("r"), "ada")
+		k.claims(k.claim("w1", 10))
+		j = k.within()
+		k.ok(j.Resume(k.ctx, "r", "eve"))
+		k.fails(j.Resume(k.ctx, "none", ""), store.ErrNotFound)
+		j.commit()
+		k.claims(k.claim("w1", 10), "r")
+	}},
 	{"does nothing if the transaction is rolled back", func(k *kit) {
 		k.park("r", "tok")
 		k.park("sent")
 		k.park("gone", "gone")
 		before := []store.Loaded{k.load("r"), k.load("sent"), k.load("gone")}
+		fork := k.forkOf("r", "fork", 1, store.ForkedHook{ID: "r/tok", Token: "forked"})
 		j := k.within()
 		k.ok(j.Start(k.ctx, newRun("new")))
-		_, err := j.Accept(k.ctx, store.Payload{Token: "tok", Data: []byte("1"), Key: "key", KeepFor: long})
+		_, err := j.Fork(k.ctx, fork)
+		k.ok(err)
+		_, err = j.Accept(k.ctx, store.Payload{Token: "tok", Data: []byte("1"), Key: "key", KeepFor: long})
 		k.ok(err)
 		next := newRun("next")
 		_, err = j.Accept(k.ctx, store.Payload{Token: "other", OrStart: &next})
@@ -105,7 +130,7 @@ var withinTests = []test{
 		j.rollback()
 
 		k.same("runs", []store.Loaded{k.load("r"), k.load("sent"), k.load("gone")}, before)
-		for _, id := range []string{"new", "next"} {
+		for _, id := range []string{"new", "next", "fork"} {
 			_, err := k.s.Run(k.ctx, id)
 			k.fails(err, store.ErrNotFound)
 		}
@@ -122,8 +147,12 @@ var withinTests = []test{
 		k.park("gone", "gone")
 		told := make(chan store.Signal, 100)
 		defer k.s.Watch(func(s store.Signal) { told <- s })()
+		fork := k.forkOf("r", "fork", 1, store.ForkedHook{ID: "r/tok", Token: "forked"})
+		fork.Run.Version = 1
 		j := k.within()
 		k.ok(j.Start(k.ctx, newRun("new")))
+		_, err := j.Fork(k.ctx, fork)
+		k.ok(err)
 		rec, err := j.Accept(k.ctx, store.Payload{Token: "tok", Data: []byte("1")})
 		k.ok(err)
 		k.same("receipt", []string{rec.Hook.ID, rec.Hook.RunID}, []string{"r/tok", "r"})
@@ -147,13 +176,16 @@ var withinTests = []test{
 		k.same("owner of a token that was released", k.owner("gone"), "")
 		_, err = k.s.Response(k.ctx, "q")
 		k.ok(err)
-		k.claims(k.claim("w1", 10), "new", "r")
+		k.same("mail of the fork", k.mail("fork"), []string{"forked"})
+		k.same("owner of a token of the fork", k.owner("forked"), "fork")
+		k.claims(k.claim("w1", 10), "new", "fork", "r")
 	}},
 	{"leaves the transaction usable when it refuses", func(k *kit) {
 		k.park("r", "tok")
 		k.park("ended")
 		k.apply(k.then("ended", store.Completed, store.RunCompleted))
 		k.ok(k.s.Respond(k.ctx, k.response("q", "step#1", "one")))
+		open := k.forkOf("r", "fork", 1, store.ForkedHook{ID: "r/tok"})
 		j := k.within()
 		taken, typ := newRun("r"), "type"
 		k.fails(j.Start(k.ctx, taken), store.ErrExists)
@@ -170,6 +202,16 @@ var withinTests = []test{
 		_, err = j.Retry(k.ctx, store.Cut{RunID: "r", Events: 1, From: 1})
 		k.fails(err, store.ErrConflict)
 		k.fails(j.Unblock(k.ctx, "r"), store.ErrConflict)
+		h, err := j.Fork(k.ctx, open)
+		k.fails(err, store.ErrExists)
+		k.same("owner", h.RunID, "r")
+		open.Hooks = nil
+		open.Run.ID = "ended"
+		_, err = j.Fork(k.ctx, open)
+		k.fails(err, store.ErrExists)
+		open.Seq++
+		_, err = j.Fork(k.ctx, open)
+		k.fails(err, store.ErrConflict)
 		_, err = j.Hook(k.ctx, "none")
 		k.fails(err, store.ErrNotFound)
 		_, err = j.Run(k.ctx, "none")

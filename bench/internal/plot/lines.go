@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"html"
 	"math"
+	"os"
+	"path/filepath"
 
 	"github.com/tenter-dev/tenter/bench/internal/report"
 )
@@ -69,6 +71,17 @@ func Begin(b *bytes.Buffer, width, height int, title string) {
 	width, height = width+2*margin, height+2*margin
 	fmt.Fprintf(b, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="%d %d %d %d" width="%d" height="%d" role="img">`, -margin, -margin, width, height, width, height)
 	fmt.Fprintf(b, "\n<title>%s</title>\n<style>%s</style>\n", html.EscapeString(title), style)
+}
+
+// Write draws charts into a file, and makes its directory. It does nothing without a path.
+func Write(path, title string, charts []Chart) error {
+	if path == "" {
+		return nil
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return err
+	}
+	return os.WriteFile(path, Draw(title, charts), 0o644)
 }
 
 // Draw draws charts of lines, two in a row.

@@ -191,6 +191,9 @@ func (bl *Backlog) ReadAhead(read func(hook string, after int64, n int) ([]store
 	return true, nil
 }
 
+// Backlogged reports whether payloads wait in backlogs, as far as is known.
+func (x *Execution) Backlogged() bool { return len(x.backlogs) > 0 || len(x.pulls) > 0 }
+
 // Rejoin tells a replayed execution which payloads wait, the first of each hook, and pulls
 // those that branches wait for.
 func (x *Execution) Rejoin(first []store.Message) {

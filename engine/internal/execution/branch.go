@@ -42,7 +42,7 @@ type branch struct {
 }
 
 func (x *Execution) newBranch(fn func()) {
-	b := &branch{id: x.nextBranch}
+	b := &branch{id: int(x.nextBranch)}
 	x.nextBranch++
 	b.next, b.stop = iter.Pull(func(yield func(struct{}) bool) {
 		b.yield = yield

@@ -16,6 +16,7 @@ type child struct {
 	spec    store.NewRun
 	scope   *scope
 	derived bool // its ID is derived from the parent's
+	anew    bool // a fork starts it that has its start from its origin
 	started bool
 	exists  bool // another run has its ID
 	done    bool
@@ -41,7 +42,7 @@ func (s *scope) StartChild(spec run.Child) (run.ChildRun, error) {
 	if err := CheckSize("the input", spec.Input, x.env.Limit); err != nil {
 		return nil, fmt.Errorf("start %s: %w", spec.Workflow, err)
 	}
-	c := &child{x: x, scope: s, ref: count(&x.childCount, spec.Workflow)}
+	c := &child{x: x, scope: s, ref: x.count(&x.childCount, spec.Workflow)}
 	c.spec = store.NewRun{
 		ID:        spec.RunID,
 		Workflow:  spec.Workflow,
@@ -51,7 +52,7 @@ func (s *scope) StartChild(spec run.Child) (run.ChildRun, error) {
 		ParentRef: c.ref,
 	}
 	if spec.RunID == "" {
-		c.spec.ID = journal.ChildRunID(x.info.RunID, c.ref)
+		c.spec.ID = journal.ChildRunID(x.runID(), c.ref)
 	}
 	x.ask(b, journal.Ask{Op: journal.Child, Ref: c.ref, RunID: c.spec.ID})
 	if x.children == nil {
@@ -101,7 +102,7 @@ func (c *child) outcome(o store.Outcome) (store.Kind, string, []byte) {
 	if o.Conflict != "" {
 		return store.ChildExists, c.ref, journal.EncodeID(o.Conflict)
 	}
-	if c.derived {
+	if c.derived || c.anew {
 		return "", "", nil
 	}
 	return store.ChildStarted, c.ref, nil

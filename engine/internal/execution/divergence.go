@@ -1,6 +1,8 @@
 package execution
 
 import (
+	"fmt"
+
 	"github.com/tenter-dev/tenter/internal/journal"
 	"github.com/tenter-dev/tenter/internal/run"
 )
@@ -24,6 +26,11 @@ func (d *Divergence) String() string {
 		Position: d.Position, Event: d.Event, Recorded: run.CutTo(d.Recorded, most), Attempted: run.CutTo(d.Attempted, most), Caller: d.Caller,
 	}
 	return run.Cut(where.Reason())
+}
+
+// notDrawn says that a recording without the secret of its run has less than the code derives.
+func notDrawn(label journal.Label, n uint64) string {
+	return fmt.Sprintf("the code draws more than the export for replay has: %s %d", label, n)
 }
 
 // callerLine returns the line of the author's code that makes a durable call.

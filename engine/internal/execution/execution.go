@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/tenter-dev/tenter/internal/gid"
 	"github.com/tenter-dev/tenter/internal/journal"
+	"github.com/tenter-dev/tenter/internal/planted"
 	"github.com/tenter-dev/tenter/internal/run"
 	"github.com/tenter-dev/tenter/store"
 )
@@ -26,7 +28,8 @@ import (
 type Execution struct {
 	info   run.Info
 	parent string // its run ID
-	secret []byte
+	secret []byte // of the run
+	origin *store.Origin
 	code   func(run.Scope, []byte) ([]byte, *journal.Failure)
 	scene  *run.Scene
 	env    *Environment
@@ -35,7 +38,8 @@ type Execution struct {
 
 	current    atomic.Pointer[branch] // the one that is executing, nil between turns
 	branches   []*branch
-	nextBranch int
+	nextBranch int32
+	taken      int32 // in items
 	runnable   runqueue
 	root       *scope
 	doneMu     sync.Mutex
@@ -44,9 +48,14 @@ type Execution struct {
 	born     time.Time // of the first event
 	now      time.Time // of the current event
 	position int64     // of the current event
+	base     int64     // position of the last event before the generation
+	size     int64     // bytes of data that the generation was fed
+
+	restartAfter int // how many events a generation may have
 
 	live            bool // false during replay
 	took            bool // the code has ever taken a payload
+	moved           bool // something has come to the generation since it began
 	cancelRequested bool
 	finished        bool
 
@@ -64,6 +73,8 @@ type Execution struct {
 	closing      map[string]*hook    // pulled after they were closed
 	children     map[string]*child
 	childCount   map[string]int
+	awaits       *awaits      // nil: none yet
+	links        *links       // as well
 	derived      []derivation // few: a map would take the room of twenty
 
 	// pending holds, in order, the asks that the store decides and whose outcome has not been
@@ -81,11 +92,51 @@ type Execution struct {
 	newSteps []*Step      // asked for since they were last taken
 	canceled []*Step      // canceled since then
 	items    []*item      // payloads, in order; most of those taken are dropped
-	taken    int          // in items
 
 	diverged *Divergence
+	restart  *Restart // what the code has asked for, or nil
 	result   []byte
 	failure  *journal.Failure
+}
+
+// Restart is what the code has asked for by a restart: the next generation.
+type Restart struct {
+	Input  []byte
+	Caller string // the line that asked for it
+}
+
+// awaits are the ends of other runs that the code has asked for.
+type awaits struct {
+	count int
+	open  map[string]*awaited // by number
+}
+
+// awaited is another run whose end the code awaits.
+type awaited struct {
+	x        *Execution
+	sub      store.Subscription
+	scope    *scope
+	done     bool
+	workflow string
+	data     []byte
+	failure  *journal.Failure
+	err      error // why it is not awaited
+	waiters  waitlist
+}
+
+// links are those that the code has made.
+type links struct {
+	count int
+	made  map[string]*link // by number
+}
+
+// link is a link under which somebody answers a hook.
+type link struct {
+	x       *Execution
+	ref     string // its number in the run
+	hook    *hook
+	spec    store.Link
+	revoked bool
 }
 
 // derivation counts how often something was derived for a purpose.
@@ -124,6 +175,29 @@ func (x *Execution) Now() time.Time { return x.now }
 // TookAny reports whether the code has ever taken a payload.
 func (x *Execution) TookAny() bool { return x.took }
 
+// Restarting returns the restart with which the code has ended, or nil.
+func (x *Execution) Restarting() *Restart {
+	if !x.finished {
+		return nil
+	}
+	return x.restart
+}
+
+// StartedBy returns who started the run, as it is stored.
+func (x *Execution) StartedBy() string { return x.info.StartedBy }
+
+// Canceled reports whether the run was asked to cancel.
+func (x *Execution) Canceled() bool { return x.cancelRequested }
+
+// Moved reports whether anything has come to the generation since it began.
+func (x *Execution) Moved() bool { return x.moved }
+
+// Position returns that of the last event that was fed.
+func (x *Execution) Position() int64 { return x.position }
+
+// length is how many events the generation has had.
+func (x *Execution) length() int64 { return x.position - x.base }
+
 // Pending returns how many asks the store has still to decide.
 func (x *Execution) Pending() int { return len(x.pending) }
 
@@ -144,8 +218,25 @@ func (x *Execution) Log() {
 
 // finish ends the run's code. The first call counts.
 func (x *Execution) finish(result []byte, failure *journal.Failure) {
-	if !x.finished && x.diverged == nil {
-		x.finished, x.result, x.failure = true, result, failure
+	if x.finished || x.diverged != nil {
+		return
+	}
+	if x.restart != nil && !failure.Names(journal.IsRestarting) {
+		x.diverged = &Divergence{Unable: journal.ReasonRestartNotReturned(x.restart.Caller, returned(failure))}
+		return
+	}
+	x.finished, x.result, x.failure = true, result, failure
+}
+
+// returned describes what code has returned, in a word or two.
+func returned(f *journal.Failure) string {
+	switch {
+	case f == nil:
+		return "a result"
+	case slices.ContainsFunc(f.As, func(t journal.Typed) bool { return t.Type == journal.AsPanic }):
+		return f.Text
+	default:
+		return "the error " + strconv.Quote(f.Text)
 	}
 }
 
@@ -197,25 +288,48 @@ type waitable interface {
 }
 
 // ask records that the code asks for something, on a branch or, if b is nil, as a consequence
-// of an event. It returns the time that counts for a timer: the recorded one on replay.
-func (x *Execution) ask(b *branch, a journal.Ask) time.Time {
+// of an event. It returns what counts: a itself, or on replay a as it is recorded.
+func (x *Execution) ask(b *branch, a journal.Ask) journal.Ask {
 	if x.live {
 		x.asked = append(a.Append(x.asked), '\n')
-		return a.Until
+		return a
 	}
 	if a.Op != journal.Patched {
-		x.expect = journal.WithoutPatches(x.expect)
+		x.passPatches(journal.WithoutPatches(x.expect))
 	}
-	recorded, rest, _ := strings.Cut(x.expect, "\n")
-	if until, ok := a.Match(recorded); ok {
+	line, rest, _ := strings.Cut(x.expect, "\n")
+	if recorded, ok := a.Match(line); ok {
 		x.expect = rest
-		return until
+		return recorded
 	}
-	x.diverged = &Divergence{Recorded: recorded, Attempted: a.String(), Caller: callerLine()}
+	x.diverged = &Divergence{Recorded: line, Attempted: a.String(), Caller: callerLine()}
 	if b != nil {
 		b.parkForever()
 	}
-	return a.Until
+	return a
+}
+
+// passPatches passes over the patches that the journal has before the rest of what it expects: the
+// code has lost the calls that decided them. Other calls with their IDs go by what was decided.
+func (x *Execution) passPatches(rest string) {
+	for len(x.expect) > len(rest) {
+		line, more, _ := strings.Cut(x.expect, "\n")
+		if asked, ok := journal.Parse(line); ok {
+			x.decidePatch(asked.Ref, true)
+		}
+		x.expect = more
+	}
+}
+
+// decidePatch decides a patch, if it is not decided.
+func (x *Execution) decidePatch(id string, took bool) {
+	if _, decided := x.patches[id]; decided {
+		return
+	}
+	if x.patches == nil {
+		x.patches = map[string]bool{}
+	}
+	x.patches[id] = took
 }
 
 // expects reports whether the replayed journal has an ask next.
@@ -259,24 +373,17 @@ func (x *Execution) await(ask pendingAsk) {
 	}
 }
 
-// derive returns bytes that only this run can compute.
-func (x *Execution) derive(label journal.Label) [32]byte {
-	i := slices.IndexFunc(x.derived, func(d derivation) bool { return d.label == label })
-	if i < 0 {
-		i = len(x.derived)
-		x.derived = append(x.derived, derivation{label: label})
-	}
-	x.derived[i].count++
-	return journal.Derive(x.secret, label, x.derived[i].count)
-}
-
 // count returns, as a reference, how often name was counted in m, this time included.
-func count(m *map[string]int, name string) string {
+func (x *Execution) count(m *map[string]int, name string) string {
 	if *m == nil {
 		*m = map[string]int{}
 	}
 	(*m)[name]++
-	return journal.NumberedRef(name, (*m)[name])
+	generation := x.info.Generation
+	if planted.GenerationUnnamed.Here() {
+		generation = 0
+	}
+	return journal.NumberedRef(name, generation, (*m)[name])
 }
 
 func eventName(e *store.Event) string {

@@ -17,8 +17,10 @@ import (
 // worker's.
 func New(ctx context.Context, r *store.Run, code *run.Workflow, env *Environment, log *slog.Logger) *Execution {
 	x := &Execution{
-		info:   run.Info{RunID: r.ID, Workflow: r.Workflow, Version: code.Version},
+		info:   run.Info{RunID: r.ID, Workflow: r.Workflow, Version: code.Version, Generation: int(r.Generation)},
+		base:   r.Base,
 		secret: r.Secret,
+		origin: r.Origin,
 		parent: r.ParentID,
 		code:   code.Func,
 		env:    env,
@@ -37,7 +39,7 @@ func (x *Execution) Replay(e *store.Event) *Divergence {
 	x.live = false
 	x.expect = e.Asked
 	x.feed(e)
-	x.expect = journal.WithoutPatches(x.expect)
+	x.passPatches(journal.WithoutPatches(x.expect))
 	if x.diverged == nil && x.expect != "" {
 		recorded, _, _ := strings.Cut(x.expect, "\n")
 		x.diverged = &Divergence{Recorded: recorded, Attempted: x.whatInstead()}
@@ -53,6 +55,9 @@ func (x *Execution) Replay(e *store.Event) *Divergence {
 // it is a payload.
 func (x *Execution) Feed(e *store.Event, trace string) {
 	x.payloadTrace = trace
+	if e.Kind == store.Started && e.Ref == "" {
+		e.Ref = journal.Start{RestartAfter: x.env.RestartAfter}.String()
+	}
 	x.feed(e)
 	x.payloadTrace = ""
 }
@@ -62,6 +67,7 @@ func (x *Execution) feed(e *store.Event) {
 		x.now = e.At
 	}
 	e.At, x.position = x.now, e.Position
+	x.size += int64(len(e.Data))
 	x.asked = x.asked[:0]
 	x.apply(e)
 	for x.diverged == nil && !x.finished {
@@ -81,9 +87,12 @@ func (x *Execution) feed(e *store.Event) {
 
 // apply changes what the branches wait for.
 func (x *Execution) apply(e *store.Event) {
+	x.moved = x.moved || moves(e.Kind)
 	switch e.Kind {
 	case store.Started:
-		x.born = e.At
+		start := journal.ParseStart(e.Ref)
+		x.born, x.restartAfter, x.took = e.At, start.RestartAfter, start.Took
+		x.info.StartedBy = e.Actor
 		input := e.Data
 		x.newBranch(func() { x.finish(x.code(x.root, input)) })
 	case store.PayloadReceived:
@@ -102,13 +111,17 @@ func (x *Execution) apply(e *store.Event) {
 		if c := x.children[e.Ref]; c != nil {
 			c.end(x, e)
 		}
+	case store.AwaitedCompleted, store.AwaitedFailed, store.AwaitRefused:
+		x.told(e)
+	case store.Retried:
+		x.awaitAgain()
 	case store.ChildExists:
-		if c := x.children[e.Ref]; c != nil && c.derived {
+		if c := x.children[e.Ref]; c != nil && (c.derived || c.anew) {
 			c.taken(x)
 			return
 		}
 		x.decided(e)
-	case store.ChildStarted, store.HookClaimed, store.HookConflict, store.HookDrained,
+	case store.ChildStarted, store.HookClaimed, store.HookConflict, store.HookMismatch, store.HookDrained,
 		store.Responded, store.RespondConflict:
 		x.decided(e)
 	case store.StepRetried, store.StepCompleted, store.StepFailed:
@@ -117,8 +130,20 @@ func (x *Execution) apply(e *store.Event) {
 		}
 	case store.TimerFired:
 		x.timers.fire(x, e.Ref)
-	case store.StepStarted, store.Retried, store.RunCompleted, store.RunFailed, store.RunCanceled:
+	case store.Forked:
+		x.forked()
+	case store.Resumed, store.StepStarted, store.Restarted, store.RunCompleted, store.RunFailed, store.RunCanceled:
 	}
+}
+
+// moves reports whether a kind of event is more than the store's word on what the code asked for.
+func moves(kind store.Kind) bool {
+	switch kind { //nolint:exhaustive // the others are
+	case store.PayloadReceived, store.CancelRequested, store.Woken, store.ChildCompleted, store.ChildFailed,
+		store.AwaitedCompleted, store.AwaitedFailed, store.StepCompleted, store.StepFailed, store.TimerFired:
+		return true
+	}
+	return false
 }
 
 // decides reports whether an event records the store's decision about an ask, and its
@@ -126,7 +151,7 @@ func (x *Execution) apply(e *store.Event) {
 func decides(e *store.Event, s pendingAsk) (ref string, ok bool) {
 	switch s := s.(type) {
 	case *claim:
-		return s.hook.ref, e.Kind == store.HookClaimed || e.Kind == store.HookConflict
+		return s.hook.ref, e.Kind == store.HookClaimed || e.Kind == store.HookConflict || e.Kind == store.HookMismatch
 	case *drain:
 		return s.hook.ref, e.Kind == store.HookDrained
 	case *child:
@@ -161,13 +186,16 @@ func (x *Execution) decided(e *store.Event) {
 
 // Reask emits, after a replay, the asks whose outcome the journal does not have.
 func (x *Execution) Reask() {
+	if x.origin.At(x.position) != nil {
+		return // they are the origin's, and the next event, which says so, asks again
+	}
 	for _, ask := range x.pending {
 		if e := ask.effect(); e != nil {
 			x.effects = append(x.effects, Effect{e, true, ask})
 		}
 	}
 	for _, ref := range slices.Sorted(maps.Keys(x.children)) {
-		if c := x.children[ref]; c.derived {
+		if c := x.children[ref]; c.derived || c.anew {
 			x.effects = append(x.effects, Effect{c.effect(), true, c})
 		}
 	}

@@ -3,7 +3,6 @@ package execution
 import (
 	"encoding/json"
 	"fmt"
-	"strconv"
 	"time"
 
 	"github.com/tenter-dev/tenter/internal/journal"
@@ -24,6 +23,7 @@ type hook struct {
 	drained bool
 	waiters waitlist
 	since   time.Time // since when the code waits
+	by      string    // who sent the payload that the code has taken last
 }
 
 // item is a journaled payload.
@@ -33,6 +33,7 @@ type item struct {
 	data    []byte
 	orStart *store.NewRun
 	trace   string // of its sender, unless the payload is replayed
+	actor   string
 	taken   bool
 }
 
@@ -41,6 +42,7 @@ type claim struct {
 	hook    *hook
 	done    bool
 	owner   string
+	carried *journal.HookForm // what the run carries under the token, if that is something else
 	waiters waitlist
 }
 
@@ -48,24 +50,47 @@ func (c *claim) Ready() bool         { return c.done }
 func (c *claim) waitlist() *waitlist { return &c.waiters }
 
 func (c *claim) effect() *store.Effect {
-	return &store.Effect{Kind: store.OpenHook, Hook: c.hook.spec}
+	return c.hook.opening()
+}
+
+// opening is the effect that opens the hook.
+//
+//go:noinline
+func (h *hook) opening() *store.Effect {
+	e := &store.Effect{Kind: store.OpenHook}
+	e.Hook = h.spec // a literal would be on the stack first
+	return e
 }
 
 func (c *claim) outcome(o store.Outcome) (store.Kind, string, []byte) {
-	if o.Conflict != "" {
+	switch {
+	case o.Carried != nil:
+		return store.HookMismatch, c.hook.ref, formOf(o.Carried).Encode()
+	case o.Conflict != "":
 		return store.HookConflict, c.hook.ref, journal.EncodeID(o.Conflict)
 	}
-	return store.HookClaimed, c.hook.ref, journal.EncodeID(o.HookID)
+	claimed := journal.Claimed{ID: o.HookID}
+	if c.hook.x.info.Generation > 0 { // in the first, what is adopted is as old as the run
+		claimed.CreatedAt = o.CreatedAt
+	}
+	return store.HookClaimed, c.hook.ref, claimed.Encode()
 }
 
 func (c *claim) end(x *Execution, e *store.Event) {
-	id := journal.DecodeID(e.Data)
 	c.done = true
-	if e.Kind == store.HookConflict {
-		c.owner = id
-	} else {
-		if id != c.hook.spec.ID {
-			c.hook.spec.ID, c.hook.spec.CreatedAt = id, x.born // the hook was reserved when the run was started
+	switch e.Kind {
+	case store.HookConflict:
+		c.owner = journal.DecodeID(e.Data)
+	case store.HookMismatch:
+		form := journal.DecodeHookForm(e.Data)
+		c.carried = &form
+	default:
+		claimed := journal.DecodeClaimed(e.Data)
+		if claimed.ID != c.hook.spec.ID {
+			c.hook.spec.ID, c.hook.spec.CreatedAt = claimed.ID, claimed.CreatedAt
+		}
+		if c.hook.spec.CreatedAt.IsZero() {
+			c.hook.spec.CreatedAt = x.born // the hook was reserved when the run was started
 		}
 		c.hook.opened()
 	}
@@ -84,56 +109,126 @@ func (s *scope) NewHook(spec run.Hook) (run.OpenHook, error) {
 	if err := CheckSize("the metadata", spec.Metadata, x.env.Limit); err != nil {
 		return nil, fmt.Errorf("new hook: %w", err)
 	}
+	h := x.newHook(&spec)
+	if spec.Subject != "" {
+		x.listens(b, &spec)
+	}
+	if spec.Webhook != nil {
+		if err := x.encodeWebhook(b, h, spec.Webhook); err != nil {
+			return nil, err
+		}
+	}
+	if x.env.Opens != nil {
+		x.env.Opens(h, spec.Payload, callerLine())
+	}
+	ask := journal.Ask{Op: journal.Hook, Ref: h.ref, Token: spec.Token}
+	if spec.Name != "" {
+		ask.Name = spec.Name
+		h.spec.Token = journal.Token(x.deriveNamed(spec.Name))
+	}
+	if h.spec.Token == "" {
+		label := journal.LabelToken
+		if planted.TokenFromReplay.Here() && !x.live {
+			label = "replayed token"
+		}
+		h.spec.Token = journal.Token(x.derive(label))
+		x.ask(b, ask)
+		x.emit(h.opening(), nil)
+		h.opened()
+		return h, nil
+	}
+	x.ask(b, ask)
+	c := &claim{hook: h}
+	x.await(c)
+	x.wait(b, c)
+	if c.owner != "" || c.carried != nil {
+		return nil, c.refusal()
+	}
+	return h, nil
+}
+
+// What NewHook does not always need is not inlined into it, to keep its frame small: a branch that
+// waits has the stack that it needed most, and 8 KB instead of 4 if that is too much.
+
+// newHook is a hook that is not open yet.
+//
+//go:noinline
+func (x *Execution) newHook(spec *run.Hook) *hook {
 	x.hookCount++
-	h := &hook{x: x, ref: strconv.Itoa(x.hookCount)}
+	h := &hook{x: x, ref: journal.Number(x.info.Generation, x.hookCount)}
 	h.spec = store.Hook{
-		ID:        journal.HookID(x.info.RunID, h.ref),
+		ID:        journal.HookID(x.runID(), h.ref),
 		RunID:     x.info.RunID,
 		Token:     spec.Token,
 		Type:      spec.Type,
 		Metadata:  spec.Metadata,
 		CreatedAt: x.now,
 		OpenedPos: x.position,
+		Subject:   spec.Subject,
 	}
-	if spec.Webhook != nil {
-		if unable := x.env.checkWebhook(spec.Webhook); unable != "" {
-			x.diverged = &Divergence{Unable: unable, Caller: callerLine()}
-			b.parkForever()
-		}
-		if h.spec.Webhook, err = json.Marshal(spec.Webhook); err != nil {
-			return nil, fmt.Errorf("encode webhook: %w", err)
-		}
-		if a := spec.Webhook.Static; a != nil {
-			if err := CheckResponse(a, x.env.Limit); err != nil {
-				return nil, fmt.Errorf("new webhook: %w", err)
-			}
+	return h
+}
+
+// listens names a hook that listens, unless its author does. The run parks forever if its topic is
+// another one in this engine.
+//
+//go:noinline
+func (x *Execution) listens(b *branch, spec *run.Hook) {
+	if unable := x.env.checkTopic(spec); unable != "" {
+		x.diverged = &Divergence{Unable: unable, Caller: callerLine()}
+		b.parkForever()
+	}
+	if spec.Token == "" && spec.Name == "" {
+		spec.Name = journal.ListenerName(spec.Type, spec.Subject)
+	}
+}
+
+// encodeWebhook notes how a hook takes HTTP requests. The run parks forever if this engine can't
+// take them.
+//
+//go:noinline
+func (x *Execution) encodeWebhook(b *branch, h *hook, w *run.Webhook) (err error) {
+	if unable := x.env.checkWebhook(w); unable != "" {
+		x.diverged = &Divergence{Unable: unable, Caller: callerLine()}
+		b.parkForever()
+	}
+	if h.spec.Webhook, err = json.Marshal(w); err != nil {
+		return fmt.Errorf("encode webhook: %w", err)
+	}
+	if a := w.Static; a != nil {
+		if err := CheckResponse(a, x.env.Limit); err != nil {
+			return fmt.Errorf("new webhook: %w", err)
 		}
 	}
-	if spec.Token == "" {
-		label := journal.LabelToken
-		if planted.TokenFromReplay.Here() && !x.live {
-			label = "replayed token"
-		}
-		h.spec.Token = journal.Token(x.derive(label))
-		x.ask(b, journal.Ask{Op: journal.Hook, Ref: h.ref})
-		x.emit(&store.Effect{Kind: store.OpenHook, Hook: h.spec}, nil)
-		h.opened()
-		return h, nil
-	}
-	x.ask(b, journal.Ask{Op: journal.Hook, Ref: h.ref, Token: spec.Token})
-	c := &claim{hook: h}
-	x.await(c)
-	x.wait(b, c)
+	return nil
+}
+
+// refusal is why the code does not get the token.
+//
+//go:noinline
+func (c *claim) refusal() error {
+	h := c.hook
 	if c.owner != "" {
-		return nil, x.conflict(spec.Token, c.owner)
+		return h.x.conflict(h.spec.Token, c.owner)
 	}
-	return h, nil
+	return &run.HookMismatch{Token: h.spec.Token, Want: formOf(&h.spec).String(), Got: c.carried.String()}
+}
+
+// formOf is the form of a hook.
+func formOf(h *store.Hook) journal.HookForm {
+	f := journal.HookForm{Type: h.Type, Webhook: h.Webhook != nil, Subject: h.Subject}
+	if f.Webhook {
+		var w run.Webhook
+		_ = json.Unmarshal(h.Webhook, &w) // the engine has encoded it
+		f.Call, f.Verify = w.Call, w.Verify
+	}
+	return f
 }
 
 // conflict returns the error for a token that a run already has.
 func (x *Execution) conflict(token, owner string) error {
 	e := &run.HookConflict{Token: token, RunID: owner, Relation: x.relation(owner)}
-	if owner == x.info.RunID {
+	if owner == x.runID() {
 		for id, h := range x.hookByID {
 			if h.spec.Token == token {
 				e.HookID, e.At = id, fmt.Sprintf("event %d", h.spec.OpenedPos)
@@ -145,10 +240,14 @@ func (x *Execution) conflict(token, owner string) error {
 
 // relation returns what another run is to this one.
 func (x *Execution) relation(runID string) journal.Relation {
+	parent := x.parent
+	if a := x.ancestor(); a != nil {
+		parent = a.ParentID
+	}
 	switch runID {
-	case x.info.RunID:
+	case x.runID():
 		return journal.Itself
-	case x.parent:
+	case parent:
 		return journal.Parent
 	}
 	for _, c := range x.children {
@@ -224,8 +323,8 @@ func (h *hook) gather() {
 
 // deliver puts a payload into its hook's queue.
 func (x *Execution) deliver(e *store.Event) {
-	it := &item{hookID: e.Ref, at: e.At, data: e.Data, orStart: e.OrStart, trace: x.payloadTrace}
-	if len(x.items) >= 64 && x.taken > len(x.items)/2 {
+	it := &item{hookID: e.Ref, at: e.At, data: e.Data, orStart: e.OrStart, trace: x.payloadTrace, actor: e.Actor}
+	if len(x.items) >= 64 && int(x.taken) > len(x.items)/2 {
 		x.items, x.taken = x.untaken(), 0
 	}
 	x.items = append(x.items, it)
@@ -249,7 +348,7 @@ func (x *Execution) deliver(e *store.Event) {
 func (x *Execution) Unread() (unread []store.Message) {
 	for _, it := range x.untaken() {
 		unread = append(unread, store.Message{
-			RunID: x.info.RunID, Kind: store.PayloadReceived, Ref: it.hookID, Data: it.data, AcceptedAt: it.at, OrStart: it.orStart,
+			RunID: x.info.RunID, Kind: store.PayloadReceived, Ref: it.hookID, Data: it.data, AcceptedAt: it.at, OrStart: it.orStart, Actor: it.actor,
 		})
 	}
 	return unread
@@ -268,6 +367,7 @@ func (x *Execution) untaken() []*item {
 
 func (h *hook) ID() string          { return h.spec.ID }
 func (h *hook) Token() string       { return h.spec.Token }
+func (h *hook) By() string          { return h.by }
 func (h *hook) Ready() bool         { return len(h.queue) > 0 || h.drained }
 func (h *hook) waitlist() *waitlist { return &h.waiters }
 
@@ -279,12 +379,13 @@ func (h *hook) Take() ([]byte, bool) {
 	h.queue[0] = nil
 	h.queue = h.queue[1:]
 	it.taken = true
+	h.by = it.actor
 	h.x.taken++
 	h.x.took = true
 	if h.since.IsZero() {
 		h.since = h.x.now // the payload was there before
 	}
-	h.x.over(Span{Kind: HookWaited, Name: h.spec.Type, Ref: h.spec.ID, From: h.since, Trace: it.trace})
+	h.x.over(Span{Kind: HookWaited, Name: h.spec.Type, Ref: h.spec.ID, From: h.since, Trace: it.trace, Actor: it.actor})
 	h.since = time.Time{}
 	return it.data, true
 }
@@ -292,7 +393,7 @@ func (h *hook) Take() ([]byte, bool) {
 // Close does nothing while its branch unwinds: the hook outlives an eviction.
 func (h *hook) Close() {
 	b := h.x.current.Load()
-	if b != nil && b.unwind || h.closed {
+	if b != nil && b.unwind || h.closed || h.x.restart != nil { // a deferred Close: the next generation has the hook
 		return
 	}
 	b, err := h.x.enter()

@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"github.com/tenter-dev/tenter/internal/journal"
+	"github.com/tenter-dev/tenter/internal/planted"
 )
 
 // Patched implements run.Scope. A patch is decided once for a run: by the journal on replay, which
@@ -11,27 +12,24 @@ import (
 func (s *scope) Patched(id string) bool {
 	x := s.x
 	took, decided := x.patches[id]
-	if decided {
+	if decided && (took || !planted.PatchDecidedAgain.Here()) {
 		return took
 	}
 	ask := journal.Ask{Op: journal.Patched, Ref: id}
 	if took = x.live || x.reachPatch(ask); took {
 		x.ask(nil, ask)
 	}
-	if x.patches == nil {
-		x.patches = map[string]bool{}
-	}
-	x.patches[id] = took
+	x.decidePatch(id, took)
 	return took
 }
 
-// reachPatch reports whether a patch is the next thing that the journal has, but for others that
-// the code no longer knows, which it passes over.
+// reachPatch reports whether a patch is the next thing that the journal has, but for others whose
+// calls the code has lost, which it passes over.
 func (x *Execution) reachPatch(a journal.Ask) bool {
 	for rest := x.expect; journal.BeginsWithPatch(rest); {
 		line, more, _ := strings.Cut(rest, "\n")
 		if _, ok := a.Match(line); ok {
-			x.expect = rest
+			x.passPatches(rest)
 			return true
 		}
 		rest = more

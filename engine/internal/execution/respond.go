@@ -3,7 +3,6 @@ package execution
 import (
 	"encoding/json"
 	"fmt"
-	"strconv"
 	"time"
 
 	"github.com/tenter-dev/tenter/internal/journal"
@@ -25,7 +24,7 @@ type respond struct {
 func (r *respond) Ready() bool         { return r.done }
 func (r *respond) waitlist() *waitlist { return &r.waiters }
 
-func (s *scope) Respond(request string, a run.Response) error {
+func (s *scope) Respond(request, sentTo string, a run.Response) error {
 	x := s.x
 	b, err := x.enter()
 	if err != nil {
@@ -34,9 +33,12 @@ func (s *scope) Respond(request string, a run.Response) error {
 	if err := CheckResponse(&a, x.env.Limit); err != nil {
 		return err
 	}
+	if x.inherited(sentTo) {
+		return nil
+	}
 	x.respondCount++
-	r := &respond{ref: strconv.Itoa(x.respondCount)}
-	if r.spec, err = NewResponse(request, x.info.RunID, journal.ResponderID(x.info.RunID, r.ref), a, x.now, x.env.DedupeFor); err != nil {
+	r := &respond{ref: journal.Number(x.info.Generation, x.respondCount)}
+	if r.spec, err = NewResponse(request, x.info.RunID, journal.ResponderID(x.runID(), r.ref), a, x.now, x.env.DedupeFor); err != nil {
 		return err
 	}
 	x.ask(b, journal.Ask{Op: journal.Respond, Ref: r.ref, Request: request})
@@ -90,6 +92,9 @@ func (r *respond) end(x *Execution, e *store.Event) {
 	r.done = true
 	if e.Kind == store.RespondConflict {
 		r.first = journal.DecodeID(e.Data)
+	}
+	if r.first == journal.Server {
+		r.first = "" // the caller's time was over, which is not for the run to know
 	}
 	r.waiters.wake(x)
 }

@@ -238,4 +238,8 @@ func (s *scope) Logger() *slog.Logger {
 	return slog.New(&logHandler{x: s.x, to: s.x.logger().Handler()})
 }
 
-func (s *scope) Info() run.Info { return s.x.info }
+func (s *scope) Info() run.Info {
+	info := s.x.info
+	info.RunID, info.Events = s.x.runID(), s.x.length()
+	return info
+}

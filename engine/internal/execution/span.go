@@ -16,6 +16,7 @@ type Span struct {
 	Failure  *journal.Failure // of the step or the attempt
 	Until    time.Time        // when the next attempt begins
 	Trace    string           // of the payload
+	Actor    string           // of the payload, as it is stored
 }
 
 // SpanKind says what took time.

@@ -14,6 +14,7 @@ type State struct {
 	Steps    []string        // steps that have no outcome
 	Timers   []string        // timers that have not fired
 	Children []string        // run IDs of children that have not ended
+	Awaiting []string        // run IDs of others whose end the code awaits
 	Pending  int             // asks that the store has still to decide
 }
 
@@ -35,7 +36,13 @@ func (x *Execution) State() State {
 	for _, c := range x.children {
 		s.Children = append(s.Children, c.spec.ID)
 	}
+	if x.awaits != nil {
+		for _, a := range x.awaits.open {
+			s.Awaiting = append(s.Awaiting, a.sub.Target)
+		}
+	}
 	slices.Sort(s.Steps)
+	slices.Sort(s.Awaiting)
 	slices.Sort(s.Children)
 	return s
 }

@@ -57,7 +57,7 @@ func (s *scope) Timer(kind run.TimerKind, at time.Time) run.Timer {
 func (x *Execution) newTimer(kind run.TimerKind, at time.Time) *timer {
 	x.timerCount++
 	if b := x.current.Load(); b != nil {
-		at = x.ask(b, journal.Ask{Op: journal.Op(kind), Ref: strconv.Itoa(x.timerCount), Until: at})
+		at = x.ask(b, journal.Ask{Op: journal.Op(kind), Ref: strconv.Itoa(x.timerCount), Until: at}).Until
 	}
 	t := &timer{x: x, number: x.timerCount, kind: kind, since: x.now, at: at}
 	heap.Push(&x.timers, t)

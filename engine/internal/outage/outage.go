@@ -114,7 +114,7 @@ const (
 // Backoff is the wait of one user of the store: a run, the claims, the lease, a caller waiting
 // for a result. It retries after growing pauses. The zero value does not wait.
 type Backoff struct {
-	pause time.Duration // the last one; 0: the store works, as far as this user knows
+	pause int32 // the last one, in milliseconds; 0: the store works, as far as this user knows
 }
 
 // Waiting reports whether the store failed when it was last tried.
@@ -123,8 +123,9 @@ func (b *Backoff) Waiting() bool { return b.pause > 0 }
 // Failed returns how long to wait before the store is tried again.
 func (b *Backoff) Failed(l *Log, verb, runID string, err error) time.Duration {
 	l.failed(verb, runID, err, b.pause != 0)
-	b.pause = min(max(2*b.pause, FirstPause), MostPause)
-	return b.pause/2 + time.Duration(jitter.Fraction()*float64(b.pause/2)) // lest all try at the same moment
+	pause := min(max(2*time.Duration(b.pause)*time.Millisecond, FirstPause), MostPause)
+	b.pause = int32(pause.Milliseconds())
+	return pause/2 + time.Duration(jitter.Fraction()*float64(pause/2)) // lest all try at the same moment
 }
 
 // Passed notes that the store works.

@@ -25,13 +25,15 @@ import (
 type Telemetry struct {
 	tracer trace.Tracer
 
-	runStarted, runEnded, runBlocked, runLost metric.Int64Counter
-	stepRetries, payloadSent                  metric.Int64Counter
-	cacheHits, replayEvents, leaseLapses      metric.Int64Counter
+	runStarted, runRestarted, runEnded, runBlocked, runLost metric.Int64Counter
+	stepRetries, payloadSent, pauseOrdered                  metric.Int64Counter
+	cacheHits, replayEvents, leaseLapses                    metric.Int64Counter
 
 	runDuration, stepDuration, attemptDuration, hookWait metric.Float64Histogram
+	requestHeld                                          metric.Float64Histogram
+	callDuration                                         metric.Float64Histogram
 	eventLag, replayDuration, commitDuration             metric.Float64Histogram
-	commitSize                                           metric.Int64Histogram
+	commitSize, publicationListeners                     metric.Int64Histogram
 
 	refusals []error // of payloads, beside those of package workflow
 	unwatch  func()  // unregisters what observes the engine's store and worker
@@ -50,9 +52,16 @@ const (
 	attrStepID   = attribute.Key("tenter.step_id")
 	attrAttempt  = attribute.Key("tenter.attempt")
 	attrOutcome  = attribute.Key("tenter.outcome")
+	attrReason   = attribute.Key("tenter.reason")
 	attrHook     = attribute.Key("tenter.hook")
 	attrHookID   = attribute.Key("tenter.hook_id")
 	attrEvent    = attribute.Key("tenter.event")
+	attrOrder    = attribute.Key("tenter.order")
+	attrSubject  = attribute.Key("tenter.subject")
+	attrActor    = attribute.Key("tenter.actor") // of spans only: there may be any number of them
+
+	attrTopic     = attribute.Key("tenter.topic")
+	attrListeners = attribute.Key("tenter.listeners")
 )
 
 // Boundaries of histograms, in seconds except for sizes: for what computers do, and for what
@@ -61,6 +70,7 @@ var (
 	shortTimes = []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60}
 	longTimes  = []float64{.01, .1, 1, 10, 60, 300, 1800, 3600, 6 * 3600, 86400, 3 * 86400, 7 * 86400, 30 * 86400, 90 * 86400, 365 * 86400}
 	sizes      = []float64{1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024}
+	audiences  = []float64{0, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000, 100000}
 )
 
 // Options configure a Telemetry.
@@ -73,7 +83,7 @@ type Options struct {
 }
 
 // Gauges are the current values of a worker.
-type Gauges struct{ Owned, Cached, Executing int64 }
+type Gauges struct{ Owned, Cached, Executing, PausedWorkflows int64 }
 
 // New makes the instruments of an engine. It returns nil if no provider is set.
 func New(o Options) (*Telemetry, error) {
@@ -93,12 +103,16 @@ func New(o Options) (*Telemetry, error) {
 		refusals: o.Refusals,
 
 		runStarted: m.count("tenter.run.started", "{run}", "Runs that began to execute"),
-		runEnded:   m.count("tenter.run.ended", "{run}", "Runs that ended"),
-		runBlocked: m.count("tenter.run.blocked", "{run}", "Times that a run was blocked"),
-		runLost:    m.count("tenter.run.lost", "{run}", "Runs that others took over from this worker"),
+
+		runRestarted: m.count("tenter.run.restarted", "{run}", "Times that a run restarted"),
+		runEnded:     m.count("tenter.run.ended", "{run}", "Runs that ended"),
+		runBlocked:   m.count("tenter.run.blocked", "{run}", "Times that a run was blocked"),
+		runLost:      m.count("tenter.run.lost", "{run}", "Runs that others took over from this worker"),
 
 		stepRetries: m.count("tenter.step.retries", "{attempt}", "Attempts that failed and are followed by another"),
-		payloadSent: m.count("tenter.payload.sent", "{payload}", "Payloads and webhook requests sent from this process, by outcome"),
+		payloadSent: m.count("tenter.payload.sent", "{payload}", "Payloads, webhook requests and calls sent from this process, by outcome"),
+
+		pauseOrdered: m.count("tenter.pause.ordered", "{order}", "Pauses of runs and workflows, and their ends, that were ordered from this process"),
 
 		cacheHits:    m.count("tenter.cache.hits", "{hit}", "Times that a parked run continued without a replay"),
 		replayEvents: m.count("tenter.replay.events", "{event}", "Events that were replayed"),
@@ -108,14 +122,19 @@ func New(o Options) (*Telemetry, error) {
 		stepDuration:    m.times("tenter.step.duration", "Time from a step's call to its outcome, retries and their pauses included", longTimes),
 		attemptDuration: m.times("tenter.attempt.duration", "Time that an attempt of a step executed", shortTimes),
 		hookWait:        m.times("tenter.hook.wait", "Time that a workflow waited for the payload that it got", longTimes),
+		requestHeld:     m.times("tenter.request.held", "Time that the caller of a webhook with manual responses was held", shortTimes),
+		callDuration:    m.times("tenter.call.duration", "Time that a caller in this process waited for the answer of a run", shortTimes),
 		eventLag:        m.times("tenter.event.lag", "Time from when an event happened, was accepted or became due until it is in the journal", shortTimes),
 		replayDuration:  m.times("tenter.replay.duration", "Time of a replay", shortTimes),
 		commitDuration:  m.times("tenter.commit.duration", "Time of a commit of the store", shortTimes),
-		commitSize:      m.sizes("tenter.commit.size", "{operation}", "Operations in a commit of the store"),
+		commitSize:      m.sizes("tenter.commit.size", "{operation}", "Operations in a commit of the store", sizes),
+
+		publicationListeners: m.sizes("tenter.publication.listeners", "{listener}", "Hooks that listened to a publication from this process, by outcome", audiences),
 	}
 	owned := m.gauge("tenter.run.owned", "{run}", "Runs that this worker owns")
 	cached := m.gauge("tenter.run.cached", "{run}", "Parked runs in this worker's memory")
 	executing := m.gauge("tenter.attempt.executing", "{attempt}", "Attempts that are executing")
+	paused := m.gauge("tenter.workflow.paused", "{workflow}", "Workflows that are paused, as this worker knows")
 	if m.err != nil {
 		return nil, m.err
 	}
@@ -124,9 +143,10 @@ func New(o Options) (*Telemetry, error) {
 			to.ObserveInt64(owned, g.Owned)
 			to.ObserveInt64(cached, g.Cached)
 			to.ObserveInt64(executing, g.Executing)
+			to.ObserveInt64(paused, g.PausedWorkflows)
 		}
 		return nil
-	}, owned, cached, executing)
+	}, owned, cached, executing, paused)
 	if err != nil {
 		return nil, err
 	}
@@ -169,9 +189,9 @@ func (m *instruments) times(name, about string, bounds []float64) metric.Float64
 	return h
 }
 
-func (m *instruments) sizes(name, unit, about string) metric.Int64Histogram {
+func (m *instruments) sizes(name, unit, about string, bounds []float64) metric.Int64Histogram {
 	h, err := m.meter.Int64Histogram(name, metric.WithUnit(unit), metric.WithDescription(about),
-		metric.WithExplicitBucketBoundaries(sizes...))
+		metric.WithExplicitBucketBoundaries(bounds...))
 	m.err = errors.Join(m.err, err)
 	return h
 }
@@ -196,7 +216,10 @@ func (t *Telemetry) Committed(ctx context.Context, r *store.Run, tr *store.Trans
 	wf := attrWorkflow.String(r.Workflow)
 	for i := range tr.Events {
 		e := &tr.Events[i]
-		if e.Kind == store.Started {
+		switch {
+		case e.Kind == store.Restarted:
+			t.runRestarted.Add(ctx, 1, with(wf))
+		case e.Kind == store.Started && r.Generation == 0:
 			t.runStarted.Add(ctx, 1, with(wf))
 		}
 		if i < len(tr.Events)-1 || !tr.Status.Ended() { // the end of a run was not waiting to be taken in
@@ -296,7 +319,72 @@ func (t *Telemetry) Sent(ctx context.Context, hookType string, duplicate bool, e
 	case err != nil:
 		what = "failed"
 	}
-	t.payloadSent.Add(ctx, 1, with(attrHook.String(hookType), attrOutcome.String(what)))
+	reason := "" // all series of a metric have the same labels
+	if what == "refused" {
+		reason = refusalReason(err)
+	}
+	t.payloadSent.Add(ctx, 1, with(attrHook.String(hookType), attrOutcome.String(what), attrReason.String(reason)))
+}
+
+// refusalReason is why a payload was refused, one of few.
+func refusalReason(err error) string {
+	if r, ok := errors.AsType[interface {
+		error
+		RefusalReason() string
+	}](err); ok {
+		return r.RefusalReason()
+	}
+	if errors.Is(err, workflow.ErrPayloadTooLarge) {
+		return "too_large"
+	}
+	return "invalid"
+}
+
+// A Subject is what is paused.
+type Subject string
+
+// What can be paused.
+const (
+	OneRun      Subject = "run"
+	OneWorkflow Subject = "workflow"
+)
+
+// Paused reports that something was ordered to pause.
+func (t *Telemetry) Paused(ctx context.Context, s Subject) { t.ordered(ctx, "pause", s) }
+
+// Resumed reports that something was ordered to go on.
+func (t *Telemetry) Resumed(ctx context.Context, s Subject) { t.ordered(ctx, "resume", s) }
+
+func (t *Telemetry) ordered(ctx context.Context, order string, s Subject) {
+	if t != nil {
+		t.pauseOrdered.Add(ctx, 1, with(attrOrder.String(order), attrSubject.String(string(s))))
+	}
+}
+
+// Held reports how long the caller of a webhook was held for an answer, and what became of it.
+func (t *Telemetry) Held(ctx context.Context, took time.Duration, outcome string) {
+	if t != nil {
+		t.requestHeld.Record(ctx, took.Seconds(), with(attrOutcome.String(outcome)))
+	}
+}
+
+// Published counts the listeners of a publication.
+func (t *Telemetry) Published(ctx context.Context, topic string, listeners int, duplicate bool, err error) {
+	what := "accepted"
+	switch {
+	case duplicate:
+		what = "duplicate"
+	case err != nil:
+		what = "failed"
+	}
+	t.publicationListeners.Record(ctx, int64(listeners), with(attrTopic.String(topic), attrOutcome.String(what)))
+}
+
+// Called reports how long a caller has waited for an answer, and what it is.
+func (t *Telemetry) Called(ctx context.Context, name string, took time.Duration, answer string) {
+	if t != nil {
+		t.callDuration.Record(ctx, took.Seconds(), with(attrHook.String(name), attrOutcome.String(answer)))
+	}
 }
 
 // isRefusal reports whether a payload was examined and refused.

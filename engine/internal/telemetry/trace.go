@@ -98,11 +98,39 @@ func (t *Telemetry) Starting(ctx context.Context, n *store.NewRun) (started func
 	}
 	ctx, span := t.tracer.Start(ctx, "start "+n.Workflow, trace.WithSpanKind(trace.SpanKindProducer),
 		trace.WithAttributes(attrWorkflow.String(n.Workflow), attrRun.String(n.ID)))
+	nameActor(span, n.Actor)
 	n.Trace = encodeTrace(ctx)
 	return func(err error) { end(span, text(err)) }
 }
 
-// StartingChildren begins the spans of the children that a transition starts.
+// nameActor says in a span who does what it describes, if somebody is known.
+func nameActor(span trace.Span, stored string) {
+	if name := journal.DecodeActor(stored).Name; name != "" {
+		span.SetAttributes(attrActor.String(name))
+	}
+}
+
+// Forking begins the span of a fork, the parent of its other spans. It is linked with the trace of
+// the origin.
+func (t *Telemetry) Forking(ctx context.Context, n *store.NewRun, origin string) (forked func(error)) {
+	if t == nil {
+		return func(error) {}
+	}
+	options := []trace.SpanStartOption{
+		trace.WithSpanKind(trace.SpanKindProducer), trace.WithAttributes(attrWorkflow.String(n.Workflow), attrRun.String(n.ID)),
+	}
+	if origin != "" {
+		from := trace.SpanContextFromContext(decodeTrace(ctx, origin))
+		options = append(options, trace.WithLinks(trace.Link{SpanContext: from}))
+	}
+	ctx, span := t.tracer.Start(ctx, "fork "+n.Workflow, options...)
+	nameActor(span, n.Actor)
+	n.Trace = encodeTrace(ctx)
+	return func(err error) { end(span, text(err)) }
+}
+
+// StartingChildren begins the spans of the children that a transition starts. If the transition
+// is refused, started is not to be called: a span that does not end is not exported.
 func (t *Telemetry) StartingChildren(ctx context.Context, tr *store.Transition, effects []execution.Effect) (started func(error)) {
 	if t == nil || !isTraced(ctx) {
 		return func(error) {}
@@ -120,12 +148,13 @@ func (t *Telemetry) StartingChildren(ctx context.Context, tr *store.Transition, 
 	}
 }
 
-// Sending begins the span of a payload and counts its outcome.
-func (t *Telemetry) Sending(ctx context.Context, p *store.Payload) (sent func(workflow.HookInfo, error)) {
+// Sending begins the span of a payload and counts its outcome. The verb says how it is sent.
+func (t *Telemetry) Sending(ctx context.Context, verb string, p *store.Payload) (sent func(workflow.HookInfo, error)) {
 	if t == nil {
 		return func(workflow.HookInfo, error) {}
 	}
-	ctx, span := t.tracer.Start(ctx, "resume", trace.WithSpanKind(trace.SpanKindProducer))
+	ctx, span := t.tracer.Start(ctx, verb, trace.WithSpanKind(trace.SpanKindProducer))
+	nameActor(span, p.Actor)
 	p.Trace = encodeTrace(ctx)
 	if p.OrStart != nil {
 		p.OrStart.Trace = p.Trace
@@ -134,12 +163,28 @@ func (t *Telemetry) Sending(ctx context.Context, p *store.Payload) (sent func(wo
 		if err != nil && p.Type != nil {
 			h.Type = *p.Type
 		}
-		span.SetName(named("resume", h.Type))
+		span.SetName(named(verb, h.Type))
 		span.SetAttributes(attrHook.String(h.Type))
 		if err == nil {
 			span.SetAttributes(attrRun.String(h.RunID), attrHookID.String(h.ID))
 		}
 		t.Sent(ctx, h.Type, h.Duplicate, err)
+		end(span, text(err))
+	}
+}
+
+// Publishing begins the span of a publication, and puts it into p.
+func (t *Telemetry) Publishing(ctx context.Context, p *store.Publication) (published func(store.Published, error)) {
+	if t == nil {
+		return func(store.Published, error) {}
+	}
+	ctx, span := t.tracer.Start(ctx, named("publish", p.Topic), trace.WithSpanKind(trace.SpanKindProducer), trace.WithAttributes(attrTopic.String(p.Topic)))
+	p.Trace = encodeTrace(ctx)
+	return func(done store.Published, err error) {
+		if err == nil {
+			span.SetAttributes(attrListeners.Int(done.Count))
+		}
+		t.Published(ctx, p.Topic, done.Count, done.Duplicate, err)
 		end(span, text(err))
 	}
 }
@@ -203,6 +248,7 @@ func (t *Telemetry) traceSpan(ctx context.Context, r *store.Run, p *execution.Sp
 		return // its attempts have spans
 	}
 	_, span := t.tracer.Start(ctx, name, append(options, trace.WithAttributes(attrs...))...)
+	nameActor(span, p.Actor)
 	span.End(trace.WithTimestamp(p.To))
 }
 

@@ -43,26 +43,49 @@ type actor struct {
 	def        *run.Workflow
 	x          *execution.Execution // nil: to be rebuilt from the journal
 	schedule   schedule             // of the execution's steps
-	owned      bool                 // this worker owns the run
 	optimistic *optimisticClaim     // nil unless the next transition claims the run
+	owned      bool                 // this worker owns the run
 	suspect    bool                 // the last owner died
 	mailRead   bool                 // the mailbox has been read in this round
 	moreMail   bool                 // the mailbox has more than was read
 	behind     bool                 // a payload was sent to the mailbox, which has not been read since
+	held       bool                 // the run is paused: see worker.holding
 	seq        int64
 	attempts   map[string]*attempt
 	start      *starting      // of a run born here, until its first transition is durable
 	quarantine *quarantine    // nil: the run is not in quarantine
 	backoff    outage.Backoff // before the store is tried again
-	lapses     int64          // of the lease, before the run was last read or written
+	lapses     int32          // of the lease, before the run was last read or written
 	alarm      *time.Timer    // for what is due while this worker owns the run: no claim finds the run then
-	warned     int64          // events at the last warning of a long journal
+	longevity  *longevity     // nil: there is nothing to remember
 }
 
 // optimisticClaim is the claim of a free run by the first transition that its code leads to.
 type optimisticClaim struct {
 	signaled time.Time   // when a signal named the run
 	overdue  *time.Timer // claims the run if that transition takes long
+}
+
+// longevity is what an actor remembers of a run that lives long.
+type longevity struct {
+	warned   int64     // events at the last warning of a long journal
+	restarts int       // in a row, of generations that nothing has come to
+	until    time.Time // when the next of these may come; zero: it is not decided
+	stale    int64     // the epoch as of which the execution is true, if others went on; 0: it is up to date
+}
+
+// lives returns what the actor remembers of a run that lives long.
+func (a *actor) lives() *longevity {
+	if a.longevity == nil {
+		a.longevity = &longevity{}
+	}
+	return a.longevity
+}
+
+// holding is what an actor knows of a run that is paused and has attempts under way.
+type holding struct {
+	outcomes []store.Message // to be deposited
+	unsure   bool            // it is not known whether a deposit was written, or will be
 }
 
 // arrival is what comes to an actor from this process: one of the fields after at is set.
@@ -99,6 +122,7 @@ type delivery struct {
 	data    []byte
 	orStart *store.NewRun
 	trace   string
+	actor   string
 }
 
 // fold brings the schedule up to date after the execution was fed an event.

@@ -27,12 +27,20 @@ func (a *actor) advance(mail []store.Message, inbox []arrival) {
 		a.block(inbox, d.String())
 		return
 	}
+	if reason := a.unfit(); reason != "" {
+		b.decline()
+		a.block(inbox, reason)
+		return
+	}
 	if a.x.Finished() {
+		if a.x.Restarting() != nil {
+			b.settleAttempts(inbox)
+		}
 		declineAll(inbox)
 		inbox = nil
 	}
 	a.putBack(inbox)
-	if len(mail) > 0 || b.more || a.x.Pulling() {
+	if !a.x.Finished() && (len(mail) > 0 || b.more || a.x.Pulling()) {
 		a.markMail()
 	}
 	if !b.carry() {
@@ -40,7 +48,12 @@ func (a *actor) advance(mail []store.Message, inbox []arrival) {
 		a.startOver()
 		return
 	}
-	t := b.transition()
+	var t *store.Transition
+	if a.x.Restarting() != nil {
+		t = b.restart(saturate.Time(a.w.store.Now()))
+	} else {
+		t = b.transition()
+	}
 	if t == nil {
 		a.backoff.Passed(a.w.outages)
 		b.stopCanceled() // after a rebuild: what canceled them is durable
@@ -55,12 +68,15 @@ func (a *actor) advance(mail []store.Message, inbox []arrival) {
 	}
 	b.responding(true)
 	outcomes, err := a.commit(t)
-	started(err)
 	if err != nil {
+		if !refused(err) {
+			started(err)
+		}
 		b.responding(false)
-		b.refused(t, err)
+		b.failed(t, err)
 		return
 	}
+	started(nil)
 	b.committed(t, outcomes)
 }
 
@@ -82,6 +98,12 @@ func (b *batch) feedAll(mail []store.Message, inbox []arrival) ([]store.Message,
 		mail[n-1], mail[n-2] = mail[n-2], mail[n-1]
 	}
 	a.mailRead = false
+	if len(mail) > 0 && mail[0].Kind == store.Forked { // before all that is due: with it the fork is one
+		m := mail[0]
+		mail = mail[1:]
+		b.took = append(b.took, m.ID)
+		b.feed(store.Event{Kind: m.Kind, Ref: m.Ref, Data: m.Data, At: m.AcceptedAt, Actor: m.Actor}, "")
+	}
 	b.settleCanceled()
 	for x.AtRest() && len(b.events) < maxBatch {
 		pulled := x.Pulled()
@@ -137,10 +159,10 @@ func (b *batch) feedAll(mail []store.Message, inbox []arrival) ([]store.Message,
 				planted.CancelSwallowed.Here() && m.Kind == store.CancelRequested && len(a.attempts) > 0 {
 				continue
 			}
-			if m.Kind == store.StepCompleted {
+			if isOutcome(m.Kind) {
 				b.resolve(m.Ref)
 			}
-			b.feed(store.Event{Kind: m.Kind, Ref: m.Ref, Data: m.Data, At: m.AcceptedAt, OrStart: m.OrStart}, m.Trace)
+			b.feed(store.Event{Kind: m.Kind, Ref: m.Ref, Data: m.Data, At: m.AcceptedAt, OrStart: m.OrStart, Actor: m.Actor}, m.Trace)
 		case len(inbox) > 0:
 			in := inbox[0]
 			inbox = inbox[1:]
@@ -190,7 +212,7 @@ func (b *batch) take(in arrival) {
 		b.guard = saturate.Beyond
 		b.feed(store.Event{
 			Kind: store.PayloadReceived, Ref: in.delivery.hookID, Data: in.delivery.data, OrStart: in.delivery.orStart,
-			At: saturate.Time(in.at),
+			Actor: in.delivery.actor, At: saturate.Time(in.at),
 		}, in.delivery.trace)
 	case in.result != nil:
 		at := a.attempts[in.result.ref]
@@ -199,7 +221,7 @@ func (b *batch) take(in arrival) {
 		}
 		at.result = in.result
 		at.abandon()
-		e := a.stepEvent(in.result)
+		e := a.stepEvent(a.schedule.get(at.ref), in.result)
 		if e == nil {
 			delete(a.attempts, at.ref)
 			if s := a.schedule.get(at.ref); s != nil && s.canceled != nil {
@@ -222,7 +244,7 @@ func (b *batch) take(in arrival) {
 	case in.overdue != nil:
 		s := a.schedule.get(in.overdue.ref)
 		if s != nil && a.attempts[s.ref] == in.overdue && in.overdue.result == nil {
-			e := s.unknownOutcome("the attempt has not returned within " + a.w.opts.StepGrace.String() + " after it was canceled")
+			e := s.unreturned(a.w.opts.StepGrace)
 			e.At = in.at
 			b.resolve(s.ref)
 			b.feed(*e, "")
@@ -279,7 +301,7 @@ func (b *batch) settleCanceled() {
 			continue
 		}
 		if b.inMail(s) {
-			continue // the step was done before it could be canceled
+			continue // the attempt has returned before it could be canceled
 		}
 		e := s.unattempted()
 		if s.begun && s.spec.Transact == nil {
@@ -293,12 +315,15 @@ func (b *batch) settleCanceled() {
 // pull feeds the first payload of a backlog.
 func (b *batch) pull(bl *execution.Backlog) {
 	m, stored := bl.Pull()
+	if planted.ActorForgotten.Here() {
+		m.Actor = ""
+	}
 	if stored {
 		b.pulled = append(b.pulled, m.ID)
 	} else {
 		b.took = append(b.took, m.ID)
 	}
-	b.feed(store.Event{Kind: m.Kind, Ref: m.Ref, Data: m.Data, At: m.AcceptedAt, OrStart: m.OrStart}, m.Trace)
+	b.feed(store.Event{Kind: m.Kind, Ref: m.Ref, Data: m.Data, At: m.AcceptedAt, OrStart: m.OrStart, Actor: m.Actor}, m.Trace)
 }
 
 // readAhead determines whether another payload waits behind the first one of a backlog. It
@@ -311,7 +336,15 @@ func (b *batch) readAhead(bl *execution.Backlog) bool {
 	return known
 }
 
-// inMail reports whether the result of a step is in the mailbox.
+// inMail reports whether the outcome of an attempt of a step is in the mailbox.
 func (b *batch) inMail(s *scheduled) bool {
-	return slices.ContainsFunc(b.mail, func(m store.Message) bool { return m.Kind == store.StepCompleted && m.Ref == s.ref })
+	return slices.ContainsFunc(b.mail, func(m store.Message) bool {
+		return isOutcome(m.Kind) && m.Ref == s.ref && !slices.Contains(b.took, m.ID)
+	})
+}
+
+// isOutcome reports whether a message is the outcome of an attempt: of a transactional step, or of
+// one that has returned while its run was paused.
+func isOutcome(kind store.Kind) bool {
+	return kind == store.StepCompleted || kind == store.StepFailed || kind == store.StepRetried
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/tenter-dev/tenter/engine/internal/execution"
@@ -21,12 +22,17 @@ type attempt struct {
 	number  int
 	epoch   int64 // of the run, when the attempt began
 	started time.Time
-	lapses  int64 // of the lease, when this worker was last known to own the run
+	lapses  int32 // of the lease, when this worker was last known to own the run
 	stop    context.CancelFunc
 	long    *time.Timer
 	grace   *time.Timer // runs once the step is canceled
 	shown   bool
 	result  *result // nil until it arrives
+
+	// What its outcome depends on, should the run be paused when it returns.
+	spec     *run.Step
+	canceled error       // why, or nil
+	halted   atomic.Bool // the run is paused: do not call the function if that was not done
 }
 
 // result is the outcome of an attempt.
@@ -58,16 +64,20 @@ const longAttempt = time.Second
 func (a *actor) begin(s *scheduled) {
 	w := a.w
 	ctx, stop := context.WithCancel(w.stepCtx)
-	at := &attempt{ref: s.ref, number: s.attempts + 1, epoch: a.head.Epoch, started: saturate.Time(w.store.Now()), lapses: a.lapses, stop: stop}
+	at := &attempt{ref: s.ref, number: s.attempts + 1, epoch: a.head.Epoch, started: saturate.Time(w.store.Now()), lapses: a.lapses, stop: stop, spec: s.spec}
 	if a.attempts == nil {
 		a.attempts = map[string]*attempt{}
 	}
 	a.attempts[s.ref] = at
 	ctx = w.tel.Within(ctx, &a.head)
-	info := run.Info{RunID: a.id, Workflow: a.head.Workflow, Version: a.def.Version}
+	info := run.Info{RunID: a.id, Workflow: a.head.Workflow, Version: a.def.Version, StartedBy: a.x.StartedBy()}
 	info.StepID, info.Step = journal.StepID(a.id, s.ref), s.spec.Name
 	info.Attempt, info.StartedAt = at.number, at.started
-	ctx = context.WithValue(ctx, run.Key{}, &run.Scene{Info: info, Client: w.env.Client, Respond: w.env.Respond})
+	scene := &run.Scene{Info: info, Client: w.env.Client, Respond: w.env.Respond}
+	if origin := a.head.Origin; origin != nil {
+		scene.Inherited = func(sentTo string) bool { return execution.Inherited(origin, sentTo) }
+	}
+	ctx = context.WithValue(ctx, run.Key{}, scene)
 	at.long = time.AfterFunc(longAttempt, func() { a.post(arrival{at: w.store.Now(), long: at}) })
 	go a.execute(ctx, stop, at, *s.spec)
 }
@@ -90,8 +100,9 @@ func (a *actor) execute(ctx context.Context, stop context.CancelFunc, at *attemp
 	}()
 	if a.w.takeSlot(ctx) {
 		defer func() { <-a.w.slots }()
-		// The wait may have outlasted the lease, and the run may have been taken over.
-		if lapses, err := a.w.lease.ensure(); err == nil && lapses == at.lapses {
+		// The wait may have outlasted the lease, or this worker, and the run may have been taken over,
+		// or paused.
+		if lapses, err := a.w.lease.ensure(); err == nil && lapses == at.lapses && !a.w.over.Load() && !at.halted.Load() {
 			r.begun = true
 			ctx, returned := a.w.tel.Attempt(ctx, spec)
 			a.call(ctx, at, spec, r)
@@ -143,10 +154,9 @@ func (a *actor) limited(ctx context.Context, at *attempt, f run.StepFunc) ([]byt
 	return data, failed
 }
 
-// stepEvent turns the result of an attempt into an event, or returns nil if it does
-// not count.
-func (a *actor) stepEvent(r *result) *store.Event {
-	s := a.schedule.get(r.ref)
+// stepEvent turns the result of an attempt of a step, if there is such a step, into an event, or
+// returns nil if it does not count.
+func (a *actor) stepEvent(s *scheduled, r *result) *store.Event {
 	if s == nil || !r.begun {
 		return nil
 	}

@@ -21,6 +21,7 @@ func (w *Worker) busy(a *actor) {
 // the one to be evicted for it, if any. It is called with a.mu held.
 func (w *Worker) idle(a *actor) (victim *actor) {
 	if w.busyActors.Add(-1) == int64(w.opts.MaxRuns)-1 {
+		w.eager.Store(true)
 		w.trigger()
 	}
 	switch {

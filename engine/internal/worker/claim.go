@@ -69,15 +69,21 @@ func (w *Worker) claim(ctx context.Context) {
 	w.mu.Lock()
 	named, signaled := w.named, w.signaled
 	w.named, w.signaled = nil, nil
-	byNeed := w.byNeed.Swap(false) || len(named)+len(signaled) > room
+	eager := w.eager.Swap(false) || len(named)+len(signaled) > room
+	byNeed := w.byNeed.Swap(false) || eager
 	if byNeed {
 		w.next, w.looked = time.Time{}, time.Now()
+	}
+	var patience time.Duration
+	if time.Since(w.yieldedAt) < slowPoll && !eager {
+		patience = w.pace.moment()
 	}
 	w.mu.Unlock()
 	if !byNeed && len(named)+len(signaled) == 0 {
 		return // they were claimed with others
 	}
 	if room <= 0 || len(w.definitions) == 0 {
+		w.eager.Store(true)
 		return // idle triggers the next claim
 	}
 	if _, err := w.lease.ensure(); err != nil {
@@ -85,22 +91,36 @@ func (w *Worker) claim(ctx context.Context) {
 		return
 	}
 	if wait := w.lease.truceFor(); wait > 0 {
+		w.eager.Store(true)
 		w.backoff.Passed(w.outages)
 		w.wakeAt(w.store.Now().Add(wait))
 		return
 	}
-	if !byNeed {
-		if !w.innocent() {
-			named, signaled = append(named, signaled...), nil
-		}
-		for _, run := range signaled {
-			w.claimOptimistically(run)
-		}
-		if len(named) > 0 {
-			w.claimNamed(ctx, named)
-		}
-		return
+	if !byNeed || patience > 0 {
+		w.claimSignaled(ctx, named, signaled)
 	}
+	if byNeed {
+		w.claimByNeed(ctx, room, patience)
+	}
+}
+
+// claimSignaled claims the runs that signals have named.
+func (w *Worker) claimSignaled(ctx context.Context, named, signaled []string) {
+	if !w.innocent() {
+		named, signaled = append(named, signaled...), nil
+	}
+	for _, run := range signaled {
+		w.claimOptimistically(run)
+	}
+	if len(named) > 0 {
+		w.claimNamed(ctx, named)
+	}
+}
+
+// claimByNeed claims the neediest runs. With patience it leaves those to other workers that
+// signals have just named to them: else all workers would take runs from each other, and each
+// load their journals again.
+func (w *Worker) claimByNeed(ctx context.Context, room int, patience time.Duration) {
 	limit, again := min(room, maxClaim), w.again.Swap(false)
 	if w.store.Shared() && time.Since(w.recalled) >= slowPoll {
 		again = true
@@ -116,6 +136,7 @@ func (w *Worker) claim(ctx context.Context) {
 		Limit:       limit,
 		Now:         saturate.Time(w.store.Now()),
 		Again:       again,
+		Patience:    patience,
 	})
 	if err != nil {
 		w.again.Store(true)
@@ -126,6 +147,10 @@ func (w *Worker) claim(ctx context.Context) {
 	for i := range c.Runs {
 		w.adopt(&c.Runs[i])
 	}
+	if w.setPaused(c.Paused) { // the claim has left out their runs, also those that this worker owns unknowingly
+		w.again.Store(true)
+		w.trigger()
+	}
 	w.claimed.Store(true)
 	if c.More && again {
 		w.again.Store(true)
@@ -134,6 +159,9 @@ func (w *Worker) claim(ctx context.Context) {
 	switch {
 	case len(c.Runs) > 0 && c.More:
 		w.vain = 0
+		if patience == 0 {
+			w.eager.Store(true)
+		}
 		w.trigger()
 	case len(c.Runs) == 0 && (c.More || !c.Next.IsZero() && !c.Next.After(now)):
 		// Other workers are faster, or the store's clock is behind ours. Asking again at once
@@ -146,9 +174,13 @@ func (w *Worker) claim(ctx context.Context) {
 	}
 }
 
-// busyPause is how long a run is left alone that another worker was busy with when this one
-// tried to claim it.
-const busyPause = 50 * time.Millisecond
+// A run that somebody else was at when this worker tried to claim it is left alone for
+// firstBusyPause: most are only at its mail. If others still are at runs then, the next pause is twice
+// as long, up to mostBusyPause.
+const (
+	firstBusyPause = 2 * time.Millisecond
+	mostBusyPause  = 64 * time.Millisecond
+)
 
 // claimNamed claims runs that signals have named. They are new, or were parked, and looking at
 // them alone costs less than looking for all that have something to do.
@@ -172,7 +204,10 @@ func (w *Worker) claimNamed(ctx context.Context, named []string) {
 		w.adopt(&c.Runs[i])
 	}
 	if len(c.Busy) > 0 {
-		time.AfterFunc(busyPause, func() { w.name(c.Busy...) })
+		w.busyPause = min(max(2*w.busyPause, firstBusyPause), mostBusyPause)
+		time.AfterFunc(w.busyPause, func() { w.name(c.Busy...) })
+	} else {
+		w.busyPause = 0
 	}
 	w.wakeAt(c.Next)
 	if w.store.Shared() { // others may have got some and may die
@@ -206,6 +241,7 @@ func (w *Worker) claimOptimistically(run string) {
 
 // retryClaim waits, then triggers another claim. A claim in the meantime would fail.
 func (w *Worker) retryClaim(ctx context.Context, verb string, err error) {
+	w.eager.Store(true)
 	if ctx.Err() == nil && outage.Sleep(ctx, w.backoff.Failed(w.outages, verb, "", err)) {
 		w.trigger()
 	}
@@ -233,7 +269,7 @@ func (w *Worker) name(runs ...string) {
 	w.mu.Lock()
 	if w.named = append(w.named, runs...); len(w.named) > maxClaim {
 		w.named = nil
-		w.byNeed.Store(true)
+		w.eager.Store(true)
 	}
 	w.mu.Unlock()
 	w.rouse()
@@ -244,7 +280,7 @@ func (w *Worker) signal(run string) {
 	w.mu.Lock()
 	if w.signaled = append(w.signaled, run); len(w.signaled) > maxClaim {
 		w.signaled = nil
-		w.byNeed.Store(true)
+		w.eager.Store(true)
 	}
 	w.mu.Unlock()
 	w.rouse()
@@ -252,11 +288,11 @@ func (w *Worker) signal(run string) {
 
 // yield leaves runs to the workers that come before this one, each for a moment.
 func (w *Worker) yield(runs []string, before int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	if before > mostYield {
 		return
 	}
-	w.mu.Lock()
-	defer w.mu.Unlock()
 	if !w.yielding {
 		w.yielding = true
 		time.AfterFunc(yieldTick, w.claimYielded)

@@ -40,6 +40,9 @@ func (a *actor) commit(t *store.Transition) ([]store.Outcome, error) {
 func (b *batch) responding(committing bool) {
 	for i := range b.effects {
 		if e := &b.effects[i]; e.Kind == store.Respond && !e.Again {
+			if planted.CallAnsweredEarly.Here() && committing {
+				b.a.w.waits.Deliver(waiting.ResponseTo(e.Response.Request), &e.Response, false)
+			}
 			b.a.w.waits.Expect(waiting.ResponseTo(e.Response.Request), committing)
 		}
 	}
@@ -91,6 +94,10 @@ func (b *batch) committed(t *store.Transition, outcomes []store.Outcome) {
 		a.leave(nil)
 		return
 	}
+	if t.Restart != nil {
+		a.restarted()
+		return
+	}
 	a.warn()
 	for i, o := range outcomes {
 		if e := b.effects[i].Outcome(o); e != nil {
@@ -124,6 +131,9 @@ func (b *batch) stopCanceled() {
 	a := b.a
 	for _, at := range b.stop {
 		at.stop()
+		if s := a.schedule.get(at.ref); s != nil {
+			at.canceled = s.canceled
+		}
 		at.grace = time.AfterFunc(a.w.opts.StepGrace, func() { a.post(arrival{at: a.w.store.Now(), overdue: at}) })
 	}
 }
@@ -149,20 +159,37 @@ func (b *batch) start() {
 	}
 }
 
-// refused handles a transition that was not written, or possibly was.
-func (b *batch) refused(t *store.Transition, err error) {
+// refused reports whether a transition that failed with err was not written: the code that asked
+// for it executes again. Any other error leaves it unknown.
+func refused(err error) bool {
+	for _, known := range []error{store.ErrExists, store.ErrFenced, store.ErrPaused, store.ErrConflict, store.ErrOldWorker, errUnleased} {
+		if errors.Is(err, known) {
+			return true
+		}
+	}
+	return false
+}
+
+// failed handles a transition that was not written, or possibly was.
+func (b *batch) failed(t *store.Transition, err error) {
 	a := b.a
 	switch {
 	case errors.Is(err, store.ErrExists) && a.start != nil:
-		a.start.done <- err
-		a.start = nil
+		a.unborn()
 		a.fenced()
 	case errors.Is(err, store.ErrFenced):
 		b.decline()
 		a.fenced()
+	case errors.Is(err, store.ErrPaused):
+		b.decline()
+		a.hold(nil)
 	case errors.Is(err, store.ErrConflict):
 		b.decline()
 		a.forget()
+		a.markMail()
+	case errors.Is(err, store.ErrOldWorker):
+		b.decline()
+		a.troubled("go on with the run", err)
 		a.markMail()
 	case errors.Is(err, errUnleased):
 		b.decline()
@@ -185,10 +212,14 @@ func (b *batch) decline() {
 const warnEvents = 20_000
 
 func (a *actor) warn() {
-	if a.head.Events >= max(warnEvents, 2*a.warned) {
-		a.warned = a.head.Events
-		a.logger().WarnContext(a.traced, "the journal is getting long: replays take time; consider ending the run and starting a successor",
-			"events", a.head.Events)
+	events := a.head.Events - a.head.Base
+	if events < warnEvents {
+		return
+	}
+	if l := a.lives(); events >= 2*l.warned {
+		l.warned = events
+		a.logger().WarnContext(a.traced, "the journal is getting long, and replays take time: let the workflow restart when workflow.RestartDue says so",
+			"events", events)
 	}
 }
 
@@ -212,6 +243,9 @@ func (a *actor) block(inbox []arrival, reason string) {
 		case errors.Is(err, store.ErrConflict):
 			a.putBack(inbox)
 			a.markMail()
+			return
+		case errors.Is(err, store.ErrPaused):
+			a.hold(inbox)
 			return
 		case err == nil, errors.Is(err, store.ErrFenced):
 			a.leave(inbox)

@@ -58,8 +58,8 @@ func (w *Worker) Address(token string) *Address {
 // Deliver hands a payload to a live run. It fails with ErrDeclined if the payload has
 // to go through the mailbox.
 func (w *Worker) Deliver(ctx context.Context, to *Address, p store.Payload) error {
-	o := &delivery{handoff: newHandoff(), hookID: to.Hook.ID, data: p.Data, orStart: p.OrStart, trace: p.Trace}
-	if !to.actor.post(arrival{at: w.store.Now(), delivery: o}) {
+	o := &delivery{handoff: newHandoff(), hookID: to.Hook.ID, data: p.Data, orStart: p.OrStart, trace: p.Trace, actor: p.Actor}
+	if w.isPaused(to.actor.workflow) || !to.actor.post(arrival{at: w.store.Now(), delivery: o}) {
 		return ErrDeclined
 	}
 	return w.await(ctx, to.actor, &o.handoff)

@@ -92,3 +92,28 @@ func (a *actor) setAlarm(at time.Time) {
 		a.alarm.Reset(at.Sub(a.w.store.Now()))
 	}
 }
+
+// atWork returns the runs that no claim would find, because this worker owns them.
+func (w *Worker) atWork() []string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	var runs []string
+	for id, a := range w.actors {
+		if a.parked == nil {
+			runs = append(runs, id)
+		}
+	}
+	return runs
+}
+
+// notifyOwned makes the runs at work here check their state in the store.
+func (w *Worker) notifyOwned() {
+	for _, id := range w.atWork() {
+		w.mu.Lock()
+		a := w.actors[id]
+		w.mu.Unlock()
+		if a != nil {
+			a.notify()
+		}
+	}
+}

@@ -21,7 +21,7 @@ import (
 type lease struct {
 	w      *Worker
 	sent   atomic.Pointer[time.Time] // when the last successful renewal was
-	lapses atomic.Int64              // how often it was renewed too late
+	lapses atomic.Int32              // how often it was renewed too late
 	tries  atomic.Int64              // renewals that have an answer
 	busy   chan struct{}             // full while a goroutine renews
 
@@ -37,7 +37,7 @@ type lease struct {
 
 // ensure renews the lease unless it has some time left, and returns how often it had lapsed: a
 // caller that learned before the last lapse that it owns a run has to ask the store.
-func (l *lease) ensure() (lapses int64, err error) {
+func (l *lease) ensure() (lapses int32, err error) {
 	if l.age() >= l.w.opts.Lease/3*2 && !planted.LeaseUnchecked.Here() {
 		if err := l.renew(); err != nil {
 			return 0, err
@@ -98,6 +98,7 @@ func (l *lease) try() error {
 		For:         most,
 		Build:       l.w.opts.Build,
 		Definitions: l.w.definitions,
+		LinkKeys:    l.w.opts.LinkKeys,
 	})
 	if err != nil {
 		if l.failing.IsZero() {
@@ -115,10 +116,12 @@ func (l *lease) try() error {
 		l.truce.Store(&until)
 	}
 	l.failing = time.Time{}
-	l.sent.Store(&sent)
 	if over {
-		l.lapses.Add(1) // a run may be about to be born, or to be owned again
+		// Before sent: whoever finds the lease renewed has to know that it had lapsed. Nothing may
+		// seem to need it: a run may be about to be born, or to be owned again.
+		l.lapses.Add(1)
 	}
+	l.sent.Store(&sent)
 	if lapsed {
 		l.w.tel.Lapsed(l.w.ctx)
 		if owned := l.w.owned.Load(); owned > 0 {

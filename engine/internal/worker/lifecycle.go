@@ -23,6 +23,7 @@ func New(ctx context.Context, id string, e Engine) *Worker {
 		tel:         e.Telemetry,
 		env:         e.Environment,
 		definitions: e.Definitions,
+		hookTypes:   e.HookTypes,
 		definition:  e.Definition,
 		applied:     e.Applied,
 		join:        e.Join,
@@ -37,6 +38,10 @@ func New(ctx context.Context, id string, e Engine) *Worker {
 		claims:         make(chan struct{}, 1),
 		rewind:         make(chan struct{}, 1),
 		missed:         make(chan struct{}, 1),
+		untold:         make(chan struct{}, 1),
+		behind:         make(chan struct{}, 1),
+		perhapsUntold:  make(chan struct{}, 1),
+		perhapsBehind:  make(chan struct{}, 1),
 	}
 	w.ending = ctx.Done()
 	ctx = trace.ContextWithSpanContext(ctx, trace.SpanContext{}) // runs do not belong to the caller of Engine.Run
@@ -56,7 +61,13 @@ func (w *Worker) Run(ctx context.Context) error {
 	w.loops.Go(w.watch.loop)
 	w.loops.Go(w.lease.loop)
 	w.loops.Go(w.resync)
-	w.loops.Go(w.prune)
+	w.loops.Go(w.tellEnds)
+	w.loops.Go(w.tellListeners)
+	w.loops.Go(func() { w.prune("prune runs", w.opts.KeepEnded, w.store.Prune) })
+	w.loops.Go(func() { w.prune("prune generations", w.opts.KeepGenerationsFor, w.store.PruneGenerations) })
+	if len(w.hookTypes) > 0 {
+		w.loops.Go(w.keepHookTypes)
+	}
 	w.trigger()
 	w.claiming.Store(true)
 	w.loops.Go(func() {
@@ -71,9 +82,9 @@ func (w *Worker) Run(ctx context.Context) error {
 }
 
 // Begin executes a run that is born in this worker. It returns when the run is durable. It
-// declines if the run has to be durable first, see innocent.
+// declines if the run has to be durable first, see innocent, or is not to begin.
 func (w *Worker) Begin(ctx context.Context, n store.NewRun, def *run.Workflow) error {
-	if !w.innocent() {
+	if !w.innocent() || w.isPaused(n.Workflow) {
 		return ErrDeclined
 	}
 	start := &starting{handoff: newHandoff(), run: n}
@@ -164,11 +175,15 @@ func (w *Worker) Signal(s store.Signal) {
 	for _, id := range s.Mail {
 		w.mu.Lock()
 		a := w.actors[id]
+		parked := a != nil && a.parked != nil
 		w.mu.Unlock()
 		// An actor that ends the run is about to go; if it has ended the run, this is a retry.
 		// An actor whose code does not yield can't take mail in: the run is claimed, which
-		// shows who executes it.
+		// shows who executes it. A run that is only cached here is left to the worker that comes
+		// first, or both would load it, each time.
 		switch {
+		case parked && s.Yield > 0:
+			left = append(left, id)
 		case a != nil && a.notify() && !a.ending.Load() && !a.slow():
 		case s.Yield > 0:
 			left = append(left, id)
@@ -179,9 +194,20 @@ func (w *Worker) Signal(s store.Signal) {
 		}
 	}
 	if len(left) > 0 {
+		w.mu.Lock()
+		w.yieldedAt = time.Now()
+		w.mu.Unlock()
 		w.yield(left, s.Yield)
 	}
+	if len(s.Untold) > 0 {
+		notify(w.untold)
+	}
+	if len(s.Behind) > 0 {
+		notify(w.behind)
+	}
 	if s.All {
+		notify(w.perhapsUntold)
+		notify(w.perhapsBehind)
 		w.missAll()
 		w.trigger()
 	}
@@ -190,7 +216,7 @@ func (w *Worker) Signal(s store.Signal) {
 // Gauges returns the current values of the worker.
 func (w *Worker) Gauges() telemetry.Gauges {
 	w.mu.Lock()
-	parked := w.parked.Len()
+	parked, paused := w.parked.Len(), len(w.paused)
 	w.mu.Unlock()
-	return telemetry.Gauges{Owned: w.owned.Load(), Cached: int64(parked), Executing: int64(len(w.slots))}
+	return telemetry.Gauges{Owned: w.owned.Load(), Cached: int64(parked), Executing: int64(len(w.slots)), PausedWorkflows: int64(paused)}
 }

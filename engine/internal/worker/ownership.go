@@ -31,8 +31,12 @@ func (a *actor) claimed(r *store.Run) bool {
 		return !a.owned // the run came along with others, or long ago if it is not at work here
 	}
 	changed := (r.Epoch != a.head.Epoch+1 || r.Events != a.head.Events) && !planted.ParkedKept.Here()
-	if a.x != nil && (changed || r.Suspicion >= suspicious) {
+	switch {
+	case a.x == nil:
+	case r.Suspicion >= suspicious, changed && !a.canCatchUp(r):
 		a.forget()
+	case changed:
+		a.goStale()
 	}
 	a.head = *r
 	a.seq = 0
@@ -40,6 +44,29 @@ func (a *actor) claimed(r *store.Run) bool {
 	a.name(r.Workflow)
 	a.own(true)
 	return true
+}
+
+// canCatchUp reports whether the execution can be brought to where a run is now: nothing may be
+// under way, nor depend on more than events.
+func (a *actor) canCatchUp(now *store.Run) bool {
+	return a.x != nil && len(a.attempts) == 0 && a.quarantine == nil && !a.x.Finished() && a.x.Pending() == 0 && !a.x.Backlogged() &&
+		now.Generation == a.head.Generation && now.Version == a.head.Version && now.Events >= a.x.Position()
+}
+
+// goStale notes that others have had the run since the last transition of this actor.
+func (a *actor) goStale() {
+	if l := a.lives(); l.stale == 0 {
+		l.stale = a.head.Epoch
+	}
+}
+
+// stale returns the epoch as of which the execution is true if others have had the run since,
+// and else 0.
+func (a *actor) stale() int64 {
+	if a.longevity == nil {
+		return 0
+	}
+	return a.longevity.stale
 }
 
 // name notes the run's workflow, once: the watchdog reads it.
@@ -81,26 +108,47 @@ func (a *actor) claimedMeanwhile(t *store.Transition) {
 	}
 }
 
+// foreign reports whether another worker owns a run.
+func (a *actor) foreign(r *store.Run) bool { return r.Worker != "" && r.Worker != a.w.id }
+
 // claimable reports whether a run is free, and can be claimed optimistically.
 func (a *actor) claimable(r *store.Run) bool {
 	return r.Worker == "" && (r.Status == store.Running || r.Status == store.Waiting) && r.Suspicion == 0 && r.Crashes == 0 && !r.Mark && a.w.definition(r.Workflow, r.Version) != nil
 }
 
-// idle reports whether a run has nothing to do any more: others were faster.
+// idle reports whether a run has nothing to do any more: others were faster, or it is paused.
 func (a *actor) idle(l *store.Loaded) bool {
 	due := len(l.Mail) > 0 || !l.Run.WakeAt.IsZero() && !l.Run.WakeAt.After(a.w.store.Now())
-	return !due || l.Run.Status.Ended()
+	return !due || l.Run.Status.Ended() || l.Run.Paused != nil
 }
 
-// passOver ends the actor of a run that it could not claim optimistically. Unless the run is
-// idle, a claim gets it, or learns when the lease of its owner lapses.
-func (a *actor) passOver(idle bool) {
-	a.leave(nil)
+// passOver gives up a run that could not be claimed optimistically. What is cached of it stays.
+func (a *actor) passOver() {
+	if a.x != nil {
+		a.optimistic.overdue.Stop()
+		a.optimistic, a.longevity.stale = nil, 0
+	} else {
+		a.leave(nil)
+	}
+}
+
+// leaveToOwner leaves a run to the worker that has claimed it, which the signals reach too. If
+// that worker dies, a claim gets the run when the lease lapses. Nothing remains to be done for a
+// run that is idle. Signals that have come meanwhile may be about mail that came after the other
+// worker was done.
+func (a *actor) leaveToOwner(idle bool) {
 	a.mu.Lock()
-	signaled := a.hasMail
+	signaled := a.gone && a.hasMail // an actor that stays sees to that itself
 	a.mu.Unlock()
-	if !idle || signaled {
-		a.w.name(a.id)
+	switch w := a.w; {
+	case !w.store.Shared():
+		if !idle || signaled {
+			w.name(a.id)
+		}
+	case signaled:
+		w.yield([]string{a.id}, 1)
+	case !idle:
+		w.wakeAt(w.store.Now().Add(w.opts.Lease))
 	}
 }
 
@@ -110,6 +158,9 @@ func (a *actor) forget() {
 	if a.x != nil {
 		a.x.Close()
 		a.x, a.schedule = nil, schedule{}
+	}
+	if a.longevity != nil {
+		a.longevity.stale = 0
 	}
 }
 
@@ -131,6 +182,7 @@ func (a *actor) leave(inbox []arrival) {
 		a.start = nil
 	}
 	a.leaveQuarantine()
+	a.endHolding()
 	if a.optimistic != nil {
 		a.optimistic.overdue.Stop()
 	}
@@ -140,10 +192,24 @@ func (a *actor) leave(inbox []arrival) {
 		if in.delivery != nil {
 			in.delivery.done <- ErrDeclined
 		}
-		if in.claimed != nil {
+		switch r := in.claimed; {
+		case r == nil:
+		case r.Epoch > a.head.Epoch && a.w.ctx.Err() == nil: // it came too late for this actor
+			a.w.adopt(r)
+		default:
 			a.w.again.Store(true) // this worker owns the run, and no actor continues it
 			a.w.trigger()
 		}
+	}
+}
+
+// endHolding notes that the run may go on, or is given up.
+func (a *actor) endHolding() {
+	if a.held {
+		a.held = false
+		a.w.mu.Lock()
+		defer a.w.mu.Unlock()
+		delete(a.w.holding, a)
 	}
 }
 
@@ -172,11 +238,20 @@ func (a *actor) fenced() {
 	switch {
 	case mine:
 	case a.optimistic != nil:
-		a.passOver(false)
+		a.passOver()
+		a.leaveToOwner(false)
 	default:
 		a.leave(nil)
-		a.w.trigger() // signals may have come to this actor
+		a.leaveToOwner(false)
 	}
+}
+
+// unborn gives up the run that is to be created: another one has its ID, which this worker may have
+// claimed.
+func (a *actor) unborn() {
+	a.forget()
+	a.start.done <- store.ErrExists
+	a.start, a.head = nil, store.Run{}
 }
 
 // startOver makes the run continue from its state in the store: a caller has taken back what

@@ -56,7 +56,7 @@ func (a *actor) leaveQuarantine() {
 
 // suspicion returns what is to be recorded: progress clears a run, but in quarantine only once
 // all its suspect steps have an outcome.
-func (a *actor) suspicion(progress bool) (suspicion, crashes int) {
+func (a *actor) suspicion(progress bool) (suspicion, crashes int32) {
 	if a.quarantine != nil {
 		progress = !slices.ContainsFunc(a.quarantine.suspects, func(ref string) bool { return a.schedule.get(ref) != nil })
 	}

@@ -18,6 +18,7 @@ func (w *Worker) resync() {
 		case <-w.ctx.Done():
 			return
 		}
+		w.notifyHeld()
 		runs := w.atWork()
 		if len(runs) == 0 {
 			continue
@@ -47,30 +48,5 @@ func (w *Worker) missAll() {
 	select {
 	case w.missed <- struct{}{}:
 	default:
-	}
-}
-
-// atWork returns the runs that no claim would find, because this worker owns them.
-func (w *Worker) atWork() []string {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	var runs []string
-	for id, a := range w.actors {
-		if a.parked == nil {
-			runs = append(runs, id)
-		}
-	}
-	return runs
-}
-
-// notifyOwned makes the runs at work here check their state in the store.
-func (w *Worker) notifyOwned() {
-	for _, id := range w.atWork() {
-		w.mu.Lock()
-		a := w.actors[id]
-		w.mu.Unlock()
-		if a != nil {
-			a.notify()
-		}
 	}
 }

@@ -19,7 +19,7 @@ func (a *actor) loop() {
 	for {
 		a.mu.Lock()
 		inbox, hasMail := a.inbox, a.hasMail
-		if (len(inbox) == 0 && !hasMail && a.x != nil) || a.gone {
+		if (len(inbox) == 0 && !hasMail && (a.x != nil || a.held)) || a.gone {
 			a.active = false
 			victim := a.w.idle(a)
 			a.mu.Unlock()
@@ -47,11 +47,15 @@ func growStack() {
 func (a *actor) round(inbox []arrival, hasMail bool) {
 	for _, in := range inbox {
 		if in.claimed != nil {
-			if a.start != nil { // the claimed run has taken its ID
-				a.start.done <- store.ErrExists
-				a.start = nil
+			if a.start != nil {
+				a.unborn()
 			}
 			hasMail = a.claimed(in.claimed) || hasMail
+		}
+	}
+	if a.held {
+		if inbox, hasMail = a.keepHolding(inbox, hasMail); !hasMail {
+			return
 		}
 	}
 	if a.start == nil && !a.owned && a.optimistic == nil && a.x == nil {
@@ -63,7 +67,7 @@ func (a *actor) round(inbox []arrival, hasMail bool) {
 	switch {
 	case a.start != nil:
 		mail = a.born()
-	case a.x == nil:
+	case a.x == nil || a.stale() != 0:
 		var ok bool
 		if mail, inbox, ok = a.rebuild(inbox); !ok {
 			return
@@ -77,8 +81,8 @@ func (a *actor) round(inbox []arrival, hasMail bool) {
 	a.advance(mail, inbox)
 }
 
-// rebuild replays the journal of a run that this worker owns. It returns the mail, and the
-// arrivals that still count.
+// rebuild replays the journal of a run that this worker owns, or what a stale execution has not
+// seen of it. It returns the mail, and the arrivals that still count.
 func (a *actor) rebuild(inbox []arrival) (mail []store.Message, left []arrival, ok bool) {
 	if a.backoff.Waiting() { // spare a replay while nothing can be written
 		if _, err := a.w.lease.ensure(); err != nil {
@@ -88,7 +92,7 @@ func (a *actor) rebuild(inbox []arrival) (mail []store.Message, left []arrival, 
 		}
 	}
 	lapses := a.w.lease.lapses.Load()
-	l, err := a.w.store.Load(a.w.ctx, a.id, 0)
+	l, err := a.w.store.Load(a.w.ctx, a.id, a.known())
 	if err != nil {
 		a.putBack(inbox)
 		if errors.Is(err, store.ErrNotFound) {
@@ -102,8 +106,21 @@ func (a *actor) rebuild(inbox []arrival) (mail []store.Message, left []arrival, 
 	case a.optimistic != nil && l.Run.Worker == a.w.id && a.claimWaits():
 		a.putBack(inbox)
 		return nil, nil, false
-	case a.optimistic != nil && (a.idle(&l) || !a.claimable(&l.Run)):
-		a.passOver(a.idle(&l))
+	case a.optimistic != nil && l.Run.Worker == a.w.id && !a.idle(&l):
+		declineAll(inbox)
+		a.passOver()
+		a.w.again.Store(true) // it was paused when this worker asked for all that it owns
+		a.w.trigger()
+		return nil, nil, false
+	case a.optimistic != nil && (a.idle(&l) || a.foreign(&l.Run)): // others were faster
+		declineAll(inbox)
+		a.passOver()
+		a.leaveToOwner(a.idle(&l))
+		return nil, nil, false
+	case a.optimistic != nil && (!a.claimable(&l.Run) || a.x == nil && len(l.Events) == 0 && l.Run.Events > l.Run.Base):
+		declineAll(inbox)
+		a.passOver()
+		a.w.name(a.id)
 		return nil, nil, false
 	case a.optimistic != nil:
 		a.name(l.Run.Workflow)
@@ -111,12 +128,24 @@ func (a *actor) rebuild(inbox []arrival) (mail []store.Message, left []arrival, 
 		a.seq = rand.Int64N(1 << 50) //nolint:gosec // nobody has to guess it
 	case l.Run.Epoch != a.head.Epoch || l.Run.Status.Ended() || a.foreign(&l.Run):
 		a.leave(inbox)
-		a.w.trigger()
+		a.leaveToOwner(l.Run.Status.Ended())
 		return nil, nil, false
+	}
+	news := l.Events
+	if a.x != nil {
+		var ok bool
+		if news, ok = a.news(&l); !ok {
+			a.forget()
+			return a.rebuild(inbox)
+		}
 	}
 	a.lapses = lapses
 	a.head = l.Run
 	a.own(l.Run.Worker == a.w.id)
+	if l.Run.Paused != nil {
+		a.hold(inbox)
+		return nil, nil, false
+	}
 	if n := len(l.Events); n > 0 && l.Events[n-1].Epoch == a.head.Epoch {
 		a.seq = max(a.seq, l.Events[n-1].Seq) // the epoch is the same
 	}
@@ -127,9 +156,13 @@ func (a *actor) rebuild(inbox []arrival) (mail []store.Message, left []arrival, 
 	if !a.enterQuarantine(inbox) {
 		return nil, nil, false
 	}
-	x := a.newExecution()
-	a.x = x
-	if d := a.replay(l.Events); d != nil {
+	if a.x == nil {
+		a.x = a.newExecution()
+	} else {
+		a.longevity.stale = 0
+	}
+	x := a.x
+	if d := a.replay(news); d != nil {
 		a.block(inbox, d.String())
 		return nil, nil, false
 	}
@@ -188,13 +221,25 @@ func (a *actor) readMail(inbox []arrival) ([]store.Message, bool) {
 		a.putBack(inbox)
 		a.troubled("read the mailbox", err)
 		return nil, false
+	case l.Run.Worker == a.w.id && a.claimWaits():
+		a.putBack(inbox)
+		a.markMail()
+		return nil, false
 	case l.Run.Epoch != a.head.Epoch || l.Run.Events != a.head.Events || l.Run.Status.Ended() || a.foreign(&l.Run):
+		if a.others(&l) {
+			declineAll(inbox)
+			return nil, false
+		}
 		if a.owned {
 			a.w.lost.Add(1)
 			a.w.tel.Lost(a.traced)
 		}
 		a.leave(inbox)
-		a.w.trigger() // signals may have come to this actor
+		a.leaveToOwner(l.Run.Status.Ended())
+		return nil, false
+	case l.Run.Paused != nil:
+		a.own(l.Run.Worker == a.w.id)
+		a.hold(inbox)
 		return nil, false
 	}
 	a.lapses, a.mailRead, a.moreMail = lapses, true, l.More
@@ -212,16 +257,13 @@ func (a *actor) born() []store.Message {
 		CreatedAt: at, Epoch: 1,
 	}
 	a.x = a.newExecution()
-	return []store.Message{{Kind: store.Started, Data: n.Input, AcceptedAt: saturate.Time(at)}}
+	return []store.Message{{Kind: store.Started, Data: n.Input, Actor: n.Actor, AcceptedAt: saturate.Time(at)}}
 }
 
 func (a *actor) newExecution() *execution.Execution {
 	a.traced = a.w.tel.Within(a.w.ctx, &a.head)
 	return execution.New(a.traced, &a.head, a.def, a.w.env, a.w.log)
 }
-
-// foreign reports whether another worker owns a run.
-func (a *actor) foreign(r *store.Run) bool { return r.Worker != "" && r.Worker != a.w.id }
 
 // wake is called with a.mu held.
 func (a *actor) wake() {
@@ -239,7 +281,7 @@ func (a *actor) enterQuarantine(inbox []arrival) bool {
 		return true
 	}
 	if a.head.Crashes >= maxCrashes {
-		a.block(inbox, journal.ReasonKilledWorkers(a.head.Crashes))
+		a.block(inbox, journal.ReasonKilledWorkers(int(a.head.Crashes)))
 		return false
 	}
 	if !a.probation() {
@@ -254,6 +296,9 @@ func (a *actor) enterQuarantine(inbox []arrival) bool {
 		switch {
 		case errors.Is(err, store.ErrFenced):
 			a.leave(inbox)
+			return false
+		case errors.Is(err, store.ErrPaused):
+			a.hold(inbox)
 			return false
 		case !errors.Is(err, store.ErrConflict):
 			if l, known := a.clarify(t, err, func(error) {}); known {

@@ -86,9 +86,10 @@ func (s *schedule) nextCanceled() *scheduled {
 
 // fold takes in an event.
 func (s *schedule) fold(e *store.Event, replayed bool) {
-	if e.Kind == store.Retried {
+	if e.Kind == store.Retried || e.Kind == store.Forked {
 		for _, st := range s.steps {
 			st.attempts, st.retryAt, st.marked = 0, time.Time{}, 0
+			st.begun = st.begun && e.Kind == store.Retried // what the origin has begun, the fork has not
 		}
 		return
 	}
@@ -105,6 +106,7 @@ func (s *schedule) fold(e *store.Event, replayed bool) {
 			st.attempts, st.retryAt = r.Attempts, r.RetryAt
 		}
 		st.marked, st.begun = 0, false
+		st.settle = st.canceled != nil // its attempt returned while the run was paused
 	case store.StepCompleted, store.StepFailed:
 		st.spec = nil
 		s.steps = slices.Delete(s.steps, i, i+1)
@@ -167,6 +169,11 @@ func (st *scheduled) unknownOutcome(why string) *store.Event {
 		f.Is = append(f.Is, name)
 	}
 	return &store.Event{Kind: store.StepFailed, Ref: st.ref, Data: f.Encode()}
+}
+
+// unreturned returns the event of a canceled step whose attempt has not returned within a time.
+func (st *scheduled) unreturned(grace time.Duration) *store.Event {
+	return st.unknownOutcome("the attempt has not returned within " + grace.String() + " after it was canceled")
 }
 
 // crashed returns the event of an attempt, announced in quarantine, whose worker died.

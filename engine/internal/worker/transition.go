@@ -109,6 +109,9 @@ func (b *batch) end() *store.Transition {
 	}
 	e.Position = a.head.Events + int64(len(b.events)) + 1
 	b.events = append(b.events, e)
+	if status != store.Failed { // that may be retried
+		x.Leave()
+	}
 	b.effects, b.spans = x.TakeEffects(), x.TakeSpans()
 	if a.head.ParentID != "" && (!planted.ChildResultLost.Here() || a.head.Epoch <= 1) {
 		b.effects = append(b.effects, execution.Effect{Effect: &store.Effect{Kind: store.Send, Message: store.Message{

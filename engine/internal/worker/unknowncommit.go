@@ -34,6 +34,8 @@ func (b *batch) resolveUnknown(t *store.Transition, err error) {
 	case wrote(&l, t) && (!planted.TwiceAfterDoubt.Here() || start != nil):
 		tell(nil)
 		b.report(t)
+	case start != nil && created(&l, t): // but not by t: its workflow was paused before that was sent again
+		tell(nil)
 	case start != nil:
 		tell(store.ErrExists)
 	case cutSince(&l, t):
@@ -71,6 +73,9 @@ func (a *actor) clarify(t *store.Transition, err error, tell func(error)) (store
 		} else {
 			l, err = a.w.store.Fence(a.w.ctx, a.id, a.w.id, epochBefore(t))
 		}
+		if err == nil && l.Run.Base > t.After { // the run has restarted since, perhaps by the transition
+			l.Events, err = a.w.store.Journal(a.w.ctx, a.id, t.After, 1)
+		}
 		switch {
 		case err == nil, errors.Is(err, store.ErrNotFound):
 			return l, true
@@ -107,22 +112,35 @@ func (a *actor) createAgain(t *store.Transition) (store.Loaded, error) {
 	if _, err := a.w.lease.ensure(); err != nil {
 		return store.Loaded{}, err
 	}
-	if _, err := a.w.store.Apply(a.w.ctx, t); err != nil && !errors.Is(err, store.ErrExists) {
+	_, err := a.w.store.Apply(a.w.ctx, t)
+	if errors.Is(err, store.ErrPaused) {
+		err = a.w.store.Start(a.w.ctx, *t.Create) // its workflow was paused since
+	}
+	if err != nil && !errors.Is(err, store.ErrExists) {
 		return store.Loaded{}, err
 	}
 	return a.w.store.Load(a.w.ctx, a.id, 0)
 }
 
-// wrote reports whether a transition with events is in the journal, or has created the
-// run.
+// created reports whether the run is the one that a transition is to create, and not another one
+// that has its ID.
+func created(l *store.Loaded, t *store.Transition) bool {
+	return bytes.Equal(l.Run.Secret, t.Create.Secret)
+}
+
+// wrote reports whether a transition with events is in the journal.
 func wrote(l *store.Loaded, t *store.Transition) bool {
-	if t.Create != nil {
-		return bytes.Equal(l.Run.Secret, t.Create.Secret) // else another run has the ID
-	}
-	if int64(len(l.Events)) <= t.After {
+	if len(l.Events) == 0 || t.Create != nil && !created(l, t) {
 		return false
 	}
-	e := l.Events[t.After]
+	i := t.After + 1 - l.Events[0].Position
+	if i < 0 || i >= int64(len(l.Events)) {
+		return false
+	}
+	e := l.Events[i]
+	if t.Create != nil && !e.At.Equal(t.Events[0].At) {
+		return false // the run was created without t, and its first worker has the same epoch
+	}
 	return e.Epoch == t.Epoch && e.Seq == t.Seq
 }
 
@@ -132,9 +150,10 @@ func cutSince(l *store.Loaded, t *store.Transition) bool {
 		slices.ContainsFunc(l.Events, func(e store.Event) bool { return e.Kind == store.Retried && e.Epoch > t.Epoch }) {
 		return true
 	}
-	// Terminating a run drops the order to retry it.
+	// The end of a run drops the order to retry it, if that was not taken: it was terminated, or has
+	// failed again.
 	n := len(l.Events)
-	return n > 0 && l.Events[n-1].Kind == store.RunCanceled && l.Run.Epoch > t.Epoch+1
+	return n > 0 && (l.Events[n-1].Kind == store.RunCanceled || l.Events[n-1].Kind == store.RunFailed) && l.Run.Epoch > t.Epoch+1
 }
 
 // settle continues, once the outcome of a transition is known, with the run as the store has

@@ -18,16 +18,19 @@ import (
 
 // Options are the engine's options that a worker needs, with defaults applied.
 type Options struct {
-	Build        string
-	Lease        time.Duration
-	DrainTimeout time.Duration
-	StepGrace    time.Duration
-	StuckAfter   time.Duration
-	KeepEnded    time.Duration
-	MaxRuns      int
-	MaxSteps     int
-	MaxPayload   int
-	CacheSize    int
+	Build              string
+	Lease              time.Duration
+	DrainTimeout       time.Duration
+	StepGrace          time.Duration
+	StuckAfter         time.Duration
+	KeepEnded          time.Duration
+	KeepGenerationsFor time.Duration
+	MaxRuns            int
+	MaxSteps           int
+	MaxPayload         int
+	CacheSize          int
+	PublishAtOnce      int
+	LinkKeys           []string // IDs of the keys that links are signed with
 }
 
 // Engine is what a worker needs from its engine.
@@ -40,6 +43,7 @@ type Engine struct {
 	Telemetry   *telemetry.Telemetry
 	Environment *execution.Environment
 	Definitions []store.Definition
+	HookTypes   []store.HookType
 	// Definition returns the code of a workflow's version, or nil. Version 0 is the highest.
 	Definition func(workflow string, version int) *run.Workflow
 	// Applied is called with each durable transition.
@@ -59,6 +63,7 @@ type Worker struct {
 	tel         *telemetry.Telemetry
 	env         *execution.Environment
 	definitions []store.Definition
+	hookTypes   []store.HookType
 	definition  func(workflow string, version int) *run.Workflow
 	applied     func(*store.Transition)
 	join        func(tx any) (store.Joined, func(context.Context) context.Context, error)
@@ -84,6 +89,7 @@ type Worker struct {
 	suspect    atomic.Int64 // owned runs whose last owner died and that have made no progress yet
 	busyActors atomic.Int64 // actors with a goroutine
 	claiming   atomic.Bool  // claimLoop is at work
+	anyPaused  atomic.Bool  // a workflow is paused
 
 	mu       sync.Mutex
 	actors   map[string]*actor
@@ -95,19 +101,29 @@ type Worker struct {
 	yielded  map[string]time.Time // runs left to other workers, each until a time
 	yielding bool                 // claimYielded will be called
 	pace     pace
+	paused   []string            // workflows, sorted
+	holding  map[*actor]*holding // those whose runs are paused
 
-	byNeed   atomic.Bool    // claim whatever has something to do
-	looked   time.Time      // when that was last done; used by claimLoop
-	again    atomic.Bool    // this worker may own runs that it does not know of
-	recalled time.Time      // when it last asked for them; used by claimLoop
-	backoff  outage.Backoff // of claimLoop
-	vain     int            // claims in a row that got none of the due runs; used by claimLoop
+	byNeed    atomic.Bool    // claim whatever has something to do
+	eager     atomic.Bool    // claim that without patience
+	yieldedAt time.Time      // when runs were last left to other workers
+	looked    time.Time      // when that was last done; used by claimLoop
+	again     atomic.Bool    // this worker may own runs that it does not know of
+	recalled  time.Time      // when it last asked for them; used by claimLoop
+	backoff   outage.Backoff // of claimLoop
+	vain      int            // claims in a row that got none of the due runs; used by claimLoop
+	busyPause time.Duration  // before runs are claimed again that somebody else was at; used by claimLoop
 
 	timers sync.Pool // of callers waiting for an actor
 
 	claims chan struct{} // signals: claim now
 	rewind chan struct{} // signals: next has changed
 	missed chan struct{} // signals: signals to runs at work may have been lost
+	untold chan struct{} // signals: ends of runs are to be told
+	behind chan struct{} // signals: listeners are to be told
+
+	perhapsUntold chan struct{} // signals: others may have left such ends
+	perhapsBehind chan struct{} // signals: others may have left such listeners
 }
 
 // handOver caps the part of Options.DrainTimeout that steps do not get: the time to take in

@@ -12,7 +12,7 @@ import (
 func Is(err error) bool {
 	for _, e := range []error{
 		store.ErrNotFound, store.ErrExists, store.ErrConflict,
-		store.ErrFenced, store.ErrMismatch, store.ErrClosed,
+		store.ErrFenced, store.ErrPaused, store.ErrMismatch, store.ErrOldWorker, store.ErrClosed,
 	} {
 		if errors.Is(err, e) {
 			return true

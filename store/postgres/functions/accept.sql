@@ -1,6 +1,6 @@
 -- Puts a payload in the mailbox of the run whose open hook has the token, or in the backlog
 -- of the hook (deferred).
-CREATE OR REPLACE FUNCTION accept_payload(mode text, p payload, OUT a acceptance, OUT deferred boolean) LANGUAGE plpgsql
+CREATE OR REPLACE FUNCTION accept_payload_2(mode text, p payload_2, OUT a acceptance, OUT deferred boolean) LANGUAGE plpgsql
 SET enable_seqscan = off SET jit = off SET plan_cache_mode = force_generic_plan
 SET search_path FROM CURRENT AS $$
 DECLARE
@@ -41,7 +41,7 @@ BEGIN
 		IF h.number IS NOT NULL THEN
 			started := false;
 			-- What type a reservation will have is decided by the run that adopts it.
-			IF (p.type <> h.type AND NOT h.reserved) OR (h.webhook IS NOT NULL AND p.request IS NULL) THEN
+			IF (p.type <> h.type AND NOT h.reserved) OR (h.webhook IS NOT NULL AND p.request IS NULL) OR (p.hook IS NULL AND p.or_start ? 'webhook') THEN
 				a := ('mismatch', h.id, h.run_id, h.type, h.metadata, h.webhook, h.reserved, h.created_at, h.opened_pos, false, false, NULL);
 				RETURN;
 			END IF;
@@ -64,11 +64,11 @@ BEGIN
 	deferred := h.backlog IS NOT NULL;
 	IF deferred THEN
 		-- The run need not know. Its lock makes the order of IDs that of acceptance.
-		INSERT INTO mailbox (run_id, kind, ref, data, accepted_at, or_start, trace, backlog)
+		INSERT INTO mailbox (run_id, kind, ref, data, accepted_at, or_start, trace, actor, backlog)
 		VALUES ('', 'payload_received', h.id, p.data, greatest(accept_time(h.run_id),
-			(SELECT m.accepted_at FROM mailbox m WHERE m.backlog = h.backlog ORDER BY m.id DESC LIMIT 1)), p.or_start, p.trace, h.backlog);
+			(SELECT m.accepted_at FROM mailbox m WHERE m.backlog = h.backlog ORDER BY m.id DESC LIMIT 1)), p.or_start, p.trace, p.actor, h.backlog);
 	ELSE
-		PERFORM put_mail(h.run_id, 'payload_received', h.id, p.data, p.or_start, accept_time(h.run_id), p.trace);
+		PERFORM put_mail(h.run_id, 'payload_received', h.id, p.data, p.or_start, accept_time(h.run_id), p.trace, p.actor);
 	END IF;
 	IF p.key IS NOT NULL THEN
 		INSERT INTO receipts AS q (token, key, hook_id, run_id, type, metadata, webhook, request, hook_created_at, expires_at)
@@ -86,7 +86,18 @@ BEGIN
 	RETURN;
 END $$;
 
--- The same, for transactions of the application, and for binaries that know no backlogs.
+-- For binaries that know no actors.
+CREATE OR REPLACE FUNCTION accept_payload(mode text, p payload, OUT a acceptance, OUT deferred boolean) LANGUAGE plpgsql
+SET search_path FROM CURRENT AS $$
+DECLARE
+	r record;
+BEGIN
+	r := accept_payload_2(mode, ROW (p.*, NULL)::payload_2);
+	a := r.a;
+	deferred := r.deferred;
+END $$;
+
+-- For binaries that know no backlogs.
 CREATE OR REPLACE FUNCTION accept(mode text, p payload) RETURNS acceptance LANGUAGE plpgsql
 SET search_path FROM CURRENT AS $$
 BEGIN

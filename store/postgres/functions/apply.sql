@@ -6,7 +6,7 @@
 -- what every batch does is not in parts, and these are called in assignments, which are no
 -- statements for the planner, as PERFORM and SELECT are. claims are the numbers of those that
 -- claim a free run, in the epoch after that of the run.
-CREATE OR REPLACE FUNCTION apply_2(ns transition[], ts transition[], es event[], fx effect[], un message[], ex attempt[], bs backlog_change[], claims integer[])
+CREATE OR REPLACE FUNCTION apply_2(ns transition[], ts transition[], es event_2[], fx effect[], un message_2[], ex attempt[], bs backlog_change[], claims integer[])
 RETURNS SETOF verdict LANGUAGE plpgsql
 SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off SET plan_cache_mode = force_generic_plan
 SET lock_timeout = '20ms'  -- as set_lock_timeout has it
@@ -21,10 +21,13 @@ DECLARE
 	finished text[];
 	changed integer[] := '{}';     -- transitions that say something of backlogs
 	deep integer[];                -- transitions that end a run that has some
+	awaited integer[];             -- transitions that end a run that others await
 	created record;
 	checked record;
+	listened boolean;              -- a run that ends had hooks open, which listened
 	leaves boolean := un <> '{}';  -- a run that ends may leave something unread
 	v verdict;
+	i integer;
 BEGIN
 	IF fx <> '{}' THEN
 		SELECT array_agg(DISTINCT s COLLATE "C") INTO targets FROM unnest(ns || ts) x, unnest(x.sends_to) s;
@@ -52,6 +55,7 @@ BEGIN
 		freed := freed OR checked.freed;
 		lefts := checked.lefts;
 		deep := checked.deep;
+		awaited := checked.awaited;
 		leaves := leaves OR checked.leaves;
 		FOREACH v IN ARRAY checked.verdicts LOOP
 			IF v.code <> 'mail' THEN
@@ -89,8 +93,8 @@ BEGIN
 		FROM unnest(ts) WITH ORDINALITY x
 		WHERE q.id BETWEEN x.run_id AND x.run_id AND written[k + x.ordinality];
 	END IF;
-	INSERT INTO journal (run_id, position, at, kind, ref, data, asked, or_start, epoch, seq)
-	SELECT x.run_id, x.position, x.at, x.kind, x.ref, x.data, x.asked, x.or_start, x.epoch, x.seq FROM unnest(es) x WHERE written[x.t];
+	INSERT INTO journal (run_id, position, at, kind, ref, data, asked, or_start, epoch, seq, actor)
+	SELECT x.run_id, x.position, x.at, x.kind, x.ref, x.data, x.asked, x.or_start, x.epoch, x.seq, x.actor FROM unnest(es) x WHERE written[x.t];
 
 	-- Runs that are free with something to do are news to whoever can claim them.
 	IF freed THEN
@@ -100,6 +104,10 @@ BEGIN
 	IF fx <> '{}' THEN
 		FOREACH v IN ARRAY apply_effects(fx, written) LOOP
 			RETURN NEXT v;
+			IF v.code = 'mail' AND v.run_id = ANY (finished) THEN
+				targets := coalesce(targets, '{}') || v.run_id;
+				leaves := true;
+			END IF;
 		END LOOP;
 	END IF;
 	IF ex <> '{}' THEN
@@ -111,15 +119,27 @@ BEGIN
 	END IF;
 	IF finished <> '{}' THEN
 		DELETE FROM executing q WHERE q.run_id = ANY (finished);
-		IF EXISTS (SELECT FROM hooks h WHERE h.run_id = ANY (finished) AND coalesce(h.closed_at, 'infinity') = 'infinity') THEN
+		SELECT bool_or(h.subject IS NOT NULL) INTO listened FROM hooks h WHERE h.run_id = ANY (finished) AND coalesce(h.closed_at, 'infinity') = 'infinity';
+		IF listened IS NOT NULL THEN
 			UPDATE hooks h SET (closed_at, closed_pos) = (SELECT q.ended_at, q.events FROM runs q WHERE q.id = h.run_id)
 			WHERE h.run_id = ANY (finished) AND coalesce(h.closed_at, 'infinity') = 'infinity';
+			IF listened THEN
+				targets := coalesce(targets, '{}') || cease_closed(VARIADIC finished);
+				leaves := true;
+			END IF;
 		END IF;
 		IF leaves THEN
 			FOREACH v IN ARRAY leave_unread(ns, ts, un, written, lefts, targets, deep || changed) LOOP
 				RETURN NEXT v;
 			END LOOP;
 		END IF;
+		FOREACH i IN ARRAY coalesce(awaited, '{}') LOOP
+			IF written[i] THEN
+				FOREACH v IN ARRAY tell_end(i, ts[i - k].run_id) LOOP
+					RETURN NEXT v;
+				END LOOP;
+			END IF;
+		END LOOP;
 	END IF;
 END $$;
 
@@ -127,12 +147,13 @@ END $$;
 CREATE OR REPLACE FUNCTION apply(ns transition[], ts transition[], es event[], fx effect[], un message[], ex attempt[], bs backlog_change[])
 RETURNS SETOF verdict LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
 BEGIN
-	RETURN QUERY SELECT * FROM apply_2(ns, ts, es, fx, un, ex, bs, '{}');
+	RETURN QUERY SELECT * FROM apply_2(ns, ts, ARRAY(SELECT ROW (e.*, NULL)::event_2 FROM unnest(es) e), fx,
+		ARRAY(SELECT ROW (u.*, NULL)::message_2 FROM unnest(un) u), ex, bs, '{}') v WHERE v.code <> 'untold';
 END $$;
 
 -- For binaries that know no backlogs.
 CREATE OR REPLACE FUNCTION apply(ns transition[], ts transition[], es event[], fx effect[], un message[], ex attempt[])
 RETURNS SETOF verdict LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
 BEGIN
-	RETURN QUERY SELECT * FROM apply_2(ns, ts, es, fx, un, ex, '{}', '{}');
+	RETURN QUERY SELECT * FROM apply(ns, ts, es, fx, un, ex, '{}'::backlog_change[]);
 END $$;

@@ -7,14 +7,14 @@ BEGIN
 		WHERE l.id IS NOT NULL OR (SELECT q.id FROM runs q WHERE q.id = s) IS NULL);
 END $$;
 
--- Locks the runs of transitions, which have to find them as they expect, and carries out what
+-- Locks the runs of transitions, which have to find them as they expect, and not paused, and carries out what
 -- these say of backlogs. The first transition is number k + 1. It returns the runs that end,
 -- whether one is left to others with something to do (freed), how many messages each
 -- transition leaves (lefts), whether messages are taken (takes), whether a run that ends may
--- leave something unread (leaves), the transitions that end a run with backlogs (deep), and a
--- verdict on each that is refused, or that puts messages into a mailbox.
+-- leave something unread (leaves), the transitions that end a run with backlogs (deep) or one that is
+-- awaited, and a verdict on each that is refused, or that puts messages into a mailbox.
 CREATE OR REPLACE FUNCTION check_transitions(ts transition[], claims integer[], bs backlog_change[], changed integer[], k integer, INOUT lefts integer[], reachable text[],
-	OUT finished text[], OUT freed boolean, OUT takes boolean, OUT leaves boolean, OUT deep integer[], OUT verdicts verdict[]) LANGUAGE plpgsql AS $$
+	OUT finished text[], OUT freed boolean, OUT takes boolean, OUT leaves boolean, OUT deep integer[], OUT awaited integer[], OUT verdicts verdict[]) LANGUAGE plpgsql AS $$
 DECLARE
 	found integer[];    -- transitions whose runs are there, and locked now
 	odd integer[];      -- of those, the ones that have to do with the mailbox, or are refused
@@ -30,19 +30,20 @@ DECLARE
 BEGIN
 	SELECT array_agg(l.i), array_agg(l.i) FILTER (WHERE l.odd), array_agg(l.code) FILTER (WHERE l.odd), array_agg(l.messages) FILTER (WHERE l.odd),
 		array_agg(l.run_id) FILTER (WHERE l.ended AND NOT l.odd), coalesce(bool_or(l.due), false),
-		array_agg(l.i) FILTER (WHERE l.ended AND l.backlogs > 0)
-	INTO found, odd, codes, waiting, finished, freed, deep FROM
+		array_agg(l.i) FILTER (WHERE l.ended AND l.backlogs > 0), array_agg(l.i) FILTER (WHERE l.ended AND l.awaited)
+	INTO found, odd, codes, waiting, finished, freed, deep, awaited FROM
 		(SELECT f.*, f.code IS NOT NULL OR f.messages > 0 OR f.took <> '{}' OR f.i = ANY (changed) AS odd FROM
-			(SELECT k + x.ordinality AS i, x.run_id, x.ended, x.took, q.messages, q.backlogs,
+			(SELECT k + x.ordinality AS i, x.run_id, x.ended, x.took, q.messages, q.backlogs, q.awaited,
 				NOT x.keep AND NOT x.ended AND (q.messages > 0 OR x.wake_at <= x.at) AS due,
 				CASE
 				WHEN q.ended_at IS NOT NULL THEN 'fenced'
 				WHEN k + x.ordinality = ANY (claims) AND (q.epoch <> x.epoch - 1 OR q.worker <> '') THEN 'fenced'
 				WHEN k + x.ordinality <> ALL (claims) AND (q.epoch <> x.epoch OR q.worker NOT IN ('', x.worker)) THEN 'fenced'
+				WHEN q.paused_at IS NOT NULL OR q.workflow = ANY (ARRAY(SELECT w.workflow FROM paused_workflows w)) THEN 'paused'
 				WHEN q.events <> x.after THEN 'conflict'
 				WHEN NOT x.sends_to <@ reachable THEN 'busy' END AS code
 			FROM (SELECT * FROM unnest(ts) WITH ORDINALITY u ORDER BY u.run_id COLLATE "C") x CROSS JOIN LATERAL
-				(SELECT p.epoch, p.worker, p.ended_at, p.events, p.messages, p.backlogs FROM runs p WHERE p.id = x.run_id FOR NO KEY UPDATE SKIP LOCKED) q) f) l;
+				(SELECT p.epoch, p.worker, p.ended_at, p.events, p.messages, p.backlogs, p.awaited, p.workflow, p.paused_at FROM runs p WHERE p.id = x.run_id FOR NO KEY UPDATE SKIP LOCKED) q) f) l;
 	verdicts := '{}';
 	IF coalesce(cardinality(found), 0) < cardinality(ts) THEN
 		verdicts := ARRAY(SELECT (k + x.ordinality, NULL, CASE WHEN (SELECT q.id FROM runs q WHERE q.id = x.run_id) IS NULL THEN 'not_found' ELSE 'busy' END,

@@ -13,7 +13,8 @@ BEGIN
 			x.at, x.at, CASE WHEN x.ended THEN x.at END, CASE WHEN NOT x.ended THEN x.wake_at END, CASE WHEN NOT x.ended THEN x.wake_at END,
 			CASE WHEN x.keep AND NOT x.ended THEN x.worker ELSE '' END, x.epoch, x.events,
 			x.suspicion, x.mark, x.crashes, x.blocked_build, x.blocked_reason
-		FROM unnest(ns) x WHERE x.epoch = 1 AND x.after = 0 AND x.took = '{}' AND x.sends_to <@ reachable ORDER BY x.run_id
+		FROM unnest(ns) x WHERE x.epoch = 1 AND x.after = 0 AND x.took = '{}' AND x.sends_to <@ reachable
+			AND x.creates->>'workflow' <> ALL (ARRAY(SELECT w.workflow FROM paused_workflows w)) ORDER BY x.run_id
 		ON CONFLICT DO NOTHING
 		RETURNING q.id, q.ended_at, q.worker = '' AND q.wake_at <= q.updated_at AS due)
 	SELECT array_agg(x.id), array_agg(x.id) FILTER (WHERE x.ended_at IS NOT NULL), coalesce(bool_or(x.due), false)
@@ -23,6 +24,7 @@ BEGIN
 		-- Locked, as whatever a caller is told is there (see start_run).
 		PERFORM FROM unnest(ns) x, LATERAL (SELECT FROM runs q WHERE q.id = x.run_id FOR KEY SHARE) l WHERE x.run_id = ANY (made) IS NOT TRUE;
 		refused := ARRAY(SELECT (x.ordinality, NULL, CASE
+				WHEN x.creates->>'workflow' = ANY (ARRAY(SELECT w.workflow FROM paused_workflows w)) THEN 'paused'
 				WHEN NOT x.sends_to <@ reachable THEN 'busy'
 				WHEN x.epoch <> 1 OR x.after <> 0 OR x.took <> '{}' THEN 'conflict'
 				ELSE 'exists' END, NULL, NULL)::verdict

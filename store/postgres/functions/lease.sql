@@ -1,13 +1,14 @@
 -- Extends a worker's lease, or registers it, with the number of the schema that its binary
 -- knows. It returns the time.
-CREATE OR REPLACE FUNCTION renew_2(worker text, worker_build text, defs jsonb, lease interval, known integer) RETURNS timestamptz LANGUAGE plpgsql
+CREATE OR REPLACE FUNCTION renew_2(worker text, worker_build text, defs jsonb, lease interval, known integer, keys text) RETURNS timestamptz LANGUAGE plpgsql
 SET enable_seqscan = off SET jit = off SET search_path FROM CURRENT AS $$
 DECLARE
 	at timestamptz := clock_timestamp();
 BEGIN
-	INSERT INTO workers AS w (name, build, definitions, renewed_at, lease_until, schema) VALUES (worker, worker_build, defs, at, at + lease, known)
+	INSERT INTO workers AS w (name, build, definitions, renewed_at, lease_until, schema, link_keys)
+		VALUES (worker, worker_build, defs, at, at + lease, known, keys)
 	ON CONFLICT (name) DO UPDATE SET build = excluded.build, definitions = excluded.definitions,
-		renewed_at = excluded.renewed_at, lease_until = excluded.lease_until, schema = excluded.schema;
+		renewed_at = excluded.renewed_at, lease_until = excluded.lease_until, schema = excluded.schema, link_keys = excluded.link_keys;
 	-- A run whose worker has no row counts as one whose lease has lapsed.
 	DELETE FROM workers w WHERE w.lease_until < at - interval '1 day';
 	RETURN at;
@@ -17,7 +18,7 @@ END $$;
 CREATE OR REPLACE FUNCTION renew(worker text, worker_build text, defs jsonb, lease interval) RETURNS timestamptz LANGUAGE plpgsql
 SET search_path FROM CURRENT AS $$
 BEGIN
-	RETURN renew_2(worker, worker_build, defs, lease, 0);
+	RETURN renew_2(worker, worker_build, defs, lease, 0, NULL);
 END $$;
 
 -- Ends a worker's lease and frees its runs, except for those that somebody else has

@@ -11,7 +11,7 @@ BEGIN
 		PERFORM FROM runs q WHERE q.id = r->>'id' FOR KEY SHARE;
 		RETURN false;
 	END IF;
-	INSERT INTO mailbox (run_id, kind, ref, data, accepted_at) VALUES (r->>'id', 'started', '', decode(r->>'input', 'base64'), at);
+	INSERT INTO mailbox (run_id, kind, ref, data, accepted_at, actor) VALUES (r->>'id', 'started', '', decode(r->>'input', 'base64'), at, r->>'actor');
 	RETURN true;
 END $$;
 
@@ -22,8 +22,8 @@ DECLARE
 	hook bigint;
 BEGIN
 	LOOP
-		INSERT INTO hooks (run_id, id, token, type, reserved, created_at, opened_pos)
-		VALUES (r->>'id', (r->>'id') || '.h0', hook_token, coalesce(hook_type, ''), true, at, 0)
+		INSERT INTO hooks (run_id, id, token, type, webhook, reserved, created_at, opened_pos)
+		VALUES (r->>'id', (r->>'id') || '.h0', hook_token, coalesce(hook_type, ''), decode(r->>'webhook', 'base64'), true, at, 0)
 		ON CONFLICT DO NOTHING
 		RETURNING number INTO hook;
 		EXIT WHEN FOUND;
@@ -68,8 +68,8 @@ BEGIN
 		PERFORM FROM unnest(rs) WITH ORDINALITY u (r, place) CROSS JOIN LATERAL
 			(SELECT FROM runs q WHERE q.id = r->>'id' AND place <> ALL (made) FOR KEY SHARE) l;
 	END IF;
-	INSERT INTO mailbox (run_id, kind, ref, data, accepted_at)
-	SELECT rs[n]->>'id', 'started', '', decode(rs[n]->>'input', 'base64'), at FROM unnest(made) n;
+	INSERT INTO mailbox (run_id, kind, ref, data, accepted_at, actor)
+	SELECT rs[n]->>'id', 'started', '', decode(rs[n]->>'input', 'base64'), at, rs[n]->>'actor' FROM unnest(made) n;
 	RETURN QUERY SELECT CASE WHEN n = ANY (made) THEN NULL ELSE 'exists' END FROM generate_series(1, cardinality(rs)) n;
 END $$;
 

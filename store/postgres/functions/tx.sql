@@ -1,5 +1,5 @@
--- Tells the processes that listen, when the transaction commits. kind is mail, ended
--- or responded.
+-- Tells the processes that listen, when the transaction commits. kind is mail, ended,
+-- responded or untold.
 CREATE OR REPLACE FUNCTION tell(channel text, kind text, id text) RETURNS boolean LANGUAGE plpgsql AS $$
 BEGIN
 	PERFORM pg_notify(channel, json_build_object('from', '', kind, json_build_array(id))::text);
@@ -7,18 +7,25 @@ BEGIN
 END $$;
 
 -- Accepts a payload. A race that is lost does not break the transaction.
-CREATE OR REPLACE FUNCTION accept_within(p payload) RETURNS acceptance LANGUAGE plpgsql
+CREATE OR REPLACE FUNCTION accept_within_2(p payload_2) RETURNS acceptance LANGUAGE plpgsql
 SET search_path FROM CURRENT AS $$
 BEGIN
 	LOOP
 		BEGIN
-			RETURN accept('within', p);
+			RETURN (SELECT r.a FROM accept_payload_2('within', p) r);
 		EXCEPTION WHEN serialization_failure THEN
 			IF current_setting('transaction_isolation') <> 'read committed' THEN
 				RAISE;  -- in its snapshot it would be lost again
 			END IF;
 		END;
 	END LOOP;
+END $$;
+
+-- For binaries that know no actors.
+CREATE OR REPLACE FUNCTION accept_within(p payload) RETURNS acceptance LANGUAGE plpgsql
+SET search_path FROM CURRENT AS $$
+BEGIN
+	RETURN accept_within_2(ROW (p.*, NULL)::payload_2);
 END $$;
 
 -- Makes the transaction the one that executes a step. It waits for another one that
@@ -62,7 +69,7 @@ BEGIN
 		code := 'conflict';
 	ELSE
 		at := accept_time(run);
-		message := put_mail(run, 'step_completed', ref, result, NULL, at);
+		message := put_mail(run, 'step_completed', ref, result, NULL, at, NULL, NULL);
 		UPDATE tx_steps s SET message_id = message WHERE s.run_id = run AND s.step = ref;
 	END IF;
 END $$;

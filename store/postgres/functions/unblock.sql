@@ -14,6 +14,6 @@ BEGIN
 		RETURN 'conflict';
 	END IF;
 	UPDATE runs q SET status = 'running', blocked_build = '', blocked_reason = '', updated_at = at,
-		wake_at = least(q.wake_at, at), due_at = least(q.due_at, at) WHERE q.id = run;
+		wake_at = least(q.wake_at, at), due_at = CASE WHEN q.paused_at IS NULL THEN least(q.due_at, at) END WHERE q.id = run;
 	RETURN NULL;
 END $$;

@@ -1,0 +1,31 @@
+// Package routers mounts what package server and package dashboard serve in the routers that programs
+// use most: each file has one. Copy what you need; the tests drive all of it, in each router.
+package routers
+
+import (
+	"net/http"
+
+	"github.com/tenter-dev/tenter/access"
+	"github.com/tenter-dev/tenter/dashboard"
+	"github.com/tenter-dev/tenter/engine"
+	"github.com/tenter-dev/tenter/server"
+)
+
+// handlers are those to be mounted.
+type handlers struct {
+	public http.Handler // webhooks below server.WebhookPath
+	chat   http.Handler // a webhook at a path of the app's own
+	api    http.Handler // below server.APIPath
+	pages  http.Handler // the dashboard, below its prefix
+}
+
+func newHandlers(eng *engine.Engine, may access.Policy) handlers {
+	return handlers{
+		public: server.Webhooks(eng),
+		chat: server.Webhook(eng, func(r *http.Request) (string, error) {
+			return "chat:" + r.PathValue("channel"), nil
+		}),
+		api:   server.API(eng, server.APIOptions{Access: may}),
+		pages: http.StripPrefix("/dashboard", dashboard.New(eng, dashboard.Options{Access: may})),
+	}
+}
