@@ -28,9 +28,6 @@ func (s *Store) Answer(ctx context.Context, a store.Answer) (store.Link, error) 
 func (w *writer) answer(a *store.Answer) (store.Link, error) {
 	at := w.acceptTime()
 	l, err := w.link(a.Link, at)
-	if planted.LinkUnchecked.Here() && (l.State == store.LinkExpired || l.State == store.LinkRevoked) && l.Hook.ClosedAt.IsZero() && l.AnsweredAt.IsZero() {
-		l.State = store.LinkOpen
-	}
 	switch {
 	case err != nil:
 		return store.Link{}, err
@@ -75,7 +72,11 @@ func (s *Store) Link(ctx context.Context, id string) (l store.Link, err error) {
 }
 
 func (c *conn) link(id string, now time.Time) (store.Link, error) {
-	return readOne(c.on(qLinkGet).bindTime(now).bindText(id), whole(readLink))
+	l, err := readOne(c.on(qLinkGet).bindTime(now).bindText(id), whole(readLink))
+	if planted.LinkUnchecked.Here() && (l.State == store.LinkExpired || l.State == store.LinkRevoked) && l.Hook.ClosedAt.IsZero() && l.AnsweredAt.IsZero() {
+		l.State = store.LinkOpen
+	}
+	return l, err
 }
 
 // Links lists links, in the order in which they were issued.

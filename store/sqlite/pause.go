@@ -54,13 +54,16 @@ func (w *writer) resume(h head, actor string) error {
 		return err
 	}
 	due := earlier(h.wakeAt, oldest)
-	if planted.ResumeForgotten.Here() {
-		due = ""
-	}
 	if err := w.on(qRunResume).bindOptText(due).bindText(h.id).run(); err != nil {
 		return err
 	}
-	return w.putMail(store.Message{RunID: h.id, Kind: store.Resumed, Actor: actor}, due, w.acceptTime())
+	if err := w.putMail(store.Message{RunID: h.id, Kind: store.Resumed, Actor: actor}, due, w.acceptTime()); err != nil {
+		return err
+	}
+	if planted.ResumeForgotten.Here() {
+		return w.on(qRunResume).bindOptText("").bindText(h.id).run()
+	}
+	return nil
 }
 
 // serveOnlyPausers makes binaries that know no pauses refuse the file. ErrOldWorker if a worker of
