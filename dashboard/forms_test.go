@@ -2,6 +2,8 @@ package dashboard_test
 
 import (
 	"flag"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -26,6 +28,7 @@ type trip struct {
 	Budget   map[string]float64 `json:"budget,omitempty" minimum:"0" jsonschema:"In euros, by what it is for."`
 	Legs     [][]string         `json:"legs,omitempty" jsonschema:"The stations of each train."`
 	Report   string             `json:"report,omitempty" contentMediaType:"text/plain"`
+	Ticket   *workflow.File     `json:"ticket,omitempty" contentMediaType:"application/pdf,image/*"`
 }
 
 var trips = workflow.DefineHook[trip]("trip")
@@ -100,7 +103,12 @@ func TestForm(t *testing.T) {
 			}
 
 			// What is wrong is said at the fields, and above with links to them; nothing is lost.
+			ticket := filepath.Join(t.TempDir(), "ticket.pdf")
+			if err := os.WriteFile(ticket, []byte("%PDF-1.7"), 0o600); err != nil {
+				t.Fatal(err)
+			}
 			b.Do(
+				chromedp.SetUploadFiles(chromedp.CSS(`[type="file"]`), []string{ticket}),
 				press("_add", "f/budget"), there("f/budget/0@"),
 				set("f/budget/0@", "train"), set("f/budget/0", "-1"),
 				press("_add", "f/legs"), chromedp.WaitVisible(chromedp.CSS(`[name="_add"][value="f/legs/0"]`)),
@@ -139,7 +147,7 @@ func TestForm(t *testing.T) {
 			}
 			// Enter sends the form, whichever other buttons come before that one.
 			b.Do(chromedp.SendKeys(chromedp.CSS(`[name="f/contact"]`), "\r"), chromedp.WaitVisible(chromedp.CSS(".notice")))
-			want := `{"approved":true,"leaves":"2026-03-29T03:30:00+02:00","back":"2026-04-01","class":"second","seats":2,"contact":"grace@example.com","budget":{"train":80.5},"legs":[["Lyon","Paris"]]}`
+			want := `{"approved":true,"leaves":"2026-03-29T03:30:00+02:00","back":"2026-04-01","class":"second","seats":2,"contact":"grace@example.com","budget":{"train":80.5},"legs":[["Lyon","Paris"]],"ticket":{"name":"ticket.pdf","contentType":"application/pdf","data":"JVBERi0xLjc="}}`
 			if got := payloads(w, run.ID()); len(got) != 1 || !same(got[0], want) {
 				t.Errorf("the run got %s, want %s", got, want)
 			}

@@ -7,12 +7,11 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
-	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/tenter-dev/tenter/inspect"
 	"github.com/tenter-dev/tenter/internal/form"
@@ -237,17 +236,15 @@ const (
 func (r *request) parseForm() error { return r.parseFormOf(maxForm) }
 
 func (r *request) parseFormOf(limit int64) error {
-	r.Body = http.MaxBytesReader(r.w, r.Body, limit)
-	if err := r.ParseForm(); err != nil {
-		if _, large := errors.AsType[*http.MaxBytesError](err); large {
-			return err
-		}
-		return badRequest(err)
+	body, err := io.ReadAll(http.MaxBytesReader(r.w, r.Body, limit))
+	if _, large := errors.AsType[*http.MaxBytesError](err); large {
+		return err
 	}
-	for name, values := range r.PostForm {
-		if !utf8.ValidString(name + strings.Join(values, "")) {
-			return badRequest(fmt.Errorf("field %q is not valid UTF-8", name))
-		}
+	if err == nil {
+		r.PostForm, err = form.Values(r.Header.Get("Content-Type"), body)
+	}
+	if err != nil {
+		return badRequest(err)
 	}
 	return nil
 }

@@ -16,7 +16,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/tenter-dev/tenter/engine"
 	"github.com/tenter-dev/tenter/inspect"
@@ -266,8 +265,8 @@ func (h *answersHandler) read(w http.ResponseWriter, r *http.Request) (url.Value
 	in := newIntake(w, r, limit, h.opts.ReadTimeout)
 	body, ok := in.all()
 	if ok {
-		values, err := url.ParseQuery(string(body))
-		if err == nil && allText(values) {
+		values, err := form.Values(r.Header.Get("Content-Type"), body)
+		if err == nil {
 			return values, true
 		}
 		h.say(w, r, http.StatusBadRequest, notRecorded, "What was sent is not the form of this page. Open the link again, and answer there.")
@@ -280,16 +279,6 @@ func (h *answersHandler) read(w http.ResponseWriter, r *http.Request) (url.Value
 		h.say(w, r, p.Status, notRecorded, "It did not arrive in full. Open the link again, and answer once more.")
 	}
 	return nil, false
-}
-
-// allText tells whether all that a form has is UTF-8.
-func allText(values url.Values) bool {
-	for name, v := range values {
-		if !utf8.ValidString(name) || slices.ContainsFunc(v, func(s string) bool { return !utf8.ValidString(s) }) {
-			return false
-		}
-	}
-	return true
 }
 
 func (h *answersHandler) tooLong(w http.ResponseWriter, r *http.Request) {

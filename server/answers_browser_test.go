@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -30,6 +32,8 @@ type travelDecision struct {
 	Limit    *float64 `json:"limit,omitempty" title:"Spending limit, in euros" minimum:"0"`
 	Class    string   `json:"class,omitempty" enum:"first,second"`
 	Until    string   `json:"until,omitempty" format:"date" title:"Valid until"`
+
+	Ticket *workflow.File `json:"ticket,omitempty" contentMediaType:"application/pdf,image/*"`
 }
 
 var travelDecisions = workflow.DefineHook[travelDecision]("travel decision")
@@ -152,8 +156,16 @@ func TestAnswerInABrowser(t *testing.T) {
 			}
 			b.Do(chromedp.Navigate(links[0]), chromedp.WaitVisible(css("form")))
 			look("new")
+			ticket := filepath.Join(t.TempDir(), "Lyon–Paris.pdf")
+			if err := os.WriteFile(ticket, []byte("%PDF-1.7"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			b.Do(chromedp.SetUploadFiles(css(`[type="file"]`), []string{ticket}))
 			b.Do(chromedp.SetValue(css(`[name="f/limit"]`), "-1"), press("false"), chromedp.WaitVisible(css("[role=alert] li:nth-child(1)")))
 			look("wrong")
+			if text := browsertest.Get(b, chromedp.Text(css(".chosen"))); !strings.HasPrefix(text, "Lyon–Paris.pdf\n8 bytes") {
+				t.Errorf("the file that was chosen is shown as %q", text)
+			}
 			if text := browsertest.Get(b, chromedp.Text(css("[role=alert]"))); !strings.Contains(text, "Spending limit, in euros: It has to be at least 0.") {
 				t.Errorf("the page says %q", text)
 			}
@@ -177,12 +189,16 @@ func TestAnswerInABrowser(t *testing.T) {
 				t.Errorf("the page says %q", got)
 			}
 			look("answered")
-			if text := browsertest.Get(b, chromedp.Text(css("main"))); !strings.Contains(text, "Approve this trip?\nNo\n") {
+			if text := browsertest.Get(b, chromedp.Text(css("main"))); !strings.Contains(text, "Approve this trip?\nNo\n") || !strings.Contains(text, "Lyon–Paris.pdf (8 bytes)") {
 				t.Errorf("the page says\n%s", text)
 			}
 			clean(b, name)
 			limit := 300.0
-			if diff := cmp.Diff(travelDecision{Reason: "Too dear.\nTake the night train.", Limit: &limit}, result(o.lab, run)); diff != "" {
+			want := travelDecision{
+				Reason: "Too dear.\nTake the night train.", Limit: &limit,
+				Ticket: &workflow.File{Name: "Lyon–Paris.pdf", ContentType: "application/pdf", Data: []byte("%PDF-1.7")},
+			}
+			if diff := cmp.Diff(want, result(o.lab, run)); diff != "" {
 				t.Errorf("the decision (-want +got):\n%s", diff)
 			}
 		})

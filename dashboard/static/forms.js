@@ -13,7 +13,8 @@ document.addEventListener("submit", async (e) => {
     return;
   }
   e.preventDefault();
-  const { page } = await fetchPage(form.action, { method: "POST", body: new URLSearchParams(new FormData(form, button)) });
+  const data = new FormData(form, button);
+  const { page } = await fetchPage(form.action, { method: "POST", body: form.enctype === "multipart/form-data" ? data : new URLSearchParams(data) });
   const to = page.getElementById(form.id);
   if (!to) {
     form.submit();

@@ -50,6 +50,9 @@ func (f *Form) build(s *schema.Node, at place) *Field {
 			c.json = json.RawMessage(text)
 		}
 		f.settle(c, at.required)
+	case Upload:
+		c.json = f.file(c)
+		f.settle(c, at.required)
 	case Text, Area:
 		c.Input = inputOf(s)
 		if strings.Contains(c.Value, "\n") {
@@ -112,6 +115,30 @@ func (f *Form) number(c *Field) json.RawMessage {
 		return nil
 	}
 	return json.RawMessage(v)
+}
+
+func (f *Form) file(c *Field) json.RawMessage {
+	f.Files = true
+	if c.Value == "" {
+		return nil
+	}
+	file, ok := parseFile(c.Value)
+	switch {
+	case !ok:
+		f.reject(&c.Error, "choose a file")
+	case file.data == "":
+		f.reject(&c.Error, "the file is empty")
+	default:
+		text := file.json(c.Schema)
+		if err := c.Schema.Check(text); err != nil {
+			f.reject(&c.Error, err.Error())
+			break
+		}
+		c.File, c.Required = &file, false // it need not be chosen again
+		return text
+	}
+	c.Value = ""
+	return nil
 }
 
 func (f *Form) choices(c *Field) {

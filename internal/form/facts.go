@@ -56,6 +56,10 @@ func factOf(s *schema.Node, label string, data []byte, depth int, left *int) Fac
 		fact.Value = s.Labels[i]
 		return fact
 	}
+	if file, err := fileOf(data); s.File() && err == nil {
+		fact.Value = file.describe()
+		return fact
+	}
 	switch data[0] {
 	case '{', '[':
 		if depth >= maxFactDepth {

@@ -23,6 +23,7 @@ type Field struct {
 	Focus    bool   // a browser begins with it
 	Value    string
 	Choices  []ChoiceValue
+	File     *File    // that was chosen before
 	Fields   []*Field // of a group, a list or a map
 	Count    int      // of a list or a map
 	Fixed    bool     // its number can't change
@@ -51,6 +52,7 @@ const (
 	Group  Kind = "group"  // the fields of an object
 	List   Kind = "list"   // items, to add and remove
 	Map    Kind = "map"    // items with names, to add and remove
+	Upload Kind = "file"   // a file to choose
 	JSON   Kind = "json"   // a text that is JSON
 )
 
@@ -118,6 +120,9 @@ func kindOf(s *schema.Node) Kind {
 	}
 	if len(s.Enum) > 0 {
 		return Choice
+	}
+	if s.File() {
+		return Upload
 	}
 	switch s.Kind() {
 	case "string":

@@ -56,6 +56,8 @@ type Form struct {
 	Error   string // of the form as a whole
 	Changed bool   // a button has changed the form itself: it is not sent yet
 
+	Files bool // there are files: the form has to be sent as multipart/form-data
+
 	Times bool     // there are times: the form asks for their zone
 	Zone  string   // their zone
 	Guess bool     // nothing depends on the zone yet: a browser that knows its own may put it in
@@ -108,6 +110,8 @@ func New(o Options) *Form {
 		f.add(add)
 	case hasControl(s, listOf(remove)+"#"):
 		f.remove(remove)
+	case hasControl(s, remove):
+		delete(f.draft, remove)
 	case as == "form" && f.Typed && !f.Plain:
 		f.fill(s, []byte(f.Text))
 	}

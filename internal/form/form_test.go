@@ -186,6 +186,8 @@ func FuzzForm(f *testing.F) {
 	f.Add(`{"type":"array","items":{"type":"integer"}}`, "f%23=1&f/0=7&_remove=f/0&_key=0123456789012345", `[1]`)
 	f.Add(`{"type":"object","additionalProperties":{"type":"string","format":"date-time"}}`, "f%23=2&f/0%40=a&f/0=2026-03-29T02:30&f/1%40=b&f/1=2026-10-25T02:30&_zone=Europe/Berlin&_key=0123456789012345", `{"a":"2026-03-01T14:30:00Z"}`)
 	f.Add(`{"type":"object","properties":{"a":{"type":"number","minimum":1,"multipleOf":0.5},"b":{"type":"string","pattern":"^x","maxLength":3}},"required":["a"]}`, "f/a=1.5&f/b=xy&_key=0123456789012345", ``)
+	f.Add(`{"type":["null","string"],"contentEncoding":"base64"}`, "f=data:text/plain%3Bname=a%2520b%3Bbase64,YQ%3D%3D&_key=0123456789012345", `"YQ=="`)
+	f.Add(`{"type":"object","format":"file","properties":{"name":{"type":"string"},"data":{"type":"string"}}}`, "f=data:text/plain%3Bname=a%3Bbase64,YQ%3D%3D&_remove=f&_key=0123456789012345", `{"data":"YQ=="}`)
 	f.Add(`{"enum":[1,null,{"a":"b"}]}`, "_as=json&_json=7&_switch=form&_key=0123456789012345", `null`)
 	pages := template.Must(template.Must(template.New("page").Parse(`<form>{{template "form" .}}{{template "form-buttons" .}}{{template "switch" .}}</form>`)).ParseFS(Templates, "templates/*.html"))
 	f.Fuzz(func(t *testing.T, text, query, prefill string) {

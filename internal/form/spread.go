@@ -92,6 +92,12 @@ func (f *Form) spread(s *schema.Node, name, path string, data json.RawMessage) e
 			return fail("is not a number")
 		}
 		f.draft[name] = string(v)
+	case Upload:
+		file, err := fileOf(data)
+		if err != nil {
+			return fail("is not a file")
+		}
+		f.draft[name] = file.String()
 	case Choice:
 		f.draft[name] = compact(data)
 	case JSON:

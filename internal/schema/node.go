@@ -316,6 +316,11 @@ func (n *Node) Kind() string {
 	return kind
 }
 
+// File tells whether a value is a file: the bytes of one, or an object like workflow.File.
+func (n *Node) File() bool {
+	return n.ContentEncoding == "base64" && n.Kind() == "string" || n.Format == "file" && n.Kind() == "object"
+}
+
 // Nullable tells whether null is a value.
 func (n *Node) Nullable() bool {
 	return slices.Contains(n.Types, "null") || slices.ContainsFunc(n.Enum, isNull)

@@ -11,6 +11,7 @@ import (
 	"github.com/google/jsonschema-go/jsonschema"
 
 	"github.com/tenter-dev/tenter/internal/schema"
+	"github.com/tenter-dev/tenter/workflow"
 )
 
 type (
@@ -98,6 +99,10 @@ func TestOf(t *testing.T) {
 	}
 }
 
+type receipt struct {
+	Photo []byte `json:"photo" contentMediaType:"image/*"`
+}
+
 func TestOfIsPrecise(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
@@ -106,6 +111,10 @@ func TestOfIsPrecise(t *testing.T) {
 	}{
 		{time.Time{}, `{"type":"string","format":"date-time"}`},
 		{[]byte{}, `{"type":["null","string"],"contentEncoding":"base64"}`},
+		{workflow.File{}, `{"type":"object","format":"file","properties":{"name":{"type":"string"},"contentType":{"type":"string"},
+			"data":{"type":"string","contentEncoding":"base64","minLength":1}},"required":["data"],"additionalProperties":false}`},
+		{receipt{}, `{"type":"object","properties":{"photo":{"type":["null","string"],"contentEncoding":"base64","contentMediaType":"image/*"}},
+			"required":["photo"],"additionalProperties":false}`},
 		{color(1), `{"type":"string"}`},
 		{secret{}, `{}`},
 		{odd{}, `{"type":"object","properties":{"N":{"type":"integer"}},"required":["N"],"additionalProperties":false}`},

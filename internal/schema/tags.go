@@ -121,7 +121,7 @@ func (s *object) constraint(name, text string) (value any, err error) {
 		}
 		return json.Number(text), nil
 	}
-	if kind != "string" {
+	if kind != "string" && (name != "contentMediaType" || s.get("format") == nil) {
 		return nil, fmt.Errorf("it is for texts, and this is %s", article(kind))
 	}
 	switch name {
