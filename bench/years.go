@@ -27,7 +27,7 @@ const (
 	yearsSenders  = 8
 	yearsPer      = 1000 // messages in each generation
 	yearsLives    = 10   // processes that it has, one after the other; each is killed at a tenth of its life
-	yearsRestarts = 10   // of the process at the end of each life, to time the first message
+	yearsRestarts = 30   // of the process at the end of each life, to time the first message
 )
 
 // yearsSettings are of the server: by default autovacuum looks once a minute, and a database has its

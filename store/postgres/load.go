@@ -36,18 +36,27 @@ func (s *Store) Load(ctx context.Context, runID string, after int64) (store.Load
 	return l, s.readError("load run "+runID, err)
 }
 
+// genericPlans has a transaction plan each statement once for all: planning costs as much as loading a
+// run.
+const genericPlans = "SELECT set_config('plan_cache_mode', 'force_generic_plan', true)"
+
 // loadAll loads runs. Those that do not exist have no ID.
 func (s *Store) loadAll(ctx context.Context, all []loading) ([]store.Loaded, error) {
 	var found []store.Loaded
-	err := s.with(ctx, func(ctx context.Context, c *pgxpool.Conn) error {
-		var b pgx.Batch
-		b.Queue("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
-		b.Queue("SELECT set_config('plan_cache_mode', 'force_generic_plan', true)") // planning costs as much as loading a run
-		found = s.queueLoads(&b, all...)
-		b.Queue("COMMIT")
-		return c.SendBatch(ctx, &b).Close()
+	err := s.with(ctx, func(ctx context.Context, c *pgxpool.Conn) (err error) {
+		found, err = s.loadOn(ctx, c, all...)
+		return err
 	})
 	return found, err
+}
+
+func (s *Store) loadOn(ctx context.Context, c *pgxpool.Conn, all ...loading) ([]store.Loaded, error) {
+	var b pgx.Batch
+	b.Queue("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+	b.Queue(genericPlans)
+	found := s.queueLoads(&b, all...)
+	b.Queue("COMMIT")
+	return found, c.SendBatch(ctx, &b).Close()
 }
 
 // queueLoads adds to a batch what loads runs into what it returns. They are of one moment if

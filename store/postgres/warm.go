@@ -54,6 +54,7 @@ func (s *Store) rehearse(ctx context.Context, c *pgxpool.Conn) error {
 	r := &request{}
 	defer r.free()
 	r.Queue("BEGIN")
+	r.Queue(genericPlans) // loads use these
 	s.applyAll(r, ops[:1])
 	r.Queue(s.sql.claim, id, "", s.fitting(definitions), 1, saturate.Time(now), false, time.Duration(0))
 	r.Queue(s.sql.claimNamed, id, "", s.fitting(definitions), []string{id}, saturate.Time(now))
@@ -61,5 +62,6 @@ func (s *Store) rehearse(ctx context.Context, c *pgxpool.Conn) error {
 	s.applyAll(r, ops[1:])
 	r.Queue("ROLLBACK")
 	err := c.SendBatch(ctx, &r.Batch).Close()
-	return errors.Join(err, ops[0].err, ops[1].err)
+	_, loaded := s.loadOn(ctx, c, loading{id, 0}) // it is not there, but all statements are known now
+	return errors.Join(err, ops[0].err, ops[1].err, loaded)
 }

@@ -22,6 +22,21 @@ func TestRehearsal(t *testing.T) {
 		if status := c.Conn().PgConn().TxStatus(); status != 'I' {
 			t.Errorf("a transaction is left open: %c", status)
 		}
+		const planned = "SELECT count(*), count(*) FILTER (WHERE generic_plans > 0 AND statement = ANY ($1)) FROM pg_prepared_statements"
+		loads := []string{s.sql.heads, s.sql.journals, s.sql.mails}
+		var before, after, generic int
+		if err := c.QueryRow(ctx, planned, loads).Scan(&before, &generic); err != nil {
+			return err
+		}
+		if _, err := s.loadOn(ctx, c, loading{"none", 0}); err != nil {
+			return err
+		}
+		if err := c.QueryRow(ctx, planned, loads).Scan(&after, new(int)); err != nil {
+			return err
+		}
+		if after != before || generic != len(loads) {
+			t.Errorf("to load a run, %d statements are left to prepare, and %d of %d are planned", after-before, generic, len(loads))
+		}
 		rows := 0
 		err := c.QueryRow(ctx, `SELECT (SELECT count(*) FROM tenter.runs) + (SELECT count(*) FROM tenter.journal) + (SELECT count(*) FROM tenter.mailbox)`).Scan(&rows)
 		if rows > 0 {
