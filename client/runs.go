@@ -97,7 +97,7 @@ func (c *Client) WakeRun(ctx context.Context, runID string) error {
 	return c.order(ctx, "wake", runID, nil)
 }
 
-// RetryRun lets a failed run go on, see [workflow.Client].
+// RetryRun continues a run, see [workflow.Client].
 func (c *Client) RetryRun(ctx context.Context, runID string) error {
 	return c.order(ctx, "retry", runID, nil)
 }

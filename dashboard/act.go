@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/tenter-dev/tenter/inspect"
@@ -53,6 +54,14 @@ var retryFailed = action{
 		"The run goes on from its journal, from the point before it failed. Do this after the cause has been mended.",
 		"Steps that have completed are not executed again. The one that failed has all its attempts again.",
 		"It is refused, and nothing changes, if a step, child or response began after the failure was handed to the code, or if another run has one of its tokens by now.",
+	},
+}
+
+var retrySteps = action{
+	Name: "retry", Label: "Retry now",
+	Means: []string{
+		"Steps that wait for their next attempt are attempted at once, or once the run is resumed if it is paused.",
+		"They have no more attempts than before. Nothing else of the run changes.",
 	},
 }
 
@@ -126,8 +135,15 @@ func workflowActions(name string, paused bool) []action {
 	return []action{a}
 }
 
-// actions are those that a run's status allows.
-func actions(run workflow.RunInfo) []action {
+// waitsFor reports whether a run may wait for something. What is not known can be tried: the engine
+// refuses what does not apply.
+func waitsFor(run workflow.RunInfo, detail *inspect.Detail, code inspect.WaitCode) bool {
+	known := detail != nil && detail.Generation == run.Generation && run.Events-run.Base <= maxDrawn
+	return !known || slices.ContainsFunc(detail.Waits, func(w inspect.Wait) bool { return w.Code == code })
+}
+
+// actions are those that fit a run's status, and what it waits for as far as that is known.
+func actions(run workflow.RunInfo, detail *inspect.Detail) []action {
 	var all []action
 	hold := pause
 	if run.Paused != nil && !run.Paused.Workflow {
@@ -135,7 +151,13 @@ func actions(run workflow.RunInfo) []action {
 	}
 	switch run.Status {
 	case workflow.StatusRunning, workflow.StatusWaiting:
-		all = []action{wake, hold, cancel, terminate}
+		if waitsFor(run, detail, inspect.WaitRetry) {
+			all = append(all, retrySteps)
+		}
+		if waitsFor(run, detail, inspect.WaitSleep) {
+			all = append(all, wake)
+		}
+		all = append(all, hold, cancel, terminate)
 	case workflow.StatusBlocked:
 		all = []action{retryBlocked, hold, cancel, terminate}
 	case workflow.StatusFailed:
@@ -180,7 +202,7 @@ func (d *dashboard) confirm(r *request) error {
 	if link := r.query.Get("link"); link != "" {
 		return d.confirmRevoke(r, run, link)
 	}
-	all := actions(run)
+	all := actions(run, nil)
 	if step := r.query.Get("step"); r.query.Get("do") == "fork" {
 		plan, err := r.client.ForkRun(r.Context(), workflow.ForkRequest{RunID: run.ID, Step: step, DryRun: true})
 		if err != nil {

@@ -32,6 +32,7 @@ type chart struct {
 type row struct {
 	inspect.Item
 	Number  string // of steps and children: that in charge#1
+	Spoken  string // said before the label, which others see an icon with
 	Label   string
 	Word    string // its state, in a word
 	Shapes  []shape
@@ -172,6 +173,9 @@ func newRow(runID string, it inspect.Item, s *scale, now time.Time, over bool) r
 		if i := strings.LastIndexByte(it.Name, '#'); i > 0 {
 			r.Label, r.Number = it.Name[:i], it.Name[i:]
 		}
+	}
+	if inspect.Title(it.Kind, it.Name) != it.Name {
+		r.Spoken = string(it.Kind)
 	}
 	end := it.End
 	if end.IsZero() {

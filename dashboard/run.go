@@ -145,7 +145,7 @@ func newest(r *request, f inspect.RunFilter) (ids []string, err error) {
 func newRunPage(r *request, detail *inspect.Detail) *runPage {
 	run := detail.Run
 	p := &runPage{
-		Run: run, Shown: detail.Generation, End: run.EndedAt, Actions: actions(run), Again: to("start", "workflow", run.Workflow, "like", run.ID),
+		Run: run, Shown: detail.Generation, End: run.EndedAt, Actions: actions(run, detail), Again: to("start", "workflow", run.Workflow, "like", run.ID),
 	}
 	if !run.Status.Ended() {
 		p.End = r.now

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/tenter-dev/tenter/engine/internal/execution"
 	"github.com/tenter-dev/tenter/internal/journal"
@@ -12,8 +13,8 @@ import (
 	"github.com/tenter-dev/tenter/workflow"
 )
 
-// RetryRun lets a failed run go on from its journal, or a blocked one try again, see
-// [workflow.Run.Retry]. It fails with [workflow.ErrRunNotFound],
+// RetryRun continues a failed run from its journal, tries a blocked one again, or makes the next
+// attempt of waiting steps now, see [workflow.Run.Retry]. It fails with [workflow.ErrRunNotFound],
 // *[workflow.RetryRefusedError] or *[workflow.HookConflictError].
 func (e *Engine) RetryRun(ctx context.Context, runID string) error {
 	return e.retry(ctx, e.direct(), runID)
@@ -50,9 +51,46 @@ func (e *Engine) tryRetry(ctx context.Context, in operations, runID string) erro
 		return e.reopen(ctx, in, &l)
 	case store.Blocked:
 		return in.Unblock(ctx, runID)
-	default:
-		return &workflow.RetryRefusedError{RunID: runID, Reason: fmt.Sprintf("it is %s; only failed and blocked runs can be retried", l.Run.Status)}
+	case store.Running, store.Waiting:
+		if waitsForRetry(&l, e.store.Now()) {
+			actor, err := actorOf(ctx)
+			if err != nil {
+				return err
+			}
+			err = in.Send(ctx, store.Message{RunID: runID, Kind: store.RetryNow, Actor: actor})
+			if errors.Is(err, store.ErrFenced) {
+				err = store.ErrConflict // it has ended since it was loaded
+			}
+			return err
+		}
+	case store.Completed, store.Canceled:
 	}
+	return &workflow.RetryRefusedError{
+		RunID: runID, Reason: fmt.Sprintf("it is %s; only runs that have failed, are blocked or have a step waiting for its next attempt can be retried", l.Run.Status),
+	}
+}
+
+// waitsForRetry reports whether a step of a run waits for its next attempt.
+func waitsForRetry(l *store.Loaded, now time.Time) bool {
+	next := map[string]time.Time{}
+	for _, e := range l.Events {
+		switch e.Kind { //nolint:exhaustive // the others change nothing
+		case store.StepRetried:
+			if r, err := journal.DecodeRetry(e.Data); err == nil {
+				next[e.Ref] = r.RetryAt
+			}
+		case store.StepCompleted, store.StepFailed:
+			delete(next, e.Ref)
+		case store.Retried, store.Forked, store.RetryNow:
+			clear(next)
+		}
+	}
+	for _, at := range next {
+		if at.After(now) {
+			return true
+		}
+	}
+	return false
 }
 
 func (e *Engine) reopen(ctx context.Context, in operations, l *store.Loaded) error {

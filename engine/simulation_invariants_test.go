@@ -172,7 +172,7 @@ func (c *checker) actorsAreTheSenders(r *record) {
 			wrong(what, name(e.Actor), ordered(cancel, "")...)
 		case store.Woken:
 			wrong(what, name(e.Actor), ordered(wake)...)
-		case store.Retried:
+		case store.Retried, store.RetryNow:
 			wrong(what, name(e.Actor), ordered(retry)...)
 		case store.Resumed: // at the end by the world itself
 			wrong(what, name(e.Actor), ordered(proceed, "")...)
@@ -991,7 +991,7 @@ func failures(events []store.Event, ref string) int {
 // "RetryAfter obeyed."
 func (w *world) retryAfterIsObeyed(l *store.Loaded, ref string) {
 	for _, e := range slices.Backward(l.Events) {
-		if e.Kind == store.Retried {
+		if e.Kind == store.Retried || e.Kind == store.RetryNow {
 			return
 		}
 		if e.Kind != store.StepRetried || e.Ref != ref {

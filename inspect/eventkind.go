@@ -10,6 +10,7 @@ const (
 	EventCancelRequested  EventKind = "cancel_requested"
 	EventWoken            EventKind = "woken"             // sleeps end now
 	EventRetried          EventKind = "retried"           // a failed run goes on; its steps have all their attempts again
+	EventRetryNow         EventKind = "retry_now"         // steps that wait for their next attempt are attempted at once
 	EventResumed          EventKind = "resumed"           // a run that was paused goes on
 	EventForked           EventKind = "forked"            // ref: the run that it was forked from, whose events come before; what was pending there begins again
 	EventChildCompleted   EventKind = "child_completed"   // ref: call, data: result

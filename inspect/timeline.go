@@ -71,7 +71,7 @@ const (
 	KindChild    ItemKind = "child"
 	KindAwait    ItemKind = "await"    // of the end of another run
 	KindResponse ItemKind = "response" // an answer to an HTTP request
-	KindControl  ItemKind = "control"  // from outside: cancel, wake, retry, resume; or fork, where the events of the run that it was forked from end
+	KindControl  ItemKind = "control"  // from outside: cancel, wake, retry, retry now, resume; or fork, where the events of the run that it was forked from end
 	KindPatch    ItemKind = "patch"    // that the code has taken, see workflow.Patched
 )
 
@@ -237,6 +237,13 @@ func (t *timeline) apply(e *Event) {
 	case EventRetried:
 		t.control(e, "retry")
 		t.attemptAnew(e)
+	case EventRetryNow:
+		t.control(e, "retry now")
+		for _, it := range t.steps {
+			if it.State == StateBackoff && it.due.After(e.At) {
+				it.due, it.Until = e.At, e.At
+			}
+		}
 	case EventResumed:
 		t.control(e, "resume")
 	case EventForked:

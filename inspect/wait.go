@@ -213,6 +213,8 @@ func contents(mail []Message) string {
 			parts = append(parts, "a request to wake")
 		case EventRetried:
 			parts = append(parts, "a request to retry")
+		case EventRetryNow:
+			parts = append(parts, "a request to try steps again at once")
 		case EventResumed:
 			parts = append(parts, "an order to go on")
 		default: // it is counted only

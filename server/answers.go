@@ -256,7 +256,9 @@ const notRecorded = "Your answer was not recorded"
 
 // read reads the form of a request, or says why it can't and returns false.
 func (h *answersHandler) read(w http.ResponseWriter, r *http.Request) (url.Values, bool) {
-	limit := int64(run.MaxPayload(h.engine))
+	// A page that has kept a file sends it as base64, beside the one that replaces it. What the answer
+	// amounts to is bounded by itself.
+	limit := 2*int64(run.MaxPayload(h.engine)) + 64<<10
 	if r.ContentLength > limit {
 		w.Header().Set("Connection", "close") // the rest is not read
 		h.tooLong(w, r)
@@ -282,7 +284,7 @@ func (h *answersHandler) read(w http.ResponseWriter, r *http.Request) (url.Value
 }
 
 func (h *answersHandler) tooLong(w http.ResponseWriter, r *http.Request) {
-	h.say(w, r, http.StatusRequestEntityTooLarge, notRecorded, "It is too long. Go back, and make it shorter.")
+	h.say(w, r, http.StatusRequestEntityTooLarge, notRecorded, "It is too long. Go back, and make it shorter, or choose a smaller file.")
 }
 
 // sameOrigin tells whether a browser says that a form was sent from a page of this origin. One that

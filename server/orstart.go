@@ -26,8 +26,9 @@ import (
 // without one, as the next run may answer: it waits for engine.Options.RespondWithin.
 //
 // OrStart and what it is made of are checked when the handler is made, which panics if they are
-// wrong. It is an option of [Webhook], where the app authenticates requests; see [TokenFrom] for
-// [Webhooks].
+// wrong. If a program has several handlers with OrStart for one workflow and sender, a refused request
+// is redelivered by the one that was made last. It is an option of [Webhook], where the app
+// authenticates requests; see [TokenFrom] for [Webhooks].
 func OrStart[In, Out any](w *workflow.Workflow[In, Out], input func(token string, r *workflow.Request) (In, error), opts ...workflow.WebhookOption) Option {
 	return orStart(func(e *engine.Engine) (*engine.FirstRequest, error) {
 		start := func(token string, r *workflow.Request) (workflow.StartRequest, error) {

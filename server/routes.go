@@ -180,7 +180,7 @@ func init() { // one of them describes them all
 			empty: "they end", faults: []string{"run_not_found", "run_ended"}, serve: order(inspect.Client.WakeRun),
 		},
 		{
-			method: "POST", path: "runs/{run_id}/retry", write: true, id: "retryRun", summary: "Let a failed run go on from its journal, or a blocked one try again",
+			method: "POST", path: "runs/{run_id}/retry", write: true, id: "retryRun", summary: "Retry a failed or blocked run, or attempt waiting steps now",
 			empty: "it goes on", faults: []string{"run_not_found", "retry_refused", "hook_conflict"}, serve: order(inspect.Client.RetryRun),
 		},
 		{

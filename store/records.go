@@ -158,6 +158,7 @@ const (
 	CancelRequested  Kind = "cancel_requested"  // (m)
 	Woken            Kind = "woken"             // (m) sleeps end now
 	Retried          Kind = "retried"           // (m) a failed run goes on; its steps have all their attempts again
+	RetryNow         Kind = "retry_now"         // (m) steps that wait for their next attempt are attempted at once
 	Resumed          Kind = "resumed"           // (m) a run that was paused goes on
 	Forked           Kind = "forked"            // (m) ref: the run that it was forked from, whose events come before; what was pending there begins again
 	ChildCompleted   Kind = "child_completed"   // (m) ref: call, data: result

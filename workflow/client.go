@@ -56,7 +56,8 @@ type Client interface {
 	// WakeRun ends the run's sleeps now. It fails with [ErrRunNotFound] or [ErrRunEnded].
 	WakeRun(ctx context.Context, runID string) error
 
-	// RetryRun lets a failed run go on from its journal, or a blocked one try again.
+	// RetryRun continues a failed run from its journal, tries a blocked one again, or makes the next
+	// attempt of waiting steps now, see [Run.Retry].
 	// It fails with [ErrRunNotFound], *[RetryRefusedError] or *[HookConflictError].
 	RetryRun(ctx context.Context, runID string) error
 

@@ -270,14 +270,14 @@ func (e *HookTypeError) Error() string {
 	return fmt.Sprintf("token %s belongs to a hook of type %q, not %q", run.QuoteToken(e.Token), e.Got, e.Want)
 }
 
-// RetryRefusedError says why a run can't be retried from its journal.
+// RetryRefusedError says why a run can't be retried.
 type RetryRefusedError struct {
 	RunID  string
 	Reason string
 }
 
 func (e *RetryRefusedError) Error() string {
-	return fmt.Sprintf("run %s can't be retried from its journal: %s", e.RunID, e.Reason)
+	return fmt.Sprintf("run %s can't be retried: %s", e.RunID, e.Reason)
 }
 
 // ForkRefusedError says why a run can't be forked at a place.

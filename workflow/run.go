@@ -118,11 +118,12 @@ func (r *Run[Out]) Wake(ctx context.Context) error {
 }
 
 // Retry lets a failed run go on from its journal after the cause has been mended, or a blocked one
-// try again. A failed run can be retried only if no step, child or response began after the failure
+// try again. Steps that wait for their next attempt are attempted at once; they have no more attempts
+// than before. A failed run can be retried only if no step, child or response began after the failure
 // was handed to its code: else the error is a *[RetryRefusedError] that names what began, and the
 // run can be started again. If a token of the run belongs to another run by now the error is a
-// *[HookConflictError], and nothing has changed. A run that is neither failed nor blocked is
-// refused with a *[RetryRefusedError].
+// *[HookConflictError], and nothing has changed. Any other run is refused with a
+// *[RetryRefusedError].
 func (r *Run[Out]) Retry(ctx context.Context) error {
 	if err := r.usable(ctx); err != nil {
 		return fmt.Errorf("retry run %s: %w", r.ID(), err)

@@ -510,7 +510,8 @@ func (c *FakeClient) TerminateRun(ctx context.Context, runID, reason string) err
 	})
 }
 
-// RetryRun implements [workflow.Client]. A run that has failed is running again.
+// RetryRun implements [workflow.Client]. A run that has failed is running again. Other runs are
+// refused: those of a fake have no steps that could wait for an attempt.
 func (c *FakeClient) RetryRun(ctx context.Context, runID string) error {
 	return c.control(ctx, Control{Verb: "retry", RunID: runID}, func(string) (*fakeRun, error) {
 		r, ok := c.runs[runID]

@@ -233,6 +233,9 @@ func (e *Engine) describeSteps(s *State, events []store.Event) {
 				r, _ := journal.DecodeRetry(ev.Data)
 				step.Attempt, step.RetryAt, step.Err = r.Attempts+1, r.RetryAt, r.Text
 			}
+			if ev.Kind == store.RetryNow && step.RetryAt.After(ev.At) {
+				step.RetryAt = ev.At
+			}
 		}
 		if at, ok := e.attempts[s.ID+"/"+step.ID]; ok && !at.p.dead.Load() {
 			step.Attempt, step.Since, step.RetryAt = at.number, at.since, time.Time{}

@@ -64,7 +64,7 @@ type runsCmd struct {
 	Cancel    runsCancelCmd    `cmd:"" help:"Ask a run to cancel: its cleanup is executed."`
 	Terminate runsTerminateCmd `cmd:"" help:"End a run now, without asking its code."`
 	Wake      runsWakeCmd      `cmd:"" help:"End the sleeps of a run now."`
-	Retry     runsRetryCmd     `cmd:"" help:"Continue a failed run, or let a blocked one try again."`
+	Retry     runsRetryCmd     `cmd:"" help:"Continue a failed or blocked run, or attempt waiting steps now."`
 	Fork      runsForkCmd      `cmd:"" help:"Make a new run of the beginning of a run's journal."`
 	Pause     runsPauseCmd     `cmd:"" help:"Hold a run up until it is resumed."`
 	Resume    runsResumeCmd    `cmd:"" help:"Let a paused run go on."`

@@ -150,7 +150,7 @@ type runsRetryCmd struct {
 func (c *runsRetryCmd) Help() string {
 	return `A failed run continues from its journal: completed work stays done, and the failed step is attempted again. That is refused, with exit code 4, if a step, child or response
 began after the code had seen the failure, because the journal would no longer match; start another run then. Every build tries a blocked run again, even those that could not
-continue it.`
+continue it. In a run that has not failed, the steps that wait for their next attempt are attempted at once.`
 }
 
 func (c *runsRetryCmd) Run(a *app) error {

@@ -23,6 +23,8 @@ func eventText(e *inspect.Event) (text string, s style) {
 		return "woken: sleeps end", yellow
 	case inspect.EventRetried:
 		return "retried", yellow
+	case inspect.EventRetryNow:
+		return "retry now: waiting steps are attempted at once", yellow
 	case inspect.EventResumed:
 		return "resumed after a pause", yellow
 	case inspect.EventChildStarted:

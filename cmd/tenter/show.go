@@ -303,7 +303,7 @@ func (v *runView) remedies() (advice []string, remedies []remedy) {
 	case r.Paused != nil:
 		add("lets it go on", "runs", "resume", r.ID)
 	}
-	slept := false
+	slept, retried := false, false
 	for _, w := range v.waits {
 		if w.Advice != "" {
 			advice = append(advice, strings.ToUpper(w.Advice[:1])+w.Advice[1:])
@@ -338,6 +338,10 @@ func (v *runView) remedies() (advice []string, remedies []remedy) {
 		case inspect.ForRetry:
 			step := inspect.Title(inspect.KindStep, w.Name)
 			advice = append(advice, "S"+step[1:]+" is tried again by itself; fix what its error says")
+			if !retried && r.Status != workflow.StatusBlocked && r.Paused == nil {
+				add("makes the next attempt now", "runs", "retry", r.ID)
+			}
+			retried = true
 		case inspect.ForWorker, inspect.ForStep, inspect.ForDeadline:
 		}
 	}

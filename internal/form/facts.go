@@ -56,9 +56,11 @@ func factOf(s *schema.Node, label string, data []byte, depth int, left *int) Fac
 		fact.Value = s.Labels[i]
 		return fact
 	}
-	if file, err := fileOf(data); s.File() && err == nil {
-		fact.Value = file.describe()
-		return fact
+	if s.File() {
+		if file, err := fileOf(s, data); err == nil {
+			fact.Value = file.describe()
+			return fact
+		}
 	}
 	switch data[0] {
 	case '{', '[':

@@ -3,6 +3,7 @@ package form
 import (
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"mime"
 	"net/url"
@@ -23,48 +24,58 @@ type File struct {
 // maxFileName is how long the name of a file may be, in characters.
 const maxFileName = 255
 
-// newFile makes a file of what a browser has sent.
-func newFile(name, contentType string, data []byte) File {
-	kind, _, err := mime.ParseMediaType(contentType)
-	if err != nil || !strings.Contains(kind, "/") {
+// newFile makes a file of what somebody says of one.
+func newFile(name, kind, data string) File {
+	if media, _, err := mime.ParseMediaType(kind); err == nil && strings.Contains(media, "/") {
+		kind = media
+	} else if kind != "" {
 		kind = "application/octet-stream"
 	}
-	name = strings.ToValidUTF8(path.Base(strings.ReplaceAll(name, `\`, "/")), "\uFFFD")
-	return File{schema.Cut(name, maxFileName), kind, base64.StdEncoding.EncodeToString(data)}
+	name = path.Base(strings.ReplaceAll(strings.ToValidUTF8(name, "\uFFFD"), `\`, "/"))
+	if name == "." || name == ".." || name == "/" {
+		name = ""
+	}
+	return File{schema.Cut(name, maxFileName), kind, data}
 }
 
 // String returns the file as a data URL.
 func (f File) String() string {
-	return "data:" + f.kind + ";name=" + url.PathEscape(f.Name) + ";base64," + f.data
+	return "data:" + url.PathEscape(f.kind) + ";name=" + url.PathEscape(f.Name) + ";base64," + f.data
 }
 
-// parseFile reads what String has written.
+// parseFile reads what String has written; it may have been changed since.
 func parseFile(text string) (f File, ok bool) {
 	head, data, found := strings.Cut(strings.TrimPrefix(text, "data:"), ";base64,")
 	if !found {
 		return File{}, false
 	}
-	f.kind, f.Name, _ = strings.Cut(head, ";name=")
-	f.data = data
-	name, err := url.PathUnescape(f.Name)
-	f.Name = name
-	if _, wrong := base64.StdEncoding.DecodeString(data); err != nil || wrong != nil {
-		return File{}, false
-	}
-	return f, true
+	kind, name, _ := strings.Cut(head, ";name=")
+	kind, err1 := url.PathUnescape(kind)
+	name, err2 := url.PathUnescape(name)
+	_, err3 := base64.StdEncoding.DecodeString(data)
+	return newFile(name, kind, data), err1 == nil && err2 == nil && err3 == nil
 }
 
-// fileOf reads JSON of a file: its bytes, or an object like workflow.File.
-func fileOf(data json.RawMessage) (File, error) {
+// fileOf reads JSON of a file: its bytes, or an object like workflow.File. It fails if that has more
+// to it than a control can keep.
+func fileOf(s *schema.Node, data json.RawMessage) (File, error) {
 	var object struct{ Name, ContentType, Data string }
 	into := any(&object)
-	if len(data) > 0 && data[0] == '"' {
+	if s.Kind() == "string" {
 		into = &object.Data
 	}
-	if err := json.Unmarshal(data, into); err != nil {
+	err := s.Check(data)
+	if err == nil {
+		err = json.Unmarshal(data, into)
+	}
+	if err != nil {
 		return File{}, fmt.Errorf("read a file: %w", err)
 	}
-	return File{object.Name, object.ContentType, object.Data}, nil
+	f := File{object.Name, object.ContentType, object.Data}
+	if kept, ok := parseFile(f.String()); !ok || kept != f || f.data == "" {
+		return File{}, errors.New("it is not as a browser sends one")
+	}
+	return f, nil
 }
 
 // json returns the file as its schema has it.

@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -66,7 +67,7 @@ func TestFiles(t *testing.T) {
 	ok := part{name: "f/ok", data: "true"}
 	pdf := part{"f/receipt", `C:\my\ré;c,"1.pdf`, "application/pdf; x=y", "%PDF"}
 	want := `{"ok":true,"receipt":{"name":"ré;c,\"1.pdf","contentType":"application/pdf","data":"JVBERg=="}}`
-	pdf.file = strings.ReplaceAll(strings.ReplaceAll(pdf.file, `\`, `\\`), `"`, `\"`)
+	pdf.file = strings.ReplaceAll(pdf.file, `"`, "%22") // as browsers do
 	none := part{"f/photo", "", "application/octet-stream", ""}
 
 	f := receipt(sentInParts(t, ok, pdf, none))
@@ -85,7 +86,7 @@ func TestFiles(t *testing.T) {
 	if other := `{"ok":true,"receipt":{"name":"b","contentType":"application/octet-stream","data":"Yg=="}}`; string(got) != other {
 		t.Errorf("another file instead of one that was kept: %s, want %s", got, other)
 	}
-	f = receipt(sentInParts(t, ok, again, part{name: "_remove", data: "f/receipt"}))
+	f = receipt(sentInParts(t, ok, again, part{name: "_drop", data: "f/receipt"}))
 	if f.Root.Fields[1].File != nil || !f.Changed {
 		t.Errorf("after it was removed there is %+v", f.Root.Fields[1].File)
 	}
@@ -109,9 +110,33 @@ func TestFiles(t *testing.T) {
 		}
 	}
 
+	kept2 := receipt(sentInParts(t, ok, pdf, part{name: "f/more#", data: "2"}, part{"f/more/0", "a", "a/b", "a"}, part{"f/more/1", "b", "a/b", "b"}, part{name: "_drop", data: "f/more/0"}))
+	if more := kept2.Root.Fields[3]; more.Count != 2 || more.Fields[0].File != nil || more.Fields[1].File == nil || more.Fields[1].File.Name != "b" {
+		t.Errorf("after the file of the first item was removed: %+v", more)
+	}
+	for _, forged := range []string{"data:x;name=..%2F..%2Fetc%2Fpasswd;base64,YQ==", "data:a%2Fb;name=%FF;base64,YQ==", "data:;name=..;base64,YQ=="} {
+		f := receipt(sentInParts(t, ok, part{name: "f/receipt", data: forged}))
+		var got struct {
+			Receipt struct{ Name, ContentType string }
+		}
+		payload, _ := f.Payload()
+		if err := json.Unmarshal(payload, &got); err != nil || strings.ContainsAny(got.Receipt.Name, "./") || !utf8.Valid(payload) {
+			t.Errorf("%s: %s, %v", forged, payload, err)
+		}
+	}
+
 	f = New(Options{Schema: json.RawMessage(receiptSchema), Prefill: json.RawMessage(want)})
 	if got, _ := f.Payload(); f.JSON || string(got) != want {
 		t.Errorf("with a prefill: %s", got)
+	}
+	for _, odd := range []string{`{"data":"not base64"}`, `{"data":"aGk=","extra":1}`, `{"Data":"aGk="}`, `{"name":"a/b","data":"aGk="}`, `{"data":""}`} {
+		f := New(Options{Schema: json.RawMessage(receiptSchema), Values: sent("_as", "json", "_json", `{"ok":true,"receipt":`+odd+`}`, "_switch", "form")})
+		if !f.JSON || f.Error == "" {
+			t.Errorf("%s: the form takes it, and would lose some of it", odd)
+		}
+	}
+	if facts := FactsOf(json.RawMessage(receiptSchema), json.RawMessage(`{"photo":null}`)); facts[0].Value != "None" {
+		t.Errorf("no file is shown as %q", facts[0].Value)
 	}
 	if diff := cmp.Diff([]Fact{{Label: "Ok", Value: "Yes"}, {Label: "Receipt", Value: `ré;c,"1.pdf (4 bytes)`}, {Label: "Photo", Value: "A file of 3 bytes"}},
 		FactsOf(json.RawMessage(receiptSchema), json.RawMessage(want[:len(want)-1]+`,"photo":"cG5n"}`))); diff != "" {
@@ -138,6 +163,7 @@ func TestValues(t *testing.T) {
 		{"text/plain", "a=b", "content type text/plain is not that of a form"},
 		{"multipart/form-data", "a", "boundary is empty"},
 		{"multipart/form-data; boundary=b", "a", "part 1: multipart: NextPart: EOF"},
+		{"multipart/form-data; boundary=b", "--b\r\nContent-Disposition: form-data; name=\r\n\r\nx\r\n--b--\r\n", "part 1: mime: "},
 		{parted, string(body), `field "f" is not valid UTF-8`},
 		{tooMany, string(lots), "there are more than"},
 	} {

@@ -102,16 +102,16 @@ func New(o Options) *Form {
 	if !sent {
 		f.begin(s, o.Prefill)
 	}
-	add, remove, as := values.Get("_add"), values.Get("_remove"), values.Get("_switch")
-	f.Changed = add != "" || remove != "" || as != ""
+	add, remove, drop, as := values.Get("_add"), values.Get("_remove"), values.Get("_drop"), values.Get("_switch")
+	f.Changed = add != "" || remove != "" || drop != "" || as != ""
 	f.strict = sent && !f.Changed
 	switch {
 	case hasControl(s, add+"#"):
 		f.add(add)
 	case hasControl(s, listOf(remove)+"#"):
 		f.remove(remove)
-	case hasControl(s, remove):
-		delete(f.draft, remove)
+	case hasControl(s, drop):
+		delete(f.draft, drop) // a file
 	case as == "form" && f.Typed && !f.Plain:
 		f.fill(s, []byte(f.Text))
 	}

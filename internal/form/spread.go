@@ -93,7 +93,7 @@ func (f *Form) spread(s *schema.Node, name, path string, data json.RawMessage) e
 		}
 		f.draft[name] = string(v)
 	case Upload:
-		file, err := fileOf(data)
+		file, err := fileOf(s, data)
 		if err != nil {
 			return fail("is not a file")
 		}

@@ -2,11 +2,13 @@ package form
 
 import (
 	"bytes"
+	"encoding/base64"
 	"fmt"
 	"io"
 	"mime"
 	"mime/multipart"
 	"net/url"
+	"strings"
 	"unicode/utf8"
 )
 
@@ -44,8 +46,8 @@ func Values(contentType string, body []byte) (url.Values, error) {
 	return values, nil
 }
 
-// parts reads what has been sent with files: a file that was chosen is in the place of one that the
-// page has kept.
+// parts reads what has been sent with files: a file that was chosen replaces the one that the page has
+// kept.
 func parts(r *multipart.Reader) (url.Values, error) {
 	values := url.Values{}
 	for n := 0; ; n++ {
@@ -63,17 +65,21 @@ func parts(r *multipart.Reader) (url.Values, error) {
 		if err != nil {
 			return nil, fmt.Errorf("part %d: %w", n+1, err)
 		}
-		_, params, _ := mime.ParseMediaType(p.Header.Get("Content-Disposition"))
-		switch name, file := params["name"], params["filename"]; {
-		case file != "":
-			values.Set(name, newFile(file, p.Header.Get("Content-Type"), data).String())
-		case !has(params, "filename"): // with an empty name none was chosen
+		// Browsers escape a quote, and no backslash.
+		disposition := strings.ReplaceAll(p.Header.Get("Content-Disposition"), `\`, `\\`)
+		_, params, err := mime.ParseMediaType(disposition)
+		if err != nil {
+			return nil, fmt.Errorf("part %d: %w", n+1, err)
+		}
+		name := unescapeQuotes.Replace(params["name"])
+		switch file, isFile := params["filename"]; {
+		case !isFile:
 			values.Add(name, string(data))
+		case file != "": // else none was chosen
+			values.Set(name, newFile(unescapeQuotes.Replace(file), p.Header.Get("Content-Type"), base64.StdEncoding.EncodeToString(data)).String())
 		}
 	}
 }
 
-func has(params map[string]string, name string) bool {
-	_, ok := params[name]
-	return ok
-}
+// unescapeQuotes undoes what browsers do to names in headers.
+var unescapeQuotes = strings.NewReplacer("%22", `"`, "%0D", "\r", "%0A", "\n")

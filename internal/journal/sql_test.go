@@ -21,7 +21,7 @@ var kinds = map[store.Kind]string{
 	store.HookDrained: "hook_drained", store.Responded: "responded", store.RespondConflict: "respond_conflict", store.RunCompleted: "completed",
 	store.RunFailed: "failed", store.RunCanceled: "canceled", store.HookMismatch: "hook_mismatch", store.Restarted: "restarted",
 	store.AwaitedCompleted: "awaited_completed", store.AwaitedFailed: "awaited_failed", store.AwaitRefused: "await_refused",
-	store.Resumed: "resumed",
+	store.Resumed: "resumed", store.RetryNow: "retry_now",
 }
 
 func TestKindsArePinned(t *testing.T) {
@@ -41,9 +41,9 @@ func TestSQLSpeaksTheSameLanguage(t *testing.T) {
 		kinds        []store.Kind // that it has to know
 		hooks        bool         // it makes IDs of hooks
 	}{
-		{"sqlite", "queries.go", []store.Kind{store.PayloadReceived, store.CancelRequested, store.Woken, store.Retried}, false},
+		{"sqlite", "queries.go", []store.Kind{store.PayloadReceived, store.CancelRequested, store.Woken, store.Retried, store.RetryNow, store.Resumed}, false},
 		{"postgres", "*/*.sql", []store.Kind{
-			store.Started, store.PayloadReceived, store.CancelRequested, store.Woken, store.Retried, store.ChildCompleted, store.ChildFailed, store.StepCompleted, store.Forked,
+			store.Started, store.PayloadReceived, store.CancelRequested, store.Woken, store.Retried, store.RetryNow, store.Resumed, store.ChildCompleted, store.ChildFailed, store.StepCompleted, store.Forked,
 			store.AwaitedCompleted, store.AwaitedFailed, store.AwaitRefused,
 		}, true},
 	} {

@@ -386,14 +386,14 @@ var queries = [queryCount]string{
 		AND (SELECT closed_at FROM tenter_hooks h WHERE h.run_id = ?1 AND h.id = ref) IS NOT NULL GROUP BY ref`,
 	qMailToUnread: `INSERT INTO tenter_unread (run_id, number, message_id, kind, ref, data, accepted_at, or_start, journaled, actor)
 		SELECT run_id, ?2 + row_number() OVER (ORDER BY id), id, kind, ref, data, accepted_at, or_start, 0, actor FROM tenter_mailbox
-		WHERE run_id = ?1 AND (kind = 'payload_received' OR ?3 AND kind NOT IN ('cancel_requested', 'woken', 'retried', 'resumed'))`,
+		WHERE run_id = ?1 AND (kind = 'payload_received' OR ?3 AND kind NOT IN ('cancel_requested', 'woken', 'retried', 'retry_now', 'resumed'))`,
 
 	qMailClosedToUnread: `INSERT INTO tenter_unread (run_id, number, message_id, kind, ref, data, accepted_at, or_start, journaled, actor)
 		SELECT run_id, ?2 + row_number() OVER (ORDER BY id), id, kind, ref, data, accepted_at, or_start, 0, actor FROM tenter_mailbox
 		WHERE run_id = ?1 AND kind = 'payload_received' AND (SELECT closed_at FROM tenter_hooks h WHERE h.run_id = ?1 AND h.id = ref) IS NOT NULL`,
 	qMailClosedClear: `DELETE FROM tenter_mailbox WHERE run_id = ?1 AND kind = 'payload_received'
 		AND (SELECT closed_at FROM tenter_hooks h WHERE h.run_id = ?1 AND h.id = ref) IS NOT NULL`,
-	qMailNoWake:   `DELETE FROM tenter_mailbox WHERE run_id = ? AND kind = 'woken'`,
+	qMailNoWake:   `DELETE FROM tenter_mailbox WHERE run_id = ? AND kind IN ('woken', 'retry_now')`,
 	qMailToFront:  `UPDATE tenter_mailbox SET id = ? WHERE id = ?`,
 	qMailPutFront: `INSERT INTO tenter_mailbox (id, run_id, kind, ref, data, accepted_at, or_start, actor) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
 	// A step has one outcome at most that its run has not taken.

@@ -557,7 +557,7 @@ func (m *model) restart(r *modelRun, t *store.Transition) {
 		switch {
 		case mm.Kind == store.PayloadReceived && m.hook(r.id, mm.Ref) != nil && closed(mm):
 			r.leave(mm)
-		case mm.Kind != store.Woken:
+		case mm.Kind != store.Woken && mm.Kind != store.RetryNow:
 			front = append(front, mm)
 		}
 	}
@@ -692,7 +692,7 @@ const inFront = -1
 func (m *model) drain(r *modelRun) []modelMessage {
 	var kept []modelMessage
 	for _, mm := range r.mail {
-		again := !slices.Contains([]store.Kind{store.CancelRequested, store.Woken, store.Retried, store.Resumed}, mm.Kind)
+		again := !slices.Contains([]store.Kind{store.CancelRequested, store.Woken, store.Retried, store.RetryNow, store.Resumed}, mm.Kind)
 		if mm.Kind == store.PayloadReceived || (r.status == store.Failed && again) {
 			kept = append(kept, mm)
 		}

@@ -142,7 +142,7 @@ func (c *checker) publish() {
 const modelTopic, modelSubject = "topic", "subject"
 
 func (c *checker) message() store.Message {
-	kind := pick(c, "kind", store.CancelRequested, store.Woken, store.ChildCompleted)
+	kind := pick(c, "kind", store.CancelRequested, store.Woken, store.RetryNow, store.ChildCompleted)
 	return store.Message{RunID: c.runID(), Kind: kind, Ref: "x#1", Data: []byte("d"), Actor: c.actor()}
 }
 

@@ -133,9 +133,10 @@ var restartTests = []test{
 		k.ok(k.s.Terminate(k.ctx, "r", store.Event{At: k.now(), Kind: store.RunCanceled}))
 		k.same("unread", k.mailbox("r"), []string{"1"})
 	}},
-	{"hands an order to cancel on, and drops one to wake", func(k *kit) {
+	{"hands an order to cancel on, and drops those to wake and to try again", func(k *kit) {
 		k.park("r", "tok")
 		k.ok(k.s.Send(k.ctx, store.Message{RunID: "r", Kind: store.Woken}))
+		k.ok(k.s.Send(k.ctx, store.Message{RunID: "r", Kind: store.RetryNow}))
 		k.ok(k.s.Send(k.ctx, store.Message{RunID: "r", Kind: store.ChildCompleted, Ref: "c#1"}))
 		t := k.restarts("", journaled("r/tok", "1", k.now()))
 		t.Restart.Canceled = true

@@ -132,7 +132,7 @@ func (x *Execution) apply(e *store.Event) {
 		x.timers.fire(x, e.Ref)
 	case store.Forked:
 		x.forked()
-	case store.Resumed, store.StepStarted, store.Restarted, store.RunCompleted, store.RunFailed, store.RunCanceled:
+	case store.RetryNow, store.Resumed, store.StepStarted, store.Restarted, store.RunCompleted, store.RunFailed, store.RunCanceled:
 	}
 }
 

@@ -93,6 +93,14 @@ func (s *schedule) fold(e *store.Event, replayed bool) {
 		}
 		return
 	}
+	if e.Kind == store.RetryNow {
+		for _, st := range s.steps {
+			if st.retryAt.After(e.At) {
+				st.retryAt = e.At
+			}
+		}
+		return
+	}
 	i := s.index(e.Ref)
 	if i < 0 {
 		return

@@ -54,7 +54,7 @@ BEGIN
 	UPDATE hooks h SET carried = true WHERE h.run_id = t.run_id AND coalesce(h.closed_at, 'infinity') = 'infinity' AND NOT h.reserved;
 	DELETE FROM executing q WHERE q.run_id = t.run_id;
 	DELETE FROM tx_steps q WHERE q.run_id = t.run_id;  -- the epoch keeps late attempts away
-	DELETE FROM mailbox m WHERE m.run_id = t.run_id AND m.kind = 'woken';
+	DELETE FROM mailbox m WHERE m.run_id = t.run_id AND m.kind IN ('woken', 'retry_now');
 	SELECT * INTO r FROM runs q WHERE q.id = t.run_id;
 	INSERT INTO generations (run_id, number, ended_at, base, last, unread)
 	VALUES (t.run_id, r.generation, t.at, r.base, r.events, last_unread(t.run_id));

@@ -82,12 +82,11 @@ BEGIN
 	FROM unnest(un) WITH ORDINALITY u WHERE NOT (u.kind = 'payload_received'
 		AND is_alike(u.or_start, given->(SELECT q.token FROM hooks q WHERE q.run_id = t.run_id AND q.id = u.ref)));
 	kept := kept + coalesce(cardinality(un), 0);
-	-- Payloads, and for a retry what it may miss. An order to cancel or to wake was
-	-- for the run as it was.
+	-- Payloads, and for a retry what it may miss. Orders were for the run as it was.
 	INSERT INTO unread (run_id, number, message_id, kind, ref, data, accepted_at, or_start, journaled, actor)
 	SELECT t.run_id, kept + row_number() OVER (ORDER BY m.id), m.id, m.kind, m.ref, m.data, m.accepted_at, m.or_start, false, m.actor
 	FROM mailbox m WHERE m.run_id = t.run_id AND ((m.kind = 'payload_received' AND (t.ended OR of_closed_hook(m)))
-		OR (t.status = 'failed' AND m.kind NOT IN ('cancel_requested', 'woken', 'retried', 'resumed')));
+		OR (t.status = 'failed' AND m.kind NOT IN ('cancel_requested', 'woken', 'retried', 'retry_now', 'resumed')));
 	DELETE FROM mailbox m WHERE m.run_id = t.run_id AND (t.ended OR (m.kind = 'payload_received' AND of_closed_hook(m)));
 END $$;
 
