@@ -6,11 +6,13 @@ import (
 	"html"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -47,7 +49,7 @@ func answering(t *testing.T, opts server.AnswerOptions, to []string, more ...wor
 	l = newLab(t)
 	opts.Logger = l.logger()
 	l.handle(server.AnswerPath, func(e *engine.Engine) http.Handler { return server.Answers(e, opts) })
-	asks := workflow.Define("asks", func(ctx workflow.Context, n int) (all []verdict, err error) {
+	wf := workflow.Define("asks", func(ctx workflow.Context, n int) (all []verdict, err error) {
 		hook, err := verdicts.New(ctx, workflow.Metadata(map[string]any{
 			"customer": "<script>alert(1)</script>", "contract": "https://files.example.com/7", "old": "http://files.example.com/7",
 		}))
@@ -72,10 +74,8 @@ func answering(t *testing.T, opts server.AnswerOptions, to []string, more ...wor
 		}
 		return all, nil
 	})
-	l.run(engine.Options{
-		Hooks: []workflow.HookDefinition{verdicts}, AnswerKeys: []engine.AnswerKey{{ID: "k", Key: bytes.Repeat([]byte("k"), 32)}},
-	}, asks)
-	run, err := asks.Start(t.Context(), l.eng, 1)
+	l.run(withLinks(""), wf)
+	run, err := wf.Start(t.Context(), l.eng, 1)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -83,6 +83,13 @@ func answering(t *testing.T, opts server.AnswerOptions, to []string, more ...wor
 		links = append(links, <-l.urls)
 	}
 	return l, run, links
+}
+
+// withLinks are the options of an engine whose runs make links.
+func withLinks(publicURL string) engine.Options {
+	return engine.Options{
+		PublicURL: publicURL, Hooks: []workflow.HookDefinition{verdicts}, AnswerKeys: []engine.AnswerKey{{ID: "k", Key: bytes.Repeat([]byte("k"), 32)}},
+	}
 }
 
 // page is the answer to a request.
@@ -121,6 +128,19 @@ func (l *lab) ask(method, to string, form url.Values, change ...func(*http.Reque
 		l.Fatal(err)
 	}
 	return page{resp.StatusCode, resp.Header, string(text)}
+}
+
+// visit is ask without a socket, for fake time.
+func (l *lab) visit(h http.Handler, method, to string, form url.Values) page {
+	l.Helper()
+	r := httptest.NewRequestWithContext(l.Context(), method, to, strings.NewReader(form.Encode()))
+	if form != nil {
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		r.Header.Set("Sec-Fetch-Site", "same-origin")
+	}
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, r)
+	return page{w.Code, w.Header(), w.Body.String()}
 }
 
 var (
@@ -435,6 +455,131 @@ func TestWhoAnswered(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A form that was open for more than an hour is shown again, with what was filled in, and can be sent then.
+func TestFormThatWasOpenForLong(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		l, end := bubbleLab(t)
+		defer end()
+		wf := workflow.Define("asks", func(ctx workflow.Context, _ int) (verdict, error) {
+			hook, err := verdicts.New(ctx)
+			if err != nil {
+				return verdict{}, err
+			}
+			if err := asks(ctx, l, hook); err != nil {
+				return verdict{}, err
+			}
+			return hook.Wait(ctx)
+		})
+		l.runExactly(withLinks("https://app.test"), wf)
+		run, link := open(l, wf, 0)
+		h := server.Answers(l.eng, server.AnswerOptions{Logger: l.logger()})
+		const stale = "This page was out of date"
+
+		filled := l.visit(h, "GET", link, nil).form()
+		shown := filled.Get("_token")
+		filled.Set("f/approved", "true")
+		filled.Set("f/reason", "written over lunch")
+		filled.Set("f/amount", "-1")
+		<-time.After(59 * time.Minute)
+		p := l.visit(h, "POST", link, filled)
+		p.wants(l, 422, "No amount is less than nothing.")
+		if strings.Contains(p.text, stale) {
+			t.Errorf("after 59 minutes the form is out of date:\n%s", p.text)
+		}
+		filled.Set("f/amount", "7") // now it fits
+		<-time.After(2 * time.Minute)
+		p = l.visit(h, "POST", link, filled)
+		p.wants(l, 422, stale, `value="written over lunch"`, `value="7"`)
+		if all, err := l.eng.Links(t.Context(), inspectLinks(run.ID())); err != nil || all[0].State != inspect.LinkOpen {
+			t.Errorf("the link is %+v, %v", all, err)
+		}
+		again := p.form()
+		if again.Get("_token") == shown {
+			t.Error("the form that is shown again has the token of before")
+		}
+		again.Set("f/approved", "true")
+		l.visit(h, "POST", link, again).wants(l, 200, "Thank you")
+		if diff := cmp.Diff(verdict{Approved: true, Reason: "written over lunch", Amount: 7}, result(l, run)); diff != "" {
+			t.Errorf("result (-want +got):\n%s", diff)
+		}
+	})
+}
+
+// While a run restarts in place, the page of a link that it has made says to try again. Once the hook is
+// open again, the form that was shown before can be sent.
+func TestAnswerWhileTheRunRestarts(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		l, end := bubbleLab(t)
+		defer end()
+		next, goOn := make(chan struct{}, 10), make(chan struct{}) // it may be executed more than once
+		declared := workflow.Declare[int, verdict]("restarts")
+		wf := declared.Implement(func(ctx workflow.Context, generation int) (verdict, error) {
+			if generation == 1 {
+				next <- struct{}{}
+				<-goOn
+			}
+			hook, err := verdicts.New(ctx, workflow.Token("verdict"))
+			if err != nil {
+				return verdict{}, err
+			}
+			if generation == 1 {
+				return hook.Wait(ctx)
+			}
+			gate, err := workflow.NewHook[int](ctx, workflow.Token("gate"))
+			if err != nil {
+				return verdict{}, err
+			}
+			if err := asks(ctx, l, hook); err != nil {
+				return verdict{}, err
+			}
+			if generation, err = gate.Wait(ctx); err != nil {
+				return verdict{}, err
+			}
+			return declared.Restart(ctx, generation)
+		})
+		l.runExactly(withLinks("https://app.test"), wf)
+		run, link := open(l, declared, 0)
+		h := server.Answers(l.eng, server.AnswerOptions{Logger: l.logger()})
+
+		filled := l.visit(h, "GET", link, nil).form()
+		filled.Set("f/approved", "true")
+		if _, err := workflow.Resume(t.Context(), l.eng, "gate", 1); err != nil {
+			t.Fatal(err)
+		}
+		receive(l, next)
+		for range 2 {
+			for method, form := range map[string]url.Values{"GET": nil, "POST": filled} {
+				p := l.visit(h, method, link, form)
+				p.wants(l, 503, "Try again in a few seconds.")
+				if p.header.Get("Retry-After") == "" {
+					t.Errorf("%s: there is no Retry-After: %v", method, p.header)
+				}
+			}
+		}
+		if all, err := l.eng.Links(t.Context(), inspectLinks(run.ID())); err != nil || len(all) != 1 || all[0].State != inspect.LinkCarried {
+			t.Errorf("the links are %+v, %v", all, err)
+		}
+		close(goOn)
+		synctest.Wait()
+		l.visit(h, "GET", link, nil).wants(l, 200)
+		l.visit(h, "POST", link, filled).wants(l, 200, "Thank you")
+		if diff := cmp.Diff(verdict{Approved: true}, result(l, run)); diff != "" {
+			t.Errorf("result (-want +got):\n%s", diff)
+		}
+	})
+}
+
+// asks makes a link for ada, and tells the test.
+func asks(ctx workflow.Context, l *lab, hook *workflow.Hook[verdict]) error {
+	link, err := workflow.AnswerLink(ctx, hook, workflow.Addressee("ada"))
+	if err != nil {
+		return err
+	}
+	return workflow.Do(ctx, "send", func(context.Context) error { l.urls <- link.URL(); return nil })
 }
 
 func inspectLinks(runID string) inspect.LinkFilter { return inspect.LinkFilter{RunID: runID} }
