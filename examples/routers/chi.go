@@ -12,6 +12,8 @@ func withChi(h handlers) http.Handler {
 	r := chi.NewRouter()
 	r.Handle(server.WebhookPath+"*", h.public) // without the * it is only that very path
 	r.Method("POST", "/chat/{channel}", h.chat)
+	r.Handle(server.AnswerPath+"*", h.answers)
+	r.Method("POST", "/reviews/{id}/decision", h.decide)
 	r.Handle(server.APIPath+"*", h.api)
 	r.Handle("/dashboard/*", h.pages)
 	return r

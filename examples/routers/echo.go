@@ -12,6 +12,8 @@ func withEcho(h handlers) http.Handler {
 	e := echo.New()
 	e.Any(server.WebhookPath+"*", echo.WrapHandler(h.public))
 	e.POST("/chat/:channel", echo.WrapHandler(h.chat), echoParams)
+	e.Any(server.AnswerPath+"*", echo.WrapHandler(h.answers))
+	e.POST("/reviews/:id/decision", echo.WrapHandler(h.decide), echoParams)
 	e.Any(server.APIPath+"*", echo.WrapHandler(h.api))
 	e.Any("/dashboard/*", echo.WrapHandler(h.pages))
 	return e

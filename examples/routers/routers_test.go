@@ -3,6 +3,7 @@ package routers
 import (
 	"context"
 	"errors"
+	"html"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -10,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -23,7 +25,10 @@ import (
 	"github.com/tenter-dev/tenter/workflow"
 )
 
-const key = "0123456789abcdef0123456789abcdef"
+const (
+	key       = "0123456789abcdef0123456789abcdef"
+	publicURL = "https://example.com"
+)
 
 // echoing answers each request to the token with its body, up to "stop".
 var echoing = workflow.Define("echoing", func(ctx workflow.Context, token string) (int, error) {
@@ -46,6 +51,31 @@ var echoing = workflow.Define("echoing", func(ctx workflow.Context, token string
 	return n, nil
 })
 
+// reviewing takes a decision at the endpoint of the app, and one from the answer page of a link.
+func reviewing(links chan<- string) *workflow.Workflow[string, []decision] {
+	return workflow.Define("reviewing", func(ctx workflow.Context, id string) (got []decision, err error) {
+		hook, err := decisions.New(ctx, workflow.Token("review:"+id))
+		if err != nil {
+			return nil, err
+		}
+		link, err := workflow.AnswerLink(ctx, hook, workflow.Addressee("ada"))
+		if err != nil {
+			return nil, err
+		}
+		if err := workflow.Do(ctx, "send", func(context.Context) error { links <- link.URL(); return nil }); err != nil {
+			return nil, err
+		}
+		for range 2 {
+			d, err := hook.Wait(ctx)
+			if err != nil {
+				return nil, err
+			}
+			got = append(got, d)
+		}
+		return got, nil
+	})
+}
+
 func TestRouters(t *testing.T) {
 	t.Parallel()
 	for name, mount := range map[string]func(handlers) http.Handler{"net/http": netHTTP, "chi": withChi, "gin": withGin, "echo": withEcho} {
@@ -55,7 +85,12 @@ func TestRouters(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			eng, err := engine.New(st, engine.Options{Workflows: []workflow.Definition{echoing}, PublicURL: "https://example.com"})
+			links := make(chan string, 10)
+			review := reviewing(links)
+			eng, err := engine.New(st, engine.Options{
+				Workflows: []workflow.Definition{echoing, review}, PublicURL: publicURL,
+				Hooks: []workflow.HookDefinition{decisions}, AnswerKeys: []engine.AnswerKey{{ID: "k", Key: []byte(key)}},
+			})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -71,6 +106,16 @@ func TestRouters(t *testing.T) {
 				}
 			})
 			webhooks(t, eng, srv.URL)
+			run, err := review.Start(t.Context(), eng, "C 1")
+			if err != nil {
+				t.Fatal(err)
+			}
+			link := <-links
+			theEndpoint(t, srv.URL)
+			theAnswerPage(t, srv.URL, link)
+			if got, err := run.Result(t.Context()); err != nil || !slices.Equal(got, []decision{{Approved: false}, {Approved: true}}) {
+				t.Errorf("the run got %+v, %v", got, err)
+			}
 			theAPI(t, srv.URL)
 			thePages(t, srv.URL)
 		})
@@ -123,6 +168,33 @@ func isOpen(t *testing.T, c workflow.Client, token string) {
 	}
 }
 
+func theEndpoint(t *testing.T, base string) {
+	t.Helper()
+	want(t, "POST", base+"/reviews/unknown/decision", `{"approved":false}`, 404)
+	want(t, "POST", base+"/reviews/C%201/decision", `{"approved":"no"}`, 400)
+	want(t, "POST", base+"/reviews/C%201/decision", `{"approved":false}`, 202)
+}
+
+func theAnswerPage(t *testing.T, base, link string) {
+	t.Helper()
+	path, ok := strings.CutPrefix(link, publicURL)
+	if !ok {
+		t.Fatalf("the link is %s", link)
+	}
+	want(t, "GET", base+path+"x", "", 404)
+	want(t, "HEAD", base+path, "", 200)
+	page := want(t, "GET", base+path+"?choice=true", "", 200)
+	form := url.Values{"f/approved": {"true"}}
+	for _, field := range regexp.MustCompile(`<input type="hidden" name="(_\w+)" value="([^"]*)"`).FindAllStringSubmatch(page, -1) {
+		form.Set(field[1], html.UnescapeString(field[2]))
+	}
+	page = want(t, "POST", base+path, form.Encode(), 200, "Content-Type", "application/x-www-form-urlencoded", "Sec-Fetch-Site", "same-origin")
+	if !strings.Contains(page, "Your answer is recorded") {
+		t.Errorf("the answer page says after the answer:\n%s", page)
+	}
+	want(t, "GET", base+path, "", 410)
+}
+
 func theAPI(t *testing.T, base string) {
 	t.Helper()
 	c, err := client.New(base, client.Options{APIKey: key})
@@ -157,11 +229,14 @@ func thePages(t *testing.T, base string) {
 	}
 }
 
-func want(t *testing.T, method, url, body string, status int) string {
+func want(t *testing.T, method, url, body string, status int, header ...string) string {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), method, url, strings.NewReader(body))
 	if err != nil {
 		t.Fatal(err)
+	}
+	for i := 0; i < len(header); i += 2 {
+		req.Header.Set(header[i], header[i+1])
 	}
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
