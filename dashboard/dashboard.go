@@ -52,6 +52,7 @@ func New(c inspect.Client, opts Options) http.Handler {
 	mux.HandleFunc("GET /payload", d.page(d.payload))
 	mux.HandleFunc("GET /hooks", d.page(d.hooks))
 	mux.HandleFunc("GET /hook", d.page(d.hook))
+	mux.HandleFunc("GET /links", d.page(d.links))
 	mux.HandleFunc("GET /topics", d.page(d.topics))
 	mux.HandleFunc("GET /refused", d.page(d.refused))
 	mux.HandleFunc("GET /workflows", d.page(d.workflows))

@@ -101,7 +101,7 @@ func TestEvil(t *testing.T) {
 		"?status=failed", "failures", "failures?workflow=" + q(evil), "failures?since=" + q(evil),
 		"run?id=" + q(id), "run?id=" + q(failed.ID()), "run?id=" + q(killed.ID()), "run?id=" + q(evil),
 		"run?id=" + q(id) + "&zoom=" + q(evil) + "&scale=" + q(evil) + "&items=" + q(evil),
-		"hooks", "hooks?type=" + q(evil), "hooks?prefix=" + q(evil),
+		"hooks", "hooks?type=" + q(evil), "hooks?prefix=" + q(evil), "links?addressee=" + q(evil), "links?after=" + q(evil),
 		"hook?run=" + q(id) + "&id=" + q(id+".h1"), "hook?run=" + q(id) + "&id=" + q(evil), "workflows",
 		"start?workflow=" + q("wf"+evil), "start?workflow=" + q("wf"+evil) + "&like=" + q(id), "start?workflow=" + q(evil),
 		"act?do=terminate&id=" + q(id), "act?do=" + q(evil) + "&id=" + q(id), "find?q=" + q(evil), "journal?after=" + q(evil) + "&id=" + q(id), "journal?id=" + q(id),

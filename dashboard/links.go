@@ -1,8 +1,11 @@
 package dashboard
 
 import (
+	"cmp"
 	"errors"
 	"net/http"
+	"strconv"
+	"strings"
 
 	"github.com/tenter-dev/tenter/inspect"
 	"github.com/tenter-dev/tenter/workflow"
@@ -20,7 +23,7 @@ type linkRow struct {
 	Revoke string // the confirmation; empty: nobody can answer by it any more
 }
 
-// shownLinks is how many links are shown, those that were made first.
+// shownLinks is how many links a page shows, those that were made first.
 const shownLinks = 50
 
 // linksOf lists the links of a run, or nil if it has none.
@@ -31,13 +34,66 @@ func linksOf(r *request, runID, hookID string) (*linkList, error) {
 	}
 	list := &linkList{More: len(links) > shownLinks, Write: r.write}
 	for _, l := range links[:min(len(links), shownLinks)] {
-		row := linkRow{Link: l}
-		if revocable(l) {
-			row.Revoke = to("act", "id", runID, "link", l.ID, "do", revokeLink.Name)
-		}
-		list.Links = append(list.Links, row)
+		list.Links = append(list.Links, newLinkRow(l))
 	}
 	return list, nil
+}
+
+func newLinkRow(l inspect.Link) linkRow {
+	row := linkRow{Link: l}
+	if revocable(l) {
+		row.Revoke = to("act", "id", l.RunID, "link", l.ID, "do", revokeLink.Name)
+	}
+	return row
+}
+
+type linksPage struct {
+	Addressee string
+	Links     []linkRow
+	First     string
+	Next      string
+}
+
+// links shows what waits for the answer of one person.
+func (d *dashboard) links(r *request) error {
+	after, err := strconv.ParseInt(cmp.Or(r.query.Get("after"), "0"), 10, 64)
+	if err != nil {
+		return badRequest(errors.New("after has to be a number"))
+	}
+	p := &linksPage{Addressee: strings.TrimSpace(r.query.Get("addressee"))}
+	title := "Answer links"
+	if p.Addressee != "" {
+		title = "Answer links for " + p.Addressee
+		if err := p.list(r, after); err != nil {
+			return err
+		}
+	}
+	return d.render(r, http.StatusOK, "links", view{Title: title, Nav: "hooks", Live: "live", Data: p})
+}
+
+func (p *linksPage) list(r *request, after int64) error {
+	f := inspect.LinkFilter{Addressee: p.Addressee, After: after, Limit: shownLinks + 1}
+	if err := f.Validate(); err != nil {
+		return badRequest(err)
+	}
+	links, err := r.client.Links(r.Context(), f)
+	if err != nil {
+		return err
+	}
+	q := without(r.URL.Query(), "after")
+	if after > 0 {
+		p.First = link("links", q)
+	}
+	if len(links) > shownLinks {
+		links = links[:shownLinks]
+		next := clone(q)
+		next.Set("after", strconv.FormatInt(links[shownLinks-1].Number, 10))
+		p.Next = link("links", next)
+	}
+	for _, l := range links {
+		p.Links = append(p.Links, newLinkRow(l))
+	}
+	return nil
 }
 
 func revocable(l inspect.Link) bool {

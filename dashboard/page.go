@@ -228,7 +228,7 @@ var pages = sync.OnceValue(func() map[string]*template.Template {
 		"templates/layout.html", "templates/parts.html", "templates/icons.html"))
 	template.Must(shared.ParseFS(form.Templates, "templates/*.html"))
 	all := make(map[string]*template.Template)
-	for _, name := range []string{"runs", "failures", "run", "journal", "event", "payload", "hooks", "hook", "topics", "publish", "refused", "refusedrequest", "workflows", "start", "act", "help", "problem", "signin"} {
+	for _, name := range []string{"runs", "failures", "run", "journal", "event", "payload", "hooks", "hook", "links", "topics", "publish", "refused", "refusedrequest", "workflows", "start", "act", "help", "problem", "signin"} {
 		all[name] = template.Must(template.Must(shared.Clone()).ParseFS(templates, "templates/"+name+".html"))
 	}
 	return all

@@ -56,6 +56,7 @@ func views(w *world) map[string]string {
 		"hooks":     "hooks",
 		"hook":      "hook?run=order-42&id=order-42.h1",
 		"workflows": "workflows",
+		"links":     "links?addressee=nobody",
 		"topics":    "topics",
 		"publish":   "publish?topic=news&subject=all",
 		"start":     "start?workflow=order",

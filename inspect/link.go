@@ -1,6 +1,7 @@
 package inspect
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -57,6 +58,9 @@ type LinkFilter struct {
 
 // Validate says what is wrong with f.
 func (f *LinkFilter) Validate() error {
+	if err := cmp.Or(checkText("run_id", f.RunID), checkText("hook_id", f.HookID), checkText("addressee", f.Addressee)); err != nil {
+		return err
+	}
 	switch {
 	case f.RunID == "" && f.Addressee == "":
 		return errors.New("a run or an addressee is needed")
