@@ -26,7 +26,8 @@ confirmation; elsewhere --yes is needed if there are any. It prints the ID of th
   tenter runs fork order-42 --from charge#1 --id order-42-again
 
 The open hooks of the fork have tokens of their own; "tenter hooks list --run ID" shows them. It is refused with exit code 4 where a hook has a token that the
-author of the workflow has chosen and the fork would need, where a child is under way whose ID the author has chosen, and before the run's last restart.`
+author of the workflow has chosen and the fork would need, where a child is under way whose ID the author has chosen, and in a generation whose journal was
+deleted. As long as its journal is there, a generation that is over can be forked too: charge#2.1 is the first charge of generation 2.`
 }
 
 func (c *runsForkCmd) Run(a *app) error {
