@@ -26,7 +26,7 @@ const (
 	ReplayPanics         ReplayVerdict = "panics"          // it panics where it did not: the run would fail
 	ReplayHangs          ReplayVerdict = "hangs"           // it does not come to its next durable call
 	ReplayVersionMissing ReplayVerdict = "version_missing" // the engine has no such workflow or version
-	ReplayUnable         ReplayVerdict = "unable"          // the engine lacks a sender or its PublicURL
+	ReplayUnable         ReplayVerdict = "unable"          // the engine's options lack what the code needs, or it misuses Restart: see Detail
 )
 
 // ReplayCheck is what [CheckReplay] has learned about a run.
