@@ -67,7 +67,10 @@ vet: need-go ## Run go vet here, and check the types for the other platforms of 
 tentervet: need-go ## Check the workflow code of examples, docs and tests with cmd/tentervet
 	cd cmd/tentervet && $(GO) build -o $(CURDIR)/bin/tentervet .
 	$(GO) vet -vettool=$(CURDIR)/bin/tentervet $(WORKFLOWS)
-	cd examples/telemetry && $(GO) vet -vettool=$(CURDIR)/bin/tentervet ./...
+	@for module in $(filter examples/%,$(MODULES)); do \
+		echo "tentervet, in $$module"; \
+		(cd $$module && $(GO) vet -vettool=$(CURDIR)/bin/tentervet ./...) || exit 1; \
+	done
 
 fix: need-go ## Fail if go fix would modernize a file
 	@for module in . $(MODULES); do \
