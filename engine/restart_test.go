@@ -407,6 +407,74 @@ func TestRestartLeavesChildren(t *testing.T) {
 	})
 }
 
+// Cancel asks only the children of the present generation to cancel, Terminate those of all.
+func TestChildrenOfEarlierGenerationsAndCancel(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name string
+		end  func(r *workflow.Run[string], ctx context.Context) error
+		want map[string]workflow.Status
+	}{
+		{"Cancel", (*workflow.Run[string]).Cancel, map[string]workflow.Status{
+			"r.child.1": workflow.StatusCompleted, "child of 0": workflow.StatusCompleted,
+			"r.child.1.1": workflow.StatusCanceled, "child of 1": workflow.StatusCanceled,
+		}},
+		{"Terminate", func(r *workflow.Run[string], ctx context.Context) error { return r.Terminate(ctx, "over") }, map[string]workflow.Status{
+			"r.child.1": workflow.StatusCanceled, "child of 0": workflow.StatusCanceled,
+			"r.child.1.1": workflow.StatusCanceled, "child of 1": workflow.StatusCanceled,
+		}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			eachCache(t, func(t *testing.T, l *lab, opts engine.Options) {
+				child := workflow.Define("child", func(ctx workflow.Context, _ string) (string, error) {
+					return "grown up", workflow.Sleep(ctx, time.Hour)
+				})
+				begin := func(ctx workflow.Context) error {
+					child.Go(ctx, "")
+					child.Go(ctx, "", workflow.RunID(fmt.Sprint("child of ", workflow.InfoOf(ctx).Generation)))
+					return workflow.Sleep(ctx, time.Minute)
+				}
+				l.run(opts, child, restarting(
+					func(ctx workflow.Context, restart restartFunc) (string, error) {
+						if err := begin(ctx); err != nil {
+							return "", err
+						}
+						return restart()
+					},
+					func(ctx workflow.Context, _ restartFunc) (string, error) {
+						if err := begin(ctx); err != nil {
+							return "", err
+						}
+						return "", workflow.Sleep(ctx, 24*time.Hour)
+					},
+				))
+				r := startRestarting(l)
+				l.advance(2 * time.Minute)
+				if info := wantStatus(l, r, workflow.StatusWaiting); info.Generation != 1 {
+					t.Fatalf("it is in generation %d", info.Generation)
+				}
+				if err := tt.end(r, t.Context()); err != nil {
+					t.Fatal(err)
+				}
+				wantStatus(l, r, workflow.StatusCanceled)
+				l.advance(2 * time.Hour) // children that nobody has canceled grow up
+				children, err := l.eng.Runs(t.Context(), inspect.RunFilter{ParentID: "r"})
+				if err != nil {
+					t.Fatal(err)
+				}
+				got := map[string]workflow.Status{}
+				for _, c := range children {
+					got[c.ID] = c.Status
+				}
+				if diff := cmp.Diff(tt.want, got); diff != "" {
+					t.Errorf("children (-want +got):\n%s", diff)
+				}
+			})
+		})
+	}
+}
+
 // A run that is asked to cancel can't restart, except without cancel: then the order is handed on.
 func TestRestartAndCancel(t *testing.T) {
 	t.Parallel()
