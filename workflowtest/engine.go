@@ -80,12 +80,7 @@ type Run interface{ ID() string }
 
 func newEngine(t *testing.T, opts engine.Options, crashes *crashes) *Engine {
 	t.Helper()
-	if opts.PublicURL == "" {
-		opts.PublicURL = "https://app.test"
-	}
-	if opts.AnswerKeys == nil {
-		opts.AnswerKeys = []engine.AnswerKey{{ID: "test", Key: bytes.Repeat([]byte("test key"), 4)}}
-	}
+	setDefaults(&opts)
 	if opts.Logger == nil {
 		opts.Logger = slog.New(slog.NewTextHandler(t.Output(), nil))
 	}
@@ -115,6 +110,16 @@ func newEngine(t *testing.T, opts engine.Options, crashes *crashes) *Engine {
 	t.Cleanup(e.end)
 	e.settle(context.WithoutCancel(t.Context()))
 	return e
+}
+
+// setDefaults sets what workflow code needs of an engine, and a test has no reason to choose.
+func setDefaults(opts *engine.Options) {
+	if opts.PublicURL == "" {
+		opts.PublicURL = "https://app.test"
+	}
+	if opts.AnswerKeys == nil {
+		opts.AnswerKeys = []engine.AnswerKey{{ID: "test", Key: bytes.Repeat([]byte("test key"), 4)}}
+	}
 }
 
 func (e *Engine) call(f func(t *testing.T, eng *Engine)) {

@@ -1,14 +1,18 @@
 package workflowtest_test
 
 import (
+	"bytes"
 	"errors"
 	"io"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/tenter-dev/tenter/engine"
 	"github.com/tenter-dev/tenter/inspect"
 	"github.com/tenter-dev/tenter/workflow"
 	"github.com/tenter-dev/tenter/workflowtest"
@@ -43,6 +47,26 @@ var poll = workflow.Define("poll", func(ctx workflow.Context, _ string) (votes [
 	}
 	return votes, nil
 })
+
+// Runs that make links can be replayed without keys, as they can be tested without.
+func TestReplayOfLinks(t *testing.T) {
+	t.Parallel()
+	opts := with(poll)
+	opts.Hooks = []workflow.HookDefinition{ballots}
+	file := filepath.Join(t.TempDir(), "poll.jsonl")
+	workflowtest.Test(t, opts, func(t *testing.T, eng *workflowtest.Engine) {
+		run := workflowtest.Start(eng, poll, "")
+		eng.Link(run, "ada").Answer(ballot{Yes: true})
+		var export bytes.Buffer
+		if err := eng.Engine().ExportForReplay(t.Context(), &export, []string{run.ID()}, engine.ExportForReplayOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(file, export.Bytes(), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	})
+	workflowtest.Replay(t, opts, file)
+}
 
 // People answer by their links, wherever processes are killed.
 func TestLinks(t *testing.T) {

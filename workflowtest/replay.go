@@ -31,14 +31,13 @@ func (e *Engine) replayAll() {
 // and fails the test for each that the workflows of opts could not continue, or that has payloads waiting
 // which they could not decode: keep the journals of typical runs beside the code, and a change that would
 // block such runs fails before it is deployed. It is [engine.CheckReplay], with runs that have ended.
+// PublicURL and AnswerKeys have the defaults of [Test].
 //
 // For a repository, take ExportForReplay or "tenter export --for-replay": such a file has no secrets, and
 // can be redacted. Other exports have all payloads, and the secrets that tokens derive from.
 func Replay(t *testing.T, opts engine.Options, files ...string) {
 	t.Helper()
-	if opts.PublicURL == "" {
-		opts.PublicURL = "https://app.test"
-	}
+	setDefaults(&opts)
 	if len(files) == 0 {
 		t.Fatal("workflowtest: Replay got no files")
 	}
