@@ -172,6 +172,13 @@ type recorded interface {
 	Drawn(runID string) *journal.Drawn
 }
 
+// restarted is what a reader may be besides: one of generations that are over.
+type restarted interface {
+	// RestartedWith returns the input that the generation of a run has given to the next, nil if that
+	// is not known.
+	RestartedWith(runID string) []byte
+}
+
 // checkReplay checks a run. x is the execution that has replayed it, which is over; nil if there is
 // none.
 func (p *program) checkReplay(ctx context.Context, reader store.Reader, runID string, hangsAfter time.Duration) (check ReplayCheck, x *execution.Execution, err error) {
@@ -189,6 +196,9 @@ func (p *program) checkReplay(ctx context.Context, reader store.Reader, runID st
 	replay := p.newReplay(ctx, &l, def)
 	if rec, ok := reader.(recorded); ok {
 		replay.env.Drawn = rec.Drawn(runID)
+	}
+	if over, ok := reader.(restarted); ok {
+		replay.next = over.RestartedWith(runID)
 	}
 	if !replay.run(ctx, hangsAfter) {
 		check.Verdict = ReplayHangs

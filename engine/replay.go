@@ -55,6 +55,7 @@ type replay struct {
 	x      *execution.Execution
 	env    execution.Environment
 	events []store.Event
+	next   []byte       // the input with which the generation has ended, nil if that is not known
 	at     atomic.Int64 // events that have been fed
 	hooks  openedHooks
 }
@@ -133,6 +134,8 @@ func (p *replay) endsOtherwise(end *store.Event, result []byte, failure *journal
 		return "" // the code may have ended otherwise before it could be canceled
 	case !ended && p.x.Finished() && p.x.Restarting() == nil:
 		return "the code has returned, where the journal has it wait"
+	case end.Kind == store.Restarted:
+		return p.restartsOtherwise()
 	case ended && !p.x.Finished():
 		return "the code waits, where the journal has it return"
 	case end.Kind == store.RunCompleted && failure != nil:
@@ -141,6 +144,17 @@ func (p *replay) endsOtherwise(end *store.Event, result []byte, failure *journal
 		return fmt.Sprintf("the code returns %s, where the journal has %s", excerpt(result), excerpt(end.Data))
 	case end.Kind == store.RunFailed && failure == nil:
 		return fmt.Sprintf("the code returns %s, where the journal has a failure", excerpt(result))
+	}
+	return ""
+}
+
+// restartsOtherwise compares the restart of the code with that of the journal.
+func (p *replay) restartsOtherwise() string {
+	switch r := p.x.Restarting(); {
+	case r == nil:
+		return "the code waits, where the journal has it restart"
+	case p.next != nil && !bytes.Equal(r.Input, p.next):
+		return fmt.Sprintf("the code restarts with %s, where the journal has %s", excerpt(r.Input), excerpt(p.next))
 	}
 	return ""
 }

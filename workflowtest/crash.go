@@ -122,28 +122,37 @@ func (e *Engine) outcomes() []outcome {
 	e.t.Helper()
 	ctx := context.WithoutCancel(e.t.Context())
 	e.settle(ctx)
+	runs, err := e.allRuns(ctx)
+	if err != nil {
+		e.t.Fatalf("workflowtest: %v", err)
+	}
 	var all []outcome
-	for f := (store.Filter{Limit: 1000}); ; {
-		runs, err := e.store.Runs(ctx, f)
+	for _, r := range runs {
+		l, err := e.store.Load(ctx, r.ID, r.Events-1)
 		if err != nil {
 			e.t.Fatalf("workflowtest: %v", err)
 		}
-		for _, r := range runs {
-			l, err := e.store.Load(ctx, r.ID, r.Events-1)
-			if err != nil {
-				e.t.Fatalf("workflowtest: %v", err)
-			}
-			all = append(all, newOutcome(r, l.Events))
-		}
-		if len(runs) < f.Limit {
-			break
-		}
-		f.Before = runs[len(runs)-1].Cursor()
+		all = append(all, newOutcome(r, l.Events))
 	}
 	slices.SortFunc(all, func(a, b outcome) int {
 		return cmp.Or(cmp.Compare(a.workflow, b.workflow), cmp.Compare(a.runID, b.runID), cmp.Compare(a.String(), b.String()))
 	})
 	return all
+}
+
+// allRuns are the heads of all runs.
+func (e *Engine) allRuns(ctx context.Context) (all []store.Run, err error) {
+	for f := (store.Filter{Limit: 1000}); ; {
+		page, err := e.store.Runs(ctx, f)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, page...)
+		if len(page) < f.Limit {
+			return all, nil
+		}
+		f.Before = page[len(page)-1].Cursor()
+	}
 }
 
 func newOutcome(r store.Run, events []store.Event) outcome {

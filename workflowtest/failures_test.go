@@ -121,6 +121,37 @@ var assigning = workflow.Define("assigning", func(ctx workflow.Context, _ string
 	return total, err
 })
 
+// forgetful has a step assign the input with which the workflow restarts.
+var forgetful = workflow.Define("forgetful", func(ctx workflow.Context, total int) (int, error) {
+	if total > 0 {
+		return total, nil
+	}
+	err := workflow.Do(ctx, "sum", func(context.Context) error {
+		total = 5 //lint:ignore tentervet the test finds it
+		return nil
+	})
+	if err != nil {
+		return 0, err
+	}
+	return workflow.Restart[int](ctx, total)
+})
+
+// renaming has another name for its step each time, and restarts after it.
+var renaming = func() *workflow.Workflow[bool, string] {
+	names := []string{"first", "another"}
+	return workflow.Define("renaming", func(ctx workflow.Context, again bool) (string, error) {
+		if again {
+			return "", nil
+		}
+		name := names[0]
+		names = names[1:]
+		if err := workflow.Do(ctx, name, func(context.Context) error { return nil }); err != nil {
+			return "", err
+		}
+		return workflow.Restart[string](ctx, true)
+	})
+}()
+
 // drawing decides by chance, once, which step it executes.
 var drawing = func() *workflow.Workflow[string, string] {
 	var draws atomic.Int64
@@ -148,6 +179,18 @@ var failures = map[string]failure{
 			}
 		})
 	}, []string{`run a1 of assigning is non-deterministic.*: the code returns 0, where the journal has 5`}},
+	"assigned before a restart": {func(t *testing.T) {
+		workflowtest.Test(t, with(forgetful), func(t *testing.T, eng *workflowtest.Engine) {
+			if got := workflowtest.Result(eng, workflowtest.Start(eng, forgetful, 0, workflow.RunID("f1"))); got != 5 {
+				t.Error("not in vain", got)
+			}
+		})
+	}, []string{`run f1 of forgetful is non-deterministic. Its generation 0 replayed.*: the code restarts with 0, where the journal has 5`}},
+	"renamed before a restart": {func(t *testing.T) {
+		workflowtest.Test(t, with(renaming), func(_ *testing.T, eng *workflowtest.Engine) {
+			workflowtest.Result(eng, workflowtest.Start(eng, renaming, false, workflow.RunID("r1")))
+		})
+	}, []string{`run r1 of renaming is non-deterministic. Its generation 0 .*"step first#1".*"step another#1"`, `failures_test.go:\d+`}},
 	"renamed": {func(t *testing.T) {
 		workflowtest.Replay(t, with(asking("inquire")), exported(t, asking("ask")))
 	}, []string{`run asking-1 of asking: diverges: .*"step ask#1".*"step inquire#1".*replay_test.go:\d+`}},

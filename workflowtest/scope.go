@@ -2,7 +2,6 @@ package workflowtest
 
 import (
 	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -124,7 +123,7 @@ func (s *scope) Step(spec run.Step) ([]byte, error) {
 	}
 	s.rec.mu.Lock()
 	s.rec.stepCount[spec.Name]++
-	id := fmt.Sprint(spec.Name, "#", s.rec.stepCount[spec.Name])
+	id := journal.NumberedRef(spec.Name, s.Info().Generation, s.rec.stepCount[spec.Name])
 	s.rec.mu.Unlock()
 	at := s.where()
 	spec = s.p.e.intercept(s, id, at, spec)
