@@ -3,7 +3,6 @@ package scenario_test
 import (
 	"context"
 	"errors"
-	"slices"
 	"testing"
 	"time"
 
@@ -26,22 +25,16 @@ var (
 )
 
 func (l *ledger) fulfill(ctx workflow.Context, o order) (tracking string, err error) {
-	var undo []string
-	defer func() {
-		if err == nil {
-			return
-		}
-		ctx := workflow.WithoutCancel(ctx)
-		for _, name := range slices.Backward(undo) {
-			failed := workflow.Do(ctx, name, func(ctx context.Context) error { return l.enter(ctx, name+" "+o.Item) })
-			err = errors.Join(err, failed)
-		}
-	}()
-	undo = append(undo, "refund")
-	if err := workflow.Do(ctx, "charge", func(ctx context.Context) error { return l.enter(ctx, "charge "+o.Item) }); err != nil {
+	enter := func(what string) func(context.Context) error {
+		return func(ctx context.Context) error { return l.enter(ctx, what+" "+o.Item) }
+	}
+	// Each is deferred before what it undoes, which may have had its effect although it fails: the
+	// run is canceled, or the worker dies, in its midst.
+	defer workflow.Compensate(ctx, &err, "refund", enter("refund"))
+	if err := workflow.Do(ctx, "charge", enter("charge")); err != nil {
 		return "", err
 	}
-	undo = append(undo, "release")
+	defer workflow.Compensate(ctx, &err, "release", enter("release"))
 	err = workflow.Do(ctx, "reserve", func(ctx context.Context) error {
 		if o.Item == "rare" {
 			if err := busy(ctx, 5*time.Second); err != nil {
