@@ -66,40 +66,48 @@ func TestFixturesOfPostgres(t *testing.T) {
 	for _, path := range fixtures(t, "postgres-*.sql") {
 		t.Run(filepath.Base(path), func(t *testing.T) {
 			t.Parallel()
-			database := pgtest.Database(t)
-			pgtest.Script(t, database, readGolden(t, path))
-			st, err := postgres.Open(t.Context(), database)
-			if err != nil {
-				t.Fatalf("%v\n%s", err, advice(fixtureLost, "Migrate what is there."))
-			}
-			defer func() { _ = st.Close() }()
-			logs := &logbook{}
-			w := &stage{T: t, st: st, db: noTx{}, rest: func() {}, again: time.Millisecond, real: true, mended: true}
-			opts := goldenOptions(allDefinitions(w))
-			opts.Logger = slog.New(slog.NewTextHandler(logs, nil))
-			if w.eng, err = engine.New(st, opts); err != nil {
-				t.Fatal(err)
-			}
-			ctx, stop := context.WithCancel(context.WithoutCancel(t.Context()))
-			ran := make(chan error, 1)
-			go func() { ran <- w.eng.Run(ctx) }()
-			defer func() {
-				stop()
-				if err := errors.Join(<-ran, w.eng.Close()); err != nil {
-					t.Error(err)
+			inPostgresFixture(t, readGolden(t, path), allDefinitions, func(w *stage) {
+				for _, c := range constructsOf(t, path) {
+					w.pass = func(time.Duration) { w.settled(c.name) } // the time of the fixture is long ago
+					c.finish(w)
+					for _, id := range c.all() {
+						w.wantEnd(id)
+					}
 				}
-			}()
-			for _, c := range constructsOf(t, path) {
-				w.pass = func(time.Duration) { w.settled(c.name) } // the time of the fixture is long ago
-				c.finish(w)
-				for _, id := range c.all() {
-					w.wantEnd(id)
-				}
-			}
-			if t.Failed() {
-				t.Log(advice(fixtureLost, "Migrate what is there, and let old journals replay.") + "\n" + logs.String())
-			}
+			})
 		})
+	}
+}
+
+// inPostgresFixture calls f with an engine on the schema that a script makes. Time is real.
+func inPostgresFixture(t *testing.T, script string, define func(w *stage) []workflow.Definition, f func(w *stage)) {
+	t.Helper()
+	database := pgtest.Database(t)
+	pgtest.Script(t, database, script)
+	st, err := postgres.Open(t.Context(), database)
+	if err != nil {
+		t.Fatalf("%v\n%s", err, advice(fixtureLost, "Migrate what is there."))
+	}
+	defer func() { _ = st.Close() }()
+	logs := &logbook{}
+	w := &stage{T: t, st: st, db: noTx{}, rest: func() {}, again: time.Millisecond, real: true, mended: true}
+	opts := goldenOptions(define(w))
+	opts.Logger = slog.New(slog.NewTextHandler(logs, nil))
+	if w.eng, err = engine.New(st, opts); err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(context.WithoutCancel(t.Context()))
+	ran := make(chan error, 1)
+	go func() { ran <- w.eng.Run(ctx) }()
+	defer func() {
+		stop()
+		if err := errors.Join(<-ran, w.eng.Close()); err != nil {
+			t.Error(err)
+		}
+	}()
+	f(w)
+	if t.Failed() {
+		t.Log(advice(fixtureLost, "Migrate what is there, and let old journals replay.") + "\n" + logs.String())
 	}
 }
 
@@ -354,33 +362,53 @@ func TestFixtureRestarts(t *testing.T) {
 			t.Parallel()
 			inFixture(t, readGolden(t, path), func(t *testing.T, b *bank) {
 				w := b.stage(t)
-				handle := workflow.Declare[string, string]("versions")
-				v2 := handle.Implement(func(ctx workflow.Context, _ string) (string, error) {
-					hook, err := workflow.NewHook[string](ctx, workflow.Token("versions: 2"))
-					if err != nil {
-						return "", err
-					}
-					got, err := hook.Wait(ctx)
-					if err != nil {
-						return "", err
-					}
-					return handle.Restart(ctx, "after "+got)
-				}, workflow.Version(2))
-				v3 := handle.Implement(func(ctx workflow.Context, in string) (string, error) {
-					got, err := waitFor(ctx, "versions: 2")
-					return fmt.Sprintf("%s, %s in generation %d", in, got, workflow.InfoOf(ctx).Generation), err
-				}, workflow.Version(3))
-				b.run(goldenOptions([]workflow.Definition{v2, v3}))
+				b.run(goldenOptions(restartingVersions(w)))
 				w.eng = b.eng
-				w.resume("versions: 2", "one")
-				w.resume("versions: 2", "two")
-				ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
-				defer cancel()
-				got, err := handle.Get(b.eng, "versions").Result(ctx)
-				if err != nil || got != "after one, two in generation 1" {
-					t.Errorf("the run came to %q, %v", got, err)
-				}
+				w.wantRestart()
 			})
 		})
+	}
+	for _, path := range fixtures(t, "postgres-*.sql") {
+		t.Run(filepath.Base(path), func(t *testing.T) {
+			t.Parallel()
+			inPostgresFixture(t, readGolden(t, path), restartingVersions, (*stage).wantRestart)
+		})
+	}
+}
+
+var versionsHandle = workflow.Declare[string, string]("versions")
+
+// restartingVersions are the version of the golden workflow with which its run has begun, which now
+// restarts, and the next one.
+func restartingVersions(*stage) []workflow.Definition {
+	return defs(
+		versionsHandle.Implement(func(ctx workflow.Context, _ string) (string, error) {
+			hook, err := workflow.NewHook[string](ctx, workflow.Token("versions: 2"))
+			if err != nil {
+				return "", err
+			}
+			got, err := hook.Wait(ctx)
+			if err != nil {
+				return "", err
+			}
+			return versionsHandle.Restart(ctx, "after "+got)
+		}, workflow.Version(2)),
+		versionsHandle.Implement(func(ctx workflow.Context, in string) (string, error) {
+			got, err := waitFor(ctx, "versions: 2")
+			return fmt.Sprintf("%s, %s in generation %d", in, got, workflow.InfoOf(ctx).Generation), err
+		}, workflow.Version(3)),
+	)
+}
+
+// wantRestart brings the run to its end, in its second generation.
+func (w *stage) wantRestart() {
+	w.Helper()
+	w.resume("versions: 2", "one")
+	w.resume("versions: 2", "two")
+	ctx, cancel := context.WithTimeout(w.Context(), 5*time.Minute)
+	defer cancel()
+	got, err := versionsHandle.Get(w.eng, "versions").Result(ctx)
+	if err != nil || got != "after one, two in generation 1" {
+		w.Errorf("the run came to %q, %v", got, err)
 	}
 }
