@@ -76,7 +76,7 @@ const signed = " signed "
 func (a *Ask) timer() bool { return a.Op == Sleep || a.Op == Deadline }
 
 // Append appends the line of a, without a newline.
-func (a Ask) Append(line []byte) []byte {
+func (a *Ask) Append(line []byte) []byte {
 	word, object := a.object()
 	line = slices.Grow(line, len(a.Op)+1+len(a.Ref)+len(word)+len(object)+max(len(timeFormat), len(signed)+len(a.Key))) // at most once
 	line = append(line, a.Op...)
@@ -96,26 +96,31 @@ func (a Ask) Append(line []byte) []byte {
 // String returns the line of a.
 func (a Ask) String() string { return string(a.Append(nil)) }
 
-// Match reports whether a recorded line asks for the same as a, and returns a as it is recorded. It
-// does not allocate, since a replay calls it for all that a run has ever asked for.
-func (a Ask) Match(line string) (recorded Ask, ok bool) {
+// Match reports whether a recorded line asks for the same as a, and takes over what is recorded and not
+// compared. It does not allocate, since a replay calls it for all that a run has ever asked for.
+func (a *Ask) Match(line string) bool {
 	word, object := a.object()
 	for _, part := range [...]string{string(a.Op), " ", a.Ref, word, object} {
-		if line, ok = strings.CutPrefix(line, part); !ok {
-			return Ask{}, false
+		rest, ok := strings.CutPrefix(line, part)
+		if !ok {
+			return false
 		}
+		line = rest
 	}
 	switch {
 	case a.timer():
 		if until, err := time.Parse(timeFormat, line); err == nil {
 			a.Until = until
 		}
-		return a, true
+		return true
 	case a.Op == Link:
-		a.Key, ok = strings.CutPrefix(line, signed)
-		return a, ok
+		key, ok := strings.CutPrefix(line, signed)
+		if ok {
+			a.Key = key
+		}
+		return ok
 	}
-	return a, line == ""
+	return line == ""
 }
 
 // Parse is the inverse of [Ask.String]. It returns false for a line that is not an ask

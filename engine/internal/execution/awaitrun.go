@@ -32,7 +32,7 @@ func (s *scope) AwaitRun(runID string) (run.AwaitedRun, error) {
 	a := &awaited{x: x, scope: s, sub: store.Subscription{
 		RunID: x.info.RunID, Ref: journal.Number(x.info.Generation, x.awaits.count), Target: runID,
 	}}
-	x.ask(b, journal.Ask{Op: journal.Await, Ref: a.sub.Ref, RunID: runID})
+	x.ask(b, &journal.Ask{Op: journal.Await, Ref: a.sub.Ref, RunID: runID})
 	x.awaits.open[a.sub.Ref] = a
 	s.attach(a)
 	a.subscribe()
@@ -92,7 +92,7 @@ func (a *awaited) end() {
 
 // cancel leaves the other run alone.
 func (a *awaited) cancel(err error) {
-	a.x.ask(a.x.current.Load(), journal.Ask{Op: journal.Leave, Ref: a.sub.Ref})
+	a.x.ask(a.x.current.Load(), &journal.Ask{Op: journal.Leave, Ref: a.sub.Ref})
 	a.x.emit(&store.Effect{Kind: store.Unsubscribe, Subscription: a.sub}, nil)
 	a.err = err
 	a.end()

@@ -102,13 +102,13 @@ func (h *hook) waits() bool {
 func (h *hook) comes(b *branch, others bool) bool {
 	x, ask := h.x, journal.Ask{Op: journal.Pull, Ref: h.ref}
 	switch {
-	case !x.live && (!h.closed && !others || !x.expects(ask)):
+	case !x.live && (!h.closed && !others || !x.expects(&ask)):
 		return false
 	case x.live && (!h.waits() || !h.closed && x.backlogs[h.spec.ID].rows[0].AcceptedAt.After(x.now)):
 		return false
 	}
 	if h.closed || others {
-		x.ask(b, ask)
+		x.ask(b, &ask)
 		if h.closed {
 			h.gather()
 			if x.closing == nil {

@@ -54,7 +54,7 @@ func (s *scope) StartChild(spec run.Child) (run.ChildRun, error) {
 	if spec.RunID == "" {
 		c.spec.ID = journal.ChildRunID(x.runID(), c.ref)
 	}
-	x.ask(b, journal.Ask{Op: journal.Child, Ref: c.ref, RunID: c.spec.ID})
+	x.ask(b, &journal.Ask{Op: journal.Child, Ref: c.ref, RunID: c.spec.ID})
 	if x.children == nil {
 		x.children = map[string]*child{}
 	}

@@ -288,25 +288,24 @@ type waitable interface {
 }
 
 // ask records that the code asks for something, on a branch or, if b is nil, as a consequence
-// of an event. It returns what counts: a itself, or on replay a as it is recorded.
-func (x *Execution) ask(b *branch, a journal.Ask) journal.Ask {
+// of an event. On replay it takes over what is recorded and counts.
+func (x *Execution) ask(b *branch, a *journal.Ask) {
 	if x.live {
 		x.asked = append(a.Append(x.asked), '\n')
-		return a
+		return
 	}
 	if a.Op != journal.Patched {
 		x.passPatches(journal.WithoutPatches(x.expect))
 	}
 	line, rest, _ := strings.Cut(x.expect, "\n")
-	if recorded, ok := a.Match(line); ok {
+	if a.Match(line) {
 		x.expect = rest
-		return recorded
+		return
 	}
 	x.diverged = &Divergence{Recorded: line, Attempted: a.String(), Caller: callerLine()}
 	if b != nil {
 		b.parkForever()
 	}
-	return a
 }
 
 // passPatches passes over the patches that the journal has before the rest of what it expects: the
@@ -333,10 +332,9 @@ func (x *Execution) decidePatch(id string, took bool) {
 }
 
 // expects reports whether the replayed journal has an ask next.
-func (x *Execution) expects(a journal.Ask) bool {
+func (x *Execution) expects(a *journal.Ask) bool {
 	recorded, _, _ := strings.Cut(journal.WithoutPatches(x.expect), "\n")
-	_, ok := a.Match(recorded)
-	return ok
+	return a.Match(recorded)
 }
 
 // Effect is an effect that a transition is to have.

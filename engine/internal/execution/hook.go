@@ -132,12 +132,12 @@ func (s *scope) NewHook(spec run.Hook) (run.OpenHook, error) {
 			label = "replayed token"
 		}
 		h.spec.Token = journal.Token(x.derive(label))
-		x.ask(b, ask)
+		x.ask(b, &ask)
 		x.emit(h.opening(), nil)
 		h.opened()
 		return h, nil
 	}
-	x.ask(b, ask)
+	x.ask(b, &ask)
 	c := &claim{hook: h}
 	x.await(c)
 	x.wait(b, c)
@@ -259,6 +259,8 @@ func (x *Execution) relation(runID string) journal.Relation {
 }
 
 // opened makes payloads find the hook, including those that came before.
+//
+//go:noinline
 func (h *hook) opened() {
 	if h.x.hookByID == nil {
 		h.x.hookByID = map[string]*hook{}
@@ -400,7 +402,7 @@ func (h *hook) Close() {
 	if err != nil {
 		panic(err)
 	}
-	h.x.ask(b, journal.Ask{Op: journal.Close, Ref: h.ref})
+	h.x.ask(b, &journal.Ask{Op: journal.Close, Ref: h.ref})
 	h.open, h.closed = false, true
 	if planted.CloseLosesPayloads.Here() {
 		h.queue = nil
@@ -439,6 +441,6 @@ func (h *hook) askDrain(b *branch) {
 		return
 	}
 	h.asked = true
-	h.x.ask(b, journal.Ask{Op: journal.Drain, Ref: h.ref})
+	h.x.ask(b, &journal.Ask{Op: journal.Drain, Ref: h.ref})
 	h.x.await(&drain{h})
 }

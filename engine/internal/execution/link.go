@@ -49,7 +49,9 @@ func (s *scope) AnswerLink(open run.OpenHook, l run.Link) (run.OpenLink, error) 
 		CreatedAt: x.now, ExpiresAt: x.now.Add(l.ExpiresIn), OpenedPos: x.position,
 	}}
 	k.spec.ID = journal.Token(journal.Derive(x.secret, journal.LabelLink(k.ref, h.spec.ID, l.Addressee), 1))
-	k.spec.Key = x.ask(b, journal.Ask{Op: journal.Link, Ref: k.ref, Hook: h.ref, Key: x.env.Links.Key}).Key
+	ask := journal.Ask{Op: journal.Link, Ref: k.ref, Hook: h.ref, Key: x.env.Links.Key}
+	x.ask(b, &ask)
+	k.spec.Key = ask.Key
 	x.links.made[k.ref] = k
 	k.issue()
 	return k, nil
@@ -75,7 +77,7 @@ func (k *link) Revoke() {
 	if err != nil {
 		panic(err)
 	}
-	k.x.ask(b, journal.Ask{Op: journal.Revoke, Ref: k.ref})
+	k.x.ask(b, &journal.Ask{Op: journal.Revoke, Ref: k.ref})
 	k.revoked = true
 	k.x.emit(&store.Effect{Kind: store.RevokeLink, Link: &store.Link{ID: k.spec.ID, RevokedPos: k.x.position}}, nil)
 }

@@ -16,8 +16,8 @@ func (s *scope) Patched(id string) bool {
 		return took
 	}
 	ask := journal.Ask{Op: journal.Patched, Ref: id}
-	if took = x.live || x.reachPatch(ask); took {
-		x.ask(nil, ask)
+	if took = x.live || x.reachPatch(&ask); took {
+		x.ask(nil, &ask)
 	}
 	x.decidePatch(id, took)
 	return took
@@ -25,10 +25,10 @@ func (s *scope) Patched(id string) bool {
 
 // reachPatch reports whether a patch is the next thing that the journal has, but for others whose
 // calls the code has lost, which it passes over.
-func (x *Execution) reachPatch(a journal.Ask) bool {
+func (x *Execution) reachPatch(a *journal.Ask) bool {
 	for rest := x.expect; journal.BeginsWithPatch(rest); {
 		line, more, _ := strings.Cut(rest, "\n")
-		if _, ok := a.Match(line); ok {
+		if a.Match(line) {
 			x.passPatches(rest)
 			return true
 		}

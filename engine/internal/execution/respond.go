@@ -41,7 +41,7 @@ func (s *scope) Respond(request, sentTo string, a run.Response) error {
 	if r.spec, err = NewResponse(request, x.info.RunID, journal.ResponderID(x.runID(), r.ref), a, x.now, x.env.DedupeFor); err != nil {
 		return err
 	}
-	x.ask(b, journal.Ask{Op: journal.Respond, Ref: r.ref, Request: request})
+	x.ask(b, &journal.Ask{Op: journal.Respond, Ref: r.ref, Request: request})
 	x.await(r)
 	x.wait(b, r)
 	if r.first != "" {

@@ -26,7 +26,7 @@ func (s *scope) Restart(workflow string, input []byte) error {
 		b.parkForever()
 	}
 	if x.restart == nil {
-		x.ask(b, journal.Ask{Op: journal.Restart, Ref: strconv.Itoa(x.info.Generation + 1)})
+		x.ask(b, &journal.Ask{Op: journal.Restart, Ref: strconv.Itoa(x.info.Generation + 1)})
 	}
 	x.restart = &Restart{Input: input, Caller: line}
 	return run.ErrRestarting

@@ -56,7 +56,7 @@ func (s *scope) Step(spec run.Step) ([]byte, error) {
 		return nil, err
 	}
 	st := &Step{x: s.x, Ref: s.x.count(&s.x.stepCount, spec.Name), Spec: spec, since: s.x.now}
-	s.x.ask(b, journal.Ask{Op: journal.Step, Ref: st.Ref})
+	s.x.ask(b, &journal.Ask{Op: journal.Step, Ref: st.Ref})
 	if s.x.steps == nil {
 		s.x.steps = map[string]*Step{}
 	}

@@ -40,7 +40,7 @@ func (t *timer) Stop() {
 // branch stops a timer, or an event that ends its context.
 func (t *timer) stop(b *branch) {
 	if t.index >= 0 {
-		t.x.ask(b, journal.Ask{Op: journal.Stop, Ref: t.ref()})
+		t.x.ask(b, &journal.Ask{Op: journal.Stop, Ref: t.ref()})
 		t.x.timers.remove(t)
 	}
 }
@@ -57,7 +57,9 @@ func (s *scope) Timer(kind run.TimerKind, at time.Time) run.Timer {
 func (x *Execution) newTimer(kind run.TimerKind, at time.Time) *timer {
 	x.timerCount++
 	if b := x.current.Load(); b != nil {
-		at = x.ask(b, journal.Ask{Op: journal.Op(kind), Ref: strconv.Itoa(x.timerCount), Until: at}).Until
+		ask := journal.Ask{Op: journal.Op(kind), Ref: strconv.Itoa(x.timerCount), Until: at}
+		x.ask(b, &ask)
+		at = ask.Until
 	}
 	t := &timer{x: x, number: x.timerCount, kind: kind, since: x.now, at: at}
 	heap.Push(&x.timers, t)
