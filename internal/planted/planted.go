@@ -54,6 +54,7 @@ const (
 	PauseUnchecked     Bug = "the store writes transitions of runs that are paused"
 	PausedOutcomeLost  Bug = "the outcome of an attempt that was under way when its run was paused is thrown away"
 	ResumeForgotten    Bug = "a run that is resumed is due only when the next message comes"
+	AttemptsRenewed    Bug = "an order to try again at once gives a step all its attempts again"
 	NewsUnseen         Bug = "a worker that gets a run back does not see what others have added to its journal"
 	HeldByRun          Bug = "the end of a run ends the wait for the answer to a request that the next run may give"
 	RepeatByPresent    Bug = "a repeated request is answered as the webhook answers that has the token now"
@@ -77,7 +78,7 @@ var All = []Bug{
 	StepBeforeCommit, LeaseUnchecked, FenceSkipped, DoubtNotFenced, ClaimWithoutEpoch, AnsweredTooEarly, TwiceAfterDoubt, DroppedAtTakeOver,
 	SwappedMailbox, LoserConsumes, CloseLosesPayloads, DrainUnread, TokenReleasedEarly, TokenFromReplay, WrongOwner,
 	KeyForgotten, SuccessorForgotten, ParkedKept, TimerTooEarly, WallClockDeadline, AttemptsForgotten,
-	FatalRetried, RetryTooEarly, CancelSwallowed, ChildResultLost, AnsweredTwice, StrandedRuns, BacklogJournaled, BacklogForgotten,
+	FatalRetried, RetryTooEarly, AttemptsRenewed, CancelSwallowed, ChildResultLost, AnsweredTwice, StrandedRuns, BacklogJournaled, BacklogForgotten,
 	PatchDecidedAgain, TxStepTwice, CarriedPayloadLost, TokenFreedBetween, RestartEndsRun, GenerationUnnamed,
 	ForkDerivesAlike, ForkSharesChildren, ForkOfThePresent,
 	EndUntold, CycleUnseen,

@@ -98,6 +98,9 @@ func (s *schedule) fold(e *store.Event, replayed bool) {
 			if st.retryAt.After(e.At) {
 				st.retryAt = e.At
 			}
+			if planted.AttemptsRenewed.Here() {
+				st.attempts = 0
+			}
 		}
 		return
 	}
