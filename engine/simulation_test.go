@@ -94,23 +94,30 @@ func spread(t *testing.T) {
 
 // A seed gives the same trace again. What is left to chance are the things that Go
 // decides by itself when they happen in the very same moment: which of two timers is
-// first, which case of a select. It is rare that this changes what happens. With the
-// race detector, which shuffles goroutines, it is not: make simulate goes without.
+// first, which case of a select. It is rare that this changes what happens, and less rare
+// on a busy machine, so a seed has four tries to give a trace that it has given before. With
+// the race detector, which shuffles goroutines, it is the rule: make simulate goes without.
 func TestSimulationRepeats(t *testing.T) {
 	if raceDetector {
 		t.Skip("the race detector shuffles goroutines")
 	}
-	const most = 15 // percent
+	const most = 10 // percent
 	var different uint64
 	for seed := *firstSeed; seed < *firstSeed+*seeds; seed++ {
 		s := drawScenario(seed)
-		first, _ := s.simulate(t)
-		again, _ := s.simulate(t)
-		if digest(first) != digest(again) {
-			different++
+		given := map[uint64]bool{}
+		for again := false; !again; {
+			if len(given) == 4 {
+				different++
+				break
+			}
+			trace, _ := s.simulate(t)
+			d := digest(trace)
+			again = given[d]
+			given[d] = true
 		}
 	}
-	t.Logf("%d of %d seeds gave another trace", different, *seeds)
+	t.Logf("%d of %d seeds gave no trace twice", different, *seeds)
 	if different*100 > most**seeds {
 		t.Errorf("that is more than %d%%", most)
 	}
