@@ -8,11 +8,11 @@ import "encoding/json"
 //
 //	Receipt *workflow.File `json:"receipt,omitempty" contentMediaType:"image/*,application/pdf"`
 //
-// Nothing checks that what is sent is of that type, or what it claims to be. A field of type []byte
-// is filled in like a File, and has no name. The bytes are stored as base64, which adds a third,
+// Nothing checks that a file is of that type, or what it claims to be. A field of type []byte is filled
+// in like a File, and has no name. The bytes are stored as base64, which adds a third,
 // within engine.Options.MaxPayload; keep what is larger elsewhere, and send a link to it.
 type File struct {
-	Name        string `json:"name,omitempty"`        // without a directory; what the sender says, so it may be anything
+	Name        string `json:"name,omitempty"`        // as the sender says: do not use it as a path
 	ContentType string `json:"contentType,omitempty"` // such as application/pdf, as the sender says
 	Data        []byte `json:"data"`
 }
